@@ -1,0 +1,223 @@
+/*
+ * The settings table at work. The shim calls config_init() and config_read_environment() inside
+ * other people's processes; rosen and rosend also read the file and apply flags with config_set().
+ */
+#include "base/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/util.h"
+
+const struct config_entry config_entries[] = {
+#define CONFIG(name_, type_, standard_, flag_, help_)                                              \
+	{.name = #name_,                                                                           \
+	    .environment = "ROSEN_" #name_,                                                        \
+	    .flag = flag_,                                                                         \
+	    .standard = standard_,                                                                 \
+	    .help = help_,                                                                         \
+	    .type = CONFIG_##type_,                                                                \
+	    .offset = offsetof(struct config, name_)},
+#include "base/config.def"
+#undef CONFIG
+};
+const size_t config_n_entries = ARRAY_SIZE(config_entries);
+
+static int parse_number(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 0);
+	if (errno || end == text || *text == '-')
+		return -EINVAL;
+	unsigned shift = 0;
+	switch (*end) {
+	case 'K':
+		shift = 10;
+		break;
+	case 'M':
+		shift = 20;
+		break;
+	case 'G':
+		shift = 30;
+		break;
+	}
+	if (shift)
+		end++;
+	if (*end || (number << shift) >> shift != number)
+		return -EINVAL;
+	*out = number << shift;
+	return 0;
+}
+
+static int parse_switch(const char *text, bool *out)
+{
+	static const char *const yes[] = {"yes", "1", "on", "true"}, *const no[] = {
+									 "no", "0", "off", "false"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
+		if (!strcmp(text, yes[i]) || !strcmp(text, no[i])) {
+			*out = !strcmp(text, yes[i]);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int set_entry(struct config *config, const struct config_entry *entry, const char *value)
+{
+	void *field = (char *)config + entry->offset;
+
+	switch (entry->type) {
+	case CONFIG_TEXT:
+		if (strlen(value) >= CONFIG_TEXT_MAX)
+			return -EINVAL;
+		strcpy(field, value);
+		return 0;
+	case CONFIG_NUMBER:
+		return parse_number(value, field);
+	case CONFIG_SWITCH:
+		return parse_switch(value, field);
+	}
+	return -EINVAL;
+}
+
+static const char *expected(const struct config_entry *entry)
+{
+	switch (entry->type) {
+	case CONFIG_TEXT:
+		return "a text of at most 255 bytes";
+	case CONFIG_NUMBER:
+		return "a number, such as 20 or 64K";
+	case CONFIG_SWITCH:
+		return "yes or no";
+	}
+	return "a value";
+}
+
+int config_set(
+    struct config *config, const char *name, const char *value, char *error, size_t error_size)
+{
+	for (size_t i = 0; i < config_n_entries; i++) {
+		const struct config_entry *entry = &config_entries[i];
+		if (strcmp(entry->name, name))
+			continue;
+		if (set_entry(config, entry, value) == 0)
+			return 0;
+		snprintf(error, error_size, "%s is \"%s\": give %s", name, value, expected(entry));
+		return error_origin(-EINVAL);
+	}
+	snprintf(error, error_size, "there is no setting \"%s\": `rosen info --config` lists them",
+	    name);
+	return error_origin(-ENOENT);
+}
+
+void config_init(struct config *config)
+{
+	memset(config, 0, sizeof(*config));
+	for (size_t i = 0; i < config_n_entries; i++)
+		set_entry(config, &config_entries[i], config_entries[i].standard);
+}
+
+void config_read_environment(struct config *config)
+{
+	for (size_t i = 0; i < config_n_entries; i++) {
+		const struct config_entry *entry = &config_entries[i];
+		char variable[64];
+
+		for (size_t k = 0; k <= strlen(entry->environment); k++)
+			variable[k] =
+			    (char)(entry->environment[k] >= 'a' && entry->environment[k] <= 'z'
+				       ? entry->environment[k] - 32
+				       : entry->environment[k]);
+		const char *value = getenv(variable);
+		if (value && set_entry(config, entry, value))
+			log_warn("%s is \"%s\", which is ignored: give %s", variable, value,
+			    expected(entry));
+	}
+}
+
+/* Cuts white space off both ends, in place. */
+static char *trim(char *text)
+{
+	text += strspn(text, " \t\r\n");
+	for (char *end = text + strlen(text); end > text && strchr(" \t\r\n", end[-1]); end--)
+		end[-1] = '\0';
+	return text;
+}
+
+static FILE *open_standard_file(char *path, size_t size)
+{
+	const char *given = getenv("ROSEN_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
+	const char *home = getenv("HOME");
+
+	if (given) {
+		snprintf(path, size, "%s", given);
+		return fopen(path, "re");
+	}
+	if (xdg)
+		snprintf(path, size, "%s/rosen/rosen.conf", xdg);
+	else
+		snprintf(path, size, "%s/.config/rosen/rosen.conf", home ?: "");
+	FILE *file = fopen(path, "re");
+	if (!file) {
+		snprintf(path, size, "/etc/rosen/rosen.conf");
+		file = fopen(path, "re");
+	}
+	return file;
+}
+
+int config_read_file(struct config *config, const char *path, char *error, size_t error_size)
+{
+	char name[4096], line[1024], detail[384];
+	int r = 0;
+
+	snprintf(name, sizeof(name), "%s", path ?: "");
+	FILE *file = path ? fopen(path, "re") : open_standard_file(name, sizeof(name));
+	if (!file) {
+		if (!path && !getenv("ROSEN_CONFIG"))
+			return 0;
+		snprintf(error, error_size, "%s: %s", name, strerror(errno));
+		return error_origin(-errno);
+	}
+	for (unsigned number = 1; r == 0 && fgets(line, sizeof(line), file); number++) {
+		char *text = trim(line), *equals = strchr(text, '=');
+		if (!*text || *text == '#')
+			continue;
+		if (equals) {
+			*equals = '\0';
+			r = config_set(
+			    config, trim(text), trim(equals + 1), detail, sizeof(detail));
+		} else {
+			r = error_origin(-EINVAL);
+			snprintf(
+			    detail, sizeof(detail), "\"%s\" is not of the form name = value", text);
+		}
+		if (r)
+			snprintf(error, error_size, "%s:%u: %s", name, number, detail);
+	}
+	fclose(file);
+	return r;
+}
+
+const char *config_show(const struct config *config, const struct config_entry *entry, char *buffer)
+{
+	const void *field = (const char *)config + entry->offset;
+
+	switch (entry->type) {
+	case CONFIG_TEXT:
+		return strcpy(buffer, field);
+	case CONFIG_NUMBER:
+		snprintf(
+		    buffer, CONFIG_TEXT_MAX, "%llu", (unsigned long long)*(const uint64_t *)field);
+		return buffer;
+	case CONFIG_SWITCH:
+		return strcpy(buffer, *(const bool *)field ? "yes" : "no");
+	}
+	return NULL;
+}

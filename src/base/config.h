@@ -1,0 +1,59 @@
+/*
+ * Settings, one table for file, environment and flags: config.def. A loaded struct config is
+ * constant and may be read from any thread; it owns its strings.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_TEXT_MAX 256
+
+struct config {
+#define CONFIG_FIELD_TEXT(name)			 char name[CONFIG_TEXT_MAX];
+#define CONFIG_FIELD_NUMBER(name)		 uint64_t name;
+#define CONFIG_FIELD_SWITCH(name)		 bool name;
+#define CONFIG(name, type, standard, flag, help) CONFIG_FIELD_##type(name)
+#include "base/config.def"
+#undef CONFIG
+#undef CONFIG_FIELD_TEXT
+#undef CONFIG_FIELD_NUMBER
+#undef CONFIG_FIELD_SWITCH
+};
+
+enum config_type { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_SWITCH };
+
+struct config_entry {
+	const char *name, *environment, *flag, *standard, *help;
+	enum config_type type;
+	size_t offset; /* of the field in struct config */
+};
+
+extern const struct config_entry config_entries[];
+extern const size_t config_n_entries;
+
+/* The built-in values. */
+void config_init(struct config *config);
+
+/*
+ * Applies ROSEN_* of the environment; a bad value is logged as a warning and skipped, since this
+ * also runs inside other people's programs. Allocates nothing.
+ */
+void config_read_environment(struct config *config);
+
+/*
+ * Applies a file. path NULL: $ROSEN_CONFIG, else $XDG_CONFIG_HOME/rosen/rosen.conf (or ~/.config),
+ * else /etc/rosen/rosen.conf; none of them existing is fine. Bad lines: -EINVAL, and error says
+ * file, line and mend.
+ */
+int config_read_file(struct config *config, const char *path, char *error, size_t error_size);
+
+/* Sets one entry from text. -ENOENT: no such entry; -EINVAL: not a value of its type; error says
+ * so. */
+int config_set(
+    struct config *config, const char *name, const char *value, char *error, size_t error_size);
+
+/* The entry's present value as text, in buffer (CONFIG_TEXT_MAX bytes). Returns buffer. */
+const char *config_show(
+    const struct config *config, const struct config_entry *entry, char *buffer);
