@@ -81,7 +81,7 @@ TEST(config_precedence_and_errors)
 	int file = mkstemp(path);
 
 	CHECK(file >= 0);
-	CHECK(write(file, "# comment\nring_size = 64K\n sync = yes\n", 37) == 37);
+	CHECK(dprintf(file, "# comment\nring_size = 64K\n sync = yes\n") > 0);
 	config_init(&config);
 	CHECK_EQ(config.ring_size, 1 << 20);
 	CHECK_EQ(config_read_file(&config, path, error, sizeof(error)), 0);
@@ -95,7 +95,7 @@ TEST(config_precedence_and_errors)
 	CHECK_EQ(config_set(&config, "no_such", "1", error, sizeof(error)), -ENOENT);
 	CHECK(strstr(error, "rosen info --config"));
 	CHECK_EQ(config_set(&config, "lanes", "-3", error, sizeof(error)), -EINVAL);
-	CHECK(write(file, "lanes 5\n", 8) == 8);
+	CHECK(dprintf(file, "lanes 5\n") > 0);
 	CHECK_EQ(config_read_file(&config, path, error, sizeof(error)), -EINVAL);
 	CHECK(strstr(error, ":4:"));
 	unlink(path);
