@@ -1,0 +1,76 @@
+/*
+ * Running kernels of the software GPU.
+ *
+ * sg_launch() runs a grid to its end on the calling thread and a pool shared by the process
+ * (SOFTGPU_THREADS threads in all, default: as many as there are CPUs). It may be called from
+ * several threads at once, never from inside a kernel or a signal handler.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "softgpu/exec/module.h"
+
+/* How a grid failed. All but NOT_STARTED are sticky errors of the context on a real GPU. */
+enum sg_fault_kind {
+	SG_FAULT_NONE,
+	SG_FAULT_ILLEGAL_ADDRESS, /* CUDA_ERROR_ILLEGAL_ADDRESS (700) */
+	SG_FAULT_MISALIGNED,	  /* CUDA_ERROR_MISALIGNED_ADDRESS (716) */
+	SG_FAULT_ASSERT,	  /* CUDA_ERROR_ASSERT (710) */
+	SG_FAULT_TRAP,		  /* trap instruction: CUDA_ERROR_LAUNCH_FAILED (719) */
+	SG_FAULT_STACK,		  /* per-thread stack exhausted: CUDA_ERROR_LAUNCH_FAILED (719) */
+	SG_FAULT_ILLEGAL_CALL,	  /* indirect call of no function: CUDA_ERROR_INVALID_PC (718) */
+	SG_FAULT_DEADLOCK,    /* all threads of a block wait for each other, where a GPU would hang
+				 until    its watchdog: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
+	SG_FAULT_STOPPED,     /* the stop flag was raised: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
+	SG_FAULT_NOT_STARTED, /* bad geometry or no code or memory: see fault.message; 1, 2 or what
+				 sg_kernel_prepare() said */
+};
+
+struct sg_fault {
+	enum sg_fault_kind kind;
+	bool is_write;
+	uint64_t address;   /* ILLEGAL_ADDRESS, MISALIGNED; for shared memory, the offset */
+	const char *kernel; /* lives as long as the module */
+	uint32_t block[3];
+	uint32_t thread[3];
+	int prepare_result; /* NOT_STARTED: what sg_kernel_prepare() returned, or 0 */
+	char message[256];  /* one line for a person */
+};
+
+/*
+ * params: the packed parameter buffer at the kernel's own offsets; shorter than param_bytes is an
+ * error. printf_sink gets the finished text of each device printf, from several threads at once;
+ * NULL means the process's stdout. stop: polled; when it becomes non-zero the grid ends with
+ * STOPPED. NULL for none.
+ */
+struct sg_launch {
+	uint32_t grid[3];
+	uint32_t block[3];
+	uint32_t dynamic_shared_bytes;
+	const void *params;
+	size_t params_size;
+	bool cooperative;
+	void (*printf_sink)(void *context, const char *text, size_t size);
+	void *printf_context;
+	const atomic_uint *stop;
+};
+
+/* Returns 0, or the positive sg_fault_kind with *fault filled in. */
+int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault);
+
+/* Limits of the machine, for device attributes and occupancy. */
+#define SG_MAX_BLOCK_THREADS 1024u
+#define SG_MAX_SHARED_BYTES  (228u << 10) /* static + dynamic, of one block */
+#define SG_WARP_SIZE	     32u
+
+/* Blocks of a cooperative grid that can be resident together; each needs all its threads' stacks.
+ */
+uint32_t sg_cooperative_blocks(
+    const struct sg_kernel *kernel, uint32_t threads_per_block, uint32_t dynamic_shared_bytes);
+
+/* Host threads that run kernels: SOFTGPU_THREADS, or the number of CPUs. */
+unsigned sg_exec_threads(void);
