@@ -1,0 +1,69 @@
+/*
+ * One call inside the worker: what the generated serve_*() functions (gen/worker_serve.c) and the
+ * hand-written worker_*() functions share.
+ *
+ * serve_X decodes the private copy of the record into struct args_X (outputs allocated from the
+ * call's pool), turns ids into the backend's handles, calls the backend (or worker_X() for
+ * functions marked custom(server)), adopts new objects, turns handles back into ids, and encodes
+ * the outputs. It runs on the dispatcher, or on the lane's waiter thread for functions marked
+ * `blocks`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+#include "base/pool.h"
+#include "wire/handle.h"
+#include "wire/record.h"
+
+struct worker;	/* the process: channel, backend, handle table */
+struct lane;	/* what is kept per client thread */
+struct backend; /* gen/backend.h: one function pointer per CUDA function, never NULL */
+
+struct call {
+	struct worker *worker;
+	struct lane *lane;
+	const struct backend *backend;
+	struct pool *pool;	   /* temporaries; reset when the call is over */
+	struct wire_reader reader; /* the payload, a private copy */
+	struct wire_writer writer; /* the outputs; room for what wire_reply_size_X() says */
+	uint16_t flags;		   /* WIRE_F_* of the record */
+	CUresult error; /* first error of id translation; the backend is not called then */
+};
+
+/* Result of decoding a malformed record: the session ends (the client broke the protocol). */
+#define CALL_MALFORMED ((CUresult)0x7fffffff)
+
+/* The backend's handle of id, 0 and call->error set when id is not alive or of another kind. Kinds
+ * FUNCTION and KERNEL stand for each other, as in CUDA. A NULL id gives NULL without an error. */
+uint64_t call_handle(struct call *call, enum handle_kind kind, uint64_t id);
+
+/* A stream argument: 0, 1 and 2 are the default streams; 2, and 0 under WIRE_F_PTDS, become the
+ * lane's own stream. Other ids as call_handle(). */
+CUstream call_stream(struct call *call, uint64_t id);
+
+/* Enters an object the client minted id for. Fails (CUDA_ERROR_INVALID_HANDLE, and the caller
+ * destroys the object) when id is in use or not of this kind. */
+CUresult call_adopt(struct call *call, enum handle_kind kind, uint64_t id, uint64_t real);
+
+/* The id of a backend's handle: the one it is known by, or a new one minted here. NULL gives 0. */
+uint64_t call_id_of(struct call *call, enum handle_kind kind, uint64_t real);
+
+/* Ends an id after its object was destroyed. */
+void call_forget(struct call *call, enum handle_kind kind, uint64_t id);
+
+/* zeroed memory from the pool; NULL and call->error CUDA_ERROR_OUT_OF_MEMORY over the session's
+ * cap. */
+void *call_take(struct call *call, size_t size);
+
+/* One row per function the worker serves: gen/worker_serve.c. Sorted by id. */
+struct worker_entry {
+	uint32_t id;
+	CUresult (*serve)(struct call *call);
+	bool blocks; /* may wait for the GPU: runs on the lane's waiter */
+};
+extern const struct worker_entry worker_entries[];
+extern const size_t worker_n_entries;
