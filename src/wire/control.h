@@ -1,0 +1,73 @@
+/*
+ * What rosend and its workers say to each other over the control socket (SOCK_SEQPACKET, private to
+ * one installation: both ends are always of the same build, so there is no version here).
+ *
+ * rosend starts rosen-worker with the control socket as descriptor 3 and sends CONTROL_START (with
+ * the region and the side socket for a session, none for a probe). The worker answers CONTROL_READY
+ * or CONTROL_FAILED, later perhaps CONTROL_LAST_WORDS. A worker ends when the control socket or the
+ * client's side socket hangs up; rosend learns a worker's end from its process descriptor.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "wire/hello.h"
+
+#define CONTROL_PATH_MAX 256
+
+enum control_kind {
+	CONTROL_START = 1,
+	CONTROL_READY = 2,
+	CONTROL_FAILED = 3,	/* text: what failed and what to do */
+	CONTROL_DEVICE = 4,	/* answer to a probe, one per device, after CONTROL_READY */
+	CONTROL_STATUS = 5,	/* worker to rosend, when it changed: struct control_status */
+	CONTROL_LAST_WORDS = 6, /* text: why the worker dies */
+};
+
+enum control_backend { CONTROL_BACKEND_CUDA = 1, CONTROL_BACKEND_SOFTGPU = 2 };
+
+struct control_start {
+	uint32_t kind; /* CONTROL_START */
+	uint32_t backend;
+	uint32_t probe;	      /* 1: report the devices and exit */
+	uint32_t arena;	      /* the setting of that name */
+	uint32_t measure_gpu; /* 1: put GPU time into the statistics */
+	uint32_t lanes, functions;
+	uint64_t session;
+	uint64_t ring_size, staging_size; /* the geometry rosend made the region with */
+	uint64_t region_size;
+	uint64_t spin_ns;
+	uint64_t bulk_limit;
+	uint64_t capabilities, client_pid;
+	char library[CONTROL_PATH_MAX]; /* of the backend; empty: as the dynamic linker finds it */
+};
+
+struct control_ready {
+	uint32_t kind; /* CONTROL_READY */
+	int32_t driver_version;
+	uint32_t devices;
+	uint32_t reserved;
+};
+
+struct control_device {
+	uint32_t kind; /* CONTROL_DEVICE */
+	uint32_t ordinal;
+	char name[128];
+	uint8_t uuid[16];
+	char pci[32];
+	uint64_t memory_total;
+	int32_t capability_major, capability_minor, processors, clock_khz;
+};
+
+struct control_status {
+	uint32_t kind; /* CONTROL_STATUS */
+	uint32_t reserved;
+	uint64_t device_memory; /* bytes the session holds */
+	uint64_t objects;	/* live handles */
+};
+
+struct control_text {
+	uint32_t kind; /* CONTROL_FAILED, CONTROL_LAST_WORDS */
+	uint32_t reserved;
+	char text[HELLO_TEXT_MAX];
+};
