@@ -20,16 +20,18 @@ struct test {
 	const char *name;
 	void (*run)(void);
 	unsigned timeout_s;
+	bool keeps_fds; /* its libraries keep descriptors until exit: no leak check */
 } __attribute__((aligned(32)));
 
 #define TEST_TIMEOUT_S 30
 
-#define TEST_LIMIT(test_name, seconds)                                                             \
+#define TEST_WITH(test_name, ...)                                                                  \
 	static void test_name(void);                                                               \
 	static const struct test test_entry_##test_name                                            \
-	    __attribute__((used, section("rosen_tests"))) = {#test_name, test_name, seconds};      \
+	    __attribute__((used, section("rosen_tests"))) = {#test_name, test_name, __VA_ARGS__};  \
 	static void test_name(void)
-#define TEST(test_name) TEST_LIMIT(test_name, TEST_TIMEOUT_S)
+#define TEST_LIMIT(test_name, seconds) TEST_WITH(test_name, seconds, false)
+#define TEST(test_name)		       TEST_LIMIT(test_name, TEST_TIMEOUT_S)
 
 _Noreturn void test_fail(const char *file, int line, const char *format, ...) _printf_(3, 4);
 _Noreturn void test_skip(const char *reason);
