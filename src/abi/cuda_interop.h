@@ -1,7 +1,6 @@
 /*
- * What ties CUDA to other interfaces: memory and semaphores made elsewhere, OpenGL, EGL, VDPAU;
- * checkpoints, core dumps, logs. Types of those other interfaces are declared as far as prototypes
- * need them, by their sizes.
+ * What ties CUDA to the world around it: memory and semaphores made elsewhere, graphics resources,
+ * checkpoints, core dumps, logs, the profiler.
  */
 #pragma once
 
@@ -123,36 +122,6 @@ typedef enum {
 	CU_GRAPHICS_MAP_RESOURCE_FLAGS_READ_ONLY,
 	CU_GRAPHICS_MAP_RESOURCE_FLAGS_WRITE_DISCARD,
 } CUgraphicsMapResourceFlags;
-
-typedef enum {
-	CU_GL_DEVICE_LIST_ALL = 1,
-	CU_GL_DEVICE_LIST_CURRENT_FRAME,
-	CU_GL_DEVICE_LIST_NEXT_FRAME,
-} CUGLDeviceList;
-
-typedef unsigned GLenum;
-typedef unsigned GLuint;
-typedef int EGLint;
-typedef void *EGLImageKHR;
-typedef void *EGLStreamKHR;
-typedef void *EGLSyncKHR;
-typedef uint32_t VdpDevice;
-typedef uint32_t VdpVideoSurface;
-typedef uint32_t VdpOutputSurface;
-typedef uint32_t VdpStatus;
-typedef VdpStatus VdpGetProcAddress(VdpDevice device, uint32_t function, void **address);
-typedef struct CUeglStreamConnection_st *CUeglStreamConnection;
-
-/* A picture of up to three planes, passed by value to cuEGLStreamProducerPresentFrame. */
-typedef struct {
-	union {
-		CUarray pArray[3];
-		void *pPitch[3];
-	} frame;
-	unsigned width, height, depth, pitch, planeCount, numChannels;
-	int frameType, eglColorFormat;
-	CUarray_format cuFormat;
-} CUeglFrame;
 
 /* Checkpoint and restore of a process. */
 typedef enum {
