@@ -16,7 +16,6 @@
 const struct config_entry config_entries[] = {
 #define CONFIG(name_, type_, standard_, flag_, help_)                                              \
 	{.name = #name_,                                                                           \
-	    .environment = "ROSEN_" #name_,                                                        \
 	    .flag = flag_,                                                                         \
 	    .standard = standard_,                                                                 \
 	    .help = help_,                                                                         \
@@ -69,7 +68,7 @@ static int parse_switch(const char *text, bool *out)
 	return -EINVAL;
 }
 
-static int set_entry(struct config *config, const struct config_entry *entry, const char *value)
+static int parse_value(struct config *config, const struct config_entry *entry, const char *value)
 {
 	void *field = (char *)config + entry->offset;
 
@@ -87,6 +86,16 @@ static int set_entry(struct config *config, const struct config_entry *entry, co
 	return -EINVAL;
 }
 
+static int set_entry(struct config *config, const struct config_entry *entry, const char *value,
+    enum config_source source)
+{
+	int r = parse_value(config, entry, value);
+
+	if (r == 0)
+		config->source[entry - config_entries] = (uint8_t)source;
+	return r;
+}
+
 static const char *expected(const struct config_entry *entry)
 {
 	switch (entry->type) {
@@ -100,14 +109,14 @@ static const char *expected(const struct config_entry *entry)
 	return "a value";
 }
 
-int config_set(
-    struct config *config, const char *name, const char *value, char *error, size_t error_size)
+static int set_named(struct config *config, const char *name, const char *value,
+    enum config_source source, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < config_n_entries; i++) {
 		const struct config_entry *entry = &config_entries[i];
 		if (strcmp(entry->name, name))
 			continue;
-		if (set_entry(config, entry, value) == 0)
+		if (set_entry(config, entry, value, source) == 0)
 			return 0;
 		snprintf(error, error_size, "%s is \"%s\": give %s", name, value, expected(entry));
 		return error_origin(-EINVAL);
@@ -117,26 +126,44 @@ int config_set(
 	return error_origin(-ENOENT);
 }
 
+int config_set(
+    struct config *config, const char *name, const char *value, char *error, size_t error_size)
+{
+	return set_named(config, name, value, CONFIG_FLAG, error, error_size);
+}
+
 void config_init(struct config *config)
 {
 	memset(config, 0, sizeof(*config));
 	for (size_t i = 0; i < config_n_entries; i++)
-		set_entry(config, &config_entries[i], config_entries[i].standard);
+		set_entry(config, &config_entries[i], config_entries[i].standard, CONFIG_STANDARD);
+}
+
+const char *config_variable(const struct config_entry *entry, char *buffer)
+{
+	size_t length = (size_t)snprintf(buffer, CONFIG_VARIABLE_MAX, "ROSEN_%s", entry->name);
+
+	/* By hand: toupper() follows the locale of the program this may run in. */
+	for (size_t k = 0; k < length && k < CONFIG_VARIABLE_MAX; k++)
+		if (buffer[k] >= 'a' && buffer[k] <= 'z')
+			buffer[k] = (char)(buffer[k] - 'a' + 'A');
+	return buffer;
+}
+
+const char *config_source_name(enum config_source source)
+{
+	static const char *const names[] = {"standard", "file", "environment", "flag"};
+
+	return (size_t)source < ARRAY_SIZE(names) ? names[source] : "?";
 }
 
 void config_read_environment(struct config *config)
 {
 	for (size_t i = 0; i < config_n_entries; i++) {
 		const struct config_entry *entry = &config_entries[i];
-		char variable[64];
-
-		for (size_t k = 0; k <= strlen(entry->environment); k++)
-			variable[k] =
-			    (char)(entry->environment[k] >= 'a' && entry->environment[k] <= 'z'
-				       ? entry->environment[k] - 32
-				       : entry->environment[k]);
-		const char *value = getenv(variable);
-		if (value && set_entry(config, entry, value))
+		char variable[CONFIG_VARIABLE_MAX];
+		const char *value = getenv(config_variable(entry, variable));
+		if (value && set_entry(config, entry, value, CONFIG_ENVIRONMENT))
 			log_warn("%s is \"%s\", which is ignored: give %s", variable, value,
 			    expected(entry));
 	}
@@ -191,8 +218,8 @@ int config_read_file(struct config *config, const char *path, char *error, size_
 			continue;
 		if (equals) {
 			*equals = '\0';
-			r = config_set(
-			    config, trim(text), trim(equals + 1), detail, sizeof(detail));
+			r = set_named(config, trim(text), trim(equals + 1), CONFIG_FILE, detail,
+			    sizeof(detail));
 		} else {
 			r = error_origin(-EINVAL);
 			snprintf(
@@ -202,6 +229,15 @@ int config_read_file(struct config *config, const char *path, char *error, size_
 			snprintf(error, error_size, "%s:%u: %s", name, number, detail);
 	}
 	fclose(file);
+	return r;
+}
+
+int config_load(struct config *config, const char *path, char *error, size_t error_size)
+{
+	config_init(config);
+	int r = config_read_file(config, path, error, error_size);
+	if (r == 0)
+		config_read_environment(config);
 	return r;
 }
 

@@ -10,7 +10,18 @@
 
 #define CONFIG_TEXT_MAX 256
 
+/* Where a value came from; a later one wins. */
+enum config_source { CONFIG_STANDARD, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
+
+enum config_row {
+#define CONFIG(name, type, standard, flag, help) CONFIG_ROW_##name,
+#include "base/config.def"
+#undef CONFIG
+	CONFIG_N_ROWS,
+};
+
 struct config {
+	uint8_t source[CONFIG_N_ROWS]; /* enum config_source, in the order of config_entries */
 #define CONFIG_FIELD_TEXT(name)			 char name[CONFIG_TEXT_MAX];
 #define CONFIG_FIELD_NUMBER(name)		 uint64_t name;
 #define CONFIG_FIELD_SWITCH(name)		 bool name;
@@ -25,7 +36,7 @@ struct config {
 enum config_type { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_SWITCH };
 
 struct config_entry {
-	const char *name, *environment, *flag, *standard, *help;
+	const char *name, *flag, *standard, *help;
 	enum config_type type;
 	size_t offset; /* of the field in struct config */
 };
@@ -49,10 +60,22 @@ void config_read_environment(struct config *config);
  */
 int config_read_file(struct config *config, const char *path, char *error, size_t error_size);
 
-/* Sets one entry from text. -ENOENT: no such entry; -EINVAL: not a value of its type; error says
- * so. */
+/*
+ * What rosen and rosend start with: the built-in values, then the file (path as above), then the
+ * environment. Errors as config_read_file().
+ */
+int config_load(struct config *config, const char *path, char *error, size_t error_size);
+
+/* Sets one entry from text, as a flag does. -ENOENT: no such entry; -EINVAL: not a value of its
+ * type; error says so. */
 int config_set(
     struct config *config, const char *name, const char *value, char *error, size_t error_size);
+
+/* The environment variable of an entry, ROSEN_NAME, in buffer (CONFIG_VARIABLE_MAX bytes). */
+#define CONFIG_VARIABLE_MAX 64
+const char *config_variable(const struct config_entry *entry, char *buffer);
+
+const char *config_source_name(enum config_source source);
 
 /* The entry's present value as text, in buffer (CONFIG_TEXT_MAX bytes). Returns buffer. */
 const char *config_show(

@@ -17,13 +17,24 @@ static _Atomic int log_level_now = LOG_WARN;
 
 void log_init(const char *who)
 {
-	static const char *const words[] = {"error", "warn", "info", "debug"};
 	const char *wanted = getenv("ROSEN_LOG");
 
 	log_who = who;
-	for (size_t i = 0; wanted && i < ARRAY_SIZE(words); i++)
-		if (!strcmp(wanted, words[i]))
-			log_set_level((enum log_level)i);
+	if (wanted)
+		log_set_level_named(wanted);
+}
+
+bool log_set_level_named(const char *name)
+{
+	static const char *const words[] = {"error", "warn", "info", "debug"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(name, words[i]))
+			continue;
+		log_set_level((enum log_level)i);
+		return true;
+	}
+	return false;
 }
 
 void log_set_level(enum log_level level)

@@ -19,6 +19,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* who is a static string: "shim", "worker", "rosend", "softgpu"... Reads ROSEN_LOG. */
 void log_init(const char *who);
 void log_set_level(enum log_level level);
+/* error, warn, info or debug, as the setting `log` has it; false: no such level. */
+bool log_set_level_named(const char *name);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) _printf_(2, 3);
 
