@@ -32,8 +32,9 @@ _Static_assert(sizeof(struct wire_record) == 16, "a record header is 16 bytes");
 enum wire_flag {
 	WIRE_F_REPLY = 1 << 0, /* the caller waits for a reply in its lane */
 	WIRE_F_PTDS = 1 << 1, /* calls without a stream mean the lane's per-thread default stream */
-	WIRE_F_ATTACHED =
-	    1 << 2, /* the payload is what WIRE_ID_ATTACH records of this lane brought */
+	/* the payload goes on with the bytes that WIRE_ID_ATTACH records of this lane brought. With
+	 * WIRE_F_BULK_REPLY the struct wire_bulk is in the record, the attached bytes follow it. */
+	WIRE_F_ATTACHED = 1 << 2,
 	WIRE_F_BULK_REPLY = 1 << 3, /* payload begins with struct wire_bulk: outputs go there */
 };
 
