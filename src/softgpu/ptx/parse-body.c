@@ -1,0 +1,336 @@
+/*
+ * Function bodies: registers, labels, instructions, nested scopes (PTX ISA 4.3, 5.4, 9).
+ *
+ * Labels belong to the scope of their braces: inline assembly brings the same names many times. A
+ * label is a pseudo-instruction in the code, so that later stages see one list.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "softgpu/ptx/parser.h"
+
+#define MAX_REGISTERS (1u << 20)
+#define MAX_OPERANDS  8
+#define MAX_NESTING   64
+
+static void parse_block(struct parser *parser, unsigned nesting);
+
+uint32_t parse_new_registers(struct parser *parser, enum ptx_type type, uint64_t count)
+{
+	struct ptx_function *function = parser->function;
+	uint32_t first = function->n_registers;
+
+	if (count > MAX_REGISTERS - first)
+		parser_fail(parser, "more than %u registers in one function", MAX_REGISTERS);
+	if (first + count > parser->registers_capacity) {
+		uint32_t capacity = MAX(first + (uint32_t)count, parser->registers_capacity * 2);
+		enum ptx_type *types = parser_take(parser, capacity * sizeof(*types));
+
+		if (first)
+			memcpy(types, function->register_types, first * sizeof(*types));
+		function->register_types = types;
+		parser->registers_capacity = capacity;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		function->register_types[first + i] = type;
+	function->n_registers = first + (uint32_t)count;
+	return first;
+}
+
+/* .reg .b32 %r<9>, a; */
+static void parse_registers(struct parser *parser)
+{
+	enum ptx_type type;
+
+	parser_expect(parser, '.');
+	type = parse_type(parser);
+	do {
+		const char *name = parser_word(parser, "register name");
+		struct parser_symbol *symbol = parser_define(parser, PTX_SYMBOL_REGISTER, name);
+		uint64_t count = 1;
+
+		if (parser_accept(parser, '<')) {
+			if (parser->lexer.token.kind != PTX_TOKEN_INTEGER)
+				parser_unexpected(parser, "number of registers");
+			count = parser->lexer.token.value;
+			ptx_lexer_next(&parser->lexer);
+			parser_expect(parser, '>');
+			symbol->range = (uint32_t)MIN(count, (uint64_t)UINT32_MAX);
+		}
+		symbol->reg = parse_new_registers(parser, type, count);
+	} while (parser_accept(parser, ','));
+	parser_expect(parser, ';');
+}
+
+static struct ptx_instruction *new_instruction(struct parser *parser, enum ptx_opcode opcode)
+{
+	struct ptx_function *function = parser->function;
+	struct ptx_instruction *instruction;
+
+	if (function->n_code == parser->code_capacity) {
+		uint32_t capacity = MAX(256u, parser->code_capacity * 2);
+		struct ptx_instruction *code = realloc(parser->code, capacity * sizeof(*code));
+
+		if (!code)
+			parser_fail(parser, "out of memory");
+		parser->code = code;
+		parser->code_capacity = capacity;
+	}
+	instruction = &parser->code[function->n_code++];
+	*instruction = (struct ptx_instruction){
+	    .opcode = opcode, .line = parser->lexer.token.line, .predicate = PTX_NO_REG};
+	return instruction;
+}
+
+static void define_label(struct parser *parser, const char *name)
+{
+	struct ptx_instruction *instruction = new_instruction(parser, PTX_OP_label);
+	struct parser_symbol *symbol = parser_find(parser, name, strlen(name));
+	struct ptx_label *label;
+
+	if (symbol && symbol->depth == parser->depth && symbol->kind == PTX_SYMBOL_LABEL &&
+	    !symbol->label->defined) {
+		label = symbol->label;
+	} else {
+		label = parser_take(parser, sizeof(*label));
+		label->id = parser->function->n_labels++;
+		label->name = name;
+		parser_define(parser, PTX_SYMBOL_LABEL, name)->label = label;
+	}
+	label->defined = true;
+	label->line = instruction->line;
+	label->position = parser->function->n_code - 1;
+	instruction->n_operands = 1;
+	instruction->operands = parser_take(parser, sizeof(*instruction->operands));
+	*instruction->operands = (struct ptx_operand){.kind = PTX_OPERAND_LABEL, .label = label};
+}
+
+/* name: .branchtargets a, b; */
+static void parse_targets(struct parser *parser, const char *name)
+{
+	struct ptx_targets *targets = parser_take(parser, sizeof(*targets));
+	struct ptx_operand list = {0};
+
+	parse_operand_list(parser, ptx_opcode_info(PTX_OP_brx), ';', &list);
+	for (uint32_t i = 0; i < list.n_elements; i++)
+		if (list.elements[i].kind != PTX_OPERAND_LABEL)
+			parser_fail(parser, ".branchtargets takes labels");
+	*targets = (struct ptx_targets){.labels = list.elements, .count = list.n_elements};
+	parser_define(parser, PTX_SYMBOL_TARGETS, name)->targets = targets;
+}
+
+/* name: .callprototype (.param .b32 _) _ (.param .b64 _); or .calltargets f, g; */
+static void parse_prototype(struct parser *parser, const char *name, bool is_targets)
+{
+	struct ptx_prototype *prototype = parser_take(parser, sizeof(*prototype));
+
+	parser_define(parser, PTX_SYMBOL_PROTOTYPE, name)->prototype = prototype;
+	if (is_targets) {
+		struct ptx_operand functions = {0};
+
+		parse_operand_list(parser, ptx_opcode_info(PTX_OP_call), ';', &functions);
+		return;
+	}
+	if (parser_at(parser, '('))
+		parse_parameters(parser, &prototype->returns, &prototype->n_returns);
+	parser_word(parser, "\"_\"");
+	if (parser_at(parser, '('))
+		parse_parameters(parser, &prototype->params, &prototype->n_params);
+	ptx_lexer_skip_past(&parser->lexer, ';');
+}
+
+static void parse_predicate(struct parser *parser, struct ptx_operand *predicate)
+{
+	parse_operand(parser, ptx_opcode_info(PTX_OP_selp), predicate);
+	if (predicate->kind != PTX_OPERAND_REGISTER ||
+	    parser->function->register_types[predicate->reg] != PTX_TYPE_pred)
+		parser_fail(parser, "\"@\" needs a predicate register");
+}
+
+/* The dotted words behind the opcode. */
+static void parse_modifiers(struct parser *parser, struct ptx_instruction *instruction)
+{
+	const struct ptx_token *token = &parser->lexer.token;
+
+	while (parser_accept(parser, '.')) {
+		int found =
+		    token->kind == PTX_TOKEN_WORD ? ptx_type_find(token->text, token->size) : -1;
+
+		if (found >= 0) {
+			if (instruction->n_types == PTX_MAX_TYPES)
+				parser_fail(parser, "too many types");
+			instruction->types[instruction->n_types++] = (enum ptx_type)found;
+		} else {
+			if (token->kind == PTX_TOKEN_WORD)
+				found = ptx_modifier_find(token->text, token->size);
+			if (found < 0)
+				parser_fail(parser, "unknown modifier \".%.*s\" of %s",
+				    (int)MIN(token->size, 60u), token->text,
+				    ptx_opcode_info(instruction->opcode)->name);
+			instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
+		}
+		ptx_lexer_next(&parser->lexer);
+	}
+}
+
+/* Forms that came with the asynchronous copies of sm_90; their operands have a grammar of their
+ * own. */
+static bool is_unsupported_form(const struct ptx_instruction *instruction)
+{
+	return ptx_has(instruction, PTX_MODIFIER_bulk) ||
+	       ptx_has(instruction, PTX_MODIFIER_reduce) ||
+	       ((instruction->opcode == PTX_OP_st || instruction->opcode == PTX_OP_red) &&
+		   ptx_has(instruction, PTX_MODIFIER_async));
+}
+
+static void parse_operands(struct parser *parser, struct ptx_instruction *instruction)
+{
+	const struct ptx_opcode_info *info = ptx_opcode_info(instruction->opcode);
+	struct ptx_operand operands[MAX_OPERANDS];
+	unsigned count = 0;
+
+	while (!parser_accept(parser, ';')) {
+		if (count && !parser_accept(parser, ','))
+			parser_unexpected(parser, "\",\" or \";\"");
+		if (count == MAX_OPERANDS)
+			parser_fail(parser, "too many operands of %s", info->name);
+		parse_operand(parser, info, &operands[count++]);
+	}
+	if (count < info->fewest || count > info->most)
+		parser_fail(parser, "%s takes %u to %u operands, not %u", info->name, info->fewest,
+		    info->most, count);
+	instruction->operands = parser_take(parser, count * sizeof(*operands));
+	memcpy(instruction->operands, operands, count * sizeof(*operands));
+	instruction->n_operands = (uint8_t)count;
+}
+
+static void parse_instruction(
+    struct parser *parser, const struct ptx_operand *predicate, const struct ptx_token *word)
+{
+	int opcode = ptx_opcode_find(word->text, word->size);
+	struct ptx_instruction *instruction;
+
+	if (opcode < 0)
+		parser_fail(
+		    parser, "unknown opcode \"%.*s\"", (int)MIN(word->size, 60u), word->text);
+	instruction = new_instruction(parser, (enum ptx_opcode)opcode);
+	instruction->line = word->line;
+	if (predicate) {
+		instruction->predicate = predicate->reg;
+		instruction->predicate_negated = predicate->negated;
+	}
+	instruction->unsupported = !ptx_opcode_info(instruction->opcode)->supported;
+	if (!instruction->unsupported) {
+		parse_modifiers(parser, instruction);
+		instruction->unsupported = is_unsupported_form(instruction);
+	}
+	if (instruction->unsupported)
+		ptx_lexer_skip_past(&parser->lexer, ';');
+	else
+		parse_operands(parser, instruction);
+	if (opcode == PTX_OP_call && instruction->n_operands) {
+		const struct ptx_operand *callee = instruction->operands;
+
+		callee += callee->kind == PTX_OPERAND_LIST;
+		if (callee->kind == PTX_OPERAND_REGISTER)
+			parser->function->has_indirect_call = true;
+	}
+}
+
+static void parse_directive(struct parser *parser)
+{
+	if (parser_accept_word(parser, "reg"))
+		parse_registers(parser);
+	else if (parser_accept_word(parser, "local"))
+		parse_variables(parser, PTX_SPACE_LOCAL, PTX_LINKAGE_STATIC);
+	else if (parser_accept_word(parser, "shared"))
+		parse_variables(parser, PTX_SPACE_SHARED, PTX_LINKAGE_STATIC);
+	else if (parser_accept_word(parser, "global"))
+		parse_variables(parser, PTX_SPACE_GLOBAL, PTX_LINKAGE_STATIC);
+	else if (parser_accept_word(parser, "const"))
+		parse_variables(parser, PTX_SPACE_CONST, PTX_LINKAGE_STATIC);
+	else if (parser_accept_word(parser, "param"))
+		parse_variables(parser, PTX_SPACE_PARAM, PTX_LINKAGE_STATIC);
+	else if (parser_at_word(parser, "loc") || parser_at_word(parser, "file"))
+		ptx_lexer_skip_line(&parser->lexer);
+	else if (parser_at_word(parser, "pragma"))
+		ptx_lexer_skip_past(&parser->lexer, ';');
+	else
+		parser_unexpected(parser, "a directive");
+}
+
+static void parse_label(struct parser *parser, const char *name)
+{
+	if (!parser_accept(parser, '.')) {
+		define_label(parser, name);
+		return;
+	}
+	if (parser_accept_word(parser, "branchtargets"))
+		parse_targets(parser, name);
+	else if (parser_accept_word(parser, "callprototype"))
+		parse_prototype(parser, name, false);
+	else if (parser_accept_word(parser, "calltargets"))
+		parse_prototype(parser, name, true);
+	else {
+		define_label(parser, name);
+		parse_directive(parser);
+	}
+}
+
+static void parse_statement(struct parser *parser, unsigned nesting)
+{
+	struct ptx_operand predicate;
+	bool predicated = false;
+	struct ptx_token word;
+
+	if (parser_accept(parser, '.')) {
+		parse_directive(parser);
+		return;
+	}
+	if (parser_accept(parser, '{')) {
+		parse_block(parser, nesting + 1);
+		return;
+	}
+	if (parser_accept(parser, ';'))
+		return;
+	if (parser_accept(parser, '@')) {
+		if (parser_at(parser, '@')) { /* @@DWARF */
+			ptx_lexer_skip_line(&parser->lexer);
+			return;
+		}
+		parse_predicate(parser, &predicate);
+		predicated = true;
+	}
+	word = parser->lexer.token;
+	if (word.kind != PTX_TOKEN_WORD)
+		parser_unexpected(parser, "an instruction");
+	ptx_lexer_next(&parser->lexer);
+	if (!predicated && parser_accept(parser, ':')) {
+		char *name = parser_take(parser, word.size + 1);
+
+		memcpy(name, word.text, word.size);
+		parse_label(parser, name);
+		return;
+	}
+	parse_instruction(parser, predicated ? &predicate : NULL, &word);
+}
+
+static void parse_block(struct parser *parser, unsigned nesting)
+{
+	if (nesting > MAX_NESTING)
+		parser_fail(parser, "braces nested too deeply");
+	parser_scope_enter(parser);
+	while (!parser_accept(parser, '}'))
+		parse_statement(parser, nesting);
+	parser_scope_leave(parser);
+}
+
+/* Behind the opening brace; the parameters' scope is the current one. */
+void parse_body(struct parser *parser, struct ptx_function *function)
+{
+	parse_block(parser, 0);
+	function->code = parser_take(parser, function->n_code * sizeof(*function->code));
+	if (function->n_code)
+		memcpy(function->code, parser->code, function->n_code * sizeof(*function->code));
+	function->has_body = true;
+}

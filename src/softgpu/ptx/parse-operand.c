@@ -1,0 +1,239 @@
+/* Operands of instructions (PTX ISA 6). Names are resolved here, but for labels, which may come
+ * later. */
+#include <string.h>
+
+#include "softgpu/ptx/parser.h"
+
+#define MAX_ELEMENTS 128
+
+static bool find_register(struct parser *parser, const struct ptx_token *token, uint32_t *out)
+{
+	uint32_t stem = token->size;
+	uint64_t number = 0, scale = 1;
+	struct parser_symbol *symbol = parser_find(parser, token->text, token->size);
+
+	if (symbol) {
+		*out = symbol->reg;
+		return symbol->kind == PTX_SYMBOL_REGISTER && !symbol->range;
+	}
+	for (; stem && token->text[stem - 1] >= '0' && token->text[stem - 1] <= '9'; stem--) {
+		number += (uint64_t)(token->text[stem - 1] - '0') * scale;
+		scale *= 10;
+		if (scale > UINT64_C(10000000000))
+			return false;
+	}
+	symbol = stem < token->size ? parser_find(parser, token->text, stem) : NULL;
+	if (!symbol || symbol->kind != PTX_SYMBOL_REGISTER || number >= symbol->range)
+		return false;
+	*out = symbol->reg + (uint32_t)number;
+	return true;
+}
+
+static bool accept_special(struct parser *parser, struct ptx_operand *out)
+{
+	struct ptx_lexer *lexer = &parser->lexer;
+	uint32_t size = lexer->token.size, number;
+	const char *text = lexer->token.text;
+	int special;
+
+	if (*text != '%')
+		return false;
+	if (lexer->end - lexer->at >= 2 && *lexer->at == '.' && strchr("xyz", lexer->at[1]))
+		size += 2;
+	special = ptx_special_find(text, size, &number);
+	if (special < 0)
+		return false;
+	out->kind = PTX_OPERAND_SPECIAL;
+	out->special = (enum ptx_special)special;
+	out->value = number;
+	lexer->at = text + size;
+	ptx_lexer_next(lexer);
+	return true;
+}
+
+static void make_label(struct parser *parser, const char *name, struct ptx_operand *out)
+{
+	struct parser_symbol *symbol = parser_find(parser, name, strlen(name));
+
+	if (!symbol) {
+		symbol = parser_define(parser, PTX_SYMBOL_LABEL, name);
+		symbol->label = parser_take(parser, sizeof(*symbol->label));
+		symbol->label->name = name;
+		symbol->label->line = parser->lexer.token.line;
+		symbol->label->id = parser->function->n_labels++;
+	}
+	if (symbol->kind != PTX_SYMBOL_LABEL)
+		parser_fail(parser, "\"%s\" is not a label", name);
+	out->kind = PTX_OPERAND_LABEL;
+	out->label = symbol->label;
+}
+
+static void parse_symbol(
+    struct parser *parser, struct ptx_operand *out, bool may_be_label, bool is_call)
+{
+	const char *name = parser_word(parser, "operand");
+	struct parser_symbol *symbol = parser_find(parser, name, strlen(name));
+
+	switch (symbol ? symbol->kind : PTX_SYMBOL_LABEL) {
+	case PTX_SYMBOL_VARIABLE:
+		out->kind = PTX_OPERAND_VARIABLE;
+		out->variable = symbol->variable;
+		parser_refer(parser, out->variable, NULL, false);
+		return;
+	case PTX_SYMBOL_FUNCTION:
+		out->kind = PTX_OPERAND_FUNCTION;
+		out->function = symbol->function;
+		parser_refer(parser, NULL, out->function, is_call);
+		return;
+	case PTX_SYMBOL_TARGETS:
+		out->kind = PTX_OPERAND_TARGETS;
+		out->targets = symbol->targets;
+		return;
+	case PTX_SYMBOL_PROTOTYPE:
+		out->kind = PTX_OPERAND_PROTOTYPE;
+		out->prototype = symbol->prototype;
+		return;
+	case PTX_SYMBOL_LABEL:
+		if (may_be_label) {
+			make_label(parser, name, out);
+			return;
+		}
+		break;
+	case PTX_SYMBOL_REGISTER:
+		break;
+	}
+	parser_fail(parser, "unknown name \"%s\"", name);
+}
+
+/* + or - and a constant, behind the name of a variable or register. */
+static void parse_offset(struct parser *parser, struct ptx_operand *out)
+{
+	if (parser_at(parser, '-'))
+		out->offset = (int64_t)parse_constant(parser);
+	else if (parser_accept(parser, '+'))
+		out->offset = (int64_t)parse_constant(parser);
+}
+
+static void parse_number(struct parser *parser, struct ptx_operand *out)
+{
+	struct ptx_token *token = &parser->lexer.token;
+	bool minus = false;
+
+	if (parser_at(parser, '-') && parser->lexer.at < parser->lexer.end) {
+		struct ptx_lexer ahead = parser->lexer;
+
+		ptx_lexer_next(&ahead);
+		minus = ahead.token.kind == PTX_TOKEN_F32 || ahead.token.kind == PTX_TOKEN_F64;
+		if (minus)
+			ptx_lexer_next(&parser->lexer);
+	}
+	if (token->kind == PTX_TOKEN_F32 || token->kind == PTX_TOKEN_F64) {
+		bool single = token->kind == PTX_TOKEN_F32;
+
+		out->kind = single ? PTX_OPERAND_F32 : PTX_OPERAND_F64;
+		out->value = token->value;
+		if (minus)
+			out->value ^= UINT64_C(1) << (single ? 31 : 63);
+		ptx_lexer_next(&parser->lexer);
+		return;
+	}
+	out->kind = PTX_OPERAND_INTEGER;
+	out->value = parse_constant(parser);
+}
+
+static void parse_address(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	out->kind = PTX_OPERAND_ADDRESS;
+	out->n_elements = 1;
+	out->elements = parser_take(parser, sizeof(*out->elements));
+	parse_operand(parser, info, out->elements);
+	switch (out->elements->kind) {
+	case PTX_OPERAND_REGISTER:
+		parse_offset(parser, out);
+		break;
+	case PTX_OPERAND_VARIABLE:
+	case PTX_OPERAND_INTEGER:
+	case PTX_OPERAND_FUNCTION:
+		out->offset = out->elements->offset;
+		out->elements->offset = 0;
+		break;
+	default:
+		parser_fail(
+		    parser, "an address is [register], [variable] or [constant], and an offset");
+	}
+	parser_expect(parser, ']');
+}
+
+static void parse_simple(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	const struct ptx_token *token = &parser->lexer.token;
+	bool is_call = info == ptx_opcode_info(PTX_OP_call);
+
+	if (token->kind != PTX_TOKEN_WORD || parser_at_word(parser, "WARP_SZ")) {
+		parse_number(parser, out);
+	} else if (parser_accept_word(parser, "_")) {
+		out->kind = PTX_OPERAND_SINK;
+		out->reg = PTX_NO_REG;
+	} else if (find_register(parser, token, &out->reg)) {
+		out->kind = PTX_OPERAND_REGISTER;
+		ptx_lexer_next(&parser->lexer);
+	} else if (!accept_special(parser, out)) {
+		parse_symbol(parser, out, info->facts & PTX_OP_BRANCH, is_call);
+		if (out->kind == PTX_OPERAND_VARIABLE)
+			parse_offset(parser, out);
+	}
+}
+
+void parse_operand_list(struct parser *parser, const struct ptx_opcode_info *info, char closing,
+    struct ptx_operand *out)
+{
+	struct ptx_operand elements[MAX_ELEMENTS];
+	uint32_t count = 0;
+
+	while (!parser_accept(parser, closing)) {
+		if (count && !parser_accept(parser, ','))
+			parser_unexpected(parser, "\",\"");
+		if (count == MAX_ELEMENTS)
+			parser_fail(parser, "more than %d operands in one list", MAX_ELEMENTS);
+		elements[count] = (struct ptx_operand){0};
+		parse_simple(parser, info, &elements[count++]);
+	}
+	out->elements = parser_take(parser, count * sizeof(*elements));
+	memcpy(out->elements, elements, count * sizeof(*elements));
+	out->n_elements = count;
+}
+
+static void parse_pair(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	struct ptx_operand *elements = parser_take(parser, 2 * sizeof(*elements));
+
+	elements[0] = *out;
+	parse_simple(parser, info, &elements[1]);
+	*out =
+	    (struct ptx_operand){.kind = PTX_OPERAND_PAIR, .elements = elements, .n_elements = 2};
+}
+
+void parse_operand(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	*out = (struct ptx_operand){0};
+	if (parser_accept(parser, '[')) {
+		parse_address(parser, info, out);
+	} else if (parser_accept(parser, '{')) {
+		out->kind = PTX_OPERAND_VECTOR;
+		parse_operand_list(parser, info, '}', out);
+	} else if (info == ptx_opcode_info(PTX_OP_call) && parser_accept(parser, '(')) {
+		out->kind = PTX_OPERAND_LIST;
+		parse_operand_list(parser, info, ')', out);
+	} else {
+		out->negated = parser_accept(parser, '!');
+		parse_simple(parser, info, out);
+		if (out->negated && out->kind != PTX_OPERAND_REGISTER)
+			parser_fail(parser, "\"!\" needs a predicate register");
+		if (parser_accept(parser, '|'))
+			parse_pair(parser, info, out);
+	}
+}
