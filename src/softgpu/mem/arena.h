@@ -5,9 +5,16 @@
  *   [SG_ARENA_BASE, SG_EXEC_WINDOW_BASE)         allocations (softgpu/mem)
  *   [SG_EXEC_WINDOW_BASE, + SG_EXEC_WINDOW_SIZE) stacks, shared memory, parameters of running
  *                                                kernels (softgpu/exec maps it, nobody else)
+ *
+ * The window is reserved without access. An allocation makes its own pages accessible and leaves at
+ * least one page behind them that is not; freeing takes the access away and gives the memory back.
+ *
+ * All functions may be called from any thread. Return codes: 0 or a negative errno.
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SG_ARENA_BASE UINT64_C(0x200000000000)
@@ -15,3 +22,65 @@
 
 #define SG_EXEC_WINDOW_SIZE (UINT64_C(64) << 30)
 #define SG_EXEC_WINDOW_BASE (SG_ARENA_BASE + SG_ARENA_SIZE - SG_EXEC_WINDOW_SIZE)
+
+#define SG_ARENA_PAGE 4096u
+
+/* What an allocation is for; it decides who may free it and what pointer queries say. */
+enum sg_range_kind {
+	SG_RANGE_DEVICE,     /* cuMemAlloc */
+	SG_RANGE_POOL,	     /* cuMemAllocAsync; owner: the pool */
+	SG_RANGE_HOST,	     /* pinned host memory */
+	SG_RANGE_REGISTERED, /* a second mapping of the program's shared memory */
+	SG_RANGE_MANAGED,
+	SG_RANGE_MODULE, /* variables of a module */
+	SG_RANGE_ARRAY,
+};
+
+struct sg_range {
+	uint64_t address;
+	size_t size; /* as asked for */
+	enum sg_range_kind kind;
+	unsigned flags;	     /* of the call that made it */
+	uint64_t context_id; /* whose death frees it; 0: nobody's */
+	void *owner;
+	uint64_t host;	  /* REGISTERED: the program's address; HOST, MANAGED: the same as address;
+			     else 0 */
+	uint64_t id;	  /* never used twice */
+	bool sync_memops; /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
+};
+
+/* Reserves the allocations' part of the window; they may take capacity bytes together. Once per
+ * process. -ENOMEM: something else lies there. */
+int sg_arena_init(size_t capacity);
+
+/* A zeroed allocation described by *range, whose address and id are filled in. align: a power of
+ * two. -ENOMEM: over capacity, or the host has no more. */
+int sg_arena_alloc(struct sg_range *range, size_t align);
+
+/*
+ * Maps the program's memory range->host, range->size (both multiples of the page) a second time, at
+ * an address in the window. Only shared mappings can be: -EINVAL for others. Takes no capacity.
+ */
+int sg_arena_alias(struct sg_range *range);
+
+/* -ENOENT: no allocation begins at address. */
+int sg_arena_free(uint64_t address);
+
+/* Frees everything that belongs to a context. */
+void sg_arena_free_context(uint64_t context_id);
+
+/* The allocation that contains address. False: none does. */
+bool sg_arena_find(uint64_t address, struct sg_range *range);
+
+/* Whether [address, address + size) lies inside one allocation. */
+bool sg_arena_covers(uint64_t address, size_t size);
+
+/* Sets sync_memops of the allocation that contains address. */
+bool sg_arena_set_sync_memops(uint64_t address, bool value);
+
+void sg_arena_usage(size_t *used, size_t *capacity);
+
+static inline bool sg_arena_holds(uint64_t address)
+{
+	return address - SG_ARENA_BASE < SG_ARENA_SIZE;
+}
