@@ -25,10 +25,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/hello.h"
 #include "wire/record.h"
 
 struct chan;
-struct chan_provider; /* provider.h */
+
+/* A positive condition of chan_wait(): its timeout passed first. */
+enum { CHAN_TIMED_OUT = 1 };
 
 /* What chan_create() lays out. Zero fields take the settings' standard values. */
 struct chan_geometry {
@@ -46,12 +49,15 @@ int chan_region_create(const struct chan_geometry *geometry, int *fd_out, uint64
 /*
  * Attaches one side of a channel. region: the memfd, side: the side socket (-1: none); both are
  * taken over, also on failure. spin_ns: how long this side watches memory before it parks. The
- * layout is read once from the region and checked; the worker's caller passes the geometry it
- * created instead of believing the region (geometry NULL on the client).
+ * layout is read once from the region and checked (-EPROTO: another layout version); the worker's
+ * caller passes the geometry it created instead of believing the region. The peer's death shows as
+ * hang-up of side: whoever made the socket pair must not keep a copy of the peer's end.
  */
 int chan_client_attach(int region, int side, uint64_t spin_ns, struct chan **out);
 int chan_worker_attach(int region, int side, const struct chan_geometry *geometry, uint64_t spin_ns,
     struct chan **out);
+/* Hangs up: the peer's waits end at once. No other thread may be inside the channel. NULL is fine;
+ * returns NULL. */
 struct chan *chan_free(struct chan *chan);
 
 /*
@@ -84,7 +90,7 @@ int chan_commit(struct chan *chan, const struct wire_writer *writer);
 
 /*
  * Waits for the reply to seq in lane. *status: the CUresult the worker gave. *reader: the outputs,
- * in the lane, valid until the lane's next chan_begin(); for a bulk reply the caller reads them
+ * a private copy, valid until the lane's next chan_wait(); for a bulk reply the caller reads them
  * from the run it gave. timeout_ns 0: none.
  */
 int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
@@ -100,14 +106,23 @@ uint32_t chan_take_error(struct chan *chan);
 /* --- client: staging --- */
 
 /*
- * A run of at least size bytes (<= half the staging area) for bulk data, waiting while too little
- * is free. The caller gives it back itself after its reply came, or marks it: released by the
- * worker with chan_staging_release() once it has read the bytes (for posted records).
+ * A run of at least size bytes (<= half the staging area, else -E2BIG) for bulk data, waiting while
+ * too little is free. run->size is size. The caller gives it back itself after its reply came, or
+ * hands it over: released by the worker with chan_staging_release() once it has read the bytes (for
+ * posted records). A thread that keeps a run for its reply must not take another meanwhile: if all
+ * threads did so, all could wait for ever. Attachments therefore go before the reply's run is
+ * taken.
  */
 int chan_staging_take(struct chan *chan, size_t size, struct wire_bulk *run, void **memory);
 void chan_staging_give(struct chan *chan, const struct wire_bulk *run);
 void chan_staging_hand_over(struct chan *chan, const struct wire_bulk *run);
 size_t chan_staging_largest(const struct chan *chan); /* bytes one take can ask for */
+
+/*
+ * Sends size bytes ahead of a call that is too large for a record: WIRE_ID_ATTACH records, each
+ * with a handed-over run. The lane's next record, flagged WIRE_F_ATTACHED, has them as its payload.
+ */
+int chan_attach(struct chan *chan, uint16_t lane, const void *bytes, size_t size);
 
 /* --- worker --- */
 
@@ -141,8 +156,16 @@ void chan_stop(struct chan *chan);
 
 /* --- both --- */
 
-int chan_side_socket(const struct chan *chan); /* -1: none; owned by the channel */
+int chan_side_socket(const struct chan *chan); /* -1: none; owned by the channel; for poll() */
 bool chan_peer_alive(struct chan *chan);
+
+/*
+ * Side messages (hello.h): segments and last words, with a descriptor or -1, in order. Receiving:
+ * *fd_out is the caller's; -EAGAIN: none there and wait is false; -ENODATA: the peer is gone and
+ * all it said was read. -EOPNOTSUPP: the medium carries none. Any thread.
+ */
+int chan_side_send(struct chan *chan, const struct side_message *message, int fd);
+int chan_side_receive(struct chan *chan, bool wait, struct side_message *message, int *fd_out);
 
 /* One row of the statistics area per function, in the order of the api_desc table. */
 struct chan_stat {

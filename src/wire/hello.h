@@ -7,13 +7,17 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/util.h"
 #include "wire/limits.h"
 
 #define HELLO_MAGIC	  0x6e65736fu /* "osen": a binary hello; the admin side starts with '{' */
 #define HELLO_TEXT_MAX	  256
 #define HELLO_PROGRAM_MAX 64
+#define HELLO_MESSAGE_MAX 4096 /* no version's message is longer: receive into so many bytes */
 
 /* Capabilities: a bit is used only when both sides set it. */
 enum hello_capability {
@@ -21,6 +25,7 @@ enum hello_capability {
 	    1 << 0,		  /* descriptors of pinned memory may pass over the side socket */
 	HELLO_CAN_STATS = 1 << 1, /* the region holds a statistics area */
 };
+#define HELLO_CAPABILITIES ((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS)) /* this build's */
 
 /* Client to rosend. */
 struct hello_request {
@@ -56,6 +61,41 @@ struct hello_reply {
 	uint64_t region_size;
 	char text[HELLO_TEXT_MAX]; /* why not, and what to do; empty when OK */
 };
+
+/* What every version's message contains at least: everything up to the capabilities, the session.
+ */
+#define HELLO_REQUEST_LEAST offsetof(struct hello_request, pid)
+#define HELLO_REPLY_LEAST   offsetof(struct hello_reply, session)
+
+/*
+ * A request of this build: magic, size, versions and capabilities set, the rest zero for the caller
+ * to fill in. The whole struct is what is sent.
+ */
+void hello_request_init(struct hello_request *request);
+
+/*
+ * A received message of length bytes, any version's, to this build's struct: texts end within their
+ * fields and hold no control characters. -EBADMSG: not a hello.
+ */
+int hello_request_parse(const void *bytes, size_t length, struct hello_request *out);
+int hello_reply_parse(const void *bytes, size_t length, struct hello_reply *out);
+
+/*
+ * Starts the reply to request. True: status OK, version and capabilities agreed, the rest for the
+ * server to fill in. False: the versions have nothing in common, and the reply says so.
+ */
+bool hello_negotiate(const struct hello_request *request, struct hello_reply *reply);
+
+/* A reply that refuses; the text says what failed, on what, what to do. */
+void hello_refuse(struct hello_reply *reply, enum hello_status status, const char *format, ...)
+    _printf_(3, 4);
+
+/*
+ * The client's check of a parsed reply. 0: agreed; HELLO_NOT_OK: refused, reply->text says why;
+ * -EBADMSG: the server agreed to what was not offered.
+ */
+enum { HELLO_NOT_OK = 1 };
+int hello_reply_check(const struct hello_request *request, const struct hello_reply *reply);
 
 /* Messages on the side socket. */
 enum side_kind {

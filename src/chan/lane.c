@@ -1,0 +1,183 @@
+/*
+ * Reply lanes: one slot per client thread in which the worker answers. A lane's thread has at most
+ * one call in flight, so a lane needs no queue: the worker writes status, size and payload, then
+ * the sequence number for which the thread waits.
+ *
+ * The payload is copied to memory of the client's own before anyone decodes it, so that a worker
+ * gone wild cannot change it between a check and its use.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "chan/internal.h"
+
+int lanes_init(struct lanes *lanes, uint32_t n_lanes)
+{
+	pthread_condattr_t attributes;
+
+	lanes->free = calloc(n_lanes, sizeof(*lanes->free));
+	lanes->seq = calloc(n_lanes, sizeof(*lanes->seq));
+	lanes->copies_size = (size_t)n_lanes * WIRE_LANE_SIZE;
+	lanes->copies = mmap(NULL, lanes->copies_size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (lanes->copies == MAP_FAILED)
+		lanes->copies = NULL;
+	if (!lanes->free || !lanes->seq || !lanes->copies) {
+		lanes_fini(lanes);
+		return error_origin(-ENOMEM);
+	}
+	for (uint32_t i = 0; i < n_lanes; i++)
+		lanes->free[i] = (uint16_t)(n_lanes - 1 - i);
+	lanes->n_free = n_lanes;
+	pthread_mutex_init(&lanes->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&lanes->given, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return 0;
+}
+
+void lanes_fini(struct lanes *lanes)
+{
+	free(lanes->free);
+	free(lanes->seq);
+	if (lanes->copies)
+		munmap(lanes->copies, lanes->copies_size);
+	lanes->free = NULL;
+	lanes->seq = NULL;
+	lanes->copies = NULL;
+}
+
+/* The channel's end of life is nobody's signal here, so the wait looks from time to time. */
+static int await_lane(struct chan *chan)
+{
+	struct timespec until;
+	uint64_t at = clock_now_ns() + CHAN_PARK_SLICE_NS;
+
+	until.tv_sec = (time_t)(at / NSEC_PER_SEC);
+	until.tv_nsec = (long)(at % NSEC_PER_SEC);
+	pthread_cond_timedwait(&chan->lanes.given, &chan->lanes.lock, &until);
+	if (!chan->end->provider->alive(chan->end))
+		return wait_break(chan, -ENOTCONN);
+	return atomic_load_explicit(&chan->broken, memory_order_relaxed);
+}
+
+int chan_lane_take(struct chan *chan, uint16_t *lane_out)
+{
+	struct lanes *lanes = &chan->lanes;
+	int r;
+
+	pthread_mutex_lock(&lanes->lock);
+	r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	while (!r && !lanes->n_free)
+		r = await_lane(chan);
+	if (!r)
+		*lane_out = lanes->free[--lanes->n_free];
+	pthread_mutex_unlock(&lanes->lock);
+	return r;
+}
+
+void chan_lane_give(struct chan *chan, uint16_t lane)
+{
+	struct lanes *lanes = &chan->lanes;
+
+	pthread_mutex_lock(&lanes->lock);
+	lanes->free[lanes->n_free++] = lane;
+	pthread_cond_signal(&lanes->given);
+	pthread_mutex_unlock(&lanes->lock);
+}
+
+/* --- the waiting side --- */
+
+struct awaited {
+	struct region_lane *lane;
+	uint32_t seq;
+};
+
+static int reply_ready(struct chan *chan, void *context)
+{
+	struct awaited *awaited = context;
+
+	/* Acquire: pairs with the release in chan_reply_commit(), makes the reply visible. */
+	if (atomic_load_explicit(&awaited->lane->seq, memory_order_acquire) == awaited->seq)
+		return 1;
+	return atomic_load_explicit(&chan->broken, memory_order_relaxed);
+}
+
+static uint32_t read_once(const uint32_t *word)
+{
+	return *(const volatile uint32_t *)word;
+}
+
+int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
+    struct wire_reader *reader)
+{
+	struct region_lane *slot = chan_lane(chan, lane);
+	struct awaited awaited = {slot, seq};
+	uint8_t *copy = chan->lanes.copies + (size_t)lane * WIRE_LANE_SIZE;
+
+	int r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	if (!r && reply_ready(chan, &awaited) != 1)
+		r = wait_until(chan,
+		    &(struct wait){
+			WAIT_REPLY, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited},
+		    timeout_ns);
+	if (r)
+		return r;
+	uint32_t size = read_once(&slot->size);
+	if (unlikely(size > sizeof(slot->payload)))
+		return wait_break(chan, -EBADMSG);
+	*status = read_once(&slot->status);
+	memcpy(copy, slot->payload, size);
+	*reader = wire_reader(copy, size);
+	return 0;
+}
+
+/* --- the answering side --- */
+
+size_t chan_reply_room(const struct chan *chan)
+{
+	return sizeof(((struct region_lane *)NULL)->payload);
+}
+
+struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane)
+{
+	return wire_writer(chan_lane(chan, lane)->payload, chan_reply_room(chan));
+}
+
+void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer)
+{
+	struct region_lane *slot = chan_lane(chan, lane);
+
+	slot->status = status;
+	slot->size = writer->failed ? 0 : (uint32_t)(writer->at - slot->payload);
+	/* Release: the waiter's acquire load of seq makes all of the reply visible to it. */
+	atomic_store_explicit(&slot->seq, seq, memory_order_release);
+	wait_notify(chan, SITE_LANES + lane, &slot->doorbell);
+}
+
+/* --- errors of posted calls --- */
+
+void chan_post_error(struct chan *chan, uint32_t status)
+{
+	uint32_t none = 0;
+
+	/* Relaxed, as region.h says: the word is all there is to it. */
+	atomic_compare_exchange_strong_explicit(&chan->control->posted_error, &none, status,
+	    memory_order_relaxed, memory_order_relaxed);
+}
+
+uint32_t chan_take_error(struct chan *chan)
+{
+	_Atomic uint32_t *error = &chan->control->posted_error;
+
+	if (likely(!atomic_load_explicit(error, memory_order_relaxed)))
+		return 0;
+	return atomic_exchange_explicit(error, 0, memory_order_relaxed);
+}

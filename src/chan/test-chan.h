@@ -1,0 +1,40 @@
+/*
+ * What the channel's tests share: a client and a worker over memfd (two threads, or two processes),
+ * and a small worker that answers.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "chan/chan.h"
+#include "chan/provider.h"
+
+#define SPIN_NS 20000
+
+/* Functions of the test worker. The first field of each payload is a number. */
+enum echo_id {
+	ECHO = 16,     /* replies with the payload; status is the number */
+	ECHO_COUNT,    /* no reply: checks that numbers of a lane come in order */
+	ECHO_RELEASE,  /* offset, size: checks that all bytes are the same, releases the run */
+	ECHO_ATTACHED, /* replies with the sum of the attached bytes */
+	ECHO_FILL,     /* bulk reply: offset, size are filled with 0x5a */
+};
+
+struct pair {
+	struct chan *client, *worker;
+	pthread_t thread;
+	pid_t pid;
+};
+
+/* Attaches both ends over memfd. */
+struct pair pair_new(const struct chan_geometry *geometry);
+/* And runs serve(worker) in a thread; pair_stop() ends it by ending the client. */
+struct pair pair_start(const struct chan_geometry *geometry, void *(*serve)(void *chan));
+void pair_stop(struct pair *pair);
+
+/* A worker's loop: until chan_next() fails, whose code it returns (as a pointer). */
+void *echo_worker(void *chan);
+
+/* One waiting call of ECHO: checks that what comes back is what was sent. */
+void call_echo(struct chan *client, uint16_t lane, uint64_t number, const void *bytes, size_t size);

@@ -1,0 +1,197 @@
+/*
+ * Waiting: every place of the channel where one side waits for the other comes here after its own
+ * first look failed. Any thread; one at a time per doorbell.
+ *
+ * A wait first watches memory, since the answer usually comes within microseconds and a sleep costs
+ * several of them on both sides. How long it pays to watch is learnt per kind of wait: a wait that
+ * ended while watching, or soon after parking, doubles the time (up to the setting), one that did
+ * not halves it (down to a fraction). A worker whose client computes for long stretches so goes to
+ * sleep quickly, one in the middle of a burst stays awake.
+ *
+ * On a machine with few processors the watched peer may be waiting for the very processor that the
+ * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is
+ * up and it parks.
+ *
+ * Then it parks by the protocol of region.h, in slices: after each it asks the provider whether the
+ * peer still lives. With a provider that watches the peer itself, an idle side sleeps without end
+ * and costs nothing at all.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "chan/internal.h"
+
+#define LOOKS_PER_ROUND 32 /* about a microsecond of pauses between two looks at the clock */
+#define SPIN_FLOOR	4  /* the learnt time never falls below 1/2^n of the setting */
+
+static inline void cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+static void learn(struct chan *chan, enum wait_kind kind, bool worth)
+{
+	_Atomic uint32_t *budget = &chan->spin_budget[kind];
+	/* Relaxed, and a lost update does not matter: it is a guess. */
+	uint64_t now = atomic_load_explicit(budget, memory_order_relaxed);
+
+	now = worth ? now * 2 : now / 2;
+	now = MAX(MIN(now, chan->spin_ns), chan->spin_ns >> SPIN_FLOOR);
+	if (now != atomic_load_explicit(budget, memory_order_relaxed))
+		atomic_store_explicit(budget, (uint32_t)now, memory_order_relaxed);
+}
+
+static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
+{
+	uint64_t budget =
+	    atomic_load_explicit(&chan->spin_budget[wait->kind], memory_order_relaxed);
+
+	if (!budget)
+		return 0;
+	do {
+		for (int i = 0; i < LOOKS_PER_ROUND; i++) {
+			int r = wait->ready(chan, wait->context);
+			if (r)
+				return r;
+			cpu_relax();
+		}
+		if (chan->crowded)
+			sched_yield();
+	} while (clock_now_ns() - start < budget);
+	return 0;
+}
+
+/* One round of W1..W4 and what follows. 0: look again; else as ready(), CHAN_TIMED_OUT as 2. */
+enum { ROUND_AGAIN = 0, ROUND_READY = 1, ROUND_TIMED_OUT = 2 };
+
+static int park_round(struct chan *chan, const struct wait *wait, uint64_t deadline)
+{
+	struct chan_end *end = chan->end;
+	uint64_t slice = chan->watched ? UINT64_MAX : CHAN_PARK_SLICE_NS;
+
+	/* W1. Release: who reads PARKED (acquire, in wait_ring) also reads wake_at. */
+	atomic_store_explicit(&wait->doorbell->state, DOORBELL_PARKED, memory_order_release);
+	/* W2: the store must not pass the loads of ready(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	int r = wait->ready(chan, wait->context); /* W3 */
+	if (r)
+		return r;
+	if (!end->provider->alive(end)) {
+		/* What it published before it went is still good. */
+		r = wait->ready(chan, wait->context);
+		return r ?: wait_break(chan, -ENOTCONN);
+	}
+	if (deadline) {
+		uint64_t now = clock_now_ns();
+		if (now >= deadline)
+			return ROUND_TIMED_OUT;
+		slice = MIN(slice, deadline - now);
+	}
+	end->provider->park(end, wait->site, &wait->doorbell->state, slice); /* W4 */
+	return wait->ready(chan, wait->context);
+}
+
+int wait_until(struct chan *chan, const struct wait *wait, uint64_t timeout_ns)
+{
+	uint64_t start = clock_now_ns();
+	uint64_t deadline = timeout_ns ? start + timeout_ns : 0;
+
+	int r = spin(chan, wait, start);
+	if (r) {
+		learn(chan, wait->kind, true);
+	} else {
+		do
+			r = park_round(chan, wait, deadline);
+		while (r == ROUND_AGAIN);
+		atomic_store_explicit(&wait->doorbell->state, DOORBELL_AWAKE, memory_order_relaxed);
+		learn(chan, wait->kind, clock_now_ns() - start < 2 * chan->spin_ns);
+	}
+	if (r < 0)
+		return r;
+	return r == ROUND_TIMED_OUT ? CHAN_TIMED_OUT : 0;
+}
+
+static bool stop_ringing(struct doorbell *doorbell)
+{
+	/*
+	 * Exchange: of several wakers exactly one makes the system call. Acquire pairs with W1;
+	 * the sleeper needs no order from AWAKE, it looks at the published word itself.
+	 */
+	return atomic_load_explicit(&doorbell->state, memory_order_relaxed) == DOORBELL_PARKED &&
+	       atomic_exchange_explicit(&doorbell->state, DOORBELL_AWAKE, memory_order_acq_rel) ==
+		   DOORBELL_PARKED;
+}
+
+void wait_ring(struct chan *chan, uint32_t site, struct doorbell *doorbell)
+{
+	if (stop_ringing(doorbell))
+		chan->end->provider->wake(chan->end, site, &doorbell->state);
+}
+
+void wait_rouse(struct chan *chan, uint32_t site, struct doorbell *doorbell)
+{
+	atomic_thread_fence(memory_order_seq_cst); /* P2 */
+	if (stop_ringing(doorbell))
+		chan->end->provider->rouse(chan->end, site, &doorbell->state);
+}
+
+/* The doorbells a role waits at, by index; NULL behind the last. */
+static struct doorbell *doorbell_of(
+    struct chan *chan, enum chan_role role, uint32_t i, uint32_t *site)
+{
+	*site = role == CHAN_WORKER ? SITE_WORK : SITE_ROOM + i;
+	if (role == CHAN_WORKER)
+		return i == 0 ? &chan->control->work : NULL;
+	if (*site == SITE_ROOM)
+		return &chan->control->room;
+	if (*site == SITE_STAGING)
+		return &chan->control->staging;
+	uint32_t lane = *site - SITE_LANES;
+	return lane < chan->layout.geometry.lanes ? &chan_lane(chan, (uint16_t)lane)->doorbell
+						  : NULL;
+}
+
+static void ring_all(struct chan *chan, enum chan_role role,
+    void (*ring)(struct chan_end *end, uint32_t site, _Atomic uint32_t *doorbell))
+{
+	struct doorbell *doorbell;
+	uint32_t site;
+
+	/* P2, as in wait_notify(): the caller has published the reason. */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t i = 0; (doorbell = doorbell_of(chan, role, i, &site)); i++)
+		if (stop_ringing(doorbell))
+			ring(chan->end, site, &doorbell->state);
+}
+
+void wait_rouse_all(struct chan *chan)
+{
+	ring_all(chan, chan->role, chan->end->provider->rouse);
+}
+
+void wait_wake_peer(struct chan *chan)
+{
+	ring_all(
+	    chan, chan->role == CHAN_CLIENT ? CHAN_WORKER : CHAN_CLIENT, chan->end->provider->wake);
+}
+
+int wait_break(struct chan *chan, int r)
+{
+	int before = 0;
+
+	/* Relaxed: the word carries no other data. */
+	if (!atomic_compare_exchange_strong_explicit(
+		&chan->broken, &before, r, memory_order_relaxed, memory_order_relaxed))
+		return before;
+	wait_rouse_all(chan);
+	return error_origin(r);
+}
+
+void chan_stop(struct chan *chan)
+{
+	/* Relaxed: it carries no other data; wait_rouse() has the fence. */
+	atomic_store_explicit(&chan->stopped, true, memory_order_relaxed);
+	wait_rouse(chan, SITE_WORK, &chan->control->work);
+}
