@@ -1,0 +1,81 @@
+"""rosen run as its users know it: exit status, signals, statistics, traces, errors for people."""
+from scenario import *
+
+
+class Run(Scenario):
+    def test_exit_status_is_the_programs(self):
+        for status in (0, 1, 42):
+            self.assertEqual(run("run", "--backend", BACKEND, "--", "sh", "-c", f"exit {status}")
+                             .returncode, status)
+        self.assertEqual(run("run", "--backend", BACKEND, "--", "sh", "-c", "kill -KILL $$").returncode,
+                         128 + 9)
+        self.assertEqual(run("run", "--backend", BACKEND, "--", "/no/such/program").returncode, 127)
+        self.assertEqual(run("run", "--backend", BACKEND, "--", "/etc/passwd").returncode, 126)
+
+    def test_signals_reach_the_program(self):
+        script = "trap 'echo got; exit 7' TERM; echo up; while :; do sleep 0.05; done"
+        client = subprocess.Popen([ROSEN, "run", "--backend", BACKEND, "--", "sh", "-c", script],
+                                  stdout=subprocess.PIPE, text=True, env=environment())
+        self.assertEqual(client.stdout.readline(), "up\n")
+        client.terminate()
+        out, _ = client.communicate(timeout=10)
+        self.assertEqual((out, client.returncode), ("got\n", 7))
+
+    def test_a_program_runs_and_its_calls_are_counted(self):
+        result = run("run", "--backend", BACKEND, "--stats", "--", LOAD, "0.2")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.split(), ["ready", "done"])
+        self.assertIn("cuLaunchKernel", result.stderr)
+        for word in ("calls", "messages", "waits", "bytes", "GPU"):
+            self.assertIn(word.lower(), result.stderr.lower())
+
+    def test_a_trace_is_chrome_json(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "trace.json")
+            result = run("run", "--backend", BACKEND, "--trace", path, "--", LOAD, "0.2")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with open(path) as file:
+                trace = json.load(file)
+        names = {event["name"] for event in trace["traceEvents"]}
+        self.assertLessEqual({"cuLaunchKernel", "cuStreamSynchronize", "cuMemAlloc_v2"}, names)
+        spans = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+        self.assertGreater(len(spans), 100)
+        self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans))
+
+    def test_without_a_server_the_program_is_told(self):
+        result = run("run", "--server", "/no/such/socket", "--", LOAD, "1")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("/no/such/socket", result.stderr)
+        alone = subprocess.run([LOAD, "1"], capture_output=True, text=True, timeout=20, env=environment(
+            LD_LIBRARY_PATH=os.path.join(STAGE, "lib/rosen"), ROSEN_SERVER="/no/such/socket"))
+        self.assertEqual(alone.returncode, 3)
+        self.assertIn("CUDA_ERROR_NO_DEVICE", alone.stdout)
+        self.assertIn("/no/such/socket", alone.stderr)
+
+    def test_unknown_words_are_refused(self):
+        for words in (["run", "--no-such-flag", "--", "true"], ["no-such-command"], ["run"],
+                      ["run", "--backend", "abacus", "--", "true"]):
+            result = run(*words)
+            self.assertNotEqual(result.returncode, 0, words)
+            self.assertNotEqual(result.stderr.strip(), "", words)
+
+    def test_every_subcommand_has_help(self):
+        overview = run("--help")
+        self.assertEqual(overview.returncode, 0)
+        for command in ("run", "serve", "ps", "devices", "info", "doctor", "version"):
+            self.assertIn(command, overview.stdout)
+            text = run(command, "--help")
+            self.assertEqual(text.returncode, 0, command)
+            self.assertIn("rosen " + command, text.stdout)
+
+    def test_every_call_may_wait(self):
+        result = run("run", "--backend", BACKEND, "--", LOAD, "0.2", ROSEN_SYNC="yes")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_each_trick_has_its_switch(self):
+        for switch in ("ROSEN_CACHE", "ROSEN_ARENA"):
+            result = run("run", "--backend", BACKEND, "--", LOAD, "0.2", **{switch: "no"})
+            self.assertEqual(result.returncode, 0, (switch, result.stderr))
+
+
+main()
