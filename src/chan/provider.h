@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "chan/chan.h"
 #include "wire/hello.h"
@@ -103,7 +104,8 @@ struct fault_plan {
 	uint32_t drop_wakes;  /* of 1000 wake-ups, lost */
 	uint32_t delay_wakes; /* of 1000 wake-ups, late by delay_ns */
 	uint64_t delay_ns;
-	uint64_t die_at;	/* the peer counts as gone from this operation on; 0: never */
+	uint64_t die_at;	/* from this operation on the peer is gone; 0: never */
+	pid_t kill;		/* it is really killed then; 0: it only counts as gone */
 	uint32_t corrupt;	/* of 1000 operations, change a byte of the region */
 	uint64_t corrupt_begin; /* within these offsets */
 	uint64_t corrupt_end;

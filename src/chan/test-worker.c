@@ -4,27 +4,48 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/test.h"
 
-struct pair pair_new(const struct chan_geometry *geometry)
+static void attach_memfd(const struct chan_geometry *geometry, struct pair *pair)
 {
-	struct pair pair = {0};
 	int region, sides[2];
 	uint64_t size;
 
 	CHECK_EQ(chan_region_create(geometry, &region, &size), 0);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sides), 0);
-	CHECK_EQ(chan_client_attach(dup(region), sides[0], SPIN_NS, &pair.client), 0);
-	CHECK_EQ(chan_worker_attach(region, sides[1], geometry, SPIN_NS, &pair.worker), 0);
+	CHECK_EQ(chan_client_attach(dup(region), sides[0], SPIN_NS, &pair->client), 0);
+	CHECK_EQ(chan_worker_attach(region, sides[1], geometry, SPIN_NS, &pair->worker), 0);
+}
+
+struct pair pair_new(enum medium medium, const struct chan_geometry *geometry)
+{
+	struct chan_end *client, *worker;
+	struct pair pair = {0};
+
+	if (medium == OVER_MEMFD) {
+		attach_memfd(geometry, &pair);
+		return pair;
+	}
+	CHECK_EQ(loop_ends_new(geometry, &client, &worker), 0);
+	CHECK_EQ(chan_open(client, CHAN_CLIENT, NULL, SPIN_NS, &pair.client), 0);
+	CHECK_EQ(chan_open(worker, CHAN_WORKER, geometry, SPIN_NS, &pair.worker), 0);
 	return pair;
 }
 
-struct pair pair_start(const struct chan_geometry *geometry, void *(*serve)(void *chan))
+void pair_free(struct pair *pair)
 {
-	struct pair pair = pair_new(geometry);
+	pair->client = chan_free(pair->client);
+	pair->worker = chan_free(pair->worker);
+}
+
+struct pair pair_start(
+    enum medium medium, const struct chan_geometry *geometry, void *(*serve)(void *chan))
+{
+	struct pair pair = pair_new(medium, geometry);
 
 	CHECK_EQ(pthread_create(&pair.thread, NULL, serve, pair.worker), 0);
 	return pair;
@@ -38,6 +59,47 @@ void pair_stop(struct pair *pair)
 	CHECK_EQ(pthread_join(pair->thread, &result), 0);
 	CHECK_EQ((intptr_t)result, -ENOTCONN);
 	pair->worker = chan_free(pair->worker);
+}
+
+static _Noreturn void run_worker(
+    int region, int side, const struct chan_geometry *geometry, void *(*serve)(void *chan))
+{
+	struct chan *chan;
+
+	CHECK_EQ(chan_worker_attach(region, side, geometry, SPIN_NS, &chan), 0);
+	CHECK_EQ((intptr_t)serve(chan), -ENOTCONN);
+	chan_free(chan);
+	fflush(stdout);
+	_exit(EXIT_SUCCESS);
+}
+
+struct fork_pair fork_start(const struct chan_geometry *geometry, void *(*serve)(void *chan))
+{
+	struct fork_pair pair;
+	int region, sides[2];
+	uint64_t size;
+
+	CHECK_EQ(chan_region_create(geometry, &region, &size), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sides), 0);
+	pair.worker = fork();
+	CHECK(pair.worker >= 0);
+	if (pair.worker == 0) {
+		close(sides[0]);
+		alarm(TEST_TIMEOUT_S);
+		run_worker(region, sides[1], geometry, serve);
+	}
+	close(sides[1]);
+	CHECK_EQ(chan_client_attach(region, sides[0], SPIN_NS, &pair.client), 0);
+	return pair;
+}
+
+void fork_stop(struct fork_pair *pair)
+{
+	int status;
+
+	pair->client = chan_free(pair->client);
+	CHECK_EQ(waitpid(pair->worker, &status, 0), pair->worker);
+	CHECK_EQ(status, 0);
 }
 
 /* --- the worker --- */
@@ -156,4 +218,34 @@ void call_echo(struct chan *client, uint16_t lane, uint64_t number, const void *
 	CHECK_EQ(got, size);
 	CHECK(size == 0 || !memcmp(back, bytes, size));
 	CHECK(r.at == r.end && !r.failed);
+}
+
+int post_count(struct chan *client, uint16_t lane, uint64_t number, size_t payload)
+{
+	struct wire_writer w;
+	uint32_t seq;
+
+	int r = chan_begin(client, lane, ECHO_COUNT, 0, payload, &w, &seq);
+	if (r < 0)
+		return r;
+	wire_put_u64(&w, number);
+	memset(w.at, (int)number, (size_t)(w.end - w.at));
+	w.at = w.end;
+	return chan_commit(client, &w);
+}
+
+void post_release(struct chan *client, uint16_t lane, size_t size, uint8_t value)
+{
+	struct wire_writer w;
+	struct wire_bulk run;
+	uint32_t seq;
+	void *memory;
+
+	CHECK_EQ(chan_staging_take(client, size, &run, &memory), 0);
+	memset(memory, value, size);
+	CHECK_EQ(chan_begin(client, lane, ECHO_RELEASE, 0, sizeof(run), &w, &seq), 0);
+	wire_put_u64(&w, run.offset);
+	wire_put_u64(&w, run.size);
+	CHECK_EQ(chan_commit(client, &w), 0);
+	chan_staging_hand_over(client, &run);
 }
