@@ -39,6 +39,6 @@ static inline void list_remove(struct list *link)
 	list_init(link);
 }
 
-#define list_for_each(list, link)                                                                  \
-	for (struct list *link = (list)->next, *link##_next = link->next; link != (list);          \
+#define list_for_each(head, link)                                                                  \
+	for (struct list *link = (head)->next, *link##_next = link->next; link != (head);          \
 	    link = link##_next, link##_next = link->next)

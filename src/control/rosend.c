@@ -1,0 +1,248 @@
+/*
+ * rosend: the daemon that gives client processes their workers. One process, one thread, one event
+ * loop; it forks a rosen-worker per session and never loads a driver itself, so whatever a tenant
+ * or a driver does happens in a process that can be thrown away.
+ *
+ *	client --- socket (hello, JSON) --- rosend --- control socket --- worker
+ *	   \_______ region and side socket, given to both ______________/
+ *
+ * It is started in one of three ways: by a person or a service manager as a server of its own
+ * (`rosen serve`); by a service manager that passes the listening socket; or by `rosen run`
+ * privately, with a listening socket and a leash: a pipe whose other end `rosen run` holds, so that
+ * rosend ends when it does, however it ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/dir.h"
+#include "base/error.h"
+#include "base/install.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/socket.h"
+#include "control/listen.h"
+#include "control/server.h"
+
+enum { EXIT_USAGE = 2 };
+
+struct arguments {
+	const char *socket, *config, *backend, *log, *remove;
+	long listen_fd, leash_fd;
+	bool version;
+};
+
+#define ARGUMENT_ROWS(a)                                                                           \
+	{                                                                                          \
+	    OPTION_ROW_TEXT("socket", "PATH", &(a)->socket,                                        \
+		"Listen here instead of $XDG_RUNTIME_DIR/rosen/rosend.sock."),                     \
+	    OPTION_ROW_TEXT("config", "FILE", &(a)->config,                                        \
+		"Read settings from FILE instead of the standard places."),                        \
+	    OPTION_ROW_TEXT(                                                                       \
+		"backend", "NAME", &(a)->backend, "What runs the calls: auto, cuda or softgpu."),  \
+	    OPTION_ROW_TEXT("log", "LEVEL", &(a)->log,                                             \
+		"How much is logged on stderr: error, warn, info or debug."),                      \
+	    OPTION_ROW_NUMBER("listen-fd", "FD", &(a)->listen_fd,                                  \
+		"Serve this listening SOCK_SEQPACKET socket, opened by the caller."),              \
+	    OPTION_ROW_NUMBER(                                                                     \
+		"leash", "FD", &(a)->leash_fd, "End when the other end of this pipe is closed."),  \
+	    OPTION_ROW_TEXT("remove", "DIR", &(a)->remove,                                         \
+		"Remove this folder and what is in it at the end."),                               \
+	    OPTION_ROW_SWITCH("version", &(a)->version, "Print the version and exit."),            \
+	}
+
+static void print_help(const struct option_row *rows, size_t n_rows)
+{
+	printf("Usage: rosend [OPTIONS]\n\n"
+	       "Serves GPUs to programs on this host until SIGTERM, SIGINT or SIGHUP. "
+	       "See rosend(8).\n\nOptions:\n");
+	options_print(stdout, rows, n_rows);
+	printf("\nExit status: 0 after an orderly end, 1 when it could not serve (stderr says "
+	       "why),\n2 for a wrong command line.\n");
+}
+
+/* 0: go on. Otherwise the exit status plus one. */
+static int read_arguments(int argc, char **argv, struct arguments *a)
+{
+	*a = (struct arguments){.listen_fd = -1, .leash_fd = -1};
+	const struct option_row rows[] = ARGUMENT_ROWS(a);
+	int rest = 0, r = options_parse("rosend", rows, ARRAY_SIZE(rows), argc, argv, &rest);
+
+	if (r == OPTIONS_HELP) {
+		print_help(rows, ARRAY_SIZE(rows));
+		return EXIT_SUCCESS + 1;
+	}
+	if (r == OPTIONS_WRONG)
+		return EXIT_USAGE + 1;
+	if (rest < argc) {
+		fprintf(
+		    stderr, "rosend: there is no argument \"%s\": see rosend --help\n", argv[rest]);
+		return EXIT_USAGE + 1;
+	}
+	if (a->version) {
+		printf("rosend %s\n", ROSEN_VERSION);
+		return EXIT_SUCCESS + 1;
+	}
+	return 0;
+}
+
+static int load_config(struct config *config, const struct arguments *a)
+{
+	const char *const flags[][2] = {
+	    {"server", a->socket}, {"backend", a->backend}, {"log", a->log}};
+	char error[512];
+
+	int r = config_load(config, a->config, error, sizeof(error));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(flags); i++)
+		if (flags[i][1])
+			r = config_set(config, flags[i][0], flags[i][1], error, sizeof(error));
+	if (r < 0) {
+		log_error("%s", error);
+		return r;
+	}
+	if (!log_set_level_named(config->log)) {
+		log_error("log is \"%s\": give error, warn, info or debug", config->log);
+		return -EINVAL;
+	}
+	if (strcmp(config->backend, "auto") && !server_backend_named(config->backend)) {
+		log_error("backend is \"%s\": give auto, cuda or softgpu", config->backend);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int open_listener(const struct config *config, const struct arguments *a, int *out)
+{
+	char path[INSTALL_PATH_MAX], error[SOCKET_ERROR_MAX];
+	int passed = a->listen_fd >= 0 ? (int)a->listen_fd : listen_inherited();
+	int r;
+
+	if (passed >= 0) {
+		*out = passed;
+		r = socket_check_listening(passed);
+		if (r < 0)
+			log_error(
+			    "descriptor %d is not a listening SOCK_SEQPACKET unix socket", passed);
+		else if (fcntl(passed, F_SETFD, FD_CLOEXEC) < 0)
+			r = error_origin(-errno);
+		return r;
+	}
+	snprintf(path, sizeof(path), "%s", config->server);
+	if (!*path) {
+		r = install_socket_path(path, sizeof(path));
+		if (r < 0)
+			return error_trace(r);
+	}
+	r = socket_listen(path, !*config->server, *config->allow_users, out, error);
+	if (r < 0)
+		log_error("%s", error);
+	else
+		log_info("listening at %s", path);
+	return error_trace(r);
+}
+
+static void on_signal(void *data, unsigned events)
+{
+	struct server *server = data;
+	struct signalfd_siginfo info;
+
+	if (read(watch_fd(server->signals), &info, sizeof(info)) == sizeof(info))
+		server_stop(server);
+}
+
+static int watch_signals(struct server *server)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return error_origin(-errno);
+	return error_trace(
+	    watch_new(server->loop, fd, WATCH_READ, on_signal, server, &server->signals));
+}
+
+static void on_leash(void *data, unsigned events)
+{
+	struct server *server = data;
+
+	server->leash = watch_free(server->leash);
+	server_stop(server);
+}
+
+static int watch_leash(struct server *server, long fd)
+{
+	if (fd < 0)
+		return 0;
+	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		return error_origin(-errno);
+	return error_trace(
+	    watch_new(server->loop, (int)fd, WATCH_READ, on_leash, server, &server->leash));
+}
+
+/* Each session holds five descriptors; the standard limit of 1024 is for programs with select(). */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(const struct config *config, const struct arguments *a)
+{
+	struct server server;
+	int listener = -1;
+	int r = open_listener(config, a, &listener);
+
+	if (r < 0)
+		return r;
+	raise_file_limit();
+	r = server_init(&server, config, listener);
+	if (r < 0)
+		return error_trace(r);
+	r = watch_signals(&server);
+	if (r == 0)
+		r = watch_leash(&server, a->leash_fd);
+	if (r == 0) {
+		listen_notify("READY=1");
+		event_loop_run(server.loop);
+	} else {
+		unlink(server.socket_path);
+	}
+	server_fini(&server);
+	if (a->remove)
+		dir_remove(a->remove);
+	return error_trace(r);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct config config;
+
+	log_init("rosend");
+	int done = read_arguments(argc, argv, &arguments);
+	if (done)
+		return done - 1;
+	if (load_config(&config, &arguments) < 0)
+		return EXIT_FAILURE;
+	int r = serve(&config, &arguments);
+	if (r < 0)
+		log_error("cannot serve: %s", strerror(-r));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,63 @@
+/*
+ * Runs: the sessions of one `rosen run`, and the sum of their statistics, which outlives them. A
+ * run is known by the id its client processes send in their hello, and belongs to the user who
+ * made it; another user's run of the same id is another run.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "chan/chan.h"
+#include "wire/hello.h"
+
+#define RUN_ID_MAX    sizeof(((struct hello_request *)0)->run)
+#define RUNS_MAX      256  /* of one rosend; the one longest unused makes room */
+#define FUNCTIONS_MAX 4096 /* rows of a statistics table that a client may ask for */
+
+struct server;
+
+/* The columns, in the order of struct chan_stat: what `rosen run --stats` and its JSON show. */
+#define RUN_COLUMNS                                                                                \
+	RUN_COLUMN(calls)                                                                          \
+	RUN_COLUMN(waits)                                                                          \
+	RUN_COLUMN(bytes)                                                                          \
+	RUN_COLUMN(client_ns)                                                                      \
+	RUN_COLUMN(messages)                                                                       \
+	RUN_COLUMN(worker_ns)                                                                      \
+	RUN_COLUMN(gpu_ns)                                                                         \
+	RUN_COLUMN(errors)
+
+struct run_row {
+#define RUN_COLUMN(name) uint64_t name;
+	RUN_COLUMNS
+#undef RUN_COLUMN
+};
+
+struct run {
+	struct list link; /* of server->runs, the longest unused first */
+	char id[RUN_ID_MAX];
+	uid_t uid;
+	bool measure_gpu;
+	unsigned n_live;       /* sessions that may still count */
+	unsigned n_sessions;   /* ever */
+	unsigned n_died;       /* of them, those whose worker died */
+	unsigned n_backend[3]; /* sessions by enum control_backend */
+	struct run_row *rows;  /* sums over ended sessions */
+	uint32_t n_rows;
+};
+
+/* NULL: not known. */
+struct run *run_find(struct server *server, const char *id, uid_t uid);
+/* Finds or makes one. NULL: out of memory, or RUNS_MAX runs have live sessions. */
+struct run *run_take(struct server *server, const char *id, uid_t uid);
+struct run *run_free(struct run *run);
+
+/* Adds n_rows rows of a session's statistics area to the sums. */
+void run_add(struct run *run, const struct chan_stat *stats, uint32_t n_rows);
+
+/* The sums, live sessions included, as the admin side gives them; NULL: out of memory. */
+struct json_object *run_json(struct server *server, const struct run *run);
