@@ -1,0 +1,282 @@
+/*
+ * The client's half. shim_remote.[ch]: remote_X() carries a call to the worker. shim_entries.c: the
+ * exported X() checks its pointers and goes to remote_X(), or to shim_X() written by hand
+ * (shim_custom.h), or answers NOT_SUPPORTED. A twin's entry calls its base's with stream 0 replaced
+ * or a flag added.
+ */
+#include <string.h>
+
+#include "emit.h"
+
+static const char *remote_prototype(struct api *api, const struct fn *fn)
+{
+	return api_text(api, "CUresult remote_%s(%s)", fn->name,
+	    text_wire_params(api, fn_wire(fn), fn->takes_flags ? "unsigned shim_flags" : NULL));
+}
+
+void emit_shim_remote_h(struct out *out)
+{
+	out_begin(out,
+	    "remote_X() carries a call of X to the worker: the parameters are those that cross.\n"
+	    "\n"
+	    "Functions of class async are posted: the result says that the call is on its way, or "
+	    "which\n"
+	    "error an earlier one left. New objects get their ids here and lose them when the "
+	    "call\n"
+	    "fails; ids of destroyed objects end when the call succeeds. shim_flags: 0 or "
+	    "SHIM_PTDS.");
+	out_line(out, "#pragma once");
+	out_blank(out);
+	out_line(out, "#include \"abi/cuda.h\"");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (fn_crosses(fn))
+			out_line(out, "%s;", remote_prototype(out->api, fn));
+}
+
+static const struct param *remote_new(const struct fn *fn)
+{
+	for (struct param *p = fn_wire(fn); p; p = p->next)
+		if (p->direction == DIR_NEW)
+			return p;
+	return NULL;
+}
+
+static bool remote_has_free(const struct fn *fn)
+{
+	for (struct param *p = fn_wire(fn); p; p = p->next)
+		if (p->direction == DIR_FREE)
+			return true;
+	return false;
+}
+
+static void remote_arguments(struct out *out, const struct fn *fn)
+{
+	const char *list = "";
+
+	for (struct param *p = fn_wire(fn); p; p = p->next) {
+		if (!param_crosses(p))
+			continue;
+		const char *value =
+		    p->direction == DIR_NEW ? api_text(out->api, "&%s_new", p->name) : p->name;
+		list = text_join(out->api, list, api_text(out->api, ".%s = %s", p->name, value));
+	}
+	out_line(out, "\tstruct args_%s a = {%s};", fn->name, *list ? list : "0");
+	out_line(out, "\tstruct shim_call call;");
+}
+
+static void remote_begin(struct out *out, const struct fn *fn)
+{
+	const char *wait = fn_waits(fn) ? "SHIM_WAIT" : "SHIM_POST";
+	const char *flags = fn->takes_flags ? api_text(out->api, "%s | shim_flags", wait) : wait;
+	const char *reply =
+	    fn_has_outputs(fn) ? api_text(out->api, "wire_reply_size_%s(&a)", fn->name) : "0";
+
+	out_line(out, "\tCUresult r = shim_call_begin(&call, API_%s, wire_size_%s(&a), %s, %s);",
+	    fn->name, fn->name, flags, reply);
+	out_blank(out);
+}
+
+static void remote_send(struct out *out, const struct fn *fn, const char *indent)
+{
+	out_line(out, "%swire_encode_%s(&call.writer, &a);", indent, fn->name);
+	out_line(out, "%sr = shim_call_finish(&call);", indent);
+	if (!fn_has_outputs(fn))
+		return;
+	out_line(out, "%sif (r == CUDA_SUCCESS)", indent);
+	out_line(out, "%s\twire_decode_reply_%s(&call.reader, &a);", indent, fn->name);
+}
+
+/* Ids end with their objects. */
+static void remote_settle(struct out *out, const struct fn *fn, const struct param *new)
+{
+	if (new) {
+		out_line(out, "\tif (r != CUDA_SUCCESS) {");
+		out_line(out, "\t\tshim_handle_drop((uint64_t)%s_new);", new->name);
+		out_line(out, "\t\treturn r;");
+		out_line(out, "\t}");
+		out_line(out, "\t*%s = %s_new;", new->name, new->name);
+	}
+	for (struct param *p = fn_wire(fn); p; p = p->next) {
+		if (p->direction != DIR_FREE)
+			continue;
+		if (!new)
+			out_line(out, "\tif (r == CUDA_SUCCESS)");
+		out_line(out, "\t%sshim_handle_drop((uint64_t)%s);", new ? "" : "\t", p->name);
+	}
+	out_line(out, "\treturn r;");
+}
+
+static void remote_body(struct out *out, const struct fn *fn)
+{
+	const struct param *new = remote_new(fn);
+
+	out_line(out, "%s", remote_prototype(out->api, fn));
+	out_line(out, "{");
+	if (new) {
+		out_line(out, "\t%s %s_new = (%s)shim_handle_new(HANDLE_%s);", new->type_name,
+		    new->name, new->type_name, new->type->handle);
+		out_blank(out);
+		out_line(out, "\tif (!%s_new)", new->name);
+		out_line(out, "\t\treturn CUDA_ERROR_OUT_OF_MEMORY;");
+	}
+	remote_arguments(out, fn);
+	remote_begin(out, fn);
+	if (new || remote_has_free(fn)) {
+		out_line(out, "\tif (r == CUDA_SUCCESS) {");
+		remote_send(out, fn, "\t\t");
+		out_line(out, "\t\tr = shim_call_end(&call, r);");
+		out_line(out, "\t}");
+		remote_settle(out, fn, new);
+	} else {
+		out_line(out, "\tif (r != CUDA_SUCCESS)");
+		out_line(out, "\t\treturn r;");
+		remote_send(out, fn, "\t");
+		out_line(out, "\treturn shim_call_end(&call, r);");
+	}
+	out_line(out, "}");
+	out_blank(out);
+}
+
+void emit_shim_remote_c(struct out *out)
+{
+	out_begin(out, "See shim_remote.h, and shim/call.h for how a call leaves the process.");
+	out_line(out, "#include \"gen/shim_remote.h\"");
+	out_blank(out);
+	out_line(out, "#include \"gen/api_codec.h\"");
+	out_line(out, "#include \"gen/api_ids.h\"");
+	out_line(out, "#include \"shim/call.h\"");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (fn_crosses(fn))
+			remote_body(out, fn);
+}
+
+static bool entry_is_custom(const struct fn *fn)
+{
+	return !fn->alias && !fn_internal(fn) && (fn->class == CLASS_LOCAL || fn->custom_shim);
+}
+
+void emit_shim_custom_h(struct out *out)
+{
+	out_begin(out, "shim_X(): the client's halves written by hand, of functions of class local "
+		       "and of those\n"
+		       "marked custom(shim). The generated entry has checked that pointers which "
+		       "may not be NULL\n"
+		       "are not. shim_flags is there for functions with a twin for the per-thread "
+		       "default stream:\n"
+		       "0, or SHIM_PTDS when the twin was called; pass it on to remote_X().\n"
+		       "\n"
+		       "shim_nosup() logs the function once and returns CUDA_ERROR_NOT_SUPPORTED.");
+	out_line(out, "#pragma once");
+	out_blank(out);
+	out_line(out, "#include \"abi/cuda.h\"");
+	out_line(out, "#include \"gen/api_ids.h\"");
+	out_blank(out);
+	out_line(out, "CUresult shim_nosup(enum api_fn fn);");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (entry_is_custom(fn))
+			out_line(out, "CUresult shim_%s(%s);", fn->name,
+			    text_params(out->api, fn->params,
+				fn->takes_flags ? "unsigned shim_flags" : NULL));
+}
+
+/* "(src || !n)": a run of no bytes may be nowhere. */
+static const char *entry_check_run(struct api *api, const struct param *p)
+{
+	const char *check = p->name;
+
+	for (int i = 0; i < p->length.n_terms; i++) {
+		const struct term *term = &p->length.terms[i];
+		if (term->pointed)
+			check = api_text(api, "%s || !%s || !*%s", check, term->name, term->name);
+		else if (term->name)
+			check = api_text(api, "%s || !%s", check, term->name);
+	}
+	return check;
+}
+
+/* Whether all pointers are there that must be. */
+static const char *entry_check(struct api *api, const struct fn *fn)
+{
+	const char *text = "";
+
+	for (struct param *p = fn->params; p; p = p->next) {
+		if (!p->stars || !p->direction || p->opt)
+			continue;
+		const char *check = p->shape == SHAPE_BLOB ? p->name : entry_check_run(api, p);
+		if (!*text) {
+			text = check;
+			continue;
+		}
+		if (strchr(text, '|') && text[0] != '(')
+			text = api_text(api, "(%s)", text);
+		text = api_text(api, strchr(check, '|') ? "%s && (%s)" : "%s && %s", text, check);
+	}
+	return text;
+}
+
+/* The call an entry makes, in the names of its base's parameters. */
+static const char *entry_call(struct api *api, const struct fn *fn)
+{
+	const struct fn *body = fn->base ? fn->base : fn;
+	bool mapped = fn->twin == TWIN_PTSZ && fn_stream(body);
+	bool custom = entry_is_custom(body);
+	const char *list = "";
+
+	for (struct param *p = body->params; p; p = p->next) {
+		const char *value =
+		    mapped && param_is_stream(p)
+			? api_text(api, "%s ? %s : CU_STREAM_PER_THREAD", p->name, p->name)
+			: p->name;
+		if (custom || param_crosses(p))
+			list = text_join(api, list, value);
+	}
+	if (body->takes_flags)
+		list = text_join(api, list, fn->twin && !mapped ? "SHIM_PTDS" : "0");
+	return api_text(api, "%s_%s(%s)", custom ? "shim" : "remote", body->name, list);
+}
+
+static void entry_body(struct out *out, const struct fn *fn)
+{
+	const char *check = entry_check(out->api, fn);
+
+	out_line(out, "%s", text_prototype(out->api, fn));
+	out_line(out, "{");
+	out_line(out, "\tSHIM_ENTER%s(FN_%s);", fn->early ? "_EARLY" : "", fn->name);
+	if (!fn_live(fn)) {
+		out_line(out, "\tCUresult r = shim_nosup(FN_%s);", fn->name);
+	} else if (*check) {
+		out_line(out, "\tCUresult r = CUDA_ERROR_INVALID_VALUE;");
+		out_line(out, "\tif (likely(%s))", check);
+		out_line(out, "\t\tr = %s;", entry_call(out->api, fn));
+	} else {
+		out_line(out, "\tCUresult r = %s;", entry_call(out->api, fn));
+	}
+	out_line(out, "\tSHIM_LEAVE(FN_%s, r);", fn->name);
+	out_line(out, "\treturn r;");
+	out_line(out, "}");
+	out_blank(out);
+}
+
+void emit_shim_entries_c(struct out *out)
+{
+	out_begin(out,
+	    "The functions libcuda.so.1 exports. SHIM_ENTER() (shim/entry.h) may return an error "
+	    "from\n"
+	    "the function: the process is not initialised, or its session is gone; "
+	    "SHIM_ENTER_EARLY()\n"
+	    "stands in those that may be called before cuInit. SHIM_LEAVE() counts and traces.");
+	out_line(out, "#include \"base/util.h\"");
+	out_line(out, "#include \"gen/api_ids.h\"");
+	out_line(out, "#include \"gen/cuda_api.h\"");
+	out_line(out, "#include \"gen/shim_custom.h\"");
+	out_line(out, "#include \"gen/shim_remote.h\"");
+	out_line(out, "#include \"shim/call.h\"");
+	out_line(out, "#include \"shim/entry.h\"");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (!fn_internal(fn))
+			entry_body(out, fn);
+}
