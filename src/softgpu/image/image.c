@@ -1,0 +1,158 @@
+/*
+ * Chooses, in each fatbin, the PTX for the highest architecture not above the device's, and
+ * decompresses it. A wrapper of relocatable code whose linked fatbin has no PTX falls back to the
+ * fatbins from before the link, one text each; the module loader links them.
+ */
+#include "softgpu/image/image.h"
+
+#include <errno.h>
+#include <lz4.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "abi/image.h"
+#include "base/error.h"
+#include "base/util.h"
+
+#define TEXT_SIZE_MAX ((size_t)1 << 30) /* a size field beyond this is damage */
+#define TEXT_GUESS    ((size_t)64 << 10)
+
+/* ---- decompression ---- */
+
+/* Into a buffer of capacity bytes. Returns the size, or -1: it does not fit or is damaged. */
+static ptrdiff_t decompress_into(const struct abi_member *member, char *to, size_t capacity)
+{
+	if (member->flags & ABI_MEMBER_ZSTD) {
+		size_t size = ZSTD_decompress(to, capacity, member->payload, member->payload_size);
+		return ZSTD_isError(size) ? -1 : (ptrdiff_t)size;
+	}
+	return LZ4_decompress_safe(
+	    (const char *)member->payload, to, (int)member->payload_size, (int)capacity);
+}
+
+static int decompress(const struct abi_member *member, struct sg_text *text)
+{
+	size_t capacity = member->uncompressed_size ?: TEXT_GUESS;
+	bool known = member->uncompressed_size;
+
+	if (capacity > TEXT_SIZE_MAX || member->payload_size > TEXT_SIZE_MAX)
+		return SG_IMAGE_INVALID;
+	/* Old files do not say how large the text is: then the buffer grows until it fits. */
+	for (;; capacity *= 4) {
+		char *buffer = malloc(capacity);
+		if (!buffer)
+			return error_origin(-ENOMEM);
+		ptrdiff_t size = decompress_into(member, buffer, capacity);
+		if (size >= 0) {
+			*text = (struct sg_text){buffer, (size_t)size, buffer};
+			return 0;
+		}
+		free(buffer);
+		if (known || capacity > TEXT_SIZE_MAX / 4)
+			return SG_IMAGE_INVALID;
+	}
+}
+
+static int member_text(const struct abi_member *member, struct sg_text *text)
+{
+	if (member->flags & (ABI_MEMBER_ZSTD | ABI_MEMBER_LZ4))
+		return decompress(member, text);
+	*text =
+	    (struct sg_text){.text = (const char *)member->payload, .size = member->payload_size};
+	return 0;
+}
+
+/* ---- choice ---- */
+
+static bool member_runs(const struct abi_member *member, int capability)
+{
+	int sm = (int)MIN(member->sm, 100000u);
+
+	if (member->kind != ABI_MEMBER_PTX)
+		return false;
+	if (member->flags & ABI_MEMBER_ARCH_EXACT)
+		return sm == capability;
+	if (member->flags & ABI_MEMBER_ARCH_FAMILY)
+		return sm / 10 == capability / 10 && sm <= capability;
+	return sm <= capability;
+}
+
+static int fatbin_text(const void *data, size_t limit, int capability, struct sg_text *text)
+{
+	struct abi_member member, best = {0};
+	struct abi_fatbin fatbin;
+	bool found = false;
+	int r = abi_fatbin_init(&fatbin, data, limit);
+
+	if (r < 0)
+		return SG_IMAGE_INVALID;
+	while ((r = abi_fatbin_next(&fatbin, &member)) == 0) {
+		if (!member_runs(&member, capability) || (found && member.sm <= best.sm))
+			continue;
+		best = member;
+		found = true;
+	}
+	if (r < 0)
+		return SG_IMAGE_INVALID;
+	return found ? member_text(&best, text) : SG_IMAGE_NO_PTX;
+}
+
+static int image_reserve(struct sg_image *image, size_t n)
+{
+	image->texts = calloc(n, sizeof(*image->texts));
+	return image->texts ? 0 : error_origin(-ENOMEM);
+}
+
+static int image_read_prelinked(
+    struct sg_image *image, const struct abi_image *measured, int capability)
+{
+	free(image->texts);
+	int r = image_reserve(image, measured->n_prelinked);
+	for (size_t i = 0; r == 0 && i < measured->n_prelinked; i++) {
+		r = fatbin_text(
+		    measured->prelinked[i], ABI_IMAGE_NO_LIMIT, capability, &image->texts[i]);
+		image->n_texts += r == 0;
+	}
+	return r;
+}
+
+static int image_read(struct sg_image *image, const struct abi_image *measured, int capability)
+{
+	int r = image_reserve(image, 1);
+
+	if (r < 0)
+		return r;
+	if (measured->kind == ABI_IMAGE_ELF)
+		return SG_IMAGE_NO_PTX;
+	if (measured->kind == ABI_IMAGE_PTX)
+		*image->texts = (struct sg_text){.text = measured->data, .size = measured->size};
+	else
+		r = fatbin_text(measured->data, measured->size, capability, image->texts);
+	if (r == SG_IMAGE_NO_PTX && measured->n_prelinked)
+		return image_read_prelinked(image, measured, capability);
+	image->n_texts = r == 0;
+	return r;
+}
+
+int sg_image_init(struct sg_image *image, const void *pointer, size_t limit, int capability)
+{
+	struct abi_image measured;
+
+	*image = (struct sg_image){0};
+	if (abi_image_measure(pointer, limit, &measured) < 0)
+		return SG_IMAGE_INVALID;
+	int r = image_read(image, &measured, capability);
+	if (r != 0)
+		sg_image_fini(image);
+	return r;
+}
+
+void sg_image_fini(struct sg_image *image)
+{
+	for (size_t i = 0; i < image->n_texts; i++)
+		free(image->texts[i].owned);
+	free(image->texts);
+	*image = (struct sg_image){0};
+}
