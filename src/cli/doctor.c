@@ -1,0 +1,3 @@
+#include "cli/cli.h"
+const struct command command_doctor = {
+    .name = "doctor", .arguments = "", .summary = "", .text = ""};

@@ -1,0 +1,116 @@
+/*
+ * Starts rosen run's program: its environment and the exec.
+ *
+ * The shim reads settings from the environment only, since it must not read files inside other
+ * people's programs; so every setting that differs from the standard, from wherever it came, is put
+ * there for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/cli.h"
+#include "cli/run.h"
+
+static void export_settings(const struct config *config)
+{
+	char variable[CONFIG_VARIABLE_MAX], value[CONFIG_TEXT_MAX];
+
+	for (size_t i = 0; i < config_n_entries; i++)
+		if (config->source[i] != CONFIG_STANDARD)
+			setenv(config_variable(&config_entries[i], variable),
+			    config_show(config, &config_entries[i], value), 1);
+}
+
+/* PREFIX/lib/rosen first, and only once. */
+static bool export_library_path(void)
+{
+	struct install install;
+	char *whole = NULL;
+
+	if (install_find(&install) < 0)
+		return false;
+	char *rest = install_search_path_without(getenv("LD_LIBRARY_PATH"), install.libraries);
+	bool good = rest &&
+		    asprintf(&whole, "%s%s%s", install.libraries, *rest ? ":" : "", rest) >= 0 &&
+		    setenv("LD_LIBRARY_PATH", whole, 1) == 0;
+	free(rest);
+	free(whole);
+	return good;
+}
+
+static bool export_all(const struct run_plan *plan)
+{
+	export_settings(plan->config);
+	setenv("ROSEN_SERVER", plan->use->socket, 1);
+	setenv("ROSEN_RUN", plan->run, 1);
+	if (plan->observe_dir) {
+		setenv("ROSEN_OBSERVE_DIR", plan->observe_dir, 1);
+		setenv("ROSEN_TRACE", "yes", 1);
+	}
+	return export_library_path();
+}
+
+static _Noreturn void become_program(
+    const struct run_plan *plan, pid_t parent, const sigset_t *mask, int report)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(RUN_FAILED);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	errno = ENOMEM;
+	if (export_all(plan))
+		execvp(plan->program[0], plan->program);
+	int why = errno;
+	(void)!write(report, &why, sizeof(why));
+	_exit(RUN_FAILED);
+}
+
+static int explain(const char *name, int why)
+{
+	if (why == ENOENT) {
+		cli_error(strchr(name, '/') ? "%s: no such program, or its interpreter is missing"
+					    : "%s: no such program in PATH",
+		    name);
+		return RUN_NOT_FOUND;
+	}
+	cli_error("cannot execute %s: %s%s", name, strerror(why),
+	    why == ENOEXEC ? ": is it a program for this kind of machine?" : "");
+	return RUN_CANNOT_EXECUTE;
+}
+
+int run_start_program(const struct run_plan *plan, pid_t *pid)
+{
+	int report[2], why = 0;
+	pid_t parent = getpid();
+	sigset_t all, before;
+
+	if (pipe2(report, O_CLOEXEC) < 0) {
+		cli_error("cannot start the program: %s", strerror(errno));
+		return RUN_FAILED;
+	}
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	*pid = fork();
+	if (*pid == 0)
+		become_program(plan, parent, &before, report[1]);
+	fd_close(report[1]);
+	if (*pid < 0) {
+		fd_close(report[0]);
+		cli_error("cannot start the program: %s", strerror(errno));
+		return RUN_FAILED;
+	}
+	/* The pipe closes without a word when exec succeeds. */
+	ssize_t size = read(report[0], &why, sizeof(why));
+	fd_close(report[0]);
+	if (size != sizeof(why))
+		return 0;
+	waitpid(*pid, NULL, 0);
+	return explain(plan->program[0], why);
+}

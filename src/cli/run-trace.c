@@ -1,0 +1,176 @@
+/*
+ * The traces that a run's processes left (base/trace.h), merged into one file in Chrome's trace
+ * format: complete events ("ph": "X") in microseconds, one row per thread, named processes. A call
+ * that waited has a second event inside it, "wait", so that what was waiting is seen at a glance.
+ *
+ * The files were written by the program's processes and may be cut short by their death: sizes are
+ * taken from the file, not from what it says.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/trace.h"
+#include "cli/cli.h"
+#include "cli/functions.h"
+#include "cli/run.h"
+
+struct merge {
+	FILE *out;
+	bool first;	    /* no event was written yet */
+	uint64_t n_dropped; /* records that did not fit into their file */
+	unsigned n_files;
+};
+
+static void next_event(struct merge *merge)
+{
+	fputs(merge->first ? "\n" : ",\n", merge->out);
+	merge->first = false;
+}
+
+/* text as a JSON string. */
+static void put_string(FILE *out, const char *text)
+{
+	struct json_object *string = json_object_new_string(text);
+
+	fputs(json_object_to_json_string_ext(string, JSON_C_TO_STRING_NOSLASHESCAPE), out);
+	json_object_put(string);
+}
+
+static void put_event(struct merge *merge, const char *name, const char *category, uint32_t pid,
+    uint32_t thread, uint64_t start_ns, uint64_t duration_ns)
+{
+	next_event(merge);
+	fprintf(merge->out, "{\"ph\":\"X\",\"cat\":\"%s\",\"pid\":%u,\"tid\":%u,", category, pid,
+	    thread);
+	fprintf(merge->out,
+	    "\"ts\":%llu.%03u,\"dur\":%llu.%03u,\"name\":", (unsigned long long)(start_ns / 1000),
+	    (unsigned)(start_ns % 1000), (unsigned long long)(duration_ns / 1000),
+	    (unsigned)(duration_ns % 1000));
+	put_string(merge->out, name);
+}
+
+static void put_record(struct merge *merge, uint32_t pid, const struct trace_record *record)
+{
+	/* Acquire: the writer stores the start last; the file is no longer written in any case. */
+	uint64_t start_ns = atomic_load_explicit(&record->start_ns, memory_order_acquire);
+
+	if (!start_ns)
+		return;
+	put_event(merge, function_name(record->function), "call", pid, record->thread, start_ns,
+	    record->duration_ns);
+	fprintf(merge->out, ",\"args\":{\"result\":%d,\"waited_us\":%llu.%03u}}", record->result,
+	    (unsigned long long)(record->waited_ns / 1000), (unsigned)(record->waited_ns % 1000));
+	if (!record->waited_ns)
+		return;
+	/* The wait is a call's last part. */
+	uint64_t waited = MIN(record->waited_ns, record->duration_ns);
+	put_event(merge, "wait", "wait", pid, record->thread,
+	    start_ns + record->duration_ns - waited, waited);
+	fputc('}', merge->out);
+}
+
+static void put_process(struct merge *merge, const struct trace_header *header)
+{
+	char program[sizeof(header->program) + 1] = "";
+
+	memcpy(program, header->program, sizeof(header->program));
+	next_event(merge);
+	fprintf(merge->out,
+	    "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":", header->pid);
+	put_string(merge->out, program);
+	fputs("}}", merge->out);
+}
+
+static void put_file(struct merge *merge, const uint8_t *bytes, size_t size)
+{
+	struct trace_header header;
+
+	if (size < sizeof(header))
+		return;
+	memcpy(&header, bytes, sizeof(header));
+	if (header.magic != TRACE_MAGIC || header.header_size < sizeof(header) ||
+	    header.header_size > size || header.record_size < sizeof(struct trace_record))
+		return;
+	uint64_t room = (size - header.header_size) / header.record_size;
+	uint64_t used = header.used, n = MIN(MIN(used, header.capacity), room);
+	merge->n_dropped += used - n;
+	merge->n_files++;
+	put_process(merge, &header);
+	for (uint64_t i = 0; i < n; i++) {
+		struct trace_record record;
+		memcpy(
+		    &record, bytes + header.header_size + i * header.record_size, sizeof(record));
+		put_record(merge, header.pid, &record);
+	}
+}
+
+static int merge_file(struct merge *merge, int folder, const char *name)
+{
+	_cleanup_fd_ int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_origin(-errno);
+	if (!S_ISREG(status.st_mode) || !status.st_size)
+		return 0;
+	size_t size = (size_t)status.st_size;
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return error_origin(-errno);
+	put_file(merge, bytes, size);
+	munmap(bytes, size);
+	return 0;
+}
+
+static int merge_folder(struct merge *merge, const char *path)
+{
+	DIR *folder = opendir(path);
+	int r = 0;
+
+	if (!folder)
+		return error_origin(-errno);
+	for (struct dirent *entry = readdir(folder); entry && r == 0; entry = readdir(folder)) {
+		const char *dot = strrchr(entry->d_name, '.');
+		if (dot && !strcmp(dot, ".trace"))
+			r = merge_file(merge, dirfd(folder), entry->d_name);
+	}
+	closedir(folder);
+	return error_trace(r);
+}
+
+int run_merge_traces(const char *folder, const char *path)
+{
+	struct merge merge = {.out = fopen(path, "we"), .first = true};
+
+	if (!merge.out) {
+		cli_error("cannot write the trace to %s: %s", path, strerror(errno));
+		return error_origin(-errno);
+	}
+	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", merge.out);
+	int r = merge_folder(&merge, folder);
+	fputs("\n]}\n", merge.out);
+	bool written = !ferror(merge.out);
+	if (fclose(merge.out) || !written)
+		r = error_origin(-EIO);
+	if (r < 0)
+		cli_error("the trace %s is not whole: %s", path, strerror(-r));
+	else if (!merge.n_files)
+		cli_error("the trace %s is empty: the program made no CUDA call", path);
+	else
+		cli_error("the trace of %u process%s is in %s: open it in ui.perfetto.dev",
+		    merge.n_files, merge.n_files == 1 ? "" : "es", path);
+	if (merge.n_dropped)
+		cli_error("%llu calls were not recorded: the trace was full",
+		    (unsigned long long)merge.n_dropped);
+	return r;
+}

@@ -1,0 +1,184 @@
+/*
+ * rosen run: a program with its CUDA calls forwarded. The order of things:
+ *
+ *	find or start a rosend -> register the run -> start the program -> pass signals on, wait
+ *	-> statistics and trace -> let a private rosend go -> the program's exit status
+ *
+ * The program is a child rather than this process after exec, because somebody must stay to collect
+ * statistics and to hold the private rosend's leash.
+ */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/error.h"
+#include "cli/cli.h"
+
+#define RUN_ID_MAX 32
+#define STATS_MS   2000 /* for the last sessions to end */
+#define ASK_MS	   10000
+
+struct run_arguments {
+	const char *backend, *server, *stats_json, *trace;
+	bool stats;
+};
+
+static void make_id(char id[RUN_ID_MAX])
+{
+	uint64_t random = 0;
+
+	/* Uniqueness among one user's runs is all that is asked for. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = clock_now_ns();
+	snprintf(id, RUN_ID_MAX, "%d-%012llx", getpid(),
+	    (unsigned long long)(random & 0xffffffffffffull));
+}
+
+static bool begin(const struct server_use *use, const char *id, bool measure_gpu)
+{
+	struct json_object *request = json_object_new_object();
+
+	json_object_object_add(request, "run", json_object_new_string(id));
+	json_object_object_add(request, "measure_gpu", json_object_new_boolean(measure_gpu));
+	struct json_object *result = server_ask(use, "run-begin", request, ASK_MS);
+	bool good = result;
+	json_object_put(result);
+	return good;
+}
+
+static void write_json(const char *path, struct json_object *object)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file || fputs(json_object_to_json_string_ext(
+			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE),
+			 file) < 0)
+		cli_error("cannot write %s: %s", path, strerror(errno));
+	if (file)
+		fclose(file);
+}
+
+static void show_stats(const struct run_arguments *a, const struct server_use *use, const char *id,
+    const char *program, uint64_t wall_ns)
+{
+	struct json_object *request = json_object_new_object();
+
+	json_object_object_add(request, "run", json_object_new_string(id));
+	json_object_object_add(request, "wait_ms", json_object_new_int(STATS_MS));
+	struct json_object *stats = server_ask(use, "run-stats", request, ASK_MS);
+	if (!stats)
+		return;
+	if (a->stats)
+		run_print_stats(stderr, stats, program, wall_ns);
+	if (a->stats_json) {
+		struct json_object *json = run_stats_json(stats, program, wall_ns);
+		write_json(a->stats_json, json);
+		json_object_put(json);
+	}
+	json_object_put(stats);
+}
+
+/* The folder for traces: inside a private rosend's, which is removed with it, or one of its own. */
+static int make_observe_dir(const struct server_use *use, char *path, size_t size)
+{
+	if (!*use->folder)
+		return error_trace(dir_make_temporary("rosen-trace", path, size));
+	if ((size_t)snprintf(path, size, "%s/trace", use->folder) >= size)
+		return error_origin(-ENAMETOOLONG);
+	return error_trace(dir_make_private(path));
+}
+
+static int run_with(const struct run_arguments *a, struct run_plan *plan, struct server_use *use)
+{
+	char observe_dir[INSTALL_PATH_MAX];
+	uint64_t start = clock_now_ns();
+	bool count = a->stats || a->stats_json;
+	pid_t pid;
+
+	if (count && !begin(use, plan->run, true))
+		return RUN_FAILED;
+	if (a->trace) {
+		int r = make_observe_dir(use, observe_dir, sizeof(observe_dir));
+		if (r < 0) {
+			cli_error("cannot make a folder for the trace: %s", strerror(-r));
+			return RUN_FAILED;
+		}
+		plan->observe_dir = observe_dir;
+	}
+	int status = run_start_program(plan, &pid);
+	if (status == 0) {
+		status = run_supervise(pid, plan->program[0], use);
+		if (count)
+			show_stats(a, use, plan->run, plan->program[0], clock_now_ns() - start);
+		if (a->trace)
+			run_merge_traces(observe_dir, a->trace);
+	}
+	if (a->trace)
+		dir_remove(observe_dir);
+	return status;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct run_arguments a = {0};
+	const struct option_row rows[] = {
+	    cli_setting("backend", "NAME", &a.backend),
+	    cli_setting("server", "PATH", &a.server),
+	    OPTION_ROW_SWITCH("stats", &a.stats,
+		"Print a table of what crossed the path to stderr when the program has ended."),
+	    OPTION_ROW_TEXT("stats-json", "FILE", &a.stats_json,
+		"Write the same to FILE as JSON (/dev/stderr is a file too)."),
+	    OPTION_ROW_TEXT("trace", "FILE", &a.trace,
+		"Record every call and wait, and write them to FILE as JSON for Perfetto "
+		"(ui.perfetto.dev) and chrome://tracing."),
+	};
+	struct server_use use;
+	struct config config;
+	char id[RUN_ID_MAX];
+	int rest, done = cli_parse(command, rows, ARRAY_SIZE(rows), argc, argv, &rest);
+
+	if (done >= 0)
+		return done;
+	if (rest == argc) {
+		cli_error("which program? `rosen run -- PROGRAM ARGS`; see `rosen help run`");
+		return CLI_USAGE;
+	}
+	const struct cli_flag flags[] = {{"backend", a.backend}, {"server", a.server}};
+	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) || server_take(&config, &use) < 0)
+		return RUN_FAILED;
+	make_id(id);
+	struct run_plan plan = {.config = &config, .use = &use, .run = id, .program = argv + rest};
+	int status = run_with(&a, &plan, &use);
+	server_give(&use);
+	return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "[--] PROGRAM [ARGUMENTS]",
+    .summary = "Run a program with its CUDA calls forwarded",
+    .text =
+	"Runs PROGRAM unmodified, with Rosen's libcuda.so.1 in front of the dynamic linker's "
+	"search path. Its calls go to a worker that rosend starts for each process of the "
+	"program.\n"
+	"\n"
+	"The rosend of --server is used, else the one this user runs (`rosen serve`), else a "
+	"private "
+	"one that is started for the program and ends with it.\n"
+	"\n"
+	"Signals sent to rosen run (INT, TERM, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT) reach the "
+	"program; when rosen run is killed, the program gets SIGTERM.\n"
+	"\n"
+	"Exit status: the program's; 128 + N when signal N ended it; 127 when it was not found; "
+	"126 "
+	"when it cannot be executed; 125 when rosen itself failed; 2 for a wrong command line.\n",
+    .run = run,
+};
