@@ -51,6 +51,10 @@ enum hello_status {
  * rosend to client. With HELLO_OK two descriptors come along: the channel's region (a sealed
  * memfd), and the side socket (SOCK_SEQPACKET) whose other end the worker holds: it carries
  * descriptors of segments and the worker's last words, and its hang-up tells that the peer is gone.
+ *
+ * The client keeps rosend's socket open as long as it wants the session and sends nothing more on
+ * it. When the worker dies, however it dies, rosend sends one struct side_message of kind
+ * SIDE_LAST_WORDS there, which says how, and hangs up.
  */
 struct hello_reply {
 	uint32_t magic, size;
