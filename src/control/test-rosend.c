@@ -1,0 +1,482 @@
+/*
+ * rosend as a whole, with workers that only pretend (fake-worker.c). Each test builds a tree of its
+ * own in a temporary folder, starts rosend in it and talks to its socket as a client would. What
+ * must hold in every one: at the end no process and no file is left.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/socket.h"
+#include "base/test.h"
+#include "control/test-tree.h"
+#include "wire/hello.h"
+
+#define SECOND_MS  1000
+#define FLOOD_SIZE (100 * 1024) /* more than rosend reads */
+
+struct peer {
+	int socket, region, side;
+	struct hello_reply reply;
+};
+
+static int connect_to(const struct test_tree *tree)
+{
+	int fd = -1;
+
+	CHECK_EQ(socket_connect(tree->socket, &fd), 0);
+	return fd;
+}
+
+static bool readable_within(int fd, int ms)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+
+	return poll(&poller, 1, ms) == 1;
+}
+
+static void read_reply(struct peer *peer)
+{
+	uint8_t message[HELLO_MESSAGE_MAX];
+	int fds[2] = {-1, -1};
+	size_t n_fds = 2;
+
+	CHECK(readable_within(peer->socket, 5 * SECOND_MS));
+	ssize_t size = fd_receive(peer->socket, message, sizeof(message), fds, &n_fds, 0);
+	CHECK(size > 0);
+	CHECK_EQ(hello_reply_parse(message, (size_t)size, &peer->reply), 0);
+	CHECK_EQ(n_fds, peer->reply.status == HELLO_OK ? 2 : 0);
+	peer->region = fds[0];
+	peer->side = fds[1];
+}
+
+static struct peer say_hello(const struct test_tree *tree, const char *backend, const char *run)
+{
+	struct peer peer = {.socket = connect_to(tree)};
+	struct hello_request hello;
+
+	hello_request_init(&hello);
+	hello.n_functions = 8;
+	strcpy(hello.program, "tester");
+	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
+	snprintf(hello.run, sizeof(hello.run), "%s", run);
+	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
+	read_reply(&peer);
+	return peer;
+}
+
+static void say_bye(struct peer *peer)
+{
+	fd_close(peer->socket);
+	fd_close(peer->region);
+	fd_close(peer->side);
+}
+
+/* Gives the worker an order; waits for its echo when it sends one. */
+static void order(struct peer *peer, const char *text, bool echo)
+{
+	struct side_message message = {0};
+	char answer[sizeof(message)];
+
+	snprintf((char *)&message, sizeof(message), "%s", text);
+	CHECK_EQ(fd_send(peer->side, &message, sizeof(message), NULL, 0), 0);
+	if (!echo)
+		return;
+	CHECK(readable_within(peer->side, 5 * SECOND_MS));
+	CHECK(fd_receive(peer->side, answer, sizeof(answer), NULL, NULL, 0) > 0);
+}
+
+static struct json_object *ask(const struct test_tree *tree, const char *request)
+{
+	static char text[1 << 16];
+	_cleanup_fd_ int fd = connect_to(tree);
+	size_t length = 0;
+
+	CHECK_EQ(fd_send(fd, request, strlen(request), NULL, 0), 0);
+	for (;;) {
+		CHECK(readable_within(fd, 5 * SECOND_MS));
+		ssize_t size =
+		    fd_receive(fd, text + length, sizeof(text) - 1 - length, NULL, NULL, 0);
+		if (size < 0)
+			break;
+		length += (size_t)size;
+	}
+	text[length] = '\0';
+	struct json_object *answer = json_tokener_parse(text);
+	CHECK(answer);
+	return answer;
+}
+
+static size_t count_sessions(const struct test_tree *tree)
+{
+	struct json_object *answer = ask(tree, "{\"method\":\"ps\"}");
+	size_t n = json_object_array_length(json_object_object_get(answer, "result"));
+
+	json_object_put(answer);
+	return n;
+}
+
+static void wait_for_sessions(const struct test_tree *tree, size_t n)
+{
+	uint64_t limit = clock_now_ns() + NSEC_PER_SEC;
+
+	while (count_sessions(tree) != n) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NSEC_PER_MSEC}, NULL);
+	}
+}
+
+TEST(session_opens_and_ends)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", "");
+
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(peer.reply.session, 1);
+	struct stat status;
+	CHECK_EQ(fstat(peer.region, &status), 0);
+	CHECK_EQ(status.st_size, peer.reply.region_size);
+	order(&peer, "hello", true);
+	CHECK_EQ(count_sessions(&tree), 1);
+	say_bye(&peer);
+	wait_for_sessions(&tree, 0);
+	test_tree_stop(&tree);
+}
+
+TEST(older_client_gets_a_session)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = {.socket = connect_to(&tree)};
+	struct hello_request hello;
+
+	hello_request_init(&hello);
+	hello.size = HELLO_REQUEST_LEAST;
+	CHECK_EQ(fd_send(peer.socket, &hello, HELLO_REQUEST_LEAST, NULL, 0), 0);
+	read_reply(&peer);
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(foreign_version_is_refused)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = {.socket = connect_to(&tree)};
+	struct hello_request hello;
+
+	hello_request_init(&hello);
+	hello.version_min = hello.version_max = WIRE_VERSION + 7;
+	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
+	read_reply(&peer);
+	CHECK_EQ(peer.reply.status, HELLO_BAD_VERSION);
+	CHECK(strstr(peer.reply.text, "upgrade"));
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(auto_prefers_cuda)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "auto", "");
+	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
+	struct json_object *first =
+	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
+
+	CHECK_STR(json_object_get_string(json_object_object_get(first, "backend")), "cuda");
+	json_object_put(answer);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+static void check_fallback(const char *behaviour)
+{
+	struct test_tree tree = test_tree_start(behaviour, NULL);
+	struct peer peer = say_hello(&tree, "auto", "");
+	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
+	struct json_object *first =
+	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
+
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_STR(json_object_get_string(json_object_object_get(first, "backend")), "softgpu");
+	json_object_put(answer);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(auto_falls_back_when_cuda_fails)
+{
+	check_fallback("cuda=fail");
+}
+
+TEST(auto_falls_back_without_device)
+{
+	check_fallback("cuda=none");
+}
+
+TEST(auto_falls_back_when_the_worker_ends)
+{
+	check_fallback("cuda=exit");
+}
+
+TEST(auto_falls_back_when_the_worker_hangs)
+{
+	setenv("ROSEN_START_MS", "200", 1);
+	check_fallback("cuda=hang");
+}
+
+TEST(failing_backend_is_told)
+{
+	struct test_tree tree = test_tree_start("cuda=fail,softgpu=exit", NULL);
+	struct peer cuda = say_hello(&tree, "cuda", "");
+	struct peer soft = say_hello(&tree, "softgpu", "");
+	struct peer unknown = say_hello(&tree, "abacus", "");
+
+	CHECK_EQ(cuda.reply.status, HELLO_NO_BACKEND);
+	CHECK_STR(cuda.reply.text, "cuda: no driver here");
+	CHECK_EQ(soft.reply.status, HELLO_NO_BACKEND);
+	CHECK_STR(soft.reply.text, "softgpu: the worker ended with status 5");
+	CHECK_EQ(unknown.reply.status, HELLO_NO_BACKEND);
+	say_bye(&cuda);
+	say_bye(&soft);
+	say_bye(&unknown);
+	CHECK_EQ(count_sessions(&tree), 0);
+	test_tree_stop(&tree);
+}
+
+static void check_death(const char *how, const char *words)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", ""), other = say_hello(&tree, "softgpu", "");
+	struct side_message message;
+
+	order(&peer, how, false);
+	CHECK(readable_within(peer.socket, SECOND_MS));
+	CHECK_EQ(
+	    fd_receive(peer.socket, &message, sizeof(message), NULL, NULL, 0), sizeof(message));
+	CHECK_EQ(message.kind, SIDE_LAST_WORDS);
+	CHECK_STR(message.text, words);
+	CHECK_EQ(fd_receive(peer.socket, &message, sizeof(message), NULL, NULL, 0), -ENODATA);
+	order(&other, "still there?", true);
+	CHECK_EQ(count_sessions(&tree), 1);
+	say_bye(&peer);
+	say_bye(&other);
+	test_tree_stop(&tree);
+}
+
+TEST(killed_worker_is_told)
+{
+	check_death("kill", "the worker of session 1 ended by signal 9 (Killed)");
+}
+
+TEST(last_words_are_told)
+{
+	check_death("die", "the worker of session 1 ended with status 6: told to die");
+}
+
+TEST(stubborn_worker_is_gone_within_a_second)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", "");
+
+	order(&peer, "deaf", true);
+	say_bye(&peer);
+	wait_for_sessions(&tree, 0);
+	test_tree_stop(&tree);
+}
+
+TEST(killed_client_is_noticed_though_its_socket_lives)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	pid_t grandchild = 0;
+	int ready[2];
+
+	CHECK_EQ(pipe(ready), 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		say_hello(&tree, "softgpu", "");
+		/* The grandchild inherits the socket and outlives its parent. */
+		grandchild = fork();
+		if (grandchild)
+			(void)!write(ready[1], &grandchild, sizeof(grandchild));
+		pause();
+	}
+	close(ready[1]);
+	CHECK_EQ(read(ready[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+	close(ready[0]);
+	CHECK_EQ(count_sessions(&tree), 1);
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+	wait_for_sessions(&tree, 0);
+	CHECK_EQ(kill(grandchild, SIGKILL), 0);
+	test_tree_stop(&tree);
+}
+
+TEST(too_many_sessions_are_refused)
+{
+	setenv("ROSEN_SESSIONS_MAX", "2", 1);
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer a = say_hello(&tree, "softgpu", ""), b = say_hello(&tree, "softgpu", ""),
+		    c = say_hello(&tree, "softgpu", "");
+
+	CHECK_EQ(b.reply.status, HELLO_OK);
+	CHECK_EQ(c.reply.status, HELLO_REFUSED);
+	CHECK(strstr(c.reply.text, "sessions_max"));
+	say_bye(&a);
+	wait_for_sessions(&tree, 1);
+	say_bye(&c);
+	c = say_hello(&tree, "softgpu", "");
+	CHECK_EQ(c.reply.status, HELLO_OK);
+	say_bye(&b);
+	say_bye(&c);
+	test_tree_stop(&tree);
+}
+
+TEST(hostile_bytes_end_only_their_connection)
+{
+	static const char *const messages[] = {"x", "{", "{}", "[1]", "{\"method\":7}",
+	    "{\"method\":\"ps\"", "{\"method\":\"run-begin\",\"run\":[]}",
+	    "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}}", "osen",
+	    "osen\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"};
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", "");
+
+	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+		static char answer[1 << 16];
+		_cleanup_fd_ int fd = connect_to(&tree);
+		CHECK_EQ(fd_send(fd, messages[i], strlen(messages[i]), NULL, 0), 0);
+		CHECK(readable_within(fd, SECOND_MS));
+		CHECK(fd_receive(fd, answer, sizeof(answer), NULL, NULL, 0) > 0);
+		CHECK(readable_within(fd, SECOND_MS));
+		CHECK_EQ(fd_receive(fd, answer, sizeof(answer), NULL, NULL, 0), -ENODATA);
+	}
+	static char flood[FLOOD_SIZE];
+	_cleanup_fd_ int fd = connect_to(&tree);
+	CHECK_EQ(fd_send(fd, flood, sizeof(flood), NULL, 0), 0);
+	CHECK(readable_within(fd, SECOND_MS));
+	order(&peer, "still there?", true);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(silent_connections_are_dropped)
+{
+	setenv("ROSEN_DOOR_MS", "100", 1);
+	setenv("ROSEN_DOOR_MAX", "4", 1);
+	struct test_tree tree = test_tree_start("ok", NULL);
+	int silent[6];
+	char byte;
+
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
+		silent[i] = connect_to(&tree);
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
+		CHECK(readable_within(silent[i], SECOND_MS));
+		CHECK_EQ(fd_receive(silent[i], &byte, 1, NULL, NULL, 0), -ENODATA);
+		fd_close(silent[i]);
+	}
+	CHECK_EQ(count_sessions(&tree), 0);
+	test_tree_stop(&tree);
+}
+
+TEST(run_statistics_outlive_their_sessions)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+
+	json_object_put(
+	    ask(&tree, "{\"method\":\"run-begin\",\"run\":\"r1\",\"measure_gpu\":true}"));
+	struct peer a = say_hello(&tree, "softgpu", "r1"), b = say_hello(&tree, "softgpu", "r1");
+	order(&a, "count", true);
+	order(&b, "count", true);
+	say_bye(&a);
+	wait_for_sessions(&tree, 1);
+	struct json_object *answer =
+	    ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":50}");
+	struct json_object *result = json_object_object_get(answer, "result");
+	struct json_object *row =
+	    json_object_array_get_idx(json_object_object_get(result, "functions"), 0);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(result, "sessions")), 2);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(result, "live")), 1);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(row, "row")), 3);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(row, "calls")), 2);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(row, "messages")), 4);
+	json_object_put(answer);
+	say_bye(&b);
+	answer = ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":5000}");
+	result = json_object_object_get(answer, "result");
+	CHECK_EQ(json_object_get_int64(json_object_object_get(result, "live")), 0);
+	json_object_put(answer);
+	test_tree_stop(&tree);
+}
+
+TEST(devices_of_both_backends)
+{
+	struct test_tree tree = test_tree_start("cuda=fail", NULL);
+	struct json_object *answer = ask(&tree, "{\"method\":\"devices\"}");
+	struct json_object *result = json_object_object_get(answer, "result");
+	struct json_object *cuda = json_object_array_get_idx(result, 0),
+			   *soft = json_object_array_get_idx(result, 1);
+
+	CHECK_STR(json_object_get_string(json_object_object_get(cuda, "why")), "no driver here");
+	CHECK_EQ(json_object_array_length(json_object_object_get(soft, "devices")), 1);
+	json_object_put(answer);
+	test_tree_stop(&tree);
+}
+
+TEST(killed_rosend_takes_its_workers_along)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", "");
+	char byte;
+
+	order(&peer, "deaf", true);
+	kill(tree.pid, SIGKILL);
+	/* The side socket's other end closes with the worker. */
+	CHECK(readable_within(peer.side, SECOND_MS));
+	CHECK_EQ(fd_receive(peer.side, &byte, 1, NULL, NULL, 0), -ENODATA);
+	say_bye(&peer);
+	CHECK_EQ(waitpid(tree.pid, NULL, 0), tree.pid);
+	/* The socket file that it left is replaced by the next one. */
+	test_tree_restart(&tree);
+	peer = say_hello(&tree, "softgpu", "");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(second_rosend_is_refused)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	int other, status;
+	char error[SOCKET_ERROR_MAX];
+
+	CHECK_EQ(socket_listen(tree.socket, false, false, &other, error), -EADDRINUSE);
+	CHECK(strstr(error, "another rosend"));
+	pid_t second = test_tree_spawn(&tree);
+	CHECK_EQ(waitpid(second, &status, 0), second);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	CHECK_EQ(count_sessions(&tree), 0);
+	test_tree_stop(&tree);
+}
+
+TEST(stop_ends_sessions_at_once)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
+	struct peer peer = say_hello(&tree, "softgpu", "");
+	char byte;
+
+	order(&peer, "deaf", true);
+	uint64_t start = clock_now_ns();
+	test_tree_stop(&tree);
+	CHECK(clock_now_ns() - start < NSEC_PER_SEC);
+	CHECK_EQ(fd_receive(peer.side, &byte, 1, NULL, NULL, 0), -ENODATA);
+	say_bye(&peer);
+}

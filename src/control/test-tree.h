@@ -1,0 +1,23 @@
+/*
+ * An installation for one test: a temporary folder with rosend and the fake worker in their places,
+ * and a rosend running in it. Failures end the test.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+struct test_tree {
+	char folder[64], rosend[96], socket[96];
+	pid_t pid;
+};
+
+/* behaviour: FAKE_WORKER for the workers. extra: an executable put into bin as well; NULL: none. */
+struct test_tree test_tree_start(const char *behaviour, const char *extra);
+/* SIGTERM, then checks: rosend ended orderly, no process of the tree is left, nor its socket. */
+void test_tree_stop(struct test_tree *tree);
+/* Starts rosend again after it was killed and waited for. */
+void test_tree_restart(struct test_tree *tree);
+/* Starts one more rosend on the same socket. */
+pid_t test_tree_spawn(const struct test_tree *tree);
+/* Processes whose executable lies in the tree. */
+int test_tree_processes(const struct test_tree *tree);
