@@ -50,10 +50,10 @@ static bool export_all(const struct run_plan *plan)
 	export_settings(plan->config);
 	setenv("ROSEN_SERVER", plan->use->socket, 1);
 	setenv("ROSEN_RUN", plan->run, 1);
-	if (plan->observe_dir) {
+	if (plan->observe_dir)
 		setenv("ROSEN_OBSERVE_DIR", plan->observe_dir, 1);
+	if (plan->trace)
 		setenv("ROSEN_TRACE", "yes", 1);
-	}
 	return export_library_path();
 }
 

@@ -86,12 +86,12 @@ static void show_stats(const struct run_arguments *a, const struct server_use *u
 	json_object_put(stats);
 }
 
-/* The folder for traces: inside a private rosend's, which is removed with it, or one of its own. */
+/* The folder in which client processes leave what they observed: inside a private rosend's, which is removed with it, or one of its own. */
 static int make_observe_dir(const struct server_use *use, char *path, size_t size)
 {
 	if (!*use->folder)
-		return error_trace(dir_make_temporary("rosen-trace", path, size));
-	if ((size_t)snprintf(path, size, "%s/trace", use->folder) >= size)
+		return error_trace(dir_make_temporary("rosen-observe", path, size));
+	if ((size_t)snprintf(path, size, "%s/observe", use->folder) >= size)
 		return error_origin(-ENAMETOOLONG);
 	return error_trace(dir_make_private(path));
 }
@@ -105,13 +105,14 @@ static int run_with(const struct run_arguments *a, struct run_plan *plan, struct
 
 	if (count && !begin(use, plan->run, true))
 		return RUN_FAILED;
-	if (a->trace) {
+	if (count || a->trace) {
 		int r = make_observe_dir(use, observe_dir, sizeof(observe_dir));
 		if (r < 0) {
-			cli_error("cannot make a folder for the trace: %s", strerror(-r));
+			cli_error("cannot make a folder for observations: %s", strerror(-r));
 			return RUN_FAILED;
 		}
 		plan->observe_dir = observe_dir;
+		plan->trace = a->trace;
 	}
 	int status = run_start_program(plan, &pid);
 	if (status == 0) {
@@ -121,7 +122,7 @@ static int run_with(const struct run_arguments *a, struct run_plan *plan, struct
 		if (a->trace)
 			run_merge_traces(observe_dir, a->trace);
 	}
-	if (a->trace)
+	if (plan->observe_dir)
 		dir_remove(observe_dir);
 	return status;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -21,8 +22,9 @@ struct run_plan {
 	const struct config *config;
 	const struct server_use *use;
 	const char *run;	 /* id of the run */
-	const char *observe_dir; /* NULL: no trace is wanted */
-	char **program;		 /* its argv */
+	const char *observe_dir; /* NULL: neither statistics nor trace are wanted */
+	bool trace;
+	char **program; /* its argv */
 };
 
 /*

@@ -6,7 +6,7 @@
  *	  -> LIVE	the client was answered with region and side socket
  *	  -> freed	no backend: the client was answered why
  *	LIVE
- *	  -> ENDING	the client hung up, or its process ended: the worker is told to end
+ *	  -> ENDING	the client's process ended: the worker is told to end
  *	  -> freed	the worker died: the client is told how, then hung up on
  *	ENDING -> freed	when the worker is gone; only then are its statistics final
  *
@@ -15,8 +15,10 @@
  * twice. Where it fails the software GPU takes over, which is said aloud once, and the driver is
  *not tried again for a while.
  *
- * The client's process is watched beside its socket: a child it forked may hold the socket open
- * after it died.
+ * A live session lasts as long as the client's process, which is watched through a descriptor of its
+ * own: its socket says less, since a child it forked may hold that open after it died, and a program
+ * may close descriptors it does not know. Where there is no such descriptor (a process in a
+ * namespace rosend does not see) the socket must do. The worker has its own sign, the side socket.
  */
 #include "control/session.h"
 
@@ -227,7 +229,8 @@ static void on_ended(void *data, const char *how)
 		    session->pid);
 		if (session->run)
 			session->run->n_died++;
-		tell_last_words(session);
+		if (session->client)
+			tell_last_words(session);
 	}
 	log_info("session %llu: over", (unsigned long long)session->id);
 	session_free(session);
@@ -418,6 +421,8 @@ void session_open(struct server *server, struct client *client, const struct hel
 void session_client_gone(struct session *session)
 {
 	session->client = NULL;
+	if (session->state == SESSION_LIVE && session->peer)
+		return;
 	if (session->state != SESSION_ENDING)
 		end_softly(session);
 }

@@ -53,7 +53,8 @@ struct session {
 void session_open(struct server *server, struct client *client, const struct hello_request *hello,
     const struct hello_reply *reply);
 
-/* The client hung up or broke the protocol: it is freed by its caller, the session winds up. */
+/* The client hung up: it is freed by its caller. The session ends, unless it is live and the end of
+ * the client's process is watched. */
 void session_client_gone(struct session *session);
 
 const char *session_state_name(enum session_state state);

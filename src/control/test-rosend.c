@@ -285,9 +285,36 @@ TEST(last_words_are_told)
 TEST(stubborn_worker_is_gone_within_a_second)
 {
 	struct test_tree tree = test_tree_start("ok", NULL);
+	int ready[2];
+	char byte;
+
+	CHECK_EQ(pipe(ready), 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		struct peer peer = say_hello(&tree, "softgpu", "");
+		order(&peer, "deaf", true);
+		(void)!write(ready[1], "", 1);
+		pause();
+	}
+	close(ready[1]);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+	wait_for_sessions(&tree, 0);
+	CHECK_EQ(test_tree_processes(&tree), 1);
+	test_tree_stop(&tree);
+}
+
+TEST(session_outlives_its_first_socket)
+{
+	struct test_tree tree = test_tree_start("ok", NULL);
 	struct peer peer = say_hello(&tree, "softgpu", "");
 
-	order(&peer, "deaf", true);
+	peer.socket = fd_close(peer.socket);
+	order(&peer, "still there?", true);
+	CHECK_EQ(count_sessions(&tree), 1);
 	say_bye(&peer);
 	wait_for_sessions(&tree, 0);
 	test_tree_stop(&tree);

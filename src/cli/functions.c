@@ -1,0 +1,9 @@
+/* See functions.h: the generated table of the interface definition. */
+#include "cli/functions.h"
+
+#include "gen/api_desc.h"
+
+const char *function_name(uint32_t row)
+{
+	return row < API_N_FUNCTIONS ? api_desc[row].name : "?";
+}
