@@ -110,13 +110,13 @@ static inline void *codec_take_run(struct wire_reader *r, struct pool *pool, siz
 	return codec_take_copy(r, pool, codec_get_run(r, size), size);
 }
 
-/* A string, its zero included, inside the record. */
+/* A string, its zero included and nothing after that, inside the record. */
 static inline const char *codec_get_cstr(struct wire_reader *r)
 {
 	size_t size;
 	const char *text = wire_get_bytes(r, &size);
 
-	if (likely(text && size && !text[size - 1]))
+	if (likely(text && size && strnlen(text, size) == size - 1))
 		return text;
 	codec_fail(r);
 	return NULL;

@@ -15,6 +15,7 @@
 #define API_ID_FIRST 0x0100 /* lower ids belong to the wire itself */
 #define API_ID_LAST  0xffff
 #define API_TERMS    4 /* factors of a length */
+#define PARAM_STARS  3 /* of a parameter's type */
 #define API_PASS     4 /* handle values that are not objects */
 
 struct place {

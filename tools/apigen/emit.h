@@ -10,10 +10,12 @@
 struct out {
 	struct api *api;
 	FILE *file;
+	bool blank; /* an empty line is due before the next one */
 };
 
 /* Prints one line (leading tabs indent it), wrapped at 100 columns. */
 void out_line(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An empty line, if another line follows. */
 void out_blank(struct out *out);
 void out_lines(struct out *out, const char *const *lines, size_t n);
 /* The banner, then the comment that says what the file is. */
@@ -54,5 +56,6 @@ void emit_softgpu_stubs_c(struct out *out);
 void emit_softgpu_proc_h(struct out *out);
 void emit_softgpu_proc_c(struct out *out);
 void emit_test_codec_c(struct out *out);
+void emit_fuzz_codec_c(struct out *out);
 void emit_coverage_json(struct out *out);
 void emit_coverage_md(struct out *out);

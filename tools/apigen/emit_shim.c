@@ -182,12 +182,12 @@ void emit_shim_custom_h(struct out *out)
 				fn->takes_flags ? "unsigned shim_flags" : NULL));
 }
 
-/* "(src || !n)": a run of no bytes may be nowhere. */
-static const char *entry_check_run(struct api *api, const struct param *p)
+/* "src || !n": a run of no bytes may be nowhere. */
+static const char *entry_check_pointer(struct api *api, const struct param *p)
 {
 	const char *check = p->name;
 
-	for (int i = 0; i < p->length.n_terms; i++) {
+	for (int i = 0; p->shape != SHAPE_BLOB && i < p->length.n_terms; i++) {
 		const struct term *term = &p->length.terms[i];
 		if (term->pointed)
 			check = api_text(api, "%s || !%s || !*%s", check, term->name, term->name);
@@ -200,21 +200,18 @@ static const char *entry_check_run(struct api *api, const struct param *p)
 /* Whether all pointers are there that must be. */
 static const char *entry_check(struct api *api, const struct fn *fn)
 {
-	const char *text = "";
+	const char *text = "", *last = "";
 
 	for (struct param *p = fn->params; p; p = p->next) {
 		if (!p->stars || !p->direction || p->opt)
 			continue;
-		const char *check = p->shape == SHAPE_BLOB ? p->name : entry_check_run(api, p);
-		if (!*text) {
-			text = check;
-			continue;
-		}
-		if (strchr(text, '|') && text[0] != '(')
-			text = api_text(api, "(%s)", text);
-		text = api_text(api, strchr(check, '|') ? "%s && (%s)" : "%s && %s", text, check);
+		last = entry_check_pointer(api, p);
+		const char *factor = strchr(last, '|') ? api_text(api, "(%s)", last) : last;
+		if (*text)
+			last = api_text(api, "%s && %s", text, factor);
+		text = *text ? last : factor;
 	}
-	return text;
+	return last;
 }
 
 /* The call an entry makes, in the names of its base's parameters. */

@@ -2,6 +2,7 @@
  * test_codec.c: for each function that crosses, random arguments through the codec and back, and
  * every prefix of what was encoded, which must fail cleanly. The machinery is api/codec-test.h;
  * what is generated fills arguments and compares them, with optional pointers there and absent.
+ * fuzz_codec.c: the same functions for a fuzzer.
  */
 #include <string.h>
 
@@ -188,6 +189,25 @@ static void test_body(struct out *out, const struct fn *fn)
 	out_line(out, "\tround_%s(false);", fn->name);
 	out_line(out, "}");
 	out_blank(out);
+}
+
+void emit_fuzz_codec_c(struct out *out)
+{
+	out_begin(out, "What a fuzzer may reach of the codec; api/codec-fuzz.h says how.");
+	out_line(out, "#include \"api/codec-fuzz.h\"");
+	out_line(out, "#include \"gen/api_codec.h\"");
+	out_line(out, "#include \"gen/api_ids.h\"");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (fn_crosses(fn))
+			out_line(out, "CODEC_FUZZ(%s)", fn->name);
+	out_blank(out);
+	out_line(out, "const struct codec_fuzz_entry codec_fuzz_entries[] = {");
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (fn_crosses(fn))
+			out_line(out, "\t{API_%s, fuzz_%s},", fn->name, fn->name);
+	out_line(out, "};");
+	out_line(out, "const size_t codec_n_fuzz_entries = ARRAY_SIZE(codec_fuzz_entries);");
 }
 
 void emit_test_codec_c(struct out *out)

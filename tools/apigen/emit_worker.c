@@ -98,15 +98,24 @@ static bool serve_translate_inputs(struct out *out, const struct fn *fn)
 	return any;
 }
 
+/* Whether serve_X() has work to do after the call. */
+static bool serve_goes_on(const struct fn *fn)
+{
+	for (struct param *p = fn_wire(fn); p; p = p->next)
+		if (p->direction == DIR_NEW || p->direction == DIR_FREE)
+			return true;
+	return fn_has_outputs(fn);
+}
+
 static void serve_call(struct out *out, const struct fn *fn)
 {
+	const char *result = serve_goes_on(fn) ? "CUresult r =" : "return";
+
 	if (fn->custom_server)
-		out_line(out, "\tCUresult r = worker_%s(call, &a);", fn->name);
+		out_line(out, "\t%s worker_%s(call, &a);", result, fn->name);
 	else
-		out_line(out, "\tCUresult r = call->backend->%s(%s);", fn->name,
+		out_line(out, "\t%s call->backend->%s(%s);", result, fn->name,
 		    text_names(out->api, fn->params, "a."));
-	out_line(out, "\tif (r != CUDA_SUCCESS)");
-	out_line(out, "\t\treturn r;");
 }
 
 /* New objects enter the table, dead ones leave it. */
@@ -167,12 +176,16 @@ static void serve_body(struct out *out, const struct fn *fn)
 	if (serve_translate_inputs(out, fn))
 		serve_error_check(out);
 	serve_call(out, fn);
-	serve_settle(out, fn);
-	if (serve_translate_outputs(out, fn))
-		serve_error_check(out);
-	if (fn_has_outputs(fn))
-		out_line(out, "\twire_encode_reply_%s(&call->writer, &a);", fn->name);
-	out_line(out, "\treturn CUDA_SUCCESS;");
+	if (serve_goes_on(fn)) {
+		out_line(out, "\tif (r != CUDA_SUCCESS)");
+		out_line(out, "\t\treturn r;");
+		serve_settle(out, fn);
+		if (serve_translate_outputs(out, fn))
+			serve_error_check(out);
+		if (fn_has_outputs(fn))
+			out_line(out, "\twire_encode_reply_%s(&call->writer, &a);", fn->name);
+		out_line(out, "\treturn CUDA_SUCCESS;");
+	}
 	out_line(out, "}");
 	out_blank(out);
 }

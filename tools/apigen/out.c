@@ -3,6 +3,7 @@
  * of a broken line stands four columns further in, as clang-format would put it.
  */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "emit.h"
@@ -41,20 +42,14 @@ static void out_indent(FILE *file, size_t columns)
 		fputc(' ', file);
 }
 
-void out_line(struct out *out, const char *format, ...)
+static void out_wrapped(struct out *out, const char *text)
 {
-	char buffer[16384];
-	const char *text = buffer;
 	size_t columns = 0;
-	va_list args;
 
-	va_start(args, format);
-	vsnprintf(buffer, sizeof(buffer), format, args);
-	va_end(args);
 	for (; *text == '\t'; text++)
 		columns += TAB_WIDTH;
 	for (bool first = true;; first = false) {
-		size_t room = PAGE_WIDTH - columns;
+		size_t room = columns < PAGE_WIDTH ? PAGE_WIDTH - columns : 0;
 		size_t size = strlen(text) > room ? out_break(text, room) : 0;
 		out_indent(out->file, columns);
 		if (!size) {
@@ -68,9 +63,27 @@ void out_line(struct out *out, const char *format, ...)
 	}
 }
 
+void out_line(struct out *out, const char *format, ...)
+{
+	char *text;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0) {
+		fputs("apigen: out of memory\n", stderr);
+		exit(1);
+	}
+	va_end(args);
+	if (out->blank)
+		fputc('\n', out->file);
+	out->blank = false;
+	out_wrapped(out, text);
+	free(text);
+}
+
 void out_blank(struct out *out)
 {
-	fputc('\n', out->file);
+	out->blank = true;
 }
 
 void out_begin(struct out *out, const char *comment)

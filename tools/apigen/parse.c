@@ -150,8 +150,11 @@ static void parse_type(struct parser *p, struct place place)
 	const char *name = parse_word(p, "the name of a type");
 	const struct kind_word *kind = NULL;
 
-	while (!p->failed && !(kind = parse_find_kind(p->token.text)))
+	while (!p->failed && !(kind = parse_find_kind(p->token.text))) {
+		if (p->token.place.line != place.line)
+			parse_unexpected(p, "the kind of the type");
 		name = api_text(p->api, "%s %s", name, parse_word(p, "the kind of the type"));
+	}
 	if (p->failed)
 		return;
 	parse_step(p);
@@ -254,6 +257,8 @@ static void parse_c_declaration(struct parser *p, struct param *param)
 		}
 		last = parse_word(p, "the name of a parameter");
 	}
+	if (param->stars > PARAM_STARS)
+		parse_fail(p, param->place, "at most three stars, \"%s\"", last);
 	if (!type || !last) {
 		parse_unexpected(p, "a type and a name");
 		return;

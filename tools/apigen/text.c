@@ -10,10 +10,9 @@ const char *text_join(struct api *api, const char *list, const char *item)
 
 static const char *text_stars(int stars)
 {
-	static const char all[] = "********";
-	int most = (int)sizeof(all) - 1;
+	static const char all[PARAM_STARS + 1] = "***";
 
-	return all + most - (stars < most ? stars : most);
+	return all + PARAM_STARS - stars;
 }
 
 const char *text_declaration(struct api *api, const struct param *p)
@@ -70,7 +69,7 @@ static const char *text_term(struct api *api, const struct term *term, const cha
 		return api_text(api, "%s%s", prefix, term->name);
 	if (!term->param->opt)
 		return api_text(api, "*%s%s", prefix, term->name);
-	return api_text(api, "(%s%s ? *%s%s : 0)", prefix, term->name, prefix, term->name);
+	return api_text(api, "%s%s ? *%s%s : 0", prefix, term->name, prefix, term->name);
 }
 
 const char *text_count(struct api *api, const struct param *p, const char *prefix)
