@@ -23,8 +23,9 @@ void emit_shim_remote_h(struct out *out)
 	    "which\n"
 	    "error an earlier one left. New objects get their ids here and lose them when the "
 	    "call\n"
-	    "fails; ids of destroyed objects end when the call succeeds. shim_flags: 0 or "
-	    "SHIM_PTDS.");
+	    "fails; ids of destroyed objects end when the call succeeds. A handle that is not "
+	    "alive is\n"
+	    "refused at once. shim_flags: 0 or SHIM_PTDS.");
 	out_line(out, "#pragma once");
 	out_blank(out);
 	out_line(out, "#include \"abi/cuda.h\"");
@@ -87,6 +88,32 @@ static void remote_send(struct out *out, const struct fn *fn, const char *indent
 	out_line(out, "%s\twire_decode_reply_%s(&call.reader, &a);", indent, fn->name);
 }
 
+/*
+ * A posted call could not tell of a dead handle until later, though CUDA does at once: so it is
+ * looked up here. What is no object cannot be destroyed either. Contexts are not looked up: primary
+ * ones are known by number, alive or not.
+ */
+static bool remote_checks(const struct fn *fn, const struct param *p)
+{
+	return !fn_waits(fn) && !fn_internal(fn) && !p->stars && p->type->kind == TYPE_HANDLE &&
+	       strcmp(p->type->handle, "CONTEXT");
+}
+
+static void remote_check(struct out *out, const struct fn *fn)
+{
+	for (struct param *p = fn_wire(fn); p; p = p->next) {
+		if (!remote_checks(fn, p))
+			continue;
+		const char *condition = "";
+		for (int i = 0; p->direction != DIR_FREE && i < p->type->n_pass; i++)
+			condition = api_text(out->api, "%s(uint64_t)%s != %llu && ", condition,
+			    p->name, (unsigned long long)p->type->pass[i]);
+		out_line(out, "\tif (%s!remote_alive((uint64_t)%s, HANDLE_%s))", condition, p->name,
+		    p->type->handle);
+		out_line(out, "\t\treturn remote_dead(HANDLE_%s);", p->type->handle);
+	}
+}
+
 /* Ids end with their objects. */
 static void remote_settle(struct out *out, const struct fn *fn, const struct param *new)
 {
@@ -113,6 +140,7 @@ static void remote_body(struct out *out, const struct fn *fn)
 
 	out_line(out, "%s", remote_prototype(out->api, fn));
 	out_line(out, "{");
+	remote_check(out, fn);
 	if (new) {
 		out_line(out, "\t%s %s_new = (%s)shim_handle_new(HANDLE_%s);", new->type_name,
 		    new->name, new->type_name, new->type->handle);
@@ -138,6 +166,27 @@ static void remote_body(struct out *out, const struct fn *fn)
 	out_blank(out);
 }
 
+static const char *const remote_helpers[] = {
+    "/* A kernel stands for a function, here as in CUDA. */",
+    "static inline bool remote_alive(uint64_t id, enum handle_kind kind)",
+    "{",
+    "\treturn likely(shim_handle_alive(id, kind)) ||",
+    "\t       (kind == HANDLE_FUNCTION && shim_handle_alive(id, HANDLE_KERNEL));",
+    "}",
+    "",
+    "static inline CUresult remote_dead(enum handle_kind kind)",
+    "{",
+    "\tstatic const CUresult errors[] = {",
+    "\t    [HANDLE_NONE] = CUDA_ERROR_INVALID_HANDLE,",
+    "#define HANDLE_KIND(name, type, error) [HANDLE_##name] = error,",
+    "\t    HANDLE_KINDS",
+    "#undef HANDLE_KIND",
+    "\t};",
+    "",
+    "\treturn errors[kind];",
+    "}",
+};
+
 void emit_shim_remote_c(struct out *out)
 {
 	out_begin(out, "See shim_remote.h, and shim/call.h for how a call leaves the process.");
@@ -146,6 +195,8 @@ void emit_shim_remote_c(struct out *out)
 	out_line(out, "#include \"gen/api_codec.h\"");
 	out_line(out, "#include \"gen/api_ids.h\"");
 	out_line(out, "#include \"shim/call.h\"");
+	out_blank(out);
+	out_lines(out, remote_helpers, sizeof(remote_helpers) / sizeof(remote_helpers[0]));
 	out_blank(out);
 	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
 		if (fn_crosses(fn))

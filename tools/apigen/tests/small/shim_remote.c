@@ -9,6 +9,25 @@
 #include "gen/api_ids.h"
 #include "shim/call.h"
 
+/* A kernel stands for a function, here as in CUDA. */
+static inline bool remote_alive(uint64_t id, enum handle_kind kind)
+{
+	return likely(shim_handle_alive(id, kind)) ||
+	       (kind == HANDLE_FUNCTION && shim_handle_alive(id, HANDLE_KERNEL));
+}
+
+static inline CUresult remote_dead(enum handle_kind kind)
+{
+	static const CUresult errors[] = {
+	    [HANDLE_NONE] = CUDA_ERROR_INVALID_HANDLE,
+#define HANDLE_KIND(name, type, error) [HANDLE_##name] = error,
+	    HANDLE_KINDS
+#undef HANDLE_KIND
+	};
+
+	return errors[kind];
+}
+
 CUresult remote_cuInit(unsigned flags)
 {
 	struct args_cuInit a = {.flags = flags};
@@ -48,6 +67,8 @@ CUresult remote_cuEventCreate(CUevent *event, unsigned flags)
 
 CUresult remote_cuEventDestroy_v2(CUevent event)
 {
+	if (!remote_alive((uint64_t)event, HANDLE_EVENT))
+		return remote_dead(HANDLE_EVENT);
 	struct args_cuEventDestroy_v2 a = {.event = event};
 	struct shim_call call;
 	CUresult r = shim_call_begin(&call, API_cuEventDestroy_v2, wire_size_cuEventDestroy_v2(&a),
@@ -81,6 +102,9 @@ CUresult remote_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 
 CUresult remote_cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t n, CUstream stream)
 {
+	if ((uint64_t)stream != 0 && (uint64_t)stream != 1 && (uint64_t)stream != 2 &&
+	    !remote_alive((uint64_t)stream, HANDLE_STREAM))
+		return remote_dead(HANDLE_STREAM);
 	struct args_cuMemcpyHtoDAsync_v2 a = {.to = to, .from = from, .n = n, .stream = stream};
 	struct shim_call call;
 	CUresult r = shim_call_begin(&call, API_cuMemcpyHtoDAsync_v2,
@@ -125,6 +149,9 @@ CUresult remote_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 
 CUresult remote_cuLaunchHostFunc(CUstream stream, size_t cookie)
 {
+	if ((uint64_t)stream != 0 && (uint64_t)stream != 1 && (uint64_t)stream != 2 &&
+	    !remote_alive((uint64_t)stream, HANDLE_STREAM))
+		return remote_dead(HANDLE_STREAM);
 	struct args_cuLaunchHostFunc a = {.stream = stream, .cookie = cookie};
 	struct shim_call call;
 	CUresult r = shim_call_begin(&call, API_cuLaunchHostFunc, wire_size_cuLaunchHostFunc(&a),

@@ -5,7 +5,8 @@
  *
  * Functions of class async are posted: the result says that the call is on its way, or which
  * error an earlier one left. New objects get their ids here and lose them when the call
- * fails; ids of destroyed objects end when the call succeeds. shim_flags: 0 or SHIM_PTDS.
+ * fails; ids of destroyed objects end when the call succeeds. A handle that is not alive is
+ * refused at once. shim_flags: 0 or SHIM_PTDS.
  */
 #pragma once
 
