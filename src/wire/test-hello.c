@@ -45,6 +45,18 @@ TEST(both_sides_of_this_build_agree)
 	CHECK_EQ(back.session, 77);
 }
 
+/* doc/WIRE.md has these numbers. */
+TEST(messages_have_their_documented_shape)
+{
+	CHECK_EQ(sizeof(struct hello_request), 160);
+	CHECK_EQ(offsetof(struct hello_request, backend), 96);
+	CHECK_EQ(HELLO_REQUEST_LEAST, 24);
+	CHECK_EQ(sizeof(struct hello_reply), 296);
+	CHECK_EQ(offsetof(struct hello_reply, region_size), 32);
+	CHECK_EQ(HELLO_REPLY_LEAST, 24);
+	CHECK_EQ(sizeof(struct side_message), 288);
+}
+
 TEST(capabilities_are_those_of_both)
 {
 	struct hello_request r = request();
