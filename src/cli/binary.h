@@ -1,0 +1,21 @@
+/* What the dynamic linker will make of a program, read from the file. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BINARY_PATHS_MAX 1024
+
+struct binary_report {
+	bool is_elf;	 /* otherwise a script or something else */
+	bool is_64, x86; /* of the kind of machine Rosen is for */
+	bool is_static;	 /* no dynamic linker takes part */
+	bool privileged; /* set-user-id, set-group-id or capabilities: LD_LIBRARY_PATH is ignored */
+	bool needs_cuda; /* names libcuda.so.1 itself (others open it while they run) */
+	char
+	    rpath[BINARY_PATHS_MAX]; /* DT_RPATH, which comes before LD_LIBRARY_PATH; empty: none */
+};
+
+/* The file's 64-bit little-endian header, program headers and dynamic section; every offset is
+ * checked against the file. 0 or a negative errno. */
+int binary_inspect(const char *path, struct binary_report *out);

@@ -1,0 +1,52 @@
+/*
+ * The parts of `rosen doctor`. A check appends findings: what was looked at, how it is, and, where
+ * something is wrong, the command or step that mends it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/config.h"
+#include "base/install.h"
+#include "base/util.h"
+
+enum finding_state {
+	FINDING_GOOD,
+	FINDING_NOTE, /* works, but one should know */
+	FINDING_BAD,
+};
+
+#define FINDING_TEXT_MAX 512
+#define FINDINGS_MAX	 48
+
+struct finding {
+	const char *what; /* a constant: "worker", "driver" */
+	enum finding_state state;
+	char text[FINDING_TEXT_MAX];
+	char mend[FINDING_TEXT_MAX]; /* empty: nothing to mend */
+};
+
+struct doctor {
+	const struct config *config;
+	struct install install;
+	struct finding findings[FINDINGS_MAX];
+	size_t n_findings;
+};
+
+/* mend NULL: nothing to mend. */
+void doctor_find(struct doctor *doctor, const char *what, enum finding_state state,
+    const char *mend, const char *format, ...) _printf_(5, 6);
+
+/* doctor-host.c: this machine and this tree. */
+void doctor_check_tree(struct doctor *doctor);
+void doctor_check_kernel(struct doctor *doctor);
+void doctor_check_environment(struct doctor *doctor);
+void doctor_check_nvidia(struct doctor *doctor);
+void doctor_check_compiler(struct doctor *doctor);
+
+/* doctor-server.c: rosend and what its workers find. */
+void doctor_check_server(struct doctor *doctor);
+
+/* doctor-program.c: a program someone wants to run. */
+void doctor_check_program(struct doctor *doctor, const char *program);
