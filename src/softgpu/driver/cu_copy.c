@@ -1,0 +1,84 @@
+/* Copies of runs of bytes. Boxes and arrays: cu_copy_box.c. */
+#include "softgpu/driver/copy.h"
+#include "softgpu/driver/driver.h"
+
+static CUresult copy_run_of_bytes(CUstream stream, enum sg_side_kind to_kind, uint64_t to,
+    enum sg_side_kind from_kind, uint64_t from, size_t size, bool is_async)
+{
+	const struct sg_side destination = {.kind = to_kind, .address = to};
+	const struct sg_side source = {.kind = from_kind, .address = from};
+
+	return sg_copy(stream, &destination, &source, (struct sg_box){size, 1, 1}, is_async);
+}
+
+CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t size)
+{
+	return copy_run_of_bytes(NULL, SG_SIDE_UNIFIED, to, SG_SIDE_UNIFIED, from, size, false);
+}
+
+CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
+{
+	return copy_run_of_bytes(stream, SG_SIDE_UNIFIED, to, SG_SIDE_UNIFIED, from, size, true);
+}
+
+CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t size)
+{
+	return copy_run_of_bytes(
+	    NULL, SG_SIDE_DEVICE, to, SG_SIDE_HOST, (uint64_t)from, size, false);
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size, CUstream stream)
+{
+	return copy_run_of_bytes(
+	    stream, SG_SIDE_DEVICE, to, SG_SIDE_HOST, (uint64_t)from, size, true);
+}
+
+CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t size)
+{
+	return copy_run_of_bytes(
+	    NULL, SG_SIDE_HOST, (uint64_t)to, SG_SIDE_DEVICE, from, size, false);
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream stream)
+{
+	return copy_run_of_bytes(
+	    stream, SG_SIDE_HOST, (uint64_t)to, SG_SIDE_DEVICE, from, size, true);
+}
+
+CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t size)
+{
+	return copy_run_of_bytes(NULL, SG_SIDE_DEVICE, to, SG_SIDE_DEVICE, from, size, false);
+}
+
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
+{
+	return copy_run_of_bytes(stream, SG_SIDE_DEVICE, to, SG_SIDE_DEVICE, from, size, true);
+}
+
+static CUresult copy_check_peers(CUcontext to, CUcontext from)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = sg_context_get(to, &context);
+	if (r == CUDA_SUCCESS)
+		r = sg_context_get(from, &context);
+	return r;
+}
+
+CUresult cuMemcpyPeer(
+    CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size)
+{
+	CUresult r = copy_check_peers(to_context, from_context);
+
+	return r == CUDA_SUCCESS ? cuMemcpyDtoD_v2(to, from, size) : r;
+}
+
+CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
+    CUcontext from_context, size_t size, CUstream stream)
+{
+	CUresult r = copy_check_peers(to_context, from_context);
+
+	return r == CUDA_SUCCESS ? cuMemcpyDtoDAsync_v2(to, from, size, stream) : r;
+}

@@ -1,0 +1,236 @@
+/*
+ * Events: see event.h. Recording replaces the marker, so waits that were queued before keep the old
+ * one, as CUDA demands.
+ */
+#include "softgpu/driver/event.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "softgpu/driver/driver.h"
+#include "softgpu/driver/stream.h"
+
+#define EVENT_FLAGS                                                                                \
+	((unsigned)(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS))
+
+static pthread_mutex_t event_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static CUresult marker_run(struct sg_work *work, struct sg_context *context)
+{
+	return CUDA_SUCCESS;
+}
+
+/* A reference; NULL: never recorded. */
+static struct sg_work *event_marker(struct sg_event *event)
+{
+	pthread_mutex_lock(&event_lock);
+	struct sg_work *marker = event->marker;
+	if (marker)
+		sg_work_ref(marker);
+	pthread_mutex_unlock(&event_lock);
+	return marker;
+}
+
+/* Takes the reference. */
+static void event_set_marker(struct sg_event *event, struct sg_work *marker)
+{
+	pthread_mutex_lock(&event_lock);
+	struct sg_work *old = event->marker;
+	event->marker = marker;
+	pthread_mutex_unlock(&event_lock);
+	sg_work_unref(old);
+}
+
+static CUresult event_get(CUevent handle, struct sg_event **event)
+{
+	*event = sg_handle_get(handle, SG_EVENT);
+	return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuEventCreate(CUevent *handle, unsigned flags)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!handle || (flags & ~EVENT_FLAGS)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && (flags & CU_EVENT_INTERPROCESS))
+		r = flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+						    : CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_event *event = calloc(1, sizeof(*event));
+	if (!event)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	event->flags = flags;
+	event->context = context->handle;
+	event->handle = sg_handle_new(SG_EVENT, event);
+	if (!event->handle) {
+		free(event);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*handle = event->handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuEventDestroy_v2(CUevent handle)
+{
+	struct sg_event *event;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = event_get(handle, &event);
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_handle_free(handle);
+	event_set_marker(event, NULL);
+	free(event);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuEventDestroy(CUevent handle)
+{
+	return cuEventDestroy_v2(handle);
+}
+
+CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned flags)
+{
+	struct sg_context *context;
+	struct sg_stream *stream;
+	struct sg_event *event;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS)
+		r = event_get(handle, &event);
+	if (r == CUDA_SUCCESS)
+		r = sg_stream_get(stream_handle, context, &stream);
+	if (r == CUDA_SUCCESS && (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL))
+		r = CUDA_ERROR_INVALID_VALUE;
+	/* An external record has a meaning only while a graph is captured. */
+	if (r == CUDA_SUCCESS && flags)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (event->context != stream->context->handle)
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
+	if (!marker)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	marker->always = true; /* who waits for it must learn of the context's error, not hang */
+	sg_work_ref(marker);
+	r = sg_stream_submit(stream, marker, NULL);
+	if (r == CUDA_SUCCESS)
+		event_set_marker(event, marker);
+	else
+		sg_work_unref(marker);
+	return r;
+}
+
+CUresult cuEventRecord(CUevent handle, CUstream stream)
+{
+	return cuEventRecordWithFlags(handle, stream, CU_EVENT_RECORD_DEFAULT);
+}
+
+/* What a query of a finished event returns: the context's error, if there is one. */
+static CUresult event_result(const struct sg_event *event)
+{
+	struct sg_context *context = sg_handle_get(event->context, SG_CONTEXT);
+
+	return context ? atomic_load_explicit(&context->error, memory_order_relaxed)
+		       : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+CUresult cuEventQuery(CUevent handle)
+{
+	struct sg_event *event;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = event_get(handle, &event);
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_work *marker = event_marker(event);
+	bool done = !marker || sg_work_is_done(marker);
+	sg_work_unref(marker);
+	r = event_result(event);
+	return r == CUDA_SUCCESS && !done ? CUDA_ERROR_NOT_READY : r;
+}
+
+CUresult cuEventSynchronize(CUevent handle)
+{
+	struct sg_event *event;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = event_get(handle, &event);
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_work *marker = event_marker(event);
+	sg_work_wait(marker);
+	sg_work_unref(marker);
+	return event_result(event);
+}
+
+static CUresult markers_elapsed(const struct sg_work *start, const struct sg_work *end, float *ms)
+{
+	if (!start || !end)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!sg_work_is_done((struct sg_work *)start) || !sg_work_is_done((struct sg_work *)end))
+		return CUDA_ERROR_NOT_READY;
+	*ms = (float)((double)(int64_t)(end->finished_ns - start->finished_ns) / 1e6);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuEventElapsedTime(float *ms, CUevent start_handle, CUevent end_handle)
+{
+	struct sg_event *start, *end;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS && !ms)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = event_get(start_handle, &start);
+	if (r == CUDA_SUCCESS)
+		r = event_get(end_handle, &end);
+	if (r == CUDA_SUCCESS && ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_work *from = event_marker(start), *to = event_marker(end);
+	r = markers_elapsed(from, to, ms);
+	sg_work_unref(from);
+	sg_work_unref(to);
+	return r == CUDA_SUCCESS ? event_result(end) : r;
+}
+
+CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
+{
+	return cuEventElapsedTime(ms, start, end);
+}
+
+CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags)
+{
+	struct sg_context *context;
+	struct sg_stream *stream;
+	struct sg_event *event;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS)
+		r = sg_stream_get(stream_handle, context, &stream);
+	if (r == CUDA_SUCCESS)
+		r = event_get(handle, &event);
+	if (r == CUDA_SUCCESS && (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && flags)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_work *marker = event_marker(event);
+	if (!marker)
+		return CUDA_SUCCESS; /* never recorded: nothing to wait for */
+	struct sg_work *wait = sg_work_new(sizeof(*wait), marker_run);
+	r = wait ? sg_stream_submit(stream, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
+	sg_work_unref(marker);
+	return r;
+}

@@ -1,0 +1,286 @@
+/*
+ * Launches. What CUDA reports at once is checked here, on the caller's thread: the shape, shared
+ * memory, parameters, attributes, and whether the kernel can be translated. What happens while it
+ * runs becomes the context's sticky error.
+ */
+#include "softgpu/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "softgpu/driver/device.h"
+#include "softgpu/driver/launch.h"
+#include "softgpu/driver/module.h"
+#include "softgpu/driver/stream.h"
+
+struct launch_work {
+	struct sg_work work;
+	struct sg_kernel *kernel;
+	struct sg_launch launch;
+	_Alignas(16) uint8_t params[];
+};
+
+struct launch_shape {
+	unsigned grid[3], block[3], shared;
+	bool cooperative;
+};
+
+/* ---- running ---- */
+
+static CUresult launch_result(int fault)
+{
+	switch (fault) {
+	case SG_FAULT_NONE:
+		return CUDA_SUCCESS;
+	case SG_FAULT_ILLEGAL_ADDRESS:
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
+	case SG_FAULT_MISALIGNED:
+		return CUDA_ERROR_MISALIGNED_ADDRESS;
+	case SG_FAULT_ASSERT:
+		return CUDA_ERROR_ASSERT;
+	case SG_FAULT_ILLEGAL_CALL:
+		return CUDA_ERROR_INVALID_PC;
+	case SG_FAULT_DEADLOCK:
+	case SG_FAULT_STOPPED:
+		return CUDA_ERROR_LAUNCH_TIMEOUT;
+	default:
+		return CUDA_ERROR_LAUNCH_FAILED;
+	}
+}
+
+static CUresult launch_run(struct sg_work *work, struct sg_context *context)
+{
+	struct launch_work *launch = (struct launch_work *)work;
+	struct sg_fault fault = {0};
+
+	launch->launch.stop = &context->stop;
+	int r = sg_launch(launch->kernel, &launch->launch, &fault);
+	if (r != SG_FAULT_NONE && r != SG_FAULT_STOPPED)
+		log_warn("kernel %s, block (%u,%u,%u), thread (%u,%u,%u): %s",
+		    sg_kernel_info(launch->kernel)->name, fault.block[0], fault.block[1],
+		    fault.block[2], fault.thread[0], fault.thread[1], fault.thread[2],
+		    fault.message);
+	return launch_result(r);
+}
+
+/* ---- checks ---- */
+
+static CUresult launch_check_shape(
+    const struct sg_function *function, const struct launch_shape *shape)
+{
+	const uint32_t *required = function->info->required_ntid;
+	uint64_t threads = 1;
+
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned grid_max = (unsigned)sg_device_attribute(
+		    (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i));
+		unsigned block_max = (unsigned)sg_device_attribute(
+		    (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i));
+		if (!shape->grid[i] || shape->grid[i] > grid_max || !shape->block[i] ||
+		    shape->block[i] > block_max)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (required[0] && shape->block[i] != MAX(required[i], 1u))
+			return CUDA_ERROR_INVALID_VALUE;
+		threads *= shape->block[i];
+	}
+	if (threads > function->info->max_threads_per_block)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (shape->shared > sg_function_dynamic_limit(function))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!shape->cooperative)
+		return CUDA_SUCCESS;
+	uint64_t blocks = (uint64_t)shape->grid[0] * shape->grid[1] * shape->grid[2];
+	return blocks <= sg_function_cooperative_limit(function, (unsigned)threads, shape->shared)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+}
+
+static CUresult launch_prepare(struct sg_kernel *kernel)
+{
+	char text[1024] = "";
+	struct sg_log log = {text, sizeof(text), 0};
+
+	switch (sg_kernel_prepare(kernel, &log)) {
+	case 0:
+		return CUDA_SUCCESS;
+	case SG_MODULE_UNSUPPORTED:
+		log_warn("kernel %s cannot run here: %s", sg_kernel_info(kernel)->name, text);
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case SG_MODULE_NO_COMPILER:
+		log_warn("kernel %s: %s", sg_kernel_info(kernel)->name, text);
+		return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
+	case SG_MODULE_INVALID:
+	case SG_MODULE_INTERNAL:
+		log_warn("kernel %s was refused: %s", sg_kernel_info(kernel)->name, text);
+		return CUDA_ERROR_INVALID_PTX;
+	case SG_MODULE_UNRESOLVED:
+		return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
+	default:
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+}
+
+/* ---- parameters ---- */
+
+static CUresult params_from_values(
+    const struct sg_kernel_info *info, void **values, uint8_t *params)
+{
+	for (unsigned i = 0; i < info->n_params; i++) {
+		if (!values[i])
+			return CUDA_ERROR_INVALID_VALUE;
+		memcpy(params + info->params[i].offset, values[i], info->params[i].size);
+	}
+	return CUDA_SUCCESS;
+}
+
+/* The packed buffer, as the program laid it out. */
+static CUresult params_from_extra(const struct sg_kernel_info *info, void **extra, uint8_t *params)
+{
+	const void *buffer = NULL;
+	const size_t *size = NULL;
+
+	for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+		if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+			buffer = extra[1];
+		else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+			size = extra[1];
+		else
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (!buffer || !size || *size < info->param_bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(params, buffer, info->param_bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult params_fill(
+    const struct sg_kernel_info *info, void **values, void **extra, uint8_t *params)
+{
+	if (values && extra)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!info->n_params)
+		return CUDA_SUCCESS;
+	if (values)
+		return params_from_values(info, values, params);
+	return extra ? params_from_extra(info, extra, params) : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- launching ---- */
+
+static CUresult launch_submit(const struct sg_function *function, const struct launch_shape *shape,
+    struct sg_stream *stream, void **values, void **extra)
+{
+	const struct sg_kernel_info *info = function->info;
+	struct launch_work *launch = sg_work_new(sizeof(*launch) + info->param_bytes, launch_run);
+
+	if (!launch)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	launch->kernel = function->kernel;
+	memcpy(launch->launch.grid, shape->grid, sizeof(shape->grid));
+	memcpy(launch->launch.block, shape->block, sizeof(shape->block));
+	launch->launch.dynamic_shared_bytes = shape->shared;
+	launch->launch.cooperative = shape->cooperative;
+	launch->launch.params = launch->params;
+	launch->launch.params_size = info->param_bytes;
+	CUresult r = params_fill(info, values, extra, launch->params);
+	if (r != CUDA_SUCCESS) {
+		sg_work_unref(&launch->work);
+		return r;
+	}
+	return sg_stream_submit(stream, &launch->work, NULL);
+}
+
+static CUresult launch_kernel(CUfunction handle, const struct launch_shape *shape,
+    CUstream stream_handle, void **values, void **extra)
+{
+	struct sg_context *context;
+	struct sg_stream *stream;
+	CUresult r = sg_enter_context(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	const struct sg_function *function = sg_function_get(handle);
+	if (!function)
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = sg_stream_get(stream_handle, context, &stream);
+	if (r == CUDA_SUCCESS)
+		r = launch_check_shape(function, shape);
+	if (r == CUDA_SUCCESS)
+		r = launch_prepare(function->kernel);
+	return r == CUDA_SUCCESS ? launch_submit(function, shape, stream, values, extra) : r;
+}
+
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
+    void **values, void **extra)
+{
+	const struct launch_shape shape = {
+	    .grid = {grid_x, grid_y, grid_z},
+	    .block = {block_x, block_y, block_z},
+	    .shared = shared,
+	};
+
+	return launch_kernel(function, &shape, stream, values, extra);
+}
+
+CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y,
+    unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+    CUstream stream, void **values)
+{
+	const struct launch_shape shape = {
+	    .grid = {grid_x, grid_y, grid_z},
+	    .block = {block_x, block_y, block_z},
+	    .shared = shared,
+	    .cooperative = true,
+	};
+
+	return launch_kernel(function, &shape, stream, values, NULL);
+}
+
+/* Attributes that only say how to schedule or cache are accepted; those that change what a program
+ * may rely on are honoured or refused. */
+static CUresult launch_read_attribute(
+    const CUlaunchAttribute *attribute, struct launch_shape *shape)
+{
+	const CUlaunchAttributeValue *value = &attribute->value;
+
+	switch (attribute->id) {
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+		shape->cooperative = value->cooperative;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+		if (value->clusterDim.x <= 1 && value->clusterDim.y <= 1 &&
+		    value->clusterDim.z <= 1)
+			return CUDA_SUCCESS;
+		log_warn_once("launches with clusters of blocks are not supported");
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		log_warn_once("launch attribute %d is not supported", (int)attribute->id);
+		return CUDA_ERROR_NOT_SUPPORTED;
+	default:
+		return attribute->id < CU_LAUNCH_ATTRIBUTE_MAX ? CUDA_SUCCESS
+							       : CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+CUresult cuLaunchKernelEx(
+    const CUlaunchConfig *config, CUfunction function, void **values, void **extra)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (!config || (config->numAttrs && !config->attrs))
+		return CUDA_ERROR_INVALID_VALUE;
+	struct launch_shape shape = {
+	    .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
+	    .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+	    .shared = config->sharedMemBytes,
+	};
+	for (unsigned i = 0; r == CUDA_SUCCESS && i < config->numAttrs; i++)
+		r = launch_read_attribute(&config->attrs[i], &shape);
+	return r == CUDA_SUCCESS ? launch_kernel(function, &shape, config->hStream, values, extra)
+				 : r;
+}

@@ -1,0 +1,276 @@
+/* What an address is: cuPointerGetAttribute and its kin. */
+#include "softgpu/driver/driver.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "softgpu/driver/memory.h"
+
+/* An address in terms of the attributes. */
+struct pointer_facts {
+	CUdeviceptr address;
+	CUmemorytype type;
+	CUcontext context;
+	CUdeviceptr device; /* 0: kernels cannot reach it */
+	void *host;	    /* NULL: the program cannot */
+	uint64_t base, id;
+	size_t size;
+	bool is_managed, sync_memops;
+	CUmemoryPool pool;
+};
+
+static CUcontext pointer_context(uint64_t context_id)
+{
+	struct sg_context *primary = sg_context_primary(), *current;
+
+	if (context_id == primary->id)
+		return primary->handle;
+	if (sg_context_get(NULL, &current) == CUDA_SUCCESS && current->id == context_id)
+		return current->handle;
+	return NULL;
+}
+
+static void facts_of_range(const struct sg_range *range, struct pointer_facts *facts)
+{
+	uint64_t offset = facts->address - range->address;
+	bool is_host = range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED;
+
+	facts->type = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+	facts->context = pointer_context(range->context_id);
+	facts->device = facts->address;
+	if (range->kind == SG_RANGE_REGISTERED)
+		facts->host = (void *)(range->host + offset);
+	else if (is_host || range->kind == SG_RANGE_MANAGED)
+		facts->host = (void *)facts->address;
+	facts->base = range->address;
+	facts->size = range->size;
+	facts->id = range->id;
+	facts->is_managed = range->kind == SG_RANGE_MANAGED;
+	facts->sync_memops = range->sync_memops;
+	if (range->kind == SG_RANGE_POOL)
+		facts->pool = sg_pool_handle(range->owner);
+}
+
+static void facts_of_registration(
+    const struct sg_registration *registration, struct pointer_facts *facts)
+{
+	facts->type = CU_MEMORYTYPE_HOST;
+	facts->context = pointer_context(registration->context_id);
+	facts->host = (void *)facts->address;
+	if (registration->alias)
+		facts->device = registration->alias + (facts->address - registration->host);
+	facts->base = registration->host;
+	facts->size = registration->size;
+	facts->id = registration->id;
+}
+
+/* False: memory CUDA knows nothing about. */
+static bool pointer_facts(CUdeviceptr address, struct pointer_facts *facts)
+{
+	struct sg_registration registration;
+	struct sg_range range;
+
+	*facts = (struct pointer_facts){.address = address};
+	if (sg_arena_find(address, &range))
+		facts_of_range(&range, facts);
+	else if (sg_registration_find(address, &registration))
+		facts_of_registration(&registration, facts);
+	else
+		return false;
+	return true;
+}
+
+/* Bytes that an attribute's value takes; 0: there is no such attribute. */
+static size_t attribute_size(CUpointer_attribute attribute)
+{
+	switch (attribute) {
+	case CU_POINTER_ATTRIBUTE_CONTEXT:
+	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+		return 8;
+	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+	case CU_POINTER_ATTRIBUTE_MAPPED:
+	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+	case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+/* Those that are truth values are ints to some programs and bools to others; the header's examples
+ * use bool, of which only one byte may be written. */
+static bool attribute_is_bool(CUpointer_attribute attribute)
+{
+	return attribute == CU_POINTER_ATTRIBUTE_IS_MANAGED ||
+	       attribute == CU_POINTER_ATTRIBUTE_MAPPED ||
+	       attribute == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE ||
+	       attribute == CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE ||
+	       attribute == CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE;
+}
+
+static bool facts_value(
+    const struct pointer_facts *facts, CUpointer_attribute attribute, uint64_t *value)
+{
+	switch (attribute) {
+	case CU_POINTER_ATTRIBUTE_CONTEXT:
+		*value = (uint64_t)facts->context;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+		*value = facts->type;
+		return true;
+	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+		*value = facts->device;
+		return facts->device;
+	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+		*value = (uint64_t)facts->host;
+		return facts->host;
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		*value = facts->sync_memops;
+		return true;
+	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+		*value = facts->id;
+		return true;
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		*value = facts->is_managed;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPED:
+		*value = facts->device != 0;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+		*value = facts->base;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+		*value = facts->size;
+		return true;
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+		*value = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+		*value = (uint64_t)facts->pool;
+		return true;
+	default: /* the device's ordinal is 0, and what it cannot do is no */
+		*value = 0;
+		return true;
+	}
+}
+
+static void attribute_write(void *data, CUpointer_attribute attribute, uint64_t value)
+{
+	memcpy(data, &value, attribute_is_bool(attribute) ? 1 : attribute_size(attribute));
+}
+
+CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr address)
+{
+	struct pointer_facts facts;
+	uint64_t value;
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!data || !attribute_size(attribute) || !pointer_facts(address, &facts) ||
+	    !facts_value(&facts, attribute, &value))
+		return CUDA_ERROR_INVALID_VALUE;
+	attribute_write(data, attribute, value);
+	return CUDA_SUCCESS;
+}
+
+/* Never fails for an address CUDA does not know: the values are zero then, the ordinal -2. */
+CUresult cuPointerGetAttributes(
+    unsigned n, CUpointer_attribute *attributes, void **data, CUdeviceptr address)
+{
+	struct pointer_facts facts;
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!n || !attributes || !data)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < n; i++)
+		if (!attribute_size(attributes[i]) || !data[i])
+			return CUDA_ERROR_INVALID_VALUE;
+	bool known = pointer_facts(address, &facts);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t value = 0;
+		if (known && !facts_value(&facts, attributes[i], &value))
+			value = 0;
+		if (!known && attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
+			value = (uint64_t)CU_DEVICE_INVALID;
+		attribute_write(data[i], attributes[i], value);
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult cuPointerSetAttribute(
+    const void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS)
+		return CUDA_ERROR_INVALID_VALUE;
+	return sg_arena_set_sync_memops(address, *(const unsigned *)value)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- managed memory: it lives where it is, and hints move nothing ---- */
+
+static CUresult managed_check(CUdeviceptr address, size_t size)
+{
+	struct sg_context *context;
+	struct sg_range range;
+	CUresult r = sg_enter_context(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!size || !sg_arena_find(address, &range) || range.kind != SG_RANGE_MANAGED ||
+	    !sg_arena_covers(address, size))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, CUstream stream)
+{
+	CUresult r = managed_check(address, size);
+
+	return r == CUDA_SUCCESS && device != 0 && device != CU_DEVICE_CPU
+		   ? CUDA_ERROR_INVALID_DEVICE
+		   : r;
+}
+
+CUresult cuMemPrefetchAsync_v2(
+    CUdeviceptr address, size_t size, CUmemLocation location, unsigned flags, CUstream stream)
+{
+	return flags ? CUDA_ERROR_INVALID_VALUE : managed_check(address, size);
+}
+
+CUresult cuMemAdvise(CUdeviceptr address, size_t size, CUmem_advise advice, CUdevice device)
+{
+	if (advice < CU_MEM_ADVISE_SET_READ_MOSTLY || advice > CU_MEM_ADVISE_UNSET_ACCESSED_BY)
+		return CUDA_ERROR_INVALID_VALUE;
+	return managed_check(address, size);
+}
+
+CUresult cuMemAdvise_v2(
+    CUdeviceptr address, size_t size, CUmem_advise advice, CUmemLocation location)
+{
+	return cuMemAdvise(address, size, advice, 0);
+}

@@ -1,0 +1,382 @@
+/*
+ * Stream-ordered allocation. Memory is taken from the arena when the program asks for it and given
+ * back when the stream reaches the free, which fulfils the promise of the interface without keeping
+ * memory in the pool: what a pool has reserved is always what is in use.
+ */
+#include "softgpu/driver/driver.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+#include "softgpu/driver/memory.h"
+#include "softgpu/driver/stream.h"
+
+#define POOL_ALIGN 256
+
+struct sg_pool {
+	CUmemoryPool handle;
+	bool is_default, is_destroyed;
+	size_t max_size, used, used_high, n_ranges;
+	int reuse[3];
+	uint64_t threshold;
+};
+
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sg_pool default_pool = {.is_default = true, .reuse = {1, 1, 1}};
+static struct sg_pool *current_pool = &default_pool;
+
+int sg_pool_init(void)
+{
+	default_pool.handle = sg_handle_new(SG_POOL, &default_pool);
+	return default_pool.handle ? 0 : error_origin(-ENOMEM);
+}
+
+CUmemoryPool sg_pool_handle(const struct sg_pool *pool)
+{
+	return pool->handle;
+}
+
+/* ---- allocation ---- */
+
+static bool pool_charge(struct sg_pool *pool, size_t size)
+{
+	pthread_mutex_lock(&pool_lock);
+	bool fits = !pool->max_size || size <= pool->max_size - MIN(pool->used, pool->max_size);
+	if (fits) {
+		pool->used += size;
+		pool->used_high = MAX(pool->used_high, pool->used);
+		pool->n_ranges++;
+	}
+	pthread_mutex_unlock(&pool_lock);
+	return fits;
+}
+
+static void pool_uncharge(struct sg_pool *pool, size_t size)
+{
+	pthread_mutex_lock(&pool_lock);
+	pool->used -= size;
+	pool->n_ranges--;
+	bool last = pool->is_destroyed && !pool->n_ranges;
+	pthread_mutex_unlock(&pool_lock);
+	if (last)
+		free(pool);
+}
+
+CUresult sg_pool_free_range(const struct sg_range *range)
+{
+	if (sg_arena_free(range->address) < 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	pool_uncharge(range->owner, range->size);
+	return CUDA_SUCCESS;
+}
+
+static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *pool, CUstream handle)
+{
+	struct sg_range range = {.size = size, .kind = SG_RANGE_POOL, .owner = pool};
+	struct sg_context *context;
+	struct sg_stream *stream;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!address || !size))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && !pool)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r == CUDA_SUCCESS)
+		r = sg_stream_get(handle, context, &stream);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!pool_charge(pool, size))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (sg_arena_alloc(&range, POOL_ALIGN) < 0) {
+		pool_uncharge(pool, size);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*address = range.address;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemAllocAsync(CUdeviceptr *address, size_t size, CUstream stream)
+{
+	pthread_mutex_lock(&pool_lock);
+	struct sg_pool *pool = current_pool;
+	pthread_mutex_unlock(&pool_lock);
+	return pool_alloc(address, size, pool, stream);
+}
+
+CUresult cuMemAllocFromPoolAsync(
+    CUdeviceptr *address, size_t size, CUmemoryPool handle, CUstream stream)
+{
+	CUresult r = sg_enter();
+
+	return r == CUDA_SUCCESS ? pool_alloc(address, size, sg_handle_get(handle, SG_POOL), stream)
+				 : r;
+}
+
+struct free_work {
+	struct sg_work work;
+	struct sg_range range;
+};
+
+/* The range was found when the program asked; freeing it twice in stream order finds it gone. */
+static CUresult free_run(struct sg_work *work, struct sg_context *context)
+{
+	const struct sg_range *range = &((struct free_work *)work)->range;
+	struct sg_range now;
+
+	if (!sg_arena_find(range->address, &now) || now.id != range->id)
+		return CUDA_SUCCESS;
+	if (range->kind == SG_RANGE_POOL)
+		sg_pool_free_range(range);
+	else
+		sg_arena_free(range->address);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
+{
+	struct sg_context *context;
+	struct sg_stream *stream;
+	struct sg_range range;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS)
+		r = sg_stream_get(handle, context, &stream);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!sg_arena_find(address, &range) || range.address != address ||
+	    (range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_DEVICE))
+		return CUDA_ERROR_INVALID_VALUE;
+	struct free_work *work = sg_work_new(sizeof(*work), free_run);
+	if (!work)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	work->work.always = true;
+	work->range = range;
+	return sg_stream_submit(stream, &work->work, NULL);
+}
+
+/* ---- pools ---- */
+
+CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
+{
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS &&
+	    (!handle || !properties || properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
+		properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && properties->location.id != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_pool *pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	memcpy(pool->reuse, default_pool.reuse, sizeof(pool->reuse));
+	pool->max_size = properties->maxSize;
+	pool->handle = sg_handle_new(SG_POOL, pool);
+	if (!pool->handle) {
+		free(pool);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*handle = pool->handle;
+	return CUDA_SUCCESS;
+}
+
+/* Memory taken from it stays valid; the pool goes with the last of it. */
+CUresult cuMemPoolDestroy(CUmemoryPool handle)
+{
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_pool *pool = sg_handle_get(handle, SG_POOL);
+	if (!pool || pool->is_default)
+		return CUDA_ERROR_INVALID_VALUE;
+	sg_handle_free(handle);
+	pthread_mutex_lock(&pool_lock);
+	if (current_pool == pool)
+		current_pool = &default_pool;
+	pool->is_destroyed = true;
+	bool last = !pool->n_ranges;
+	pthread_mutex_unlock(&pool_lock);
+	if (last)
+		free(pool);
+	return CUDA_SUCCESS;
+}
+
+static CUresult pool_enter(CUmemoryPool handle, struct sg_pool **pool)
+{
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	*pool = sg_handle_get(handle, SG_POOL);
+	return *pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Nothing is kept that could be given back. */
+CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
+{
+	struct sg_pool *pool;
+
+	return pool_enter(handle, &pool);
+}
+
+CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, void *value)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS && !value)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&pool_lock);
+	switch (attribute) {
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		*(int *)value =
+		    pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES];
+		break;
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		*(uint64_t *)value = pool->threshold;
+		break;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+		*(uint64_t *)value = pool->used;
+		break;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		*(uint64_t *)value = pool->used_high;
+		break;
+	default:
+		r = CUDA_ERROR_INVALID_VALUE;
+	}
+	pthread_mutex_unlock(&pool_lock);
+	return r;
+}
+
+CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, const void *value)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS && !value)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&pool_lock);
+	switch (attribute) {
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES] =
+		    *(const int *)value;
+		break;
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		pool->threshold = *(const uint64_t *)value;
+		break;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		/* A high-water mark can only be reset. */
+		if (*(const uint64_t *)value)
+			r = CUDA_ERROR_INVALID_VALUE;
+		else
+			pool->used_high = pool->used;
+		break;
+	default:
+		r = CUDA_ERROR_INVALID_VALUE;
+	}
+	pthread_mutex_unlock(&pool_lock);
+	return r;
+}
+
+/* The one device always has access, and there is nobody else to give it to. */
+CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS &&
+	    (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && location->id != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r == CUDA_SUCCESS)
+		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+	return r;
+}
+
+CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *access, size_t n)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS && n && !access)
+		r = CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
+		if (access[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+			r = CUDA_ERROR_INVALID_VALUE;
+		else if (access[i].location.id != 0)
+			r = CUDA_ERROR_INVALID_DEVICE;
+		else if (access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+			r = CUDA_ERROR_NOT_SUPPORTED; /* the owner's access cannot be taken away */
+	}
+	return r;
+}
+
+/* ---- the device's pools ---- */
+
+static CUresult device_pool_enter(const void *output, CUdevice device)
+{
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS && !output)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && device != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	return r;
+}
+
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *handle, CUdevice device)
+{
+	CUresult r = device_pool_enter(handle, device);
+
+	if (r == CUDA_SUCCESS)
+		*handle = default_pool.handle;
+	return r;
+}
+
+CUresult cuDeviceGetMemPool(CUmemoryPool *handle, CUdevice device)
+{
+	CUresult r = device_pool_enter(handle, device);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&pool_lock);
+	*handle = current_pool->handle;
+	pthread_mutex_unlock(&pool_lock);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS && device != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&pool_lock);
+	current_pool = pool;
+	pthread_mutex_unlock(&pool_lock);
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,19 @@
+/*
+ * Events. An event holds a reference to the last marker that was recorded for it: a piece of work
+ * that does nothing and remembers when it was done.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "abi/cuda.h"
+#include "softgpu/driver/context.h"
+
+struct sg_work;
+
+struct sg_event {
+	CUevent handle;
+	unsigned flags;
+	CUcontext context;	/* may be gone */
+	struct sg_work *marker; /* NULL: never recorded; lock: the events' */
+};

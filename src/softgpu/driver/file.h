@@ -1,0 +1,7 @@
+/* Files with code images. */
+#pragma once
+
+#include "abi/cuda.h"
+
+/* The whole file with a NUL behind it, to be freed. CUDA_ERROR_FILE_NOT_FOUND. */
+CUresult sg_file_read(const char *path, char **text);

@@ -1,0 +1,50 @@
+/*
+ * Memory as the driver API sees it: what an address is, arrays, pools.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+#include "softgpu/driver/context.h"
+#include "softgpu/mem/arena.h"
+
+/* CUDA's result for a negative errno of the arena. */
+static inline CUresult sg_memory_result(int r)
+{
+	return r < 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+}
+
+/* Host memory a program has registered. */
+struct sg_registration {
+	uint64_t host;
+	size_t size;
+	unsigned flags;
+	uint64_t alias; /* where kernels see it; 0: they cannot */
+	uint64_t context_id, id;
+};
+
+/* The registration that contains the host address. Any thread. */
+bool sg_registration_find(uint64_t host, struct sg_registration *registration);
+
+/* Forgets those of a context that is ending. */
+void sg_registration_drop(uint64_t context_id);
+
+struct sg_array {
+	CUarray handle;
+	uint64_t address;
+	size_t width, height, depth; /* as asked for: height 0 for 1D, depth 0 for 1D and 2D */
+	CUarray_format format;
+	unsigned channels, flags;
+	size_t element_size, pitch, slice, size; /* bytes; slice: of one layer of depth */
+};
+
+struct sg_pool;
+
+/* Frees pool memory in the order of a stream's work. */
+CUresult sg_pool_free_range(const struct sg_range *range);
+CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
+/* 0 or -ENOMEM. */
+int sg_pool_init(void);

@@ -1,0 +1,273 @@
+/*
+ * Loading: image to PTX to module, with the log buffers of the JIT options; and the lists of what
+ * is loaded. Function objects are made with their module, one per kernel, so that a lookup is a
+ * search by name and handles stay the same for the module's life.
+ */
+#include "softgpu/driver/module.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/image.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "softgpu/driver/device.h"
+#include "softgpu/driver/driver.h"
+#include "softgpu/driver/stream.h"
+#include "softgpu/image/image.h"
+#include "softgpu/mem/arena.h"
+
+#define MODULE_LOG_SIZE 8192
+
+static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- what the machine needs from us ---- */
+
+/* context: the owning module's context id. */
+static int module_memory_alloc(void *context, size_t size, size_t align, uint64_t *address)
+{
+	struct sg_range range = {
+	    .size = size, .kind = SG_RANGE_MODULE, .context_id = (uint64_t)context};
+	int r = sg_arena_alloc(&range, align);
+
+	if (r == 0)
+		*address = range.address;
+	return r;
+}
+
+static void module_memory_free(void *context, uint64_t address, size_t size)
+{
+	sg_arena_free(address);
+}
+
+/* ---- JIT options ---- */
+
+struct jit_options {
+	struct sg_log info, error;
+	void **info_size, **error_size, **wall_time; /* slots to answer in */
+	char own_error[MODULE_LOG_SIZE];	     /* for our log when the caller wants none */
+};
+
+/* Integers travel in the pointer-sized slots themselves. Options about code generation for real
+ * GPUs have no meaning here and are accepted. */
+static CUresult jit_options_read(
+    struct jit_options *jit, unsigned n, const CUjit_option *options, void **values)
+{
+	memset(jit, 0, sizeof(*jit));
+	if (n && !options)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < n; i++) {
+		if (options[i] >= CU_JIT_NUM_OPTIONS || !values)
+			return CUDA_ERROR_INVALID_VALUE;
+		switch (options[i]) {
+		case CU_JIT_INFO_LOG_BUFFER:
+			jit->info.text = values[i];
+			break;
+		case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
+			jit->info.capacity = (unsigned)(uintptr_t)values[i];
+			jit->info_size = &values[i];
+			break;
+		case CU_JIT_ERROR_LOG_BUFFER:
+			jit->error.text = values[i];
+			break;
+		case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
+			jit->error.capacity = (unsigned)(uintptr_t)values[i];
+			jit->error_size = &values[i];
+			break;
+		case CU_JIT_WALL_TIME:
+			jit->wall_time = &values[i];
+			break;
+		default:
+			break;
+		}
+	}
+	if (!jit->info.text)
+		jit->info.capacity = 0;
+	if (!jit->error.text || !jit->error.capacity)
+		jit->error = (struct sg_log){jit->own_error, sizeof(jit->own_error), 0};
+	return CUDA_SUCCESS;
+}
+
+static void jit_options_answer(struct jit_options *jit, uint64_t started_ns)
+{
+	float ms = (float)((double)(clock_now_ns() - started_ns) / 1e6);
+
+	if (jit->info_size)
+		*jit->info_size = (void *)jit->info.used;
+	if (jit->error_size)
+		*jit->error_size =
+		    (void *)(jit->error.text == jit->own_error ? 0 : jit->error.used);
+	if (jit->wall_time) {
+		*jit->wall_time = NULL;
+		memcpy(jit->wall_time, &ms, sizeof(ms));
+	}
+}
+
+/* ---- loading ---- */
+
+static CUresult module_result(int r)
+{
+	switch (r) {
+	case 0:
+		return CUDA_SUCCESS;
+	case SG_MODULE_UNRESOLVED:
+		return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
+	case SG_MODULE_UNSUPPORTED:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case SG_MODULE_NO_COMPILER:
+		return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
+	case SG_MODULE_INVALID:
+	case SG_MODULE_INTERNAL:
+		return CUDA_ERROR_INVALID_PTX;
+	default:
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+}
+
+static CUresult module_read(
+    const void *image, uint64_t context_id, struct jit_options *jit, struct sg_module **module)
+{
+	const struct sg_memory_ops memory = {
+	    module_memory_alloc, module_memory_free, (void *)context_id};
+	struct sg_image texts;
+	int r = sg_image_init(&texts, image, ABI_IMAGE_NO_LIMIT, sg_device.capability);
+
+	if (r != 0)
+		return r == SG_IMAGE_NO_PTX    ? CUDA_ERROR_NO_BINARY_FOR_GPU
+		       : r == SG_IMAGE_INVALID ? CUDA_ERROR_INVALID_IMAGE
+					       : CUDA_ERROR_OUT_OF_MEMORY;
+	struct sg_ptx_input *inputs = calloc(texts.n_texts, sizeof(*inputs));
+	for (size_t i = 0; inputs && i < texts.n_texts; i++)
+		inputs[i] = (struct sg_ptx_input){NULL, texts.texts[i].text, texts.texts[i].size};
+	r = inputs ? sg_module_load(inputs, texts.n_texts, &memory, &jit->info, &jit->error, module)
+		   : -ENOMEM;
+	free(inputs);
+	sg_image_fini(&texts);
+	if (r != 0)
+		log_info("a module was refused: %.*s", (int)jit->error.used, jit->error.text);
+	return module_result(r);
+}
+
+/* With the functions' handles; false: out of memory, and what was made is still to be ended. */
+static bool module_make_functions(struct sg_module_object *object)
+{
+	size_t n = sg_module_kernel_count(object->module);
+
+	object->functions = calloc(MAX(n, (size_t)1), sizeof(*object->functions));
+	if (!object->functions)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct sg_function *function = &object->functions[i];
+		object->n_functions++;
+		function->kernel = sg_module_kernel_at(object->module, i);
+		function->info = sg_kernel_info(function->kernel);
+		function->module = object;
+		function->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
+		function->max_dynamic_shared = -1; /* not set */
+		function->function = sg_handle_new(SG_FUNCTION, function);
+		if (!object->context)
+			function->kernel_handle = sg_handle_new(SG_KERNEL, function);
+		if (!function->function || (!object->context && !function->kernel_handle))
+			return false;
+	}
+	return true;
+}
+
+static void module_free(struct sg_module_object *object)
+{
+	for (size_t i = 0; i < object->n_functions; i++) {
+		sg_handle_free(object->functions[i].function);
+		sg_handle_free(object->functions[i].kernel_handle);
+	}
+	sg_handle_free(object->handle);
+	sg_handle_free(object->library);
+	sg_module_unload(object->module);
+	free(object->functions);
+	free(object);
+}
+
+static CUresult module_wrap(
+    struct sg_module *module, struct sg_context *context, struct sg_module_object **out)
+{
+	struct sg_module_object *object = calloc(1, sizeof(*object));
+
+	if (!object) {
+		sg_module_unload(module);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	object->module = module;
+	object->context = context;
+	object->handle = sg_handle_new(SG_MODULE, object);
+	if (!context)
+		object->library = sg_handle_new(SG_LIBRARY, object);
+	if (!object->handle || (!context && !object->library) || !module_make_functions(object)) {
+		module_free(object);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (context) {
+		pthread_mutex_lock(&module_lock);
+		object->next = context->modules;
+		context->modules = object;
+		pthread_mutex_unlock(&module_lock);
+	}
+	*out = object;
+	return CUDA_SUCCESS;
+}
+
+CUresult sg_module_open(const void *image, unsigned n_options, CUjit_option *options, void **values,
+    struct sg_context *context, struct sg_module_object **out)
+{
+	uint64_t started_ns = clock_now_ns();
+	struct sg_module *module = NULL;
+	struct jit_options jit;
+	CUresult r = jit_options_read(&jit, n_options, options, values);
+
+	if (r == CUDA_SUCCESS && !image)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = module_read(image, context ? context->id : 0, &jit, &module);
+	jit_options_answer(&jit, started_ns);
+	return r == CUDA_SUCCESS ? module_wrap(module, context, out) : r;
+}
+
+void sg_module_close(struct sg_module_object *module)
+{
+	if (module->context) {
+		pthread_mutex_lock(&module_lock);
+		struct sg_module_object **link = &module->context->modules;
+		while (*link && *link != module)
+			link = &(*link)->next;
+		if (*link)
+			*link = module->next;
+		pthread_mutex_unlock(&module_lock);
+	}
+	module_free(module);
+}
+
+void sg_module_unload_all(struct sg_context *context)
+{
+	while (context->modules)
+		sg_module_close(context->modules);
+}
+
+struct sg_function *sg_function_get(CUfunction handle)
+{
+	return sg_handle_get(handle, SG_FUNCTION) ?: sg_handle_get(handle, SG_KERNEL);
+}
+
+CUresult sg_module_list(CUmodule handle, CUfunction *functions, size_t capacity, size_t *n)
+{
+	const struct sg_module_object *module = sg_handle_get(handle, SG_MODULE);
+
+	if (!module)
+		return CUDA_ERROR_INVALID_HANDLE;
+	for (size_t i = 0; i < MIN(capacity, module->n_functions); i++)
+		functions[i] = module->functions[i].function;
+	*n = module->n_functions;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,51 @@
+/*
+ * Modules, libraries and their functions. A module belongs to the context it was loaded in and ends
+ * with it; a library belongs to the process. Both wrap one struct sg_module of the machine below.
+ *
+ * A kernel of a library has two handles, a CUkernel and a CUfunction, which name the same object;
+ * programs may use one for the other, and so does the CUDA runtime in every launch.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "abi/cuda.h"
+#include "softgpu/driver/context.h"
+#include "softgpu/exec/module.h"
+
+struct sg_function {
+	CUfunction function;
+	CUkernel kernel_handle; /* NULL in a plain module */
+	struct sg_kernel *kernel;
+	const struct sg_kernel_info *info;
+	struct sg_module_object *module;
+	/* What programs may set. */
+	int max_dynamic_shared, carveout, cluster_policy;
+	bool non_portable_cluster;
+	CUfunc_cache cache_config;
+};
+
+struct sg_module_object {
+	CUmodule handle;
+	CUlibrary library;	    /* NULL in a plain module */
+	struct sg_context *context; /* NULL in a library */
+	struct sg_module *module;
+	struct sg_function *functions; /* as many as the module has kernels, in its order */
+	size_t n_functions;
+	struct sg_module_object *next; /* in its context, or of all libraries */
+};
+
+/* CUfunction or CUkernel; NULL: neither. */
+struct sg_function *sg_function_get(CUfunction handle);
+
+/* Loads an image for the device, with the options of cuModuleLoadDataEx. context NULL: a library.
+ */
+CUresult sg_module_open(const void *image, unsigned n_options, CUjit_option *options, void **values,
+    struct sg_context *context, struct sg_module_object **module);
+void sg_module_close(struct sg_module_object *module);
+
+void sg_module_unload_all(struct sg_context *context);
+
+/* For the private tables; see abi/export_table.h. */
+CUresult sg_module_list(CUmodule handle, CUfunction *functions, size_t capacity, size_t *n);

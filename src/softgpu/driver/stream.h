@@ -1,0 +1,96 @@
+/*
+ * Streams and the work in them.
+ *
+ * A piece of work runs when all work it depends on is done: the piece before it in its stream, what
+ * the legacy stream's rules add, and events waited for. Each stream has a thread, started with its
+ * first work, that runs its pieces in order. One lock, the engine's, guards all queues; it is never
+ * held while work runs.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+#include "softgpu/driver/context.h"
+
+/* The first member of a struct that describes what to do. */
+struct sg_work {
+	atomic_uint references;
+	_Atomic(bool) done;
+	CUresult result;      /* after done */
+	uint64_t finished_ns; /* after done */
+	/* On the stream's thread, or the submitter's. An error other than CUDA_ERROR_NOT_SUPPORTED
+	 * becomes the context's sticky error. Not called once the context has failed, unless
+	 * always. */
+	CUresult (*run)(struct sg_work *work, struct sg_context *context);
+	void (*fini)(struct sg_work *work); /* with the last reference; may be NULL */
+	bool always;
+	struct sg_work *next;	/* in the stream's queue */
+	struct sg_work **needs; /* references */
+	size_t n_needs, needs_room;
+};
+
+/* Zeroed, size >= sizeof(struct sg_work); NULL: out of memory. The caller has the reference. */
+void *sg_work_new(size_t size, CUresult (*run)(struct sg_work *, struct sg_context *));
+void sg_work_ref(struct sg_work *work);
+void sg_work_unref(struct sg_work *work);
+
+static inline bool sg_work_is_done(struct sg_work *work)
+{
+	/* Acquire: what the work wrote is visible to who sees it done. */
+	return atomic_load_explicit(&work->done, memory_order_acquire);
+}
+
+struct sg_stream {
+	CUstream handle; /* NULL: the legacy stream */
+	struct sg_context *context;
+	uint64_t id;
+	unsigned flags; /* CU_STREAM_NON_BLOCKING */
+	int priority;
+	CUlaunchAttributeValue attributes[CU_LAUNCH_ATTRIBUTE_MAX];
+	struct sg_work *first, *last_queued; /* waiting or running */
+	struct sg_work *last;		     /* the newest, done or not; a reference */
+	bool has_thread, running_inline, closing;
+	pthread_t thread;
+	pthread_cond_t wake;
+	struct sg_stream *next; /* in the context */
+};
+
+/* Twins of API functions raise it around a call to the plain function: stream 0 then means the
+ * calling thread's own default stream. */
+extern _Thread_local unsigned sg_per_thread_default;
+
+/* The stream behind a handle in the current context, special handles included. */
+CUresult sg_stream_get(CUstream handle, struct sg_context *context, struct sg_stream **stream);
+
+/* A stream of its own, without a public handle. NULL: out of memory. */
+struct sg_stream *sg_stream_new(struct sg_context *context, unsigned flags, int priority);
+
+/* Returns at once; the stream goes when its work is done. */
+void sg_stream_destroy(struct sg_stream *stream);
+
+/* Ends all streams of the context, after their work. */
+void sg_stream_free_all(struct sg_context *context);
+
+/* Queues the work and takes the caller's reference. after: one more piece it depends on, may be
+ * NULL. Only CUDA_ERROR_OUT_OF_MEMORY. */
+CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after);
+
+/* The same, and returns after it is done, with its result or the context's error. Runs it on the
+ * calling thread where nothing stands before it. */
+CUresult sg_stream_run(struct sg_stream *stream, struct sg_work *work);
+
+/* Waits for everything submitted so far. The context's error afterwards. */
+CUresult sg_stream_wait(struct sg_stream *stream);
+CUresult sg_context_wait(struct sg_context *context);
+void sg_work_wait(struct sg_work *work);
+
+/* Whether everything submitted is done. */
+bool sg_stream_is_idle(struct sg_stream *stream);
+
+/* A reference to the newest work of the stream, NULL when there never was any. */
+struct sg_work *sg_stream_last(struct sg_stream *stream);
