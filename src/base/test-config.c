@@ -1,0 +1,143 @@
+/* Settings: precedence and sources, wrong files, and the manual, which must tell the truth. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/dir.h"
+#include "base/test.h"
+
+static const struct config_entry *entry_named(const char *name)
+{
+	for (size_t i = 0; i < config_n_entries; i++)
+		if (!strcmp(config_entries[i].name, name))
+			return &config_entries[i];
+	test_fail(__FILE__, __LINE__, "no setting %s", name);
+}
+
+static const char *source_of(const struct config *config, const char *name)
+{
+	return config_source_name(
+	    (enum config_source)config->source[entry_named(name) - config_entries]);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+TEST(a_later_source_wins)
+{
+	char folder[64], path[96], error[512];
+	struct config config;
+
+	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
+	snprintf(path, sizeof(path), "%s/rosen.conf", folder);
+	write_file(path, "# a comment\n\n backend = softgpu \nlanes=8\nspin_us = 5\n");
+	setenv("ROSEN_LANES", "16", 1);
+	setenv("ROSEN_SPIN_US", "6", 1);
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), 0);
+	CHECK_EQ(config_set(&config, "spin_us", "7", error, sizeof(error)), 0);
+	CHECK_STR(config.backend, "softgpu");
+	CHECK_EQ(config.lanes, 16);
+	CHECK_EQ(config.spin_us, 7);
+	CHECK_STR(source_of(&config, "log"), "standard");
+	CHECK_STR(source_of(&config, "backend"), "file");
+	CHECK_STR(source_of(&config, "lanes"), "environment");
+	CHECK_STR(source_of(&config, "spin_us"), "flag");
+	CHECK_EQ(dir_remove(folder), 0);
+}
+
+TEST(wrong_lines_are_named)
+{
+	char folder[64], path[96], error[512];
+	struct config config;
+
+	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
+	snprintf(path, sizeof(path), "%s/rosen.conf", folder);
+	write_file(path, "lanes = 8\nlanes = many\n");
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), -EINVAL);
+	CHECK(strstr(error, "rosen.conf:2: lanes is \"many\""));
+	write_file(path, "backend softgpu\n");
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), -EINVAL);
+	CHECK(strstr(error, "rosen.conf:1:"));
+	write_file(path, "beckend = softgpu\n");
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), -ENOENT);
+	CHECK(strstr(error, "no setting \"beckend\""));
+	CHECK_EQ(dir_remove(folder), 0);
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), -ENOENT);
+}
+
+TEST(variables_are_upper_case)
+{
+	char variable[CONFIG_VARIABLE_MAX];
+
+	CHECK_STR(config_variable(entry_named("spin_us"), variable), "ROSEN_SPIN_US");
+}
+
+TEST(standard_values_are_valid)
+{
+	struct config config;
+	char error[512];
+
+	config_init(&config);
+	for (size_t i = 0; i < config_n_entries; i++)
+		CHECK_EQ(config_set(&config, config_entries[i].name, config_entries[i].standard,
+			     error, sizeof(error)),
+		    0);
+}
+
+static char *read_manual(void)
+{
+	const char *path = getenv("TEST_MANUAL");
+	FILE *file = path ? fopen(path, "r") : NULL;
+	char *text = calloc(1, 1 << 16);
+
+	if (!file)
+		SKIP("run it through the build: TEST_MANUAL is not set");
+	CHECK(text && fread(text, 1, (1 << 16) - 1, file) > 0);
+	fclose(file);
+	return text;
+}
+
+/* Compares two texts, all white space being one blank. Ends at the end of wanted. */
+static bool says(const char *got, const char *wanted)
+{
+	while (*wanted) {
+		if (strchr(" \t\n", *wanted)) {
+			if (!strchr(" \t\n", *got))
+				return false;
+			got += strspn(got, " \t\n");
+			wanted += strspn(wanted, " \t\n");
+		} else if (*got++ != *wanted++) {
+			return false;
+		}
+	}
+	return true;
+}
+
+TEST(manual_describes_every_setting)
+{
+	static const char *const types[] = {
+	    [CONFIG_TEXT] = "text", [CONFIG_NUMBER] = "number", [CONFIG_SWITCH] = "switch"};
+	char *manual = read_manual();
+	size_t n_described = 0;
+
+	for (size_t i = 0; i < config_n_entries; i++) {
+		const struct config_entry *entry = &config_entries[i];
+		char heading[512];
+		snprintf(heading, sizeof(heading), "\n*%s* = _%s_, standard \"%s\"\n\t",
+		    entry->name, types[entry->type], entry->standard);
+		const char *at = strstr(manual, heading);
+		if (!at)
+			test_fail(__FILE__, __LINE__, "rosen.conf(5) lacks: %s", heading + 1);
+		if (!says(at + strlen(heading), entry->help))
+			test_fail(__FILE__, __LINE__, "rosen.conf(5) says of %s other than: %s",
+			    entry->name, entry->help);
+	}
+	for (const char *at = strstr(manual, "\n*"); at; at = strstr(at + 1, "\n*"))
+		n_described += strcspn(at + 1, "\n") > strcspn(at + 1, "=");
+	CHECK_EQ(n_described, config_n_entries);
+	free(manual);
+}
