@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PTX_OP_COLLECTIVE 1u /* threads meet here: they need stacks of their own */
-#define PTX_OP_BRANCH     2u /* operands may be labels not yet seen */
+#define PTX_OP_BRANCH	  2u /* operands may be labels not yet seen */
 
 /* clang-format off */
 #define PTX_OPCODES(OP)                                                                            \
@@ -66,10 +66,11 @@
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,
-#define PTX_OPCODE_ENUM_UNSUPPORTED(name)		     PTX_OP_##name,
+#define PTX_OPCODE_ENUM_UNSUPPORTED(name)		    PTX_OP_##name,
 enum ptx_opcode {
 	PTX_OP_label,
-	PTX_OPCODES(PTX_OPCODE_ENUM) PTX_OPCODES_UNSUPPORTED(PTX_OPCODE_ENUM_UNSUPPORTED) PTX_OP_COUNT
+	PTX_OPCODES(PTX_OPCODE_ENUM) PTX_OPCODES_UNSUPPORTED(PTX_OPCODE_ENUM_UNSUPPORTED)
+	    PTX_OP_COUNT
 };
 
 struct ptx_opcode_info {

@@ -62,6 +62,7 @@ static void lay_out_parameters(struct parser *parser, struct ptx_function *funct
 		if (param->space == PTX_SPACE_REG)
 			parser_fail(parser, "kernel parameters must be .param");
 		offset = align_up(offset, param->align);
+		param->is_kernel_param = true;
 		param->offset = (uint32_t)offset;
 		offset += param->size;
 		if (offset > 1u << 20)

@@ -63,9 +63,11 @@ struct ptx_variable {
 	uint32_t align; /* bytes */
 	uint64_t size;	/* bytes, 0 for [] */
 	bool is_array;
-	bool is_managed;      /* .attribute(.managed) */
-	uint32_t reg;	      /* space REG: a .func's parameter kept in this register */
-	uint32_t offset;      /* kernel parameters: in the packed buffer */
+	bool is_managed; /* .attribute(.managed) */
+	bool is_kernel_param;
+	uint32_t reg; /* space REG: a .func's parameter kept in this register */
+	uint32_t
+	    offset; /* kernel parameters: in the packed buffer; shared: in the kernel being compiled */
 	const uint8_t *image; /* initial bytes; zeroes follow up to size */
 	uint64_t image_size;
 	struct ptx_relocation *relocations;
@@ -75,6 +77,7 @@ struct ptx_variable {
 	struct ptx_variable *definition; /* linking: of an extern; itself otherwise */
 	uint64_t address;		 /* linking: global, const */
 	uint32_t id;			 /* unique in the unit */
+	uint32_t placed_for;		 /* linking: scratch, for shared variables */
 	uint32_t seen_by;		 /* parsing: id + 1 of the last function that named it */
 };
 
@@ -192,7 +195,8 @@ struct ptx_function {
 	struct ptx_function *next;
 	uint32_t id;		     /* unique in the unit */
 	uint64_t handle;	     /* linking: value of its address, 0 when never taken */
-	uint32_t mark;		     /* linking: scratch */
+	uint32_t serial;	     /* linking: unique in the module */
+	uint32_t visited;	     /* linking: scratch */
 	uint32_t seen_by, called_by; /* parsing: as in struct ptx_variable */
 };
 

@@ -1,0 +1,114 @@
+/*
+ * Barriers of a block (PTX ISA 9.7.13, bar). Without a count all threads that have not exited must
+ * come; with one, that many. Where nobody can run any more and threads that exited early would make up
+ * a count, they are counted in: hardware counts warps, of which the exited lanes are a part.
+ */
+#include "softgpu/exec/entries.h"
+#include "softgpu/exec/machine.h"
+
+static void release(struct sg_barrier *barrier, struct sg_fiber *self)
+{
+	uint64_t result = barrier->operation == SG_BARRIER_POPC	 ? barrier->popc
+			  : barrier->operation == SG_BARRIER_AND ? barrier->all
+								 : barrier->any;
+	struct sg_fiber *waiting = NULL, *next;
+
+	/* The list is last come, first; threads go on in the order they came. */
+	while ((next = barrier->waiting)) {
+		barrier->waiting = next->next;
+		next->next = waiting;
+		waiting = next;
+	}
+	*barrier = (struct sg_barrier){0};
+	for (; waiting; waiting = next) {
+		next = waiting->next;
+		waiting->result = result;
+		if (waiting != self)
+			machine_wake(waiting);
+	}
+}
+
+static bool is_complete(const struct sg_block *block, const struct sg_barrier *barrier)
+{
+	return barrier->arrived >= (barrier->expected ?: block->alive);
+}
+
+static struct sg_barrier *arrive(
+    struct sg_lane *lane, uint32_t number, uint32_t count, bool predicate)
+{
+	struct sg_barrier *barrier;
+
+	if (number >= SG_BARRIERS)
+		machine_fault(lane, SG_FAULT_TRAP, 0, false);
+	barrier = &lane->block->barriers[number];
+	if (!barrier->arrived)
+		*barrier = (struct sg_barrier){.all = true};
+	barrier->expected = count;
+	barrier->arrived++;
+	barrier->popc += predicate;
+	barrier->all &= predicate;
+	barrier->any |= predicate;
+	return barrier;
+}
+
+static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
+{
+	struct sg_fiber *fiber = lane->fiber;
+
+	fiber->next = barrier->waiting;
+	barrier->waiting = fiber;
+	if (is_complete(lane->block, barrier))
+		release(barrier, fiber);
+	else
+		machine_wait(fiber);
+	return fiber->result;
+}
+
+void sg_barrier(struct sg_lane *lane, uint32_t number, uint32_t count)
+{
+	meet(lane, arrive(lane, number, count, false));
+}
+
+void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count)
+{
+	struct sg_barrier *barrier = arrive(lane, number, count, false);
+
+	if (is_complete(lane->block, barrier))
+		release(barrier, NULL);
+}
+
+uint32_t sg_barrier_red(
+    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate)
+{
+	struct sg_barrier *barrier = arrive(lane, number, count, predicate);
+
+	barrier->operation = (enum sg_barrier_reduction)operation;
+	return (uint32_t)meet(lane, barrier);
+}
+
+void barrier_thread_exits(struct sg_block *block)
+{
+	block->alive--;
+	for (unsigned i = 0; i < SG_BARRIERS; i++) {
+		struct sg_barrier *barrier = &block->barriers[i];
+
+		if (barrier->waiting && !barrier->expected && is_complete(block, barrier))
+			release(barrier, NULL);
+	}
+}
+
+bool barrier_settle(struct sg_block *block)
+{
+	uint32_t exited = block->n_threads - block->alive;
+
+	for (unsigned i = 0; i < SG_BARRIERS; i++) {
+		struct sg_barrier *barrier = &block->barriers[i];
+
+		if (barrier->waiting && barrier->expected &&
+		    barrier->arrived + exited >= barrier->expected) {
+			release(barrier, NULL);
+			return true;
+		}
+	}
+	return false;
+}

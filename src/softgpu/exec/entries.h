@@ -1,0 +1,59 @@
+/* The machine's functions that compiled code calls, beside the float ones. All run on a fiber. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "softgpu/exec/lane.h"
+
+/* warp.c */
+uint64_t sg_exchange(
+    struct sg_lane *lane, uint32_t kind, uint32_t mask, uint64_t value, uint32_t b, uint32_t c);
+
+/* barrier.c: count 0 is all threads of the block. */
+void sg_barrier(struct sg_lane *lane, uint32_t number, uint32_t count);
+void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count);
+uint32_t sg_barrier_red(
+    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate);
+
+/* fault.c */
+_Noreturn void sg_fault_access(
+    struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write, bool is_shared);
+
+/* runtime.c */
+_Noreturn void sg_stopped(struct sg_lane *lane);
+_Noreturn void sg_trap(struct sg_lane *lane);
+_Noreturn void sg_exit(struct sg_lane *lane);
+_Noreturn void sg_bad_call(struct sg_lane *lane);
+void sg_poll(struct sg_lane *lane);
+void sg_nanosleep(struct sg_lane *lane, uint32_t ns);
+uint64_t sg_globaltimer(void);
+bool sg_is_space(struct sg_lane *lane, uint32_t space, uint64_t address);
+void *sg_check_stack(struct sg_lane *lane, uint64_t address);
+void sg_copy(
+    void *to, const void *from, uint32_t size, uint32_t from_size); /* zeroes behind from_size */
+uint32_t sg_fns(uint32_t mask, uint32_t base, int32_t offset);
+uint32_t sg_prmt(
+    uint32_t mode, uint64_t bytes, uint32_t selector); /* the modes f4e to rc16, 0 to 5 */
+float sg_sin(float x);
+float sg_cos(float x);
+float sg_lg2(float x);
+float sg_ex2(float x);
+float sg_tanh(float x);
+
+/* runtime-atomic.c: return the old value. */
+#define SG_HALF_ATOMICS(A)                                                                         \
+	A(add, f16) A(min, f16) A(max, f16) A(add, bf16) A(min, bf16) A(max, bf16)
+#define SG_HALF_ATOMIC_ENTRY(operation, type)                                                      \
+	uint16_t sg_atomic_##operation##_##type(uint16_t *at, uint16_t value);                     \
+	uint32_t sg_atomic_##operation##_##type##x2(uint32_t *at, uint32_t value);
+SG_HALF_ATOMICS(SG_HALF_ATOMIC_ENTRY)
+
+/* builtin.c: device-side library functions; every value by address. */
+void sg_builtin_vprintf(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *format, const uint64_t *arguments);
+_Noreturn void sg_builtin___assertfail(struct sg_lane *lane, const uint64_t *message,
+    const uint64_t *file, const uint32_t *line, const uint64_t *function,
+    const uint64_t *char_size);
+void sg_builtin_malloc(struct sg_lane *lane, uint64_t *result, const uint64_t *size);
+void sg_builtin_free(struct sg_lane *lane, const uint64_t *address);

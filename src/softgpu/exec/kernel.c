@@ -1,0 +1,235 @@
+/*
+ * Kernels: the functions one can reach, its shared memory's layout, its facts, and its native code,
+ * made once at the first need.
+ *
+ * A .shared variable belongs to every kernel that reaches it, at an offset of that kernel's own: the
+ * offset is written into the variable just before the translation, under the module's lock.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "softgpu/exec/exec.h"
+#include "softgpu/exec/module-private.h"
+#include "softgpu/exec/runtime.h"
+
+#define REGISTERS_LEAST 16u
+#define REGISTERS_MOST	255u
+
+static void reach(struct sg_kernel *kernel, struct ptx_function *function, uint32_t stamp)
+{
+	function = function->definition;
+	if (!function->has_body || function->visited == stamp)
+		return;
+	function->visited = stamp;
+	kernel->closure[kernel->n_closure++] = function;
+}
+
+/* Breadth first: the list is its own queue. */
+static void find_closure(struct sg_kernel *kernel)
+{
+	struct sg_module *module = kernel->module;
+	uint32_t stamp = kernel->function->serial + 1;
+
+	reach(kernel, kernel->function, stamp);
+	for (size_t i = 0; i < kernel->n_closure; i++) {
+		struct ptx_function *f = kernel->closure[i];
+
+		for (struct ptx_reference *r = f->references; r; r = r->next) {
+			if (r->function && r->is_call)
+				reach(kernel, r->function, stamp);
+			if (r->function && !strcmp(r->function->name, "vprintf"))
+				kernel->info.uses_printf = true;
+		}
+		kernel->needs_fibers |= jit_needs_fibers(f);
+		kernel->has_indirect_call |= f->has_indirect_call;
+		for (size_t h = 0; f->has_indirect_call && h < module->n_handles; h++)
+			reach(kernel, module->handles[h], stamp);
+		for (struct ptx_variable *v = f->variables; v; v = v->next)
+			if (v->space == PTX_SPACE_LOCAL)
+				kernel->info.local_bytes +=
+				    (uint32_t)align_up(MIN(v->size, 1u << 30), 16);
+	}
+}
+
+static void place_one(struct ptx_variable *v, uint64_t *size)
+{
+	*size = align_up(*size, v->align);
+	v->offset = (uint32_t)*size;
+	*size += v->size;
+	if (*size > UINT32_MAX / 2)
+		*size = UINT32_MAX / 2;
+}
+
+uint32_t kernel_place_shared(struct sg_kernel *kernel)
+{
+	uint64_t size = 0, static_size = 0;
+	uint32_t stamp = ++kernel->module->placements;
+
+	/* Twice: dynamic memory, of no size of its own, comes behind everything static. */
+	for (int dynamic = 0; dynamic < 2; dynamic++) {
+		if (dynamic) {
+			static_size = size;
+			size = align_up(size, 16);
+		}
+		for (size_t i = 0; i < kernel->n_closure; i++)
+			for (struct ptx_reference *r = kernel->closure[i]->references; r;
+			    r = r->next) {
+				struct ptx_variable *v =
+				    r->variable ? r->variable->definition : NULL;
+
+				if (!v || v->space != PTX_SPACE_SHARED || (v->size == 0) != dynamic)
+					continue;
+				if (v->placed_for == stamp)
+					continue;
+				v->placed_for = stamp;
+				place_one(v, &size);
+			}
+	}
+	kernel->dynamic_offset = (uint32_t)size;
+	return (uint32_t)static_size;
+}
+
+static uint32_t product(const uint32_t n[3])
+{
+	uint64_t all = (uint64_t)MAX(n[0], 1u) * MAX(n[1], 1u) * MAX(n[2], 1u);
+
+	return (uint32_t)MIN(all, (uint64_t)SG_MAX_BLOCK_THREADS);
+}
+
+static int describe_params(struct sg_kernel *kernel)
+{
+	const struct ptx_function *f = kernel->function;
+	struct sg_kernel_param *params =
+	    pool_take(&kernel->module->pool, f->n_params * sizeof(*params));
+
+	if (!params)
+		return error_origin(-ENOMEM);
+	for (uint32_t i = 0; i < f->n_params; i++)
+		params[i] = (struct sg_kernel_param){
+		    f->params[i]->offset, (uint32_t)f->params[i]->size, f->params[i]->align};
+	kernel->info.params = params;
+	kernel->info.n_params = f->n_params;
+	kernel->info.param_bytes = f->param_bytes;
+	return 0;
+}
+
+int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_function *function)
+{
+	struct sg_kernel_info *info = &kernel->info;
+
+	kernel->module = module;
+	kernel->function = function;
+	kernel->closure = calloc(module->n_functions, sizeof(*kernel->closure));
+	if (!kernel->closure)
+		return error_origin(-ENOMEM);
+	info->name = function->name;
+	info->const_bytes = module->const_bytes;
+	info->ptx_version = function->unit->version;
+	info->target = function->unit->target;
+	info->registers = MIN(REGISTERS_LEAST + function->n_registers / 4, REGISTERS_MOST);
+	memcpy(info->max_ntid, function->max_ntid, sizeof(info->max_ntid));
+	memcpy(info->required_ntid, function->required_ntid, sizeof(info->required_ntid));
+	info->max_threads_per_block = SG_MAX_BLOCK_THREADS;
+	if (info->max_ntid[0])
+		info->max_threads_per_block = product(info->max_ntid);
+	if (info->required_ntid[0])
+		info->max_threads_per_block = product(info->required_ntid);
+	find_closure(kernel);
+	info->uses_collectives = kernel->needs_fibers;
+	info->shared_bytes = kernel_place_shared(kernel);
+	return describe_params(kernel);
+}
+
+void kernel_fini(struct sg_kernel *kernel)
+{
+	jit_code_free(kernel->code);
+	free(kernel->closure);
+}
+
+/* For people who debug the translator: SOFTGPU_DUMP=FOLDER keeps the IR of each kernel. */
+static void dump(const struct sg_kernel *kernel, const struct text *ir)
+{
+	const char *folder = getenv("SOFTGPU_DUMP");
+	char path[4096];
+	FILE *file;
+
+	if (!folder)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.ll", folder, kernel->info.name);
+	file = fopen(path, "w");
+	if (!file) {
+		log_warn("cannot write %s", path);
+		return;
+	}
+	fwrite(ir->bytes, 1, ir->size, file);
+	fclose(file);
+}
+
+static int translate(struct sg_kernel *kernel, struct text *ir)
+{
+	struct jit_program program = {
+	    .entry = kernel->function,
+	    .functions = kernel->closure,
+	    .n_functions = kernel->n_closure,
+	    .handles = kernel->module->handles,
+	    .n_handles = kernel->module->n_handles,
+	    .has_indirect_call = kernel->has_indirect_call,
+	};
+	struct jit_error error;
+
+	kernel_place_shared(kernel);
+	if (jit_translate(&program, ir, &error))
+		return 0;
+	snprintf(kernel->prepare_message, sizeof(kernel->prepare_message), "%s:%u: %s",
+	    error.unit && error.unit->name ? error.unit->name : "ptx", error.line, error.text);
+	return error.unsupported ? SG_MODULE_UNSUPPORTED : SG_MODULE_INVALID;
+}
+
+static int compile(struct sg_kernel *kernel)
+{
+	struct text ir = {0};
+	int r = translate(kernel, &ir);
+
+	if (!r) {
+		dump(kernel, &ir);
+		r = jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols,
+		    kernel->prepare_message, sizeof(kernel->prepare_message), &kernel->code);
+		r = r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
+	}
+	text_fini(&ir);
+	if (r)
+		log_debug("kernel %s: %s", kernel->info.name, kernel->prepare_message);
+	else
+		kernel->entry = (sg_kernel_code)jit_code_entry(kernel->code);
+	return r;
+}
+
+int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log)
+{
+	int r;
+
+	pthread_mutex_lock(&kernel->module->lock);
+	if (!kernel->prepared) {
+		kernel->prepare_result = compile(kernel);
+		kernel->prepared = true;
+	}
+	r = kernel->prepare_result;
+	pthread_mutex_unlock(&kernel->module->lock);
+	if (r)
+		log_format(error_log, "%s", kernel->prepare_message);
+	return r;
+}
+
+const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel)
+{
+	return &kernel->info;
+}
+
+struct sg_module *sg_kernel_module(const struct sg_kernel *kernel)
+{
+	return kernel->module;
+}

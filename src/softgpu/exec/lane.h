@@ -1,0 +1,72 @@
+/*
+ * What compiled code and the machine that runs it know of each other: the state of a thread, and the
+ * names of the functions compiled code calls.
+ *
+ * A kernel is void kernel(struct sg_lane *): one call runs one thread. A .func is void f(struct sg_lane
+ * *, void *return0, ..., void *param0, ...): every value is passed in memory, so that direct calls,
+ * calls through pointers and the machine's own functions (vprintf) look alike.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "softgpu/mem/arena.h"
+
+/*
+ * One thread of a running block ("lane", for threads are the host's). Compiled code reads the public
+ * half at fixed offsets; only the machine writes.
+ */
+struct sg_lane {
+	uint32_t tid[3], ntid[3], ctaid[3], nctaid[3];
+	uint32_t lane_id, warp_id, n_warps, sm_id, n_sms;
+	uint64_t grid_id;
+	const uint8_t *params; /* inside the arena: a kernel may take its parameters' addresses */
+	uint8_t *shared;       /* base of the block's shared memory, inside the arena */
+	uint64_t shared_size;  /* bytes, a multiple of 16 */
+	uint32_t dynamic_shared_size;
+	uint32_t spins;			/* of polling loops, counts down to the next yield */
+	uint64_t stack_low, stack_high; /* local memory lies here */
+	const uint32_t *stop;		/* non-zero: give up */
+	const uint32_t *envreg;		/* 32 of them */
+	struct sg_block *block;		/* the machine's */
+	struct sg_fiber *fiber;
+	uint32_t number; /* in the block */
+};
+
+typedef void (*sg_kernel_code)(struct sg_lane *lane);
+
+/* Addresses of functions are handles: FUNCTION_BASE + 16 * number, below any device address. */
+#define SG_FUNCTION_BASE UINT64_C(0x10000)
+
+#define SG_POLL_PERIOD 256 /* rounds of a polling loop between two yields */
+
+/* What the lanes of a warp do together: sg_exchange(lane, kind, mask, value, b, c). */
+enum sg_exchange {
+	SG_EXCHANGE_SYNC,
+	SG_EXCHANGE_SHFL_UP, /* value; b: distance, c: clamp | segment mask << 8. Result: value | predicate << 32 */
+	SG_EXCHANGE_SHFL_DOWN,
+	SG_EXCHANGE_SHFL_BFLY,
+	SG_EXCHANGE_SHFL_IDX,
+	SG_EXCHANGE_VOTE_ALL, /* value: 0 or 1 */
+	SG_EXCHANGE_VOTE_ANY,
+	SG_EXCHANGE_VOTE_UNI,
+	SG_EXCHANGE_BALLOT,
+	SG_EXCHANGE_MATCH_ANY,
+	SG_EXCHANGE_MATCH_ALL, /* result: mask | predicate << 32 */
+	SG_EXCHANGE_REDUX_ADD,
+	SG_EXCHANGE_REDUX_MIN_S,
+	SG_EXCHANGE_REDUX_MAX_S,
+	SG_EXCHANGE_REDUX_MIN_U,
+	SG_EXCHANGE_REDUX_MAX_U,
+	SG_EXCHANGE_REDUX_AND,
+	SG_EXCHANGE_REDUX_OR,
+	SG_EXCHANGE_REDUX_XOR,
+	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
+	SG_EXCHANGE_ACTIVE, /* b: the place in the code */
+};
+
+/* Barrier numbers 0 to 15 are the program's; this one stands for the cluster, of one block. */
+#define SG_CLUSTER_BARRIER 16
+#define SG_BARRIERS	   17
+
+enum sg_barrier_reduction { SG_BARRIER_POPC, SG_BARRIER_AND, SG_BARRIER_OR };

@@ -1,0 +1,337 @@
+/*
+ * Launches: checks, the pool of host threads, the end of a grid.
+ *
+ * Blocks are handed out in order from a counter: code that looks back at earlier blocks relies on it.
+ * The launching thread always takes part. It runs the first block alone and calls helpers only if what
+ * is left, at that speed, is worth waking them: a small grid never leaves the calling thread. Helpers
+ * borrow a machine per grid they help.
+ *
+ * A cooperative grid runs whole on the launching thread's machine, all blocks resident, so that they
+ * may wait for each other; how many fit is what sg_cooperative_blocks() says.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "softgpu/exec/exec.h"
+#include "softgpu/exec/machine.h"
+
+#define MAX_THREADS	   64u
+#define WORTH_HELPERS_NS   (50 * NSEC_PER_USEC)
+#define MAX_GRID_X	   0x7fffffffu
+#define MAX_GRID_YZ	   0xffffu
+#define MAX_BLOCK_Z	   64u
+#define GRID_WORKSPACE	   4096u /* behind the parameters: environment registers, cooperative barrier */
+#define COOPERATIVE_BLOCKS 64u
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, helped = PTHREAD_COND_INITIALIZER;
+static struct sg_grid *grids; /* that want help */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_uint_least64_t next_grid_id;
+static const uint32_t never_stop;
+
+unsigned sg_exec_threads(void)
+{
+	static atomic_uint known;
+	unsigned n =
+	    atomic_load_explicit(&known, memory_order_relaxed); /* any thread finds the same */
+	const char *setting;
+
+	if (n)
+		return n;
+	setting = getenv("SOFTGPU_THREADS");
+	n = setting ? (unsigned)strtoul(setting, NULL, 10) : 0;
+	if (!n)
+		n = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	n = MIN(n, MAX_THREADS / 2);
+	atomic_store_explicit(&known, n, memory_order_relaxed);
+	return n;
+}
+
+/* Runs blocks until none is left. */
+static void run_blocks(struct sg_machine *machine, struct sg_grid *grid)
+{
+	const uint32_t *stop = grid->stop;
+
+	for (;;) {
+		/* Relaxed: the counter alone is shared; results are published by the join. */
+		uint64_t block =
+		    atomic_fetch_add_explicit(&grid->next_block, 1, memory_order_relaxed);
+
+		if (block >= grid->n_blocks ||
+		    atomic_load_explicit(&grid->failed, memory_order_relaxed))
+			return;
+		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+			static const struct sg_lane nobody;
+
+			machine->grid = grid;
+			machine_record_fault(machine, &nobody, SG_FAULT_STOPPED, 0, false);
+			return;
+		}
+		machine_run(machine, grid, block, 1);
+	}
+}
+
+static bool has_blocks(struct sg_grid *grid)
+{
+	return atomic_load_explicit(&grid->next_block, memory_order_relaxed) < grid->n_blocks &&
+	       !atomic_load_explicit(&grid->failed, memory_order_relaxed);
+}
+
+static struct sg_grid *find_work(void)
+{
+	struct sg_grid *grid = grids;
+
+	while (grid && !has_blocks(grid))
+		grid = grid->next;
+	return grid;
+}
+
+static void *helper(void *unused)
+{
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		struct sg_grid *grid = find_work();
+		struct sg_machine *machine;
+
+		if (!grid) {
+			pthread_cond_wait(&wanted, &lock);
+			continue;
+		}
+		grid->helpers++;
+		pthread_mutex_unlock(&lock);
+		machine = machine_acquire(true);
+		if (machine) {
+			run_blocks(machine, grid);
+			machine_release(machine);
+		}
+		pthread_mutex_lock(&lock);
+		grid->helpers--;
+		pthread_cond_broadcast(&helped);
+		if (!machine)
+			pthread_cond_wait(&wanted, &lock);
+	}
+	return NULL;
+}
+
+static void start(void)
+{
+	pthread_attr_t attributes;
+	sigset_t all, old;
+
+	fault_install();
+	/* The program's signals are not for the helpers; faults are synchronous and come anyway. */
+	sigfillset(&all);
+	for (unsigned i = 0; i < 4; i++)
+		sigdelset(&all, (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL}[i]);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	for (unsigned i = 1; i < sg_exec_threads(); i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &attributes, helper, NULL))
+			break; /* fewer helpers: slower, no harm */
+	}
+	pthread_attr_destroy(&attributes);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static void call_helpers(struct sg_grid *grid)
+{
+	pthread_mutex_lock(&lock);
+	grid->next = grids;
+	grids = grid;
+	pthread_cond_broadcast(&wanted);
+	pthread_mutex_unlock(&lock);
+}
+
+static void dismiss_helpers(struct sg_grid *grid)
+{
+	struct sg_grid **at = &grids;
+
+	pthread_mutex_lock(&lock);
+	while (*at != grid)
+		at = &(*at)->next;
+	*at = grid->next;
+	while (grid->helpers)
+		pthread_cond_wait(&helped, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
+{
+	uint64_t began = clock_now_ns(), left;
+
+	if (grid->launch->cooperative) {
+		machine_run(machine, grid, 0, (uint32_t)grid->n_blocks);
+		return;
+	}
+	atomic_store_explicit(&grid->next_block, 1, memory_order_relaxed);
+	machine_run(machine, grid, 0, 1);
+	left = grid->n_blocks - 1;
+	if (left && sg_exec_threads() > 1 && (clock_now_ns() - began) * left > WORTH_HELPERS_NS) {
+		call_helpers(grid);
+		run_blocks(machine, grid);
+		dismiss_helpers(grid);
+	} else {
+		run_blocks(machine, grid);
+	}
+}
+
+static int refuse(struct sg_fault *fault, const struct sg_kernel *kernel, const char *why)
+{
+	*fault = (struct sg_fault){.kind = SG_FAULT_NOT_STARTED, .kernel = kernel->info.name};
+	snprintf(fault->message, sizeof(fault->message), "kernel %s not started: %s",
+	    kernel->info.name, why);
+	return SG_FAULT_NOT_STARTED;
+}
+
+/* NULL, or what is wrong with the launch. */
+static const char *find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch)
+{
+	const struct sg_kernel_info *info = &kernel->info;
+	const uint32_t *g = launch->grid, *b = launch->block;
+	uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
+
+	if (!g[0] || !g[1] || !g[2] || g[0] > MAX_GRID_X || g[1] > MAX_GRID_YZ ||
+	    g[2] > MAX_GRID_YZ)
+		return "a grid dimension is 0 or too large";
+	if (!threads || b[0] > SG_MAX_BLOCK_THREADS || b[1] > SG_MAX_BLOCK_THREADS ||
+	    b[2] > MAX_BLOCK_Z || threads > SG_MAX_BLOCK_THREADS)
+		return "a block dimension is 0 or too large";
+	if (threads > info->max_threads_per_block)
+		return "more threads per block than the kernel was compiled for (.maxntid)";
+	if (info->required_ntid[0] && memcmp(b, info->required_ntid, sizeof(info->required_ntid)))
+		return "the block is not the one the kernel demands (.reqntid)";
+	if (launch->dynamic_shared_bytes > SG_MAX_SHARED_BYTES ||
+	    kernel->dynamic_offset + launch->dynamic_shared_bytes > SG_MAX_SHARED_BYTES)
+		return "too much shared memory";
+	if (launch->params_size < info->param_bytes ||
+	    info->param_bytes > MACHINE_PARAM_BYTES - GRID_WORKSPACE)
+		return "the parameters are too short or too large";
+	if (launch->cooperative &&
+	    (uint64_t)g[0] * g[1] * g[2] >
+		sg_cooperative_blocks(kernel, (uint32_t)threads, launch->dynamic_shared_bytes))
+		return "the cooperative grid has more blocks than can be resident";
+	return NULL;
+}
+
+/*
+ * Parameters go into the arena, where kernels may take their addresses; behind them what cooperative
+ * groups find through %envreg1 and 2: the address of a workspace that starts with its size.
+ */
+static void place_params(struct sg_machine *machine, struct sg_grid *grid)
+{
+	const struct sg_launch *launch = grid->launch;
+	uint8_t *params = machine_params(machine);
+	uint8_t *workspace = params + MACHINE_PARAM_BYTES - GRID_WORKSPACE;
+	uint32_t *envreg = (uint32_t *)(workspace + GRID_WORKSPACE / 2);
+	uint64_t address = (uint64_t)workspace;
+
+	if (grid->kernel->info.param_bytes)
+		memcpy(params, launch->params, grid->kernel->info.param_bytes);
+	memset(workspace, 0, GRID_WORKSPACE);
+	if (launch->cooperative) {
+		*(uint32_t *)workspace = GRID_WORKSPACE / 2;
+		envreg[1] = (uint32_t)address;
+		envreg[2] = (uint32_t)(address >> 32);
+	}
+	grid->params = params;
+	grid->envreg = envreg;
+}
+
+static const char *describe(enum sg_fault_kind kind)
+{
+	static const char *const texts[] = {
+	    [SG_FAULT_ILLEGAL_ADDRESS] = "illegal address",
+	    [SG_FAULT_MISALIGNED] = "misaligned address",
+	    [SG_FAULT_ASSERT] = "assertion failed",
+	    [SG_FAULT_TRAP] = "trap",
+	    [SG_FAULT_STACK] = "stack overflow (endless recursion?)",
+	    [SG_FAULT_ILLEGAL_CALL] = "call of something that is no function",
+	    [SG_FAULT_DEADLOCK] = "all threads of a block wait for each other",
+	    [SG_FAULT_STOPPED] = "stopped",
+	    [SG_FAULT_NOT_STARTED] = "no memory for its threads",
+	};
+
+	return texts[kind];
+}
+
+static int report(struct sg_grid *grid, struct sg_fault *out)
+{
+	struct sg_fault *f = &grid->fault;
+	char address[64] = "";
+
+	if (!atomic_load_explicit(&grid->failed, memory_order_relaxed)) {
+		*out = (struct sg_fault){0};
+		return 0;
+	}
+	if (f->kind == SG_FAULT_ILLEGAL_ADDRESS || f->kind == SG_FAULT_MISALIGNED)
+		snprintf(address, sizeof(address), " 0x%llx (%s)", (unsigned long long)f->address,
+		    f->is_write ? "write" : "read");
+	f->kernel = grid->kernel->info.name;
+	snprintf(f->message, sizeof(f->message),
+	    "kernel %.100s: %s%s, block (%u,%u,%u), thread (%u,%u,%u)", f->kernel,
+	    describe(f->kind), address, f->block[0], f->block[1], f->block[2], f->thread[0],
+	    f->thread[1], f->thread[2]);
+	*out = *f;
+	return f->kind;
+}
+
+static int prepare(struct sg_kernel *kernel, struct sg_fault *fault)
+{
+	char text[200] = "";
+	struct sg_log log = {.text = text, .capacity = sizeof(text)};
+	int r = sg_kernel_prepare(kernel, &log);
+
+	if (!r)
+		return 0;
+	if (log.used)
+		text[log.used - 1] = 0;
+	refuse(fault, kernel, text);
+	fault->prepare_result = r;
+	return SG_FAULT_NOT_STARTED;
+}
+
+int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault)
+{
+	struct sg_grid grid = {.kernel = kernel, .launch = launch};
+	const char *flaw = find_flaw(kernel, launch);
+	struct sg_machine *machine;
+	int r;
+
+	if (flaw)
+		return refuse(fault, kernel, flaw);
+	r = prepare(kernel, fault);
+	if (r)
+		return r;
+	pthread_once(&once, start);
+	machine = machine_acquire(true);
+	if (!machine)
+		return refuse(fault, kernel, "no address space for its threads");
+	grid.id = atomic_fetch_add_explicit(&next_grid_id, 1, memory_order_relaxed);
+	grid.n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
+	grid.n_threads = launch->block[0] * launch->block[1] * launch->block[2];
+	grid.shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
+	grid.stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
+	place_params(machine, &grid);
+	run_grid(machine, &grid);
+	machine_release(machine);
+	return report(&grid, fault);
+}
+
+uint32_t sg_cooperative_blocks(
+    const struct sg_kernel *kernel, uint32_t threads_per_block, uint32_t dynamic_shared_bytes)
+{
+	uint32_t capacity = machine_capacity(kernel->info.local_bytes);
+
+	if (!threads_per_block ||
+	    kernel->dynamic_offset + dynamic_shared_bytes > SG_MAX_SHARED_BYTES)
+		return 0;
+	return MIN(capacity / threads_per_block, MIN(COOPERATIVE_BLOCKS, MACHINE_MAX_BLOCKS));
+}

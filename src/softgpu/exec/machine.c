@@ -1,0 +1,459 @@
+/*
+ * Machines: who runs a block's threads, and where their memory lies.
+ *
+ * Each host thread that runs kernels borrows a machine, a fixed slice of the exec window:
+ *
+ *   guard | parameters | shared memory of up to 256 blocks | stacks with a guard page below each
+ *
+ * so that parameters, shared and local memory have arena addresses and generic pointers to them are
+ * plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
+ *
+ * Kernels whose threads never meet run on one stack, thread after thread. Otherwise each thread is a
+ * fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange computes
+ * its result and wakes the others; nobody spins. When no fiber is ready the block is settled: lanes
+ * that asked for the active mask get it, exited threads are counted in, and if that wakes nobody the
+ * threads wait for each other and the grid ends as a deadlock.
+ *
+ * A fault abandons the fibers where they stand: they own nothing but their stacks.
+ */
+#include "softgpu/exec/machine.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/util.h"
+#include "softgpu/exec/context.h"
+
+#define MAX_MACHINES 64u
+#define SLICE_SIZE   (SG_EXEC_WINDOW_SIZE / MAX_MACHINES)
+#define PAGE	     4096u
+
+#define PARAM_OFFSET  (64u << 10)
+#define SHARED_OFFSET (4u << 20)
+#define SHARED_STRIDE (256u << 10)
+#define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * (uint64_t)SHARED_STRIDE + PAGE)
+
+/* Beside local memory: frames, spills, and the machine's own functions (printf's are the deepest). */
+#define FIBER_STACK  (64u << 10)
+#define SERIAL_STACK (1u << 20)
+
+#define POLLS_BEFORE_SETTLING 4 /* rounds through all fibers */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
+static struct sg_machine *free_machines;
+static unsigned n_machines;
+
+static bool map(uint64_t address, uint64_t size, int protection)
+{
+	return mmap((void *)address, size, protection,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static struct sg_machine *new_machine(void)
+{
+	struct sg_machine *machine = calloc(1, sizeof(*machine));
+
+	if (!machine)
+		return NULL;
+	machine->index = n_machines;
+	machine->slice = SG_EXEC_WINDOW_BASE + n_machines * SLICE_SIZE;
+	machine->signal_stack = malloc(MACHINE_SIGNAL_STACK);
+	if (!machine->signal_stack || !map(machine->slice, SLICE_SIZE, PROT_NONE) ||
+	    !map(machine->slice + PARAM_OFFSET, MACHINE_PARAM_BYTES, PROT_READ | PROT_WRITE)) {
+		free(machine->signal_stack);
+		free(machine);
+		return NULL;
+	}
+	n_machines++;
+	return machine;
+}
+
+struct sg_machine *machine_acquire(bool wait)
+{
+	struct sg_machine *machine = NULL;
+
+	pthread_mutex_lock(&lock);
+	while (!machine) {
+		machine = free_machines;
+		if (machine)
+			free_machines = machine->next_free;
+		else if (n_machines < MAX_MACHINES)
+			machine = new_machine();
+		if (machine || !wait || !n_machines)
+			break;
+		pthread_cond_wait(&freed, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+	if (machine)
+		fault_enter(machine);
+	return machine;
+}
+
+void machine_release(struct sg_machine *machine)
+{
+	fault_leave(machine);
+	machine->grid = NULL;
+	pthread_mutex_lock(&lock);
+	machine->next_free = free_machines;
+	free_machines = machine;
+	pthread_cond_signal(&freed);
+	pthread_mutex_unlock(&lock);
+}
+
+uint8_t *machine_params(struct sg_machine *machine)
+{
+	return (uint8_t *)(machine->slice + PARAM_OFFSET);
+}
+
+static uint64_t fiber_stack_size(uint32_t local_bytes)
+{
+	return FIBER_STACK + align_up(local_bytes, PAGE);
+}
+
+uint32_t machine_capacity(uint32_t local_bytes)
+{
+	return (uint32_t)((SLICE_SIZE - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
+}
+
+/* Makes sure of n stacks of at least size bytes. A change of size starts over. */
+static bool ensure_stacks(struct sg_machine *machine, uint64_t size, uint32_t n)
+{
+	uint64_t base = machine->slice + STACK_OFFSET;
+
+	if (machine->stack_size < size) {
+		if (!map(base, SLICE_SIZE - STACK_OFFSET, PROT_NONE))
+			return false;
+		machine->stack_size = size;
+		machine->n_stacks = 0;
+	}
+	size = machine->stack_size + PAGE;
+	if (n * size > SLICE_SIZE - STACK_OFFSET)
+		return false;
+	for (; machine->n_stacks < n; machine->n_stacks++)
+		if (!map(base + machine->n_stacks * size + PAGE, machine->stack_size,
+			PROT_READ | PROT_WRITE))
+			return false;
+	return true;
+}
+
+static bool ensure_shared(struct sg_machine *machine, uint32_t n)
+{
+	for (; machine->n_shared < n; machine->n_shared++)
+		if (!map(machine->slice + SHARED_OFFSET +
+			     machine->n_shared * (uint64_t)SHARED_STRIDE,
+			SG_MAX_SHARED_BYTES, PROT_READ | PROT_WRITE))
+			return false;
+	return true;
+}
+
+static bool ensure_arrays(struct sg_machine *machine, uint32_t n_blocks, uint32_t n_fibers)
+{
+	if (machine->n_blocks < n_blocks) {
+		free(machine->blocks);
+		machine->blocks = calloc(n_blocks, sizeof(*machine->blocks));
+		machine->n_blocks = machine->blocks ? n_blocks : 0;
+	}
+	if (machine->n_fibers < n_fibers) {
+		free(machine->fibers);
+		machine->fibers = calloc(n_fibers, sizeof(*machine->fibers));
+		machine->n_fibers = machine->fibers ? n_fibers : 0;
+	}
+	return machine->blocks && machine->fibers;
+}
+
+bool machine_has_ready(const struct sg_machine *machine)
+{
+	return machine->ready != NULL;
+}
+
+static void enqueue(struct sg_machine *machine, struct sg_fiber *fiber)
+{
+	fiber->next = NULL;
+	if (machine->ready)
+		machine->ready_tail->next = fiber;
+	else
+		machine->ready = fiber;
+	machine->ready_tail = fiber;
+}
+
+void machine_yield(struct sg_fiber *fiber)
+{
+	struct sg_machine *machine = fiber->lane.block->machine;
+
+	enqueue(machine, fiber);
+	sg_context_switch(&fiber->context, machine->scheduler);
+}
+
+void machine_wait(struct sg_fiber *fiber)
+{
+	struct sg_block *block = fiber->lane.block;
+
+	fiber->state = FIBER_WAITING;
+	block->warps[fiber->lane.warp_id].runnable--;
+	sg_context_switch(&fiber->context, block->machine->scheduler);
+}
+
+void machine_wake(struct sg_fiber *fiber)
+{
+	struct sg_block *block = fiber->lane.block;
+
+	fiber->state = FIBER_READY;
+	block->warps[fiber->lane.warp_id].runnable++;
+	enqueue(block->machine, fiber);
+}
+
+_Noreturn void machine_leave(struct sg_machine *machine)
+{
+	sg_context_jump(machine->scheduler);
+}
+
+_Noreturn void machine_exit(struct sg_fiber *fiber)
+{
+	fiber->state = FIBER_DONE;
+	machine_leave(fiber->lane.block->machine);
+}
+
+void machine_record_fault(struct sg_machine *machine, const struct sg_lane *lane,
+    enum sg_fault_kind kind, uint64_t address, bool is_write)
+{
+	struct sg_grid *grid = machine->grid;
+	struct sg_fault *fault = &grid->fault;
+
+	/* One winner writes; the launching thread reads once all machines have been joined. */
+	if (atomic_exchange_explicit(&grid->failed, true, memory_order_acq_rel))
+		return;
+	*fault = (struct sg_fault){
+	    .kind = kind,
+	    .is_write = is_write,
+	    .address = address,
+	    .kernel = grid->kernel->info.name,
+	};
+	memcpy(fault->block, lane->ctaid, sizeof(fault->block));
+	memcpy(fault->thread, lane->tid, sizeof(fault->thread));
+}
+
+_Noreturn void machine_fault(
+    struct sg_lane *lane, enum sg_fault_kind kind, uint64_t address, bool is_write)
+{
+	struct sg_machine *machine = lane->block->machine;
+
+	machine_record_fault(machine, lane, kind, address, is_write);
+	machine_leave(machine);
+}
+
+static bool grid_failed(const struct sg_grid *grid)
+{
+	/* Relaxed: only a hint to stop early; the fault itself is read after the machines are joined. */
+	return atomic_load_explicit(&grid->failed, memory_order_relaxed);
+}
+
+static void lane_set_block(
+    struct sg_lane *lane, const struct sg_grid *grid, struct sg_block *block, uint64_t number)
+{
+	const struct sg_launch *launch = grid->launch;
+
+	*lane = (struct sg_lane){
+	    .n_warps = (grid->n_threads + SG_WARP_SIZE - 1) / SG_WARP_SIZE,
+	    .sm_id = block->machine->index,
+	    .n_sms = sg_exec_threads(),
+	    .grid_id = grid->id,
+	    .params = grid->params,
+	    .shared = block->shared,
+	    .shared_size = align_up(grid->shared_size, 16),
+	    .dynamic_shared_size = launch->dynamic_shared_bytes,
+	    .stop = grid->stop,
+	    .envreg = grid->envreg,
+	    .block = block,
+	};
+	memcpy(lane->ntid, launch->block, sizeof(lane->ntid));
+	memcpy(lane->nctaid, launch->grid, sizeof(lane->nctaid));
+	lane->ctaid[0] = (uint32_t)(number % launch->grid[0]);
+	lane->ctaid[1] = (uint32_t)(number / launch->grid[0] % launch->grid[1]);
+	lane->ctaid[2] = (uint32_t)(number / launch->grid[0] / launch->grid[1]);
+}
+
+static void lane_set_thread(struct sg_lane *lane, uint32_t number)
+{
+	lane->number = number;
+	lane->tid[0] = number % lane->ntid[0];
+	lane->tid[1] = number / lane->ntid[0] % lane->ntid[1];
+	lane->tid[2] = number / lane->ntid[0] / lane->ntid[1];
+	lane->lane_id = number % SG_WARP_SIZE;
+	lane->warp_id = number / SG_WARP_SIZE;
+	lane->spins = SG_POLL_PERIOD;
+}
+
+static void block_init(struct sg_block *block, struct sg_machine *machine, uint32_t resident)
+{
+	const struct sg_grid *grid = machine->grid;
+	uint32_t last = grid->n_threads % SG_WARP_SIZE;
+	uint32_t n_warps = (grid->n_threads + SG_WARP_SIZE - 1) / SG_WARP_SIZE;
+
+	block->machine = machine;
+	block->n_threads = block->alive = grid->n_threads;
+	block->shared =
+	    (uint8_t *)(machine->slice + SHARED_OFFSET + resident * (uint64_t)SHARED_STRIDE);
+	memset(block->shared, 0, align_up(grid->shared_size, 16));
+	memset(block->barriers, 0, sizeof(block->barriers));
+	for (uint32_t i = 0; i < n_warps; i++) {
+		struct sg_warp *warp = &block->warps[i];
+
+		warp->alive = i + 1 == n_warps && last ? (1u << last) - 1 : UINT32_MAX;
+		warp->waiting = 0;
+		warp->runnable = (uint32_t)__builtin_popcount(warp->alive);
+	}
+}
+
+/* One thread, from first to last instruction. */
+static void fiber_main(void *argument)
+{
+	struct sg_fiber *fiber = argument;
+	struct sg_block *block = fiber->lane.block;
+
+	block->machine->grid->kernel->entry(&fiber->lane);
+	machine_exit(fiber);
+}
+
+/* All threads of a block, one after the other. */
+static void serial_main(void *argument)
+{
+	struct sg_fiber *fiber = argument;
+	struct sg_block *block = fiber->lane.block;
+	struct sg_machine *machine = block->machine;
+	sg_kernel_code entry = machine->grid->kernel->entry;
+
+	for (uint32_t i = 0; i < block->n_threads; i++) {
+		lane_set_thread(&fiber->lane, i);
+		entry(&fiber->lane);
+	}
+	machine_exit(fiber);
+}
+
+/* Stacks start at different offsets, or all their tops would fall into the same cache sets. */
+static void fiber_start(
+    struct sg_machine *machine, struct sg_fiber *fiber, uint32_t index, void (*run)(void *))
+{
+	uint64_t low = machine->slice + STACK_OFFSET + index * (machine->stack_size + PAGE) + PAGE;
+	uint64_t high = low + machine->stack_size;
+
+	fiber->lane.fiber = fiber;
+	fiber->lane.stack_low = low;
+	fiber->lane.stack_high = high;
+	fiber->stack_guard = low - PAGE;
+	fiber->state = FIBER_READY;
+	fiber->context = sg_context_new((void *)(high - index % 16 * 192), run, fiber);
+	enqueue(machine, fiber);
+}
+
+static void start_block(struct sg_machine *machine, uint32_t resident)
+{
+	struct sg_grid *grid = machine->grid;
+	struct sg_block *block = &machine->blocks[resident];
+	uint32_t n = grid->kernel->needs_fibers ? grid->n_threads : 1;
+
+	block_init(block, machine, resident);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t index = resident * n + i;
+		struct sg_fiber *fiber = &machine->fibers[index];
+
+		lane_set_block(&fiber->lane, grid, block, machine->first_block + resident);
+		lane_set_thread(&fiber->lane, i);
+		block->warps[i / SG_WARP_SIZE].fibers[i % SG_WARP_SIZE] = fiber;
+		fiber_start(
+		    machine, fiber, index, grid->kernel->needs_fibers ? fiber_main : serial_main);
+	}
+}
+
+/* No fiber is ready, or all that are poll: true when that could be helped. */
+static bool settle(struct sg_machine *machine, uint32_t count, bool force)
+{
+	bool woke = false;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct sg_block *block = &machine->blocks[i];
+		uint32_t n_warps = (block->n_threads + SG_WARP_SIZE - 1) / SG_WARP_SIZE;
+
+		for (uint32_t w = 0; w < n_warps; w++)
+			woke |= warp_settle(&block->warps[w], force);
+	}
+	for (uint32_t i = 0; i < count && !woke; i++)
+		woke |= barrier_settle(&machine->blocks[i]);
+	return woke;
+}
+
+static const struct sg_lane *any_waiting(const struct sg_machine *machine, uint32_t n_fibers)
+{
+	for (uint32_t i = 0; i < n_fibers; i++)
+		if (machine->fibers[i].state == FIBER_WAITING)
+			return &machine->fibers[i].lane;
+	return &machine->fibers[0].lane;
+}
+
+static void switch_to(struct sg_machine *machine, struct sg_fiber *fiber)
+{
+	machine->current = fiber;
+	fault_set_running(machine);
+	sg_context_switch(&machine->scheduler, fiber->context);
+	fault_set_running(NULL);
+}
+
+static void schedule(struct sg_machine *machine, uint32_t count)
+{
+	struct sg_grid *grid = machine->grid;
+	bool threads_meet = grid->kernel->needs_fibers;
+	uint32_t left = count * (threads_meet ? grid->n_threads : 1), all = left, polls = 0;
+
+	while (left && !grid_failed(grid)) {
+		struct sg_fiber *fiber = machine->ready;
+
+		if (!fiber) {
+			if (settle(machine, count, false))
+				continue;
+			machine_record_fault(
+			    machine, any_waiting(machine, all), SG_FAULT_DEADLOCK, 0, false);
+			return;
+		}
+		machine->ready = fiber->next;
+		switch_to(machine, fiber);
+		if (fiber->state == FIBER_DONE) {
+			left--;
+			if (threads_meet) {
+				warp_lane_exits(fiber->lane.block, &fiber->lane);
+				barrier_thread_exits(fiber->lane.block);
+			}
+		}
+		/* Threads that poll may wait for one that wants to know the active mask. */
+		polls = fiber->state == FIBER_READY ? polls + 1 : 0;
+		if (polls > POLLS_BEFORE_SETTLING * all) {
+			settle(machine, count, true);
+			polls = 0;
+		}
+	}
+}
+
+void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count)
+{
+	struct sg_kernel *kernel = grid->kernel;
+	uint32_t n_fibers = count * (kernel->needs_fibers ? grid->n_threads : 1);
+	uint64_t stack = kernel->needs_fibers
+			     ? fiber_stack_size(kernel->info.local_bytes)
+			     : SERIAL_STACK + align_up(kernel->info.local_bytes, PAGE);
+	static const struct sg_lane nobody;
+
+	machine->grid = grid;
+	machine->first_block = first;
+	machine->ready = NULL;
+	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
+	    !ensure_stacks(machine, stack, n_fibers)) {
+		machine_record_fault(machine, &nobody, SG_FAULT_NOT_STARTED, 0, false);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		start_block(machine, i);
+	schedule(machine, count);
+}

@@ -1,0 +1,144 @@
+/*
+ * A machine runs blocks on one host thread: its threads' stacks, shared memory, and the scheduler that
+ * switches between them. Launches borrow machines; see machine.c for the design.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "softgpu/exec/exec.h"
+#include "softgpu/exec/lane.h"
+#include "softgpu/exec/module-private.h"
+
+/* A grid being run, shared by its machines. */
+struct sg_grid {
+	struct sg_kernel *kernel;
+	const struct sg_launch *launch;
+	uint64_t id;
+	uint64_t n_blocks;
+	uint32_t n_threads; /* per block */
+	uint32_t shared_size;
+	const uint8_t *params; /* in the arena */
+	const uint32_t *envreg;
+	const uint32_t *stop;
+	atomic_uint_least64_t next_block;
+	atomic_bool failed; /* the first to set it owns fault */
+	struct sg_fault fault;
+	/* launch.c's, under its lock */
+	struct sg_grid *next;
+	unsigned helpers;
+};
+
+enum sg_fiber_state { FIBER_READY, FIBER_WAITING, FIBER_DONE };
+
+/* What a lane brought to an exchange of its warp. */
+struct sg_arrival {
+	enum sg_exchange kind;
+	uint32_t mask;
+	uint64_t value;
+	uint32_t b, c;
+};
+
+struct sg_fiber {
+	struct sg_lane lane;
+	void *context;
+	enum sg_fiber_state state;
+	struct sg_fiber *next; /* in the run queue, or in a barrier's list */
+	struct sg_arrival arrival;
+	uint64_t result;      /* of the exchange or barrier it waits for */
+	bool predicate;	      /* brought to a reducing barrier */
+	uint64_t stack_guard; /* lowest usable address is stack_low; the guard page is below */
+};
+
+struct sg_barrier {
+	uint32_t expected; /* 0: all threads */
+	uint32_t arrived, popc;
+	bool all, any;
+	enum sg_barrier_reduction operation;
+	struct sg_fiber *waiting;
+};
+
+struct sg_warp {
+	uint32_t alive, waiting; /* lanes; waiting: at an exchange */
+	uint32_t runnable;	 /* count of lanes that neither wait nor have exited */
+	struct sg_fiber *fibers[SG_WARP_SIZE];
+};
+
+/* A resident block. */
+struct sg_block {
+	struct sg_machine *machine;
+	uint32_t n_threads, alive;
+	uint8_t *shared;
+	struct sg_barrier barriers[SG_BARRIERS];
+	struct sg_warp warps[SG_MAX_BLOCK_THREADS / SG_WARP_SIZE];
+};
+
+struct sg_machine {
+	unsigned index;
+	uint64_t slice; /* its part of the exec window */
+	uint64_t stack_size;
+	uint32_t n_stacks; /* mapped, of stack_size */
+	uint32_t n_shared; /* areas mapped */
+	struct sg_fiber *fibers;
+	uint32_t n_fibers;
+	struct sg_block *blocks;
+	uint32_t n_blocks;
+	struct sg_fiber *ready, *ready_tail;
+	struct sg_fiber *current;
+	void *scheduler; /* its context while a fiber runs */
+	struct sg_grid *grid;
+	uint64_t first_block; /* number in the grid of blocks[0] */
+	void *signal_stack;
+	stack_t old_signal_stack;
+	struct sg_machine *next_free;
+};
+
+#define MACHINE_SIGNAL_STACK (32u << 10)
+
+/* How many fibers with that much local memory fit into a machine, and blocks of that many. */
+uint32_t machine_capacity(uint32_t local_bytes);
+#define MACHINE_MAX_BLOCKS 256u /* resident together: shared memory areas */
+
+/* Borrows a machine for the calling thread; NULL when there is none and wait is false. */
+struct sg_machine *machine_acquire(bool wait);
+void machine_release(struct sg_machine *machine);
+
+/* Memory of the machine in the arena for a launch's parameters; NULL when it cannot be had. */
+#define MACHINE_PARAM_BYTES (2u << 20)
+uint8_t *machine_params(struct sg_machine *machine);
+
+/* Runs blocks first to first + count - 1 of the grid, resident together, to their end or the grid's
+ * fault. */
+void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count);
+
+/* On a fiber: gives others a turn, is woken by machine_wake(). */
+void machine_yield(struct sg_fiber *fiber);
+void machine_wait(struct sg_fiber *fiber);
+void machine_wake(struct sg_fiber *fiber);
+_Noreturn void machine_exit(struct sg_fiber *fiber);
+bool machine_has_ready(const struct sg_machine *machine);
+
+/* Ends the grid with a fault of the current thread; the first one counts. On a fiber. */
+_Noreturn void machine_fault(
+    struct sg_lane *lane, enum sg_fault_kind kind, uint64_t address, bool is_write);
+/* The same from anywhere, without leaving. */
+void machine_record_fault(struct sg_machine *machine, const struct sg_lane *lane,
+    enum sg_fault_kind kind, uint64_t address, bool is_write);
+_Noreturn void machine_leave(struct sg_machine *machine);
+
+/* warp.c and barrier.c */
+void warp_lane_exits(struct sg_block *block, struct sg_lane *lane);
+/* Answers lanes that ask for the active mask, once no lane of the warp runs, or anyway. True when
+ * somebody woke. */
+bool warp_settle(struct sg_warp *warp, bool force);
+void barrier_thread_exits(struct sg_block *block);
+bool barrier_settle(struct sg_block *block);
+
+/* fault.c: the machine of the calling thread while it runs a kernel. */
+void fault_install(void);
+void fault_enter(struct sg_machine *machine); /* signal stack on */
+void fault_leave(struct sg_machine *machine);
+void fault_set_running(struct sg_machine *machine); /* NULL: not in a kernel */

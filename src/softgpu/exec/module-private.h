@@ -1,0 +1,55 @@
+/* Inside modules and kernels: what link.c, module.c and kernel.c share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/pool.h"
+#include "softgpu/exec/lane.h"
+#include "softgpu/exec/module.h"
+#include "softgpu/jit/jit.h"
+#include "softgpu/ptx/ptx.h"
+
+struct sg_kernel {
+	struct sg_kernel_info info;
+	struct sg_module *module;
+	struct ptx_function *function;
+	struct ptx_function **closure; /* what it may call, itself first; all have bodies */
+	size_t n_closure;
+	bool has_indirect_call;
+	bool needs_fibers;
+	uint32_t dynamic_offset; /* of dynamic shared memory */
+	bool prepared;		 /* under module->lock */
+	int prepare_result;
+	char prepare_message[512];
+	struct jit_code *code;
+	sg_kernel_code entry;
+};
+
+struct sg_module {
+	pthread_mutex_t lock; /* compiles: shared variables get offsets per kernel */
+	struct pool pool;     /* kernels and what they point to */
+	struct sg_memory_ops memory;
+	struct ptx_unit **units;
+	size_t n_units;
+	struct ptx_function **functions; /* with bodies */
+	size_t n_functions;
+	struct ptx_function **handles;
+	size_t n_handles;
+	struct sg_kernel *kernels;
+	size_t n_kernels;
+	uint64_t data_address; /* all global and const variables, one allocation */
+	size_t data_size;
+	uint32_t const_bytes;
+	uint32_t placements; /* how often shared memory was laid out */
+};
+
+void log_format(struct sg_log *log, const char *format, ...) _printf_(2, 3);
+
+/* link.c: settles definitions, addresses, serials and handles; fills the variables. */
+int module_link(struct sg_module *module, struct sg_log *error_log);
+
+/* kernel.c: one kernel's closure, layout and facts. */
+int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_function *function);
+void kernel_fini(struct sg_kernel *kernel);
+/* Offsets of the shared variables the kernel uses; returns the size of the static ones. */
+uint32_t kernel_place_shared(struct sg_kernel *kernel);

@@ -1,0 +1,315 @@
+/*
+ * Control flow: branches, calls, ends (PTX ISA 9.7.12).
+ *
+ * A branch backwards looks at the stop flag; in a loop that polls memory it also lets other threads
+ * run now and then, or a thread that waits for its neighbour would wait for ever.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/emit.h"
+
+/* Builtins, and how many values each returns and takes. */
+static const struct builtin {
+	const char *name;
+	unsigned n_returns, n_params;
+} builtins[] = {
+    {"vprintf", 1, 2},
+    {"__assertfail", 0, 5},
+    {"malloc", 1, 1},
+    {"free", 0, 1},
+};
+
+static const struct builtin *find_builtin(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(builtins); i++)
+		if (!strcmp(builtins[i].name, name))
+			return &builtins[i];
+	return NULL;
+}
+
+bool jit_is_builtin(const char *name)
+{
+	return find_builtin(name) != NULL;
+}
+
+static bool is_polling(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_atom || in->opcode == PTX_OP_nanosleep ||
+	       (in->opcode == PTX_OP_ld &&
+		   (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
+		       ptx_has(in, PTX_MODIFIER_relaxed)));
+}
+
+bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		if (is_polling(&function->code[i]))
+			return true;
+	return false;
+}
+
+static bool jumps_back(const struct ptx_operand *operand, uint32_t position)
+{
+	return operand->kind == PTX_OPERAND_LABEL &&
+	       ptx_label_resolve(operand->label)->position < position;
+}
+
+bool jit_needs_fibers(const struct ptx_function *function)
+{
+	for (uint32_t i = 0; i < function->n_code; i++) {
+		const struct ptx_instruction *in = &function->code[i];
+		const struct ptx_operand *target = in->operands;
+
+		if (ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE)
+			return true;
+		if (in->opcode == PTX_OP_exit && !function->is_entry)
+			return true;
+		if (in->opcode == PTX_OP_bra && jumps_back(target, i) &&
+		    is_polling_loop(function, ptx_label_resolve(target->label)->position, i))
+			return true;
+	}
+	return false;
+}
+
+static void look_back(struct emit *emit, uint32_t target)
+{
+	uint32_t stopped = emit_new_block(emit), running = emit_new_block(emit);
+	struct value stop = emit_value(
+	    emit, "getelementptr i8, ptr %%lane, i64 %zu", offsetof(struct sg_lane, stop));
+
+	stop = emit_value(emit, "load ptr, ptr %s, !invariant.load !0", stop.text);
+	stop = emit_value(emit, "load volatile i32, ptr %s", stop.text);
+	stop = emit_value(emit, "icmp ne i32 %s, 0", stop.text);
+	emit_branch_if(emit, stop, stopped, running);
+	text_format(&emit->body, "b%u:\n", stopped);
+	emit_line(emit, "call void @sg_stopped(ptr %%lane)");
+	emit_line(emit, "unreachable");
+	emit_start_block(emit, running);
+	if (is_polling_loop(emit->function, target, emit->position))
+		emit_line(emit, "call void @sg_poll(ptr %%lane)");
+}
+
+void emit_bra(struct emit *emit)
+{
+	const struct ptx_operand *target = emit->in->operands;
+	const struct ptx_label *label;
+
+	if (target->kind != PTX_OPERAND_LABEL)
+		emit_fail(emit, "bra takes a label");
+	label = ptx_label_resolve(target->label);
+	if (jumps_back(target, emit->position))
+		look_back(emit, label->position);
+	emit_line(emit, "br label %%b%u", label->id);
+	emit->open = false;
+}
+
+/* brx.idx index, targets: an index out of range is undefined; here the last target. */
+void emit_brx(struct emit *emit)
+{
+	const struct ptx_operand *operands = emit->in->operands;
+	const struct ptx_targets *targets = operands[1].targets;
+	struct value index = source(emit, 0, PTX_TYPE_u32);
+	uint32_t earliest = UINT32_MAX;
+
+	if (operands[1].kind != PTX_OPERAND_TARGETS || !targets->count)
+		emit_fail(emit, "brx.idx takes an index and a list of labels");
+	for (uint32_t i = 0; i < targets->count; i++)
+		earliest = MIN(earliest, ptx_label_resolve(targets->labels[i].label)->position);
+	if (earliest < emit->position)
+		look_back(emit, earliest);
+	emit_line(emit, "switch i32 %s, label %%b%u [", index.text,
+	    ptx_label_resolve(targets->labels[targets->count - 1].label)->id);
+	for (uint32_t i = 0; i + 1 < targets->count; i++)
+		emit_line(emit, "  i32 %u, label %%b%u", i,
+		    ptx_label_resolve(targets->labels[i].label)->id);
+	emit_line(emit, "]");
+	emit->open = false;
+}
+
+void emit_ret(struct emit *emit)
+{
+	const struct ptx_function *function = emit->function;
+
+	for (uint32_t i = 0; !function->is_entry && i < function->n_returns; i++) {
+		const struct ptx_variable *result = function->returns[i];
+		struct ptx_operand reg = {.kind = PTX_OPERAND_REGISTER, .reg = result->reg};
+		enum ir_type type = ir_of(result->type);
+
+		if (result->space == PTX_SPACE_REG)
+			emit_line(emit, "store %s %s, ptr %%v%u, align 1", ir_name(type),
+			    operand_get(emit, &reg, type, false).text, result->id);
+	}
+	emit_line(emit, "ret void");
+	emit->open = false;
+}
+
+void emit_exit(struct emit *emit)
+{
+	if (emit->function->is_entry) {
+		emit_line(emit, "ret void");
+	} else {
+		emit_line(emit, "call void @sg_exit(ptr %%lane)");
+		emit_line(emit, "unreachable");
+	}
+	emit->open = false;
+}
+
+void emit_trap(struct emit *emit)
+{
+	emit_line(emit, "call void @sg_trap(ptr %%lane)");
+	emit_line(emit, "unreachable");
+	emit->open = false;
+}
+
+/* The operands of a call. */
+struct call {
+	const struct ptx_operand *returns, *callee, *params,
+	    *prototype; /* all but callee may be NULL */
+};
+
+static void split_call(struct emit *emit, struct call *call)
+{
+	const struct ptx_operand *operand = emit->in->operands,
+				 *end = operand + emit->in->n_operands;
+
+	if (operand->kind == PTX_OPERAND_LIST)
+		call->returns = operand++;
+	call->callee = operand++;
+	if (operand < end && operand->kind == PTX_OPERAND_LIST)
+		call->params = operand++;
+	if (operand < end)
+		call->prototype = operand;
+}
+
+/* A value in memory for the callee: a .param variable is there already. */
+static void pass(
+    struct emit *emit, const struct ptx_operand *operand, enum ptx_type type, bool is_result)
+{
+	uint32_t slot = emit->n_temps++;
+	enum ir_type ir = type != PTX_TYPE_NONE			  ? ir_of(type)
+			  : operand->kind == PTX_OPERAND_REGISTER ? emit->registers[operand->reg]
+								  : IR_I64;
+
+	if (operand->kind == PTX_OPERAND_VARIABLE && operand->variable->space == PTX_SPACE_PARAM) {
+		text_format(&emit->arguments, ", ptr %%v%u", operand->variable->id);
+		return;
+	}
+	text_format(&emit->prologue, "  %%a%u = alloca %s\n", slot, ir_name(ir));
+	text_format(&emit->arguments, ", ptr %%a%u", slot);
+	if (!is_result)
+		emit_line(emit, "store %s %s, ptr %%a%u", ir_name(ir),
+		    operand_get(emit, operand, ir, false).text, slot);
+}
+
+static void pass_all(struct emit *emit, const struct ptx_operand *list,
+    struct ptx_variable *const *formals, uint32_t n_formals, bool is_result)
+{
+	uint32_t count = list ? list->n_elements : 0;
+
+	if (formals && count != n_formals)
+		emit_fail(emit, "call passes %u values where %u are taken", count, n_formals);
+	for (uint32_t i = 0; i < count; i++)
+		pass(emit, &list->elements[i], formals ? formals[i]->type : PTX_TYPE_NONE,
+		    is_result);
+}
+
+/* After the call: results that go to registers, not to .param variables. */
+static void fetch_results(struct emit *emit, const struct call *call, uint32_t first_slot,
+    const struct ptx_function *callee)
+{
+	for (uint32_t i = 0; call->returns && i < call->returns->n_elements; i++) {
+		const struct ptx_operand *operand = &call->returns->elements[i];
+		enum ir_type ir;
+
+		if (operand->kind != PTX_OPERAND_REGISTER)
+			continue;
+		ir = callee && i < callee->n_returns ? ir_of(callee->returns[i]->type)
+						     : emit->registers[operand->reg];
+		operand_set(emit, operand,
+		    emit_value(emit, "load %s, ptr %%a%u", ir_name(ir), first_slot + i), ir, false);
+	}
+}
+
+static struct value indirect_target(struct emit *emit, const struct call *call)
+{
+	struct value handle = operand_get(emit, call->callee, IR_I64, false), inside, target;
+	uint32_t good = emit_new_block(emit), bad = emit_new_block(emit),
+		 found = emit_new_block(emit);
+	size_t n_handles = emit->program->n_handles;
+
+	handle =
+	    emit_value(emit, "sub i64 %s, %llu", handle.text, (unsigned long long)SG_FUNCTION_BASE);
+	handle = emit_value(
+	    emit, "call i64 @llvm.fshr.i64(i64 %s, i64 %s, i64 4)", handle.text, handle.text);
+	inside = emit_value(emit, "icmp ult i64 %s, %zu", handle.text, n_handles);
+	emit_branch_if(emit, inside, good, bad);
+	text_format(&emit->body, "b%u:\n", bad);
+	emit_line(emit, "call void @sg_bad_call(ptr %%lane)");
+	emit_line(emit, "unreachable");
+	emit_start_block(emit, good);
+	target = emit_value(emit, "getelementptr ptr, ptr @functions, i64 %s", handle.text);
+	target = emit_value(emit, "load ptr, ptr %s", target.text);
+	inside = emit_value(emit, "icmp ne ptr %s, null", target.text);
+	emit_branch_if(emit, inside, found, bad);
+	emit_start_block(emit, found);
+	return target;
+}
+
+static void check_builtin(struct emit *emit, const struct ptx_function *callee)
+{
+	const struct builtin *builtin = find_builtin(callee->name);
+
+	if (builtin && callee->n_returns == builtin->n_returns &&
+	    callee->n_params == builtin->n_params)
+		return;
+	emit_fail(emit,
+	    builtin ? "\"%s\" is declared with other parameters than the system's"
+		    : "\"%s\" is called but nowhere defined",
+	    callee->name);
+}
+
+void emit_call(struct emit *emit)
+{
+	struct call call = {0};
+	const struct ptx_function *callee = NULL;
+	const struct ptx_prototype *prototype = NULL;
+	struct value target = {""};
+	uint32_t first_slot;
+	const char *arguments;
+
+	split_call(emit, &call);
+	if (call.callee->kind == PTX_OPERAND_FUNCTION)
+		callee = call.callee->function->definition;
+	else if (call.callee->kind == PTX_OPERAND_REGISTER)
+		target = indirect_target(emit, &call);
+	else
+		emit_fail(emit, "call takes a function or a register");
+	if (call.prototype && call.prototype->kind == PTX_OPERAND_PROTOTYPE)
+		prototype = call.prototype->prototype;
+	emit->arguments.size = 0;
+	text_append(&emit->arguments, "", 0);
+	first_slot = emit->n_temps;
+	if (callee) {
+		pass_all(emit, call.returns, callee->returns ?: (struct ptx_variable *[]){NULL},
+		    callee->n_returns, true);
+		pass_all(emit, call.params, callee->params ?: (struct ptx_variable *[]){NULL},
+		    callee->n_params, false);
+	} else {
+		pass_all(emit, call.returns, prototype ? prototype->returns : NULL,
+		    prototype ? prototype->n_returns : 0, true);
+		pass_all(emit, call.params, prototype ? prototype->params : NULL,
+		    prototype ? prototype->n_params : 0, false);
+	}
+	arguments = emit->arguments.bytes;
+	if (callee && !callee->has_body) {
+		check_builtin(emit, callee);
+		emit_line(emit, "call void @sg_builtin_%s(ptr %%lane%s)", callee->name, arguments);
+	} else if (callee) {
+		emit_line(emit, "call void @f%u(ptr %%lane%s)", callee->serial, arguments);
+	} else {
+		emit_line(emit, "call void %s(ptr %%lane%s)", target.text, arguments);
+	}
+	fetch_results(emit, &call, first_slot, callee);
+}

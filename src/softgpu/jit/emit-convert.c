@@ -1,0 +1,319 @@
+/*
+ * mov, cvt and cvta (PTX ISA 9.7.9).
+ *
+ * cvt goes by the classes of its types: integer to integer, float to integer, integer to float, float
+ * to float, and the packed forms. f16 and bf16 sources are widened to float first, which is exact.
+ * Roundings the host's instructions do not do are the machine's (softgpu/exec/runtime-float.c).
+ */
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/emit.h"
+
+static bool is_integer_rounding(const struct emit *emit)
+{
+	return has(emit, PTX_MODIFIER_rni) || has(emit, PTX_MODIFIER_rzi) ||
+	       has(emit, PTX_MODIFIER_rmi) || has(emit, PTX_MODIFIER_rpi);
+}
+
+static struct value integer_to_integer(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	bool from_signed = ptx_type_is_signed(from), to_signed = ptx_type_is_signed(to);
+	struct value value = source(emit, 1, from);
+	unsigned to_bits = ptx_type_bits(to);
+	struct value low, high;
+
+	if (!has(emit, PTX_MODIFIER_sat))
+		return convert_bits(emit, value, ir_of(from), ir_of(to), from_signed);
+	/* In i128 every bound of every type is representable as signed. */
+	value = convert_bits(emit, value, ir_of(from), IR_I128, from_signed);
+	low = emit_value(emit, "shl i128 %d, %u", to_signed ? -1 : 0, to_bits - 1);
+	high = emit_value(emit, "shl i128 1, %u", to_bits - (to_signed ? 1 : 0));
+	high = emit_value(emit, "sub i128 %s, 1", high.text);
+	value =
+	    emit_value(emit, "call i128 @llvm.smax.i128(i128 %s, i128 %s)", value.text, low.text);
+	value =
+	    emit_value(emit, "call i128 @llvm.smin.i128(i128 %s, i128 %s)", value.text, high.text);
+	return convert_bits(emit, value, IR_I128, ir_of(to), false);
+}
+
+static struct value round_to_integral(struct emit *emit, enum ptx_type type, struct value value)
+{
+	const char *ir = ir_name(ir_of(type));
+	const char *function = has(emit, PTX_MODIFIER_rzi)   ? "trunc"
+			       : has(emit, PTX_MODIFIER_rmi) ? "floor"
+			       : has(emit, PTX_MODIFIER_rpi) ? "ceil"
+							     : "roundeven";
+
+	return emit_value(
+	    emit, "call %s @llvm.%s.%s(%s %s)", ir, function, ptx_type_name(type), ir, value.text);
+}
+
+/*
+ * Saturates. A NaN gives 0, but for conversions from or to 64 bits, which give 0x800...: PTX ISA, cvt,
+ * notes on float-to-integer conversion.
+ */
+static struct value float_to_integer(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	enum ptx_type wide = is_half(from) ? PTX_TYPE_f32 : from;
+	const char *ir = ir_name(ir_of(wide)), *to_ir = ir_name(ir_of(to));
+	struct value value = flush(emit, from, source(emit, 1, from)), result, nan;
+
+	if (is_half(from))
+		value = half_widen(emit, from, value);
+	value = round_to_integral(emit, wide, value);
+	result = emit_value(emit, "call %s @llvm.fpto%ci.sat.%s.%s(%s %s)", to_ir,
+	    ptx_type_is_signed(to) ? 's' : 'u', to_ir, ptx_type_name(wide), ir, value.text);
+	if (from != PTX_TYPE_f64 && ptx_type_bits(to) != 64)
+		return result;
+	nan = emit_value(emit, "fcmp uno %s %s, %s", ir, value.text, value.text);
+	return emit_value(emit, "select i1 %s, %s %s, %s %s", nan.text, to_ir,
+	    ir_constant(ir_of(to), UINT64_C(1) << (ptx_type_bits(to) - 1)).text, to_ir,
+	    result.text);
+}
+
+static struct value saturate(struct emit *emit, enum ptx_type type, struct value value)
+{
+	const char *ir = ir_name(ir_of(type));
+
+	if (has(emit, PTX_MODIFIER_relu))
+		value = emit_value(
+		    emit, "call %s @sg.relu.%s(%s %s)", ir, ptx_type_name(type), ir, value.text);
+	if (has(emit, PTX_MODIFIER_sat))
+		value = emit_value(
+		    emit, "call %s @sg.sat.%s(%s %s)", ir, ptx_type_name(type), ir, value.text);
+	return value;
+}
+
+/* A double to f16 or bf16 in one rounding. */
+static struct value double_to_half(struct emit *emit, enum ptx_type to, struct value value)
+{
+	return emit_value(emit, "call i16 @sg_to_%s(i32 %u, double %s)", ptx_type_name(to),
+	    rounding_mode(emit) | (has(emit, PTX_MODIFIER_satfinite) ? 8 : 0), value.text);
+}
+
+static struct value integer_to_float(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	bool is_signed = ptx_type_is_signed(from), needs_double = is_half(to);
+	enum ptx_type wide = needs_double ? PTX_TYPE_f64 : to;
+	struct value value = source(emit, 1, from);
+
+	if (rounding_mode(emit) && !needs_double) {
+		value = convert_bits(emit, value, ir_of(from), IR_I64, is_signed);
+		value = emit_value(emit, "call %s @sg_%ctof_%s(i32 %u, i64 %s)", ir_name(ir_of(to)),
+		    is_signed ? 'i' : 'u', ptx_type_name(to), rounding_mode(emit), value.text);
+	} else {
+		value = emit_value(emit, "%citofp %s %s to %s", is_signed ? 's' : 'u',
+		    ir_name(ir_of(from)), value.text, ir_name(ir_of(wide)));
+	}
+	value = saturate(emit, wide, value);
+	return needs_double ? double_to_half(emit, to, value) : value;
+}
+
+static struct value tf32(struct emit *emit, struct value value)
+{
+	return emit_value(emit, "call i32 @sg_to_tf32(i32 %u, float %s)",
+	    (has(emit, PTX_MODIFIER_rna) ? 4 : rounding_mode(emit)) |
+		(has(emit, PTX_MODIFIER_satfinite) ? 8 : 0) |
+		(has(emit, PTX_MODIFIER_relu) ? 16 : 0),
+	    value.text);
+}
+
+static struct value widen_float(
+    struct emit *emit, enum ptx_type to, enum ptx_type from, struct value value)
+{
+	if (to == PTX_TYPE_f64 && from == PTX_TYPE_f32)
+		return emit_value(emit, "fpext float %s to double", value.text);
+	return value;
+}
+
+/* From f32 or f64 down to a narrower type, with the instruction's rounding. */
+static struct value narrow_float(
+    struct emit *emit, enum ptx_type to, enum ptx_type from, struct value value)
+{
+	bool is_plain = !rounding_mode(emit) && !has(emit, PTX_MODIFIER_satfinite);
+
+	if (is_half(to)) {
+		if (from == PTX_TYPE_f32 && is_plain)
+			return half_narrow(emit, to, value);
+		return double_to_half(emit, to, widen_float(emit, PTX_TYPE_f64, from, value));
+	}
+	if (is_plain)
+		return emit_value(emit, "fptrunc double %s to float", value.text);
+	return emit_value(
+	    emit, "call float @sg_to_f32(i32 %u, double %s)", rounding_mode(emit), value.text);
+}
+
+static struct value float_to_float(
+    struct emit *emit, enum ptx_type to, enum ptx_type from, struct value value)
+{
+	enum ptx_type wide = is_half(from) ? PTX_TYPE_f32 : from;
+
+	value = flush(emit, from, value);
+	if (is_half(from))
+		value = half_widen(emit, from, value);
+	if (is_integer_rounding(emit))
+		value = round_to_integral(emit, wide, value);
+	value = saturate(emit, wide, value);
+	if (to == PTX_TYPE_tf32)
+		return tf32(emit, value);
+	if (ptx_type_bits(to) < ptx_type_bits(wide))
+		value = narrow_float(emit, to, wide, value);
+	else
+		value = widen_float(emit, to, wide, value);
+	return flush(emit, to, value);
+}
+
+/* cvt.rn.f16x2.f32 d, a, b: a above, b below. */
+static void convert_packed(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	enum ptx_type element = pair_element(to);
+	struct value high = float_to_float(emit, element, from, source(emit, 1, from));
+	struct value low = float_to_float(emit, element, from, source(emit, 2, from));
+
+	high = emit_value(emit, "zext i16 %s to i32", high.text);
+	high = emit_value(emit, "shl i32 %s, 16", high.text);
+	low = emit_value(emit, "zext i16 %s to i32", low.text);
+	destination(emit, 0, emit_value(emit, "or i32 %s, %s", high.text, low.text), to);
+}
+
+static bool is_fp8(enum ptx_type type)
+{
+	return type == PTX_TYPE_e4m3x2 || type == PTX_TYPE_e5m2x2;
+}
+
+/* e4m3x2 and e5m2x2 from two f32 or an f16x2, and to f16x2. */
+static void convert_fp8(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	unsigned relu = has(emit, PTX_MODIFIER_relu);
+	struct value result;
+
+	if (is_fp8(from) && to == PTX_TYPE_f16x2) {
+		result = emit_value(emit, "call i32 @sg_%s_to_f16x2(i32 %u, i16 %s)",
+		    ptx_type_name(from), relu, source(emit, 1, from).text);
+	} else if (from == PTX_TYPE_f32) {
+		struct value high = source(emit, 1, from), low = source(emit, 2, from);
+
+		result = emit_value(emit, "call i16 @sg_to_%s(i32 %u, float %s, float %s)",
+		    ptx_type_name(to), relu, high.text, low.text);
+	} else if (from == PTX_TYPE_f16x2) {
+		result = emit_value(emit, "call i16 @sg_f16x2_to_%s(i32 %u, i32 %s)",
+		    ptx_type_name(to), relu, source(emit, 1, from).text);
+	} else {
+		emit_unsupported(emit);
+	}
+	destination(emit, 0, result, to);
+}
+
+static bool is_scalar_float(enum ptx_type type)
+{
+	return is_half(type) || type == PTX_TYPE_f32 || type == PTX_TYPE_f64 ||
+	       type == PTX_TYPE_tf32;
+}
+
+void emit_cvt(struct emit *emit)
+{
+	enum ptx_type to = type_at(emit, 0), from = type_at(emit, 1);
+	struct value result;
+
+	if (is_fp8(to) || is_fp8(from)) {
+		convert_fp8(emit, to, from);
+		return;
+	}
+	if (emit->in->n_operands == 3 && pair_element(to) != PTX_TYPE_NONE &&
+	    from == PTX_TYPE_f32) {
+		convert_packed(emit, to, from);
+		return;
+	}
+	if (emit->in->n_operands != 2 || pair_element(to) != PTX_TYPE_NONE ||
+	    pair_element(from) != PTX_TYPE_NONE)
+		emit_unsupported(emit);
+	if (is_scalar_float(to))
+		result = is_scalar_float(from)
+			     ? float_to_float(emit, to, from, source(emit, 1, from))
+			     : integer_to_float(emit, to, from);
+	else
+		result = is_scalar_float(from) ? float_to_integer(emit, to, from)
+					       : integer_to_integer(emit, to, from);
+	destination(emit, 0, result, to);
+}
+
+/* mov.b64 d, {a, b}: the first element is the lowest. */
+static void pack(struct emit *emit, enum ptx_type type)
+{
+	const struct ptx_operand *vector = &emit->in->operands[1];
+	unsigned bits = ptx_type_bits(type) / MAX(vector->n_elements, 1u);
+	enum ir_type element = ir_of_bits(bits), whole = ir_of_bits(ptx_type_bits(type));
+	struct value result = {"0"};
+
+	for (uint32_t i = 0; i < vector->n_elements; i++) {
+		struct value piece = operand_get(emit, &vector->elements[i], element, false);
+
+		piece = convert_bits(emit, piece, element, whole, false);
+		piece = emit_value(emit, "shl %s %s, %u", ir_name(whole), piece.text, i * bits);
+		result = emit_value(emit, "or %s %s, %s", ir_name(whole), result.text, piece.text);
+	}
+	operand_set(emit, emit->in->operands, result, whole, false);
+}
+
+static void unpack(struct emit *emit, enum ptx_type type)
+{
+	const struct ptx_operand *vector = emit->in->operands;
+	unsigned bits = ptx_type_bits(type) / MAX(vector->n_elements, 1u);
+	enum ir_type element = ir_of_bits(bits), whole = ir_of_bits(ptx_type_bits(type));
+	struct value value = operand_get(emit, &emit->in->operands[1], whole, false);
+
+	for (uint32_t i = 0; i < vector->n_elements; i++) {
+		struct value piece =
+		    emit_value(emit, "lshr %s %s, %u", ir_name(whole), value.text, i * bits);
+
+		piece = convert_bits(emit, piece, whole, element, false);
+		operand_set(emit, &vector->elements[i], piece, element, false);
+	}
+}
+
+void emit_mov(struct emit *emit)
+{
+	enum ptx_type type = type_at(emit, 0);
+	const struct ptx_operand *operands = emit->in->operands;
+
+	if (operands[1].kind == PTX_OPERAND_VECTOR)
+		pack(emit, type);
+	else if (operands[0].kind == PTX_OPERAND_VECTOR)
+		unpack(emit, type);
+	else
+		destination(emit, 0, source(emit, 1, type), type);
+}
+
+/* Only shared memory has addresses of its own: offsets in the block's window. */
+void emit_cvta(struct emit *emit)
+{
+	enum ptx_type type = type_at(emit, 0);
+	enum ptx_space space = space_of(emit);
+	struct value address =
+	    convert_bits(emit, source(emit, 1, type), ir_of(type), IR_I64, false);
+
+	if (space == PTX_SPACE_SHARED) {
+		struct value base = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared));
+
+		address = emit_value(emit, "%s i64 %s, %s",
+		    has(emit, PTX_MODIFIER_to) ? "sub" : "add", address.text, base.text);
+	}
+	operand_set(emit, emit->in->operands, address, IR_I64, false);
+}
+
+/* Device memory is what is neither shared, local nor a parameter. */
+void emit_isspacep(struct emit *emit)
+{
+	struct value address = source(emit, 1, PTX_TYPE_u64), result;
+
+	result = emit_value(
+	    emit, "call i1 @sg_is_space(ptr %%lane, i32 %d, i64 %s)", space_of(emit), address.text);
+	operand_set(emit, emit->in->operands, result, IR_I1, false);
+}
+
+/* mapa: the cluster is one block, so that every address maps to itself. */
+void emit_mapa(struct emit *emit)
+{
+	enum ptx_type type = type_at(emit, 0);
+
+	destination(emit, 0, source(emit, 1, type), type);
+}

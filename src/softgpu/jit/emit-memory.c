@@ -1,0 +1,447 @@
+/*
+ * ld st atom red cp.async and fences (PTX ISA 9.7.9, 9.7.13).
+ *
+ * A generic address is a host address. One compare finds an address outside the arena or, the address
+ * rotated right by the alignment's bits, a misaligned one:  ror(a - base, n) < size >> n  holds only
+ * when the n low bits are zero. Variables of the function itself need no check.
+ *
+ * Weak accesses are plain; volatile, relaxed, acquire and release ones are LLVM's atomics of that
+ * order, sc fences are seq_cst.
+ */
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/emit.h"
+
+enum ptx_space space_of(struct emit *emit)
+{
+	static const struct {
+		enum ptx_modifier modifier;
+		enum ptx_space space;
+	} spaces[] = {
+	    {PTX_MODIFIER_global, PTX_SPACE_GLOBAL},
+	    {PTX_MODIFIER_shared, PTX_SPACE_SHARED},
+	    {PTX_MODIFIER_shared_cta, PTX_SPACE_SHARED},
+	    {PTX_MODIFIER_shared_cluster, PTX_SPACE_SHARED},
+	    {PTX_MODIFIER_local, PTX_SPACE_LOCAL},
+	    {PTX_MODIFIER_const, PTX_SPACE_CONST},
+	    {PTX_MODIFIER_param, PTX_SPACE_PARAM},
+	    {PTX_MODIFIER_param_entry, PTX_SPACE_PARAM},
+	    {PTX_MODIFIER_param_func, PTX_SPACE_PARAM},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(spaces); i++)
+		if (has(emit, spaces[i].modifier))
+			return spaces[i].space;
+	return PTX_SPACE_GENERIC;
+}
+
+static unsigned log2_of(unsigned size)
+{
+	return size > 1 ? 31 - (unsigned)__builtin_clz(size) : 0;
+}
+
+/* Leaves for good when bad: the machine ends the grid. */
+static void check(struct emit *emit, struct value offset, struct value address, const char *limit,
+    unsigned size, bool is_write, bool is_shared)
+{
+	unsigned shift = log2_of(size);
+	uint32_t fine = emit_new_block(emit), bad = emit_new_block(emit);
+	struct value inside;
+
+	if (shift)
+		offset = emit_value(emit, "call i64 @llvm.fshr.i64(i64 %s, i64 %s, i64 %u)",
+		    offset.text, offset.text, shift);
+	inside = emit_value(emit, "icmp ult i64 %s, %s", offset.text, limit);
+	emit_branch_if(emit, inside, fine, bad);
+	text_format(&emit->body, "b%u:\n", bad);
+	emit_line(emit, "call void @sg_fault_access(ptr %%lane, i64 %s, i32 %u, i1 %d, i1 %d)",
+	    address.text, size, is_write, is_shared);
+	emit_line(emit, "unreachable");
+	emit_start_block(emit, fine);
+}
+
+static struct value arena_pointer(
+    struct emit *emit, struct value address, unsigned size, bool is_write)
+{
+	struct value offset =
+	    emit_value(emit, "sub i64 %s, %llu", address.text, (unsigned long long)SG_ARENA_BASE);
+
+	check(emit, offset, address, ir_constant(IR_I64, SG_ARENA_SIZE >> log2_of(size)).text, size,
+	    is_write, false);
+	return emit_value(emit, "inttoptr i64 %s to ptr", address.text);
+}
+
+static struct value shared_pointer(
+    struct emit *emit, struct value offset, unsigned size, bool is_write)
+{
+	struct value limit = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared_size)), base;
+
+	if (log2_of(size))
+		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, log2_of(size));
+	check(emit, offset, offset, limit.text, size, is_write, true);
+	base = emit_value(
+	    emit, "getelementptr i8, ptr %%lane, i64 %zu", offsetof(struct sg_lane, shared));
+	base = emit_value(emit, "load ptr, ptr %s", base.text);
+	return emit_value(emit, "getelementptr i8, ptr %s, i64 %s", base.text, offset.text);
+}
+
+/* A variable on the stack or a kernel parameter, at a constant offset inside it. */
+static bool is_own_variable(const struct ptx_operand *address, unsigned size)
+{
+	const struct ptx_variable *v = address->elements->variable;
+
+	return address->elements->kind == PTX_OPERAND_VARIABLE &&
+	       (v->space == PTX_SPACE_LOCAL || v->space == PTX_SPACE_PARAM) &&
+	       address->offset >= 0 && (uint64_t)address->offset + size <= v->size;
+}
+
+static struct value own_pointer(struct emit *emit, const struct ptx_operand *address)
+{
+	const struct ptx_variable *v = address->elements->variable;
+
+	if (v->is_kernel_param) {
+		struct value base = emit_value(emit, "getelementptr i8, ptr %%lane, i64 %zu",
+		    offsetof(struct sg_lane, params));
+
+		base = emit_value(emit, "load ptr, ptr %s, !invariant.load !0", base.text);
+		return emit_value(emit, "getelementptr i8, ptr %s, i64 %lld", base.text,
+		    (long long)(v->offset + address->offset));
+	}
+	return emit_value(
+	    emit, "getelementptr i8, ptr %%v%u, i64 %lld", v->id, (long long)address->offset);
+}
+
+struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
+    enum ptx_space space, unsigned size, bool is_write)
+{
+	struct value base;
+
+	if (address->kind != PTX_OPERAND_ADDRESS)
+		emit_fail(emit, "%s needs an address", ptx_opcode_info(emit->in->opcode)->name);
+	if (is_own_variable(address, size))
+		return own_pointer(emit, address);
+	if (address->elements->kind == PTX_OPERAND_VARIABLE &&
+	    address->elements->variable->space == PTX_SPACE_PARAM &&
+	    !is_own_variable(address, size))
+		emit_fail(
+		    emit, "access outside the parameter \"%s\"", address->elements->variable->name);
+	base = operand_get(emit, address->elements, IR_I64, false);
+	if (address->elements->kind == PTX_OPERAND_VARIABLE && space == PTX_SPACE_GENERIC)
+		space = address->elements->variable->space;
+	if (address->offset)
+		base = emit_value(emit, "add i64 %s, %lld", base.text, (long long)address->offset);
+	if (space == PTX_SPACE_SHARED)
+		return shared_pointer(emit, base, size, is_write);
+	return arena_pointer(emit, base, size, is_write);
+}
+
+static unsigned vector_size(const struct emit *emit)
+{
+	return has(emit, PTX_MODIFIER_v8)   ? 8
+	       : has(emit, PTX_MODIFIER_v4) ? 4
+	       : has(emit, PTX_MODIFIER_v2) ? 2
+					    : 1;
+}
+
+/* NULL for weak accesses. */
+static const char *atomic_order(const struct emit *emit)
+{
+	if (has(emit, PTX_MODIFIER_acquire))
+		return "acquire";
+	if (has(emit, PTX_MODIFIER_release))
+		return "release";
+	if (has(emit, PTX_MODIFIER_relaxed) || has(emit, PTX_MODIFIER_volatile) ||
+	    has(emit, PTX_MODIFIER_mmio))
+		return "monotonic";
+	return NULL;
+}
+
+static struct value load_one(struct emit *emit, struct value pointer, enum ir_type type,
+    unsigned align, const char *annotation)
+{
+	const char *order = ir_bits(type) <= 64 ? atomic_order(emit) : NULL;
+
+	if (order)
+		return emit_value(emit, "load atomic volatile %s, ptr %s %s, align %u",
+		    ir_name(type), pointer.text, order, align);
+	return emit_value(
+	    emit, "load %s, ptr %s, align %u%s", ir_name(type), pointer.text, align, annotation);
+}
+
+static void store_one(
+    struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align)
+{
+	const char *order = ir_bits(type) <= 64 ? atomic_order(emit) : NULL;
+
+	if (order)
+		emit_line(emit, "store atomic volatile %s %s, ptr %s %s, align %u", ir_name(type),
+		    value.text, pointer.text, order, align);
+	else
+		emit_line(emit, "store %s %s, ptr %s, align %u", ir_name(type), value.text,
+		    pointer.text, align);
+}
+
+static const struct ptx_operand *element(
+    struct emit *emit, const struct ptx_operand *operand, unsigned count, unsigned i)
+{
+	if (operand->kind != PTX_OPERAND_VECTOR && count == 1)
+		return operand;
+	if (operand->kind != PTX_OPERAND_VECTOR || operand->n_elements != count)
+		emit_fail(emit, "%s needs a vector of %u", ptx_opcode_info(emit->in->opcode)->name,
+		    count);
+	return &operand->elements[i];
+}
+
+void emit_ld(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+	enum ptx_type type = type_at(emit, 0);
+	enum ptx_space space = space_of(emit);
+	enum ir_type ir = ir_of(type);
+	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	struct value base = memory_pointer(emit, &in->operands[1], space, size * count, false);
+	/* Parameters keep the caller's alignment, which may be less. */
+	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct value at = base, value;
+
+		if (i)
+			at = emit_value(
+			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
+		value = load_one(emit, at, ir, align,
+		    emit->function->is_entry && space == PTX_SPACE_PARAM &&
+			    in->operands[1].elements->kind == PTX_OPERAND_VARIABLE &&
+			    in->operands[1].elements->variable->is_kernel_param
+			? ", !invariant.load !0"
+			: "");
+		operand_set(emit, element(emit, in->operands, count, i), value, ir,
+		    ptx_type_is_signed(type));
+	}
+}
+
+void emit_st(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+	enum ptx_type type = type_at(emit, 0);
+	enum ptx_space space = space_of(emit);
+	enum ir_type ir = ir_of(type);
+	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	struct value base = memory_pointer(emit, &in->operands[0], space, size * count, true);
+	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct ptx_operand *operand = element(emit, &in->operands[1], count, i);
+		struct value at = base;
+
+		if (operand->kind == PTX_OPERAND_SINK)
+			continue;
+		if (i)
+			at = emit_value(
+			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
+		store_one(emit, at, operand_get(emit, operand, ir, false), ir, align);
+	}
+}
+
+/* The order of a read-modify-write: relaxed unless said otherwise. */
+static const char *rmw_order(const struct emit *emit)
+{
+	if (has(emit, PTX_MODIFIER_acq_rel))
+		return "acq_rel";
+	if (has(emit, PTX_MODIFIER_acquire))
+		return "acquire";
+	return has(emit, PTX_MODIFIER_release) ? "release" : "monotonic";
+}
+
+static const char *rmw_operation(struct emit *emit, enum ptx_type type)
+{
+	bool is_signed = ptx_type_is_signed(type);
+
+	if (has(emit, PTX_MODIFIER_add))
+		return ptx_type_is_float(type) ? "fadd" : "add";
+	if (has(emit, PTX_MODIFIER_min))
+		return is_signed ? "min" : "umin";
+	if (has(emit, PTX_MODIFIER_max))
+		return is_signed ? "max" : "umax";
+	if (has(emit, PTX_MODIFIER_inc))
+		return "uinc_wrap";
+	if (has(emit, PTX_MODIFIER_dec))
+		return "udec_wrap";
+	if (has(emit, PTX_MODIFIER_and))
+		return "and";
+	if (has(emit, PTX_MODIFIER_or))
+		return "or";
+	if (has(emit, PTX_MODIFIER_xor))
+		return "xor";
+	if (has(emit, PTX_MODIFIER_exch))
+		return "xchg";
+	emit_unsupported(emit);
+}
+
+static struct value compare_and_swap(struct emit *emit, struct value pointer, enum ir_type ir,
+    struct value expected, struct value desired)
+{
+	const char *order = rmw_order(emit);
+	bool is_release = has(emit, PTX_MODIFIER_release);
+	struct value pair = emit_value(emit, "cmpxchg ptr %s, %s %s, %s %s %s %s", pointer.text,
+	    ir_name(ir), expected.text, ir_name(ir), desired.text, order,
+	    is_release			      ? "monotonic"
+	    : has(emit, PTX_MODIFIER_acq_rel) ? "acquire"
+					      : order);
+
+	return emit_value(emit, "extractvalue {%s, i1} %s, 0", ir_name(ir), pair.text);
+}
+
+/* Sums and extremes of f16, bf16 and their pairs: a loop of the machine's. */
+static struct value half_rmw(
+    struct emit *emit, enum ptx_type type, struct value pointer, struct value value)
+{
+	const char *operation = has(emit, PTX_MODIFIER_add)   ? "add"
+				: has(emit, PTX_MODIFIER_min) ? "min"
+							      : "max";
+	const char *ir = ir_name(ir_of(type));
+
+	return emit_value(emit, "call %s @sg_atomic_%s_%s(ptr %s, %s %s)", ir, operation,
+	    ptx_type_name(type), pointer.text, ir, value.text);
+}
+
+static struct value read_modify_write(
+    struct emit *emit, enum ptx_type type, struct value pointer, const struct ptx_operand *operands)
+{
+	enum ir_type ir = ir_of(type);
+	struct value value = operand_get(emit, &operands[0], ir, false);
+
+	if (has(emit, PTX_MODIFIER_cas))
+		return compare_and_swap(
+		    emit, pointer, ir, value, operand_get(emit, &operands[1], ir, false));
+	if (is_half(type) || is_half(pair_element(type)))
+		return half_rmw(emit, type, pointer, value);
+	return emit_value(emit, "atomicrmw %s ptr %s, %s %s %s", rmw_operation(emit, type),
+	    pointer.text, ir_name(ir), value.text, rmw_order(emit));
+}
+
+/* Vector forms are one operation per element. */
+static void emit_rmw(struct emit *emit, const struct ptx_operand *result,
+    const struct ptx_operand *address, const struct ptx_operand *operands)
+{
+	enum ptx_type type = type_at(emit, 0);
+	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	struct value base = memory_pointer(emit, address, space_of(emit), size * count, true);
+
+	if (count == 1) {
+		struct value old = read_modify_write(emit, type, base, operands);
+
+		if (result)
+			operand_set(emit, result, old, ir_of(type), false);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct value at =
+		    emit_value(emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
+		struct value old =
+		    read_modify_write(emit, type, at, element(emit, operands, count, i));
+
+		if (result)
+			operand_set(emit, element(emit, result, count, i), old, ir_of(type), false);
+	}
+}
+
+void emit_atom(struct emit *emit)
+{
+	const struct ptx_operand *operands = emit->in->operands;
+
+	if (has(emit, PTX_MODIFIER_cas) && emit->in->n_operands < 4)
+		emit_fail(emit, "atom.cas takes two values");
+	emit_rmw(emit, &operands[0], &operands[1], &operands[2]);
+}
+
+void emit_red(struct emit *emit)
+{
+	const struct ptx_operand *operands = emit->in->operands;
+
+	emit_rmw(emit, NULL, &operands[0], &operands[1]);
+}
+
+/* membar.* and fence.sc order everything; the proxy fences have nothing to order here. */
+void emit_fence(struct emit *emit)
+{
+	bool is_weaker = has(emit, PTX_MODIFIER_acq_rel) || has(emit, PTX_MODIFIER_acquire) ||
+			 has(emit, PTX_MODIFIER_release);
+
+	emit_line(emit, is_weaker ? "fence acq_rel" : "fence seq_cst");
+}
+
+void emit_nothing(struct emit *emit)
+{
+}
+
+/* A cache policy is a hint: any value will do. */
+void emit_createpolicy(struct emit *emit)
+{
+	destination(emit, 0, ir_constant(IR_I64, 0), PTX_TYPE_b64);
+}
+
+/*
+ * cp.async copies at once, which its rules allow; groups are then always complete.
+ * cp.async.ca.shared.global [to], [from], size {, source size or ignore-source predicate};
+ */
+void emit_cp(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+	struct value to, from, length;
+	unsigned size;
+
+	if (!has(emit, PTX_MODIFIER_async))
+		emit_unsupported(emit);
+	if (has(emit, PTX_MODIFIER_commit_group) || has(emit, PTX_MODIFIER_wait_group) ||
+	    has(emit, PTX_MODIFIER_wait_all))
+		return;
+	if (in->n_operands < 3 || in->operands[2].kind != PTX_OPERAND_INTEGER ||
+	    (in->operands[2].value != 4 && in->operands[2].value != 8 &&
+		in->operands[2].value != 16))
+		emit_fail(emit, "cp.async copies 4, 8 or 16 bytes");
+	size = (unsigned)in->operands[2].value;
+	length = ir_constant(IR_I32, size);
+	if (in->n_operands > 3 && !has(emit, PTX_MODIFIER_L2_cache_hint)) {
+		const struct ptx_operand *extra = &in->operands[3];
+
+		if (extra->kind == PTX_OPERAND_REGISTER && emit->registers[extra->reg] == IR_I1)
+			length = emit_value(emit, "select i1 %s, i32 0, i32 %u",
+			    operand_get(emit, extra, IR_I1, false).text, size);
+		else
+			length = operand_get(emit, extra, IR_I32, false);
+	}
+	to = memory_pointer(emit, &in->operands[0], PTX_SPACE_SHARED, size, true);
+	from = memory_pointer(emit, &in->operands[1], PTX_SPACE_GLOBAL, size, false);
+	emit_line(emit, "call void @sg_copy(ptr %s, ptr %s, i32 %u, i32 %s)", to.text, from.text,
+	    size, length.text);
+}
+
+void emit_alloca(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+	struct value size = source(emit, 1, PTX_TYPE_u64), memory;
+	unsigned align = in->n_operands > 2 ? (unsigned)in->operands[2].value : 8;
+
+	if (!is_power_of_two(align) || align > 4096)
+		emit_fail(emit, "the alignment of alloca must be a power of two");
+	memory = emit_value(emit, "alloca i8, i64 %s, align %u", size.text, align);
+	memory = emit_value(emit, "ptrtoint ptr %s to i64", memory.text);
+	operand_set(emit, in->operands, memory, IR_I64, false);
+}
+
+void emit_stacksave(struct emit *emit)
+{
+	struct value stack = emit_value(emit, "call ptr @llvm.stacksave.p0()");
+
+	stack = emit_value(emit, "ptrtoint ptr %s to i64", stack.text);
+	operand_set(emit, emit->in->operands, stack, IR_I64, false);
+}
+
+/* stackrestore of anything but a saved stack would be the host's stack pointer: only local values. */
+void emit_stackrestore(struct emit *emit)
+{
+	struct value stack = operand_get(emit, emit->in->operands, IR_I64, false);
+
+	stack = emit_value(emit, "call ptr @sg_check_stack(ptr %%lane, i64 %s)", stack.text);
+	emit_line(emit, "call void @llvm.stackrestore.p0(ptr %s)", stack.text);
+}

@@ -1,0 +1,92 @@
+/*
+ * Inside the translator: its state, and what the emitters of the opcodes use.
+ *
+ * A struct value is the text of an LLVM operand: a temporary's name or a constant. f16 and bf16 values
+ * are i16, pairs of them i32: arithmetic on them goes through float.
+ */
+#pragma once
+
+#include <setjmp.h>
+
+#include "softgpu/jit/jit.h"
+
+enum ir_type { IR_I1, IR_I8, IR_I16, IR_I32, IR_I64, IR_I128, IR_FLOAT, IR_DOUBLE };
+
+struct value {
+	char text[56];
+};
+
+struct emit {
+	const struct jit_program *program;
+	const struct ptx_function *function;
+	const struct ptx_instruction *in; /* being translated */
+	struct jit_error *error;
+	jmp_buf failure;
+	struct text *out;     /* finished functions */
+	struct text prologue; /* entry block: allocas and loads that dominate everything */
+	struct text body;
+	struct text arguments;	 /* of the call being translated */
+	enum ir_type *registers; /* storage type by number */
+	uint64_t specials[2];	 /* loaded in the prologue */
+	uint32_t n_temps, n_blocks;
+	uint32_t position; /* index of in */
+	bool open;	   /* the current block wants more code */
+	bool uses_carry;
+};
+
+/* emit.c */
+_Noreturn void emit_fail(struct emit *emit, const char *format, ...) _printf_(2, 3);
+_Noreturn void emit_unsupported(struct emit *emit); /* this form of the opcode */
+const char *ir_name(enum ir_type type);
+unsigned ir_bits(enum ir_type type);
+enum ir_type ir_of(enum ptx_type type);
+enum ir_type ir_of_bits(unsigned bits);
+void emit_line(struct emit *emit, const char *format, ...) _printf_(2, 3);
+struct value emit_value(struct emit *emit, const char *format, ...) _printf_(2, 3);
+struct value ir_constant(enum ir_type type, uint64_t bits);
+uint32_t emit_new_block(struct emit *emit);		  /* its number: label %b<n> */
+void emit_start_block(struct emit *emit, uint32_t block); /* falls through from the current */
+void emit_branch_if(struct emit *emit, struct value condition, uint32_t yes, uint32_t no);
+bool has(const struct emit *emit, enum ptx_modifier modifier); /* of the instruction */
+enum ptx_type type_at(struct emit *emit, unsigned index);      /* fails when there is none */
+
+/* emit-operand.c */
+struct value operand_get(
+    struct emit *emit, const struct ptx_operand *operand, enum ir_type want, bool is_signed);
+void operand_set(struct emit *emit, const struct ptx_operand *operand, struct value value,
+    enum ir_type from, bool is_signed);
+struct value convert_bits(
+    struct emit *emit, struct value value, enum ir_type from, enum ir_type to, bool is_signed);
+/* The instruction's operand as a value of a PTX type. */
+struct value source(struct emit *emit, unsigned index, enum ptx_type type);
+void destination(struct emit *emit, unsigned index, struct value value, enum ptx_type type);
+struct value special_value(struct emit *emit, const struct ptx_operand *operand);
+struct value variable_address(struct emit *emit, const struct ptx_variable *variable);
+struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
+
+/* emit-memory.c: a checked host pointer of size bytes at an address operand. */
+enum ptx_space space_of(struct emit *emit);
+struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
+    enum ptx_space space, unsigned size, bool is_write);
+
+/* emit-call.c */
+void emit_function(struct emit *emit, const struct ptx_function *function);
+bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
+
+/* emit-half.c: f16 and bf16 through float */
+bool is_half(enum ptx_type type);		/* f16 or bf16 */
+enum ptx_type pair_element(enum ptx_type type); /* of f16x2, bf16x2, u16x2, s16x2; else NONE */
+struct value half_widen(struct emit *emit, enum ptx_type type, struct value value);
+struct value half_narrow(struct emit *emit, enum ptx_type type, struct value value);
+
+/* Does scalar to each element of the sources (operands first to first + n - 1). */
+typedef struct value scalar_op(struct emit *emit, enum ptx_type type, const struct value *sources);
+void emit_elementwise(struct emit *emit, enum ptx_type type, unsigned n_sources, scalar_op *scalar);
+struct value flush(struct emit *emit, enum ptx_type type, struct value value); /* .ftz */
+unsigned rounding_mode(const struct emit *emit); /* 0 rn, 1 rz, 2 rm, 3 rp */
+
+#define EMITTER(name, fewest, most, facts, emitter) void emit_##emitter(struct emit *emit);
+PTX_OPCODES(EMITTER)
+
+/* prelude.c: declarations and small functions in IR that every program starts with. */
+extern const char jit_prelude[];

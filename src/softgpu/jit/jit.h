@@ -1,0 +1,66 @@
+/*
+ * From PTX trees to machine code, in two steps that know nothing of each other: jit_translate() prints
+ * a kernel as LLVM IR, jit_compile() (softgpu-llvm.so behind it) makes it native.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "softgpu/jit/text.h"
+#include "softgpu/ptx/ptx.h"
+
+/*
+ * A kernel and the functions it may reach. Addresses of global and const variables, offsets of shared
+ * ones, serials and handles of functions must be settled. handles[i] is the function whose address is
+ * SG_FUNCTION_BASE + 16 i; those not in the closure cannot be called.
+ */
+struct jit_program {
+	struct ptx_function *entry;
+	struct ptx_function **functions; /* with bodies, entry among them */
+	size_t n_functions;
+	struct ptx_function **handles;
+	size_t n_handles;
+	bool has_indirect_call;
+};
+
+struct jit_error {
+	const struct ptx_unit *unit; /* where line is, or NULL */
+	uint32_t line;
+	bool unsupported; /* PTX we know of but cannot run, as against our failure */
+	char text[400];
+};
+
+/* The name of the kernel's function in the IR. */
+#define JIT_ENTRY_NAME "kernel"
+
+/* Returns false with *error filled in. *ir must be freed by text_fini() in any case. */
+bool jit_translate(const struct jit_program *program, struct text *ir, struct jit_error *error);
+
+/* Threads of this function meet or poll: they need stacks of their own. */
+bool jit_needs_fibers(const struct ptx_function *function);
+
+/* True when the name is a function of the machine (vprintf, __assertfail, malloc, free). */
+bool jit_is_builtin(const char *name);
+
+struct jit_symbol {
+	const char *name;
+	const void *address;
+};
+
+struct jit_code; /* a compiled kernel */
+
+enum jit_compile_result {
+	JIT_NO_COMPILER = 1, /* softgpu-llvm.so or LLVM itself could not be loaded */
+	JIT_REJECTED,	     /* LLVM did not accept the IR */
+};
+
+/*
+ * The first call loads softgpu-llvm.so: from $SOFTGPU_LLVM, or the folder of the library this code is
+ * linked into. Any thread, one at a time inside. message gets one line when the result is not 0.
+ */
+int jit_compile(const char *ir, size_t size, const struct jit_symbol *symbols, size_t n_symbols,
+    char *message, size_t message_size, struct jit_code **out);
+void *jit_code_entry(const struct jit_code *code);
+void jit_code_free(struct jit_code *code);
