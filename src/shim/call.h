@@ -3,9 +3,13 @@
  *of the shim share. One struct shim_call lives on the caller's stack for one call.
  *
  *	struct shim_call call;
- *	CUresult r = shim_call_begin(&call, API_cuX, wire_size_cuX(&a), SHIM_WAIT,
- *wire_reply_size_cuX(&a)); if (r != CUDA_SUCCESS) return r; wire_encode_cuX(&call.writer, &a); r =
- *shim_call_finish(&call);            waits, or posts if (r == CUDA_SUCCESS)
+ *	CUresult r = shim_call_begin(
+ *	    &call, API_cuX, wire_size_cuX(&a), SHIM_WAIT, wire_reply_size_cuX(&a));
+ *	if (r != CUDA_SUCCESS)
+ *		return r;
+ *	wire_encode_cuX(&call.writer, &a);
+ *	r = shim_call_finish(&call);		waits, or posts
+ *	if (r == CUDA_SUCCESS)
  *		wire_decode_reply_cuX(&call.reader, &a);
  *	return shim_call_end(&call, r);
  *
@@ -13,6 +17,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +37,7 @@ struct shim_call {
 	uint32_t id, flags, seq;
 	uint16_t lane;
 	void *attached; /* the payload, when it is too large for a record; freed by end */
-	size_t attached_size;
+	size_t attached_size, reply_size;
 	struct wire_bulk bulk; /* where large outputs come back; size 0: in the lane */
 	void *bulk_memory;
 };
@@ -48,6 +53,16 @@ CUresult shim_call_begin(
 /* Sends. Posted: CUDA_SUCCESS, or the error an earlier posted call left. Waiting: the call's
  * result. */
 CUresult shim_call_finish(struct shim_call *call);
+
+/*
+ * shim_call_finish() in its two halves, for a waiting call that has other work to do meanwhile: one
+ * call of a thread can be on its way at a time. After a failed send do not wait.
+ */
+CUresult shim_call_send(struct shim_call *call);
+CUresult shim_call_wait(struct shim_call *call);
+
+/* The error that a posted call left, once; CUDA_SUCCESS when there is none. */
+CUresult shim_take_error(void);
 
 /* Gives everything back. A reply that did not decode turns r into CUDA_ERROR_UNKNOWN, and is
  * logged. */

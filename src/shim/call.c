@@ -1,0 +1,225 @@
+/*
+ * How a call leaves the process: call.h says what the generated code sees.
+ *
+ * A thread takes a lane of the channel at its first call and keeps it until it ends. What a lane
+ * stands for in the worker (the thread's current context and its stream capture mode) is told lazily:
+ * only when a call is about to leave and the worker's idea is out of date, by a posted record just
+ * before it.
+ *
+ * The common call fits a record: shim_call_begin() opens it in the ring and the payload is encoded
+ * in place, under the ring's lock, so nothing may happen between begin and finish but encoding. A
+ * payload that does not fit is encoded to memory of its own and goes ahead through staging; outputs
+ * that do not fit a lane come back through a staging run whose place the record begins with.
+ *
+ * Errors of posted calls are kept by the worker in the channel's control page. Any later posted call
+ * reports them, and so does a waiting call that brings nothing back; one that brings something back
+ * (a new allocation) does not, since the program would lose what it got.
+ */
+#include "shim/call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gen/api_desc.h"
+#include "gen/shim_remote.h"
+#include "shim/observe.h"
+#include "shim/session.h"
+#include "shim/thread.h"
+
+#define RECORD_ROOM (WIRE_RECORD_MAX - sizeof(struct wire_record))
+
+static const char *name_of(uint32_t id)
+{
+	const struct api_desc *desc = api_desc_by_id(id);
+
+	return desc ? desc->name : "a call";
+}
+
+static CUresult take_lane(struct shim_thread *thread)
+{
+	int r = chan_lane_take(session.chan, &thread->lane);
+
+	if (r < 0)
+		return session_lost(r);
+	thread->has_lane = true;
+	thread->told = false;
+	shim_thread_watch();
+	return CUDA_SUCCESS;
+}
+
+static CUresult tell_lane_state(struct shim_thread *thread)
+{
+	thread->told = true;
+	thread->told_context = thread->context;
+	thread->told_capture_mode = thread->capture_mode;
+	CUresult r = remote_rosenLaneState(
+	    (uint64_t)thread->context, (CUstreamCaptureMode)thread->capture_mode);
+	if (r != CUDA_SUCCESS)
+		thread->told = false;
+	return r;
+}
+
+static inline CUresult prepare_thread(struct shim_thread *thread)
+{
+	if (unlikely(!thread->has_lane)) {
+		CUresult r = take_lane(thread);
+		if (r != CUDA_SUCCESS)
+			return r;
+	}
+	if (unlikely(!thread->told || thread->told_context != thread->context ||
+		     thread->told_capture_mode != thread->capture_mode))
+		return tell_lane_state(thread);
+	return CUDA_SUCCESS;
+}
+
+/* Payload to memory of its own, outputs to staging, or both. */
+static CUresult begin_large(struct shim_call *call, size_t payload, size_t reply_size)
+{
+	if (reply_size > chan_staging_largest(session.chan) || payload > WIRE_IMAGE_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	call->attached = malloc(payload ?: 1);
+	if (!call->attached)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	call->attached_size = payload;
+	call->bulk.size = reply_size;
+	call->writer = wire_writer(call->attached, payload);
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_call_begin(
+    struct shim_call *call, uint32_t id, size_t payload, unsigned flags, size_t reply_size)
+{
+	struct shim_thread *thread = &shim_thread;
+	CUresult usable = session_usable();
+
+	if (unlikely(usable != CUDA_SUCCESS))
+		return usable;
+	usable = prepare_thread(thread);
+	if (unlikely(usable != CUDA_SUCCESS))
+		return usable;
+
+	call->id = id;
+	call->lane = thread->lane;
+	call->attached = NULL;
+	call->bulk.size = 0;
+	call->bulk_memory = NULL;
+	if (unlikely(session.sync))
+		flags |= SHIM_WAIT;
+	call->flags =
+	    (flags & SHIM_WAIT ? WIRE_F_REPLY : 0) | (flags & SHIM_PTDS ? WIRE_F_PTDS : 0);
+	call->reply_size = reply_size;
+	if (unlikely(atomic_load_explicit(&shim_gate, memory_order_relaxed) & SHIM_GATE_OBSERVE))
+		observe_bytes(payload);
+
+	bool bulk = reply_size > chan_reply_room(session.chan);
+	if (unlikely(bulk || payload > RECORD_ROOM))
+		return begin_large(call, payload, bulk ? reply_size : 0);
+	int r = chan_begin(session.chan, call->lane, id, (uint16_t)call->flags, payload,
+	    &call->writer, &call->seq);
+	return likely(r == 0) ? CUDA_SUCCESS : session_lost(r);
+}
+
+/* Sends what begin_large() made: attachment first (it needs staging runs of its own), then the
+ * reply's run is taken, then the record. */
+static int send_large(struct shim_call *call)
+{
+	struct wire_writer encoded = call->writer, writer;
+	bool fits = call->attached_size + sizeof(struct wire_bulk) <= RECORD_ROOM;
+	size_t payload =
+	    (fits ? call->attached_size : 0) + (call->bulk.size ? sizeof(struct wire_bulk) : 0);
+
+	if (encoded.failed || encoded.at != encoded.end)
+		return -EINVAL;
+	if (!fits) {
+		call->flags |= WIRE_F_ATTACHED;
+		int r = chan_attach(session.chan, call->lane, call->attached, call->attached_size);
+		if (r < 0)
+			return r;
+	}
+	if (call->bulk.size) {
+		call->flags |= WIRE_F_BULK_REPLY;
+		int r = chan_staging_take(
+		    session.chan, call->bulk.size, &call->bulk, &call->bulk_memory);
+		if (r < 0)
+			return r;
+	}
+	int r = chan_begin(session.chan, call->lane, call->id, (uint16_t)call->flags, payload,
+	    &writer, &call->seq);
+	if (r < 0)
+		return r;
+	if (call->bulk.size)
+		wire_put_raw(&writer, &call->bulk, sizeof(call->bulk));
+	if (fits)
+		wire_put_raw(&writer, call->attached, call->attached_size);
+	return chan_commit(session.chan, &writer);
+}
+
+CUresult shim_take_error(void)
+{
+	return session.chan ? (CUresult)chan_take_error(session.chan) : CUDA_SUCCESS;
+}
+
+CUresult shim_call_wait(struct shim_call *call)
+{
+	uint32_t status;
+	bool observed = atomic_load_explicit(&shim_gate, memory_order_relaxed) & SHIM_GATE_OBSERVE;
+	uint64_t start = unlikely(observed) ? clock_now_ns() : 0;
+	int r = chan_wait(session.chan, call->lane, call->seq, 0, &status, &call->reader);
+
+	if (unlikely(r < 0))
+		return session_lost(r);
+	if (call->bulk_memory)
+		call->reader = wire_reader(call->bulk_memory, call->bulk.size);
+	if (unlikely(observed)) {
+		observe_waited(start);
+		observe_bytes((size_t)(call->reader.end - call->reader.at));
+	}
+	if (status == CUDA_SUCCESS && !call->reply_size)
+		status = chan_take_error(session.chan);
+	return (CUresult)status;
+}
+
+CUresult shim_call_send(struct shim_call *call)
+{
+	int r =
+	    unlikely(call->attached) ? send_large(call) : chan_commit(session.chan, &call->writer);
+
+	if (likely(r >= 0))
+		return CUDA_SUCCESS;
+	if (r != -EINVAL)
+		return session_lost(r);
+	log_error("%s: its arguments did not encode to the size they said; a fault of this library",
+	    name_of(call->id));
+	return CUDA_ERROR_UNKNOWN;
+}
+
+CUresult shim_call_finish(struct shim_call *call)
+{
+	CUresult r = shim_call_send(call);
+
+	if (unlikely(r != CUDA_SUCCESS))
+		return r;
+	if (call->flags & WIRE_F_REPLY)
+		return shim_call_wait(call);
+	return (CUresult)chan_take_error(session.chan);
+}
+
+CUresult shim_call_end(struct shim_call *call, CUresult r)
+{
+	if (unlikely(call->attached)) {
+		free(call->attached);
+		call->attached = NULL;
+		if (call->bulk_memory)
+			chan_staging_give(session.chan, &call->bulk);
+	}
+	if (unlikely(r == CUDA_SUCCESS && (call->flags & WIRE_F_REPLY) && call->reply_size &&
+		     call->reader.failed)) {
+		log_error("%s: the worker's answer does not decode: are this library and rosend of "
+			  "the same release?",
+		    name_of(call->id));
+		return CUDA_ERROR_UNKNOWN;
+	}
+	return r;
+}

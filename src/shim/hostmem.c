@@ -1,0 +1,300 @@
+/*
+ * Pinned host memory. It comes out of segments: memfds that this process maps into the host window
+ * and the worker maps at the same address and registers with the backend, so that the host's
+ * pointer is the device's and copies move no byte twice. A segment costs a message and the driver's
+ * registration (0.4 ms per MiB), so small allocations share segments, which grow from 4 to 64 MiB
+ * and stay; an allocation beyond a quarter of the largest gets one of its own, which goes when it is
+ * freed.
+ *
+ * The window's address space is given out first-fit among the segments, which are kept in order of
+ * address; inside a segment free pieces are kept in order too and joined with their neighbours. One
+ * mutex: allocating pinned memory is rare and slow in CUDA itself.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/range.h"
+#include "shim/session.h"
+#include "shim/thread.h"
+
+#define PAGE	      4096u
+#define GRANULE	      512u
+#define SEGMENT_FIRST (4ull << 20)
+#define SEGMENT_MOST  (64ull << 20)
+#define OWN_SEGMENT   (SEGMENT_MOST / 4)
+
+struct piece {
+	struct piece *next;
+	uint64_t start, size;
+};
+
+struct segment {
+	struct segment *next; /* in order of address */
+	uint64_t number, start, size;
+	bool own; /* holds one allocation, goes with it */
+	struct piece *free;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct segment *segments;
+static uint64_t last_number, next_size = SEGMENT_FIRST;
+
+/* The window must hold no mapping of ours where no segment is, or the program's might come there. */
+static void unmap(uint64_t start, uint64_t size)
+{
+	mmap((void *)(uintptr_t)start, size, PROT_NONE, /* NOLINT(performance-no-int-to-ptr) */
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+/* Where in the list a segment of size bytes fits; *start: its address, 0 when nowhere. */
+static struct segment **find_place(uint64_t size, uint64_t *start)
+{
+	struct segment **at = &segments;
+	uint64_t from = WIRE_HOST_WINDOW_BASE;
+
+	for (; *at; from = (*at)->start + (*at)->size, at = &(*at)->next) {
+		if ((*at)->start - from >= size) {
+			*start = from;
+			return at;
+		}
+	}
+	*start = size <= WIRE_HOST_WINDOW_BASE + WIRE_HOST_WINDOW_SIZE - from ? from : 0;
+	return at;
+}
+
+static CUresult share(const struct segment *segment)
+{
+	struct side_message message = {.kind = SIDE_SEGMENT,
+	    .segment = segment->number,
+	    .address = segment->start,
+	    .size = segment->size};
+	int memory;
+
+	if (fd_memory("rosen-pinned", segment->size, &memory) < 0)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	_cleanup_fd_ int fd = memory;
+	void *wanted = (void *)(uintptr_t)segment->start; /* NOLINT(performance-no-int-to-ptr) */
+	if (mmap(wanted, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
+	    wanted)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	int r = chan_side_send(session.chan, &message, fd);
+	if (r == -EOPNOTSUPP)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (r < 0)
+		return session_lost(r);
+	return remote_rosenSegmentMap(segment->number, segment->start, segment->size,
+	    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+}
+
+static CUresult segment_new(uint64_t size, bool own, struct segment **out)
+{
+	struct segment *segment = calloc(1, sizeof(*segment)), **at;
+	struct piece *piece = calloc(1, sizeof(*piece));
+	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (!segment || !piece)
+		goto out;
+	if (!(session.capabilities & HELLO_CAN_SEGMENTS)) {
+		log_warn_once("pinned memory is not supported on this session's medium");
+		r = CUDA_ERROR_NOT_SUPPORTED;
+		goto out;
+	}
+	size = align_up(size, PAGE);
+	at = find_place(size, &segment->start);
+	if (!segment->start)
+		goto out;
+	segment->number = ++last_number;
+	segment->size = size;
+	segment->own = own;
+	*piece = (struct piece){NULL, segment->start, size};
+	r = share(segment);
+	if (r != CUDA_SUCCESS) {
+		unmap(segment->start, size);
+		goto out;
+	}
+	segment->free = piece;
+	segment->next = *at;
+	*at = *out = segment;
+	return CUDA_SUCCESS;
+out:
+	free(piece);
+	free(segment);
+	return r;
+}
+
+static uint64_t take_piece(struct segment *segment, uint64_t size)
+{
+	for (struct piece **at = &segment->free; *at; at = &(*at)->next) {
+		struct piece *piece = *at;
+		if (piece->size < size)
+			continue;
+		uint64_t start = piece->start;
+		piece->start += size;
+		piece->size -= size;
+		if (!piece->size) {
+			*at = piece->next;
+			free(piece);
+		}
+		return start;
+	}
+	return 0;
+}
+
+static void give_piece(struct segment *segment, uint64_t start, uint64_t size)
+{
+	struct piece **at = &segment->free, *before = NULL;
+
+	for (; *at && (*at)->start < start; at = &(*at)->next)
+		before = *at;
+	struct piece *after = *at;
+	if (before && before->start + before->size == start) {
+		before->size += size;
+		if (after && start + size == after->start) {
+			before->size += after->size;
+			before->next = after->next;
+			free(after);
+		}
+		return;
+	}
+	if (after && start + size == after->start) {
+		after->start = start;
+		after->size += size;
+		return;
+	}
+	struct piece *piece = malloc(sizeof(*piece));
+	if (!piece)
+		return; /* the memory is lost to this process; better than failing to free */
+	*piece = (struct piece){after, start, size};
+	*at = piece;
+}
+
+static CUresult allocate(uint64_t size, uint64_t *start)
+{
+	struct segment *segment;
+
+	*start = 0;
+	if (size > OWN_SEGMENT) {
+		CUresult r = segment_new(size, true, &segment);
+		if (r == CUDA_SUCCESS)
+			*start = take_piece(segment, segment->size);
+		return r;
+	}
+	for (segment = segments; segment && !*start; segment = segment->next)
+		if (!segment->own)
+			*start = take_piece(segment, size);
+	if (*start)
+		return CUDA_SUCCESS;
+	CUresult r = segment_new(MAX(next_size, size), false, &segment);
+	if (r == CUDA_SUCCESS) {
+		next_size = MIN(2 * next_size, SEGMENT_MOST);
+		*start = take_piece(segment, size);
+	}
+	return r;
+}
+
+static CUresult release(uint64_t start, uint64_t size)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (struct segment **at = &segments; *at; at = &(*at)->next) {
+		struct segment *segment = *at;
+		if (start - segment->start >= segment->size)
+			continue;
+		if (!segment->own) {
+			give_piece(segment, start, size);
+			return CUDA_SUCCESS;
+		}
+		*at = segment->next;
+		r = remote_rosenSegmentUnmap(segment->number);
+		unmap(segment->start, segment->size);
+		free(segment);
+		return r;
+	}
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult shim_cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags)
+{
+	uint64_t size = align_up(bytes, GRANULE), start;
+
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!bytes || flags & ~(unsigned)(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
+					  CU_MEMHOSTALLOC_WRITECOMBINED))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (bytes > WIRE_HOST_WINDOW_SIZE)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&lock);
+	CUresult r = allocate(size, &start);
+	pthread_mutex_unlock(&lock);
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct range range = {.start = start,
+	    .size = bytes,
+	    .kind = RANGE_PINNED,
+	    /* With unified addressing all pinned memory is mapped, whatever was asked for. */
+	    .flags = flags | CU_MEMHOSTALLOC_DEVICEMAP,
+	    .context = shim_thread.context,
+	    .device = shim_thread.device};
+	if (!range_add(&range))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*pointer = (void *)(uintptr_t)start; /* NOLINT(performance-no-int-to-ptr) */
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_cuMemAllocHost_v2(void **pointer, size_t bytes)
+{
+	return shim_cuMemHostAlloc(pointer, bytes, CU_MEMHOSTALLOC_DEVICEMAP);
+}
+
+CUresult shim_cuMemFreeHost(void *pointer)
+{
+	struct range range;
+
+	if (!pointer)
+		return CUDA_SUCCESS;
+	if (!range_find((uint64_t)pointer, &range) || range.kind != RANGE_PINNED ||
+	    range.start != (uint64_t)pointer)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Copies under way may still use it. */
+	CUresult r = shim_thread.context ? remote_cuCtxSynchronize() : CUDA_SUCCESS;
+	if (!range_remove(range.start, NULL))
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	CUresult released = release(range.start, align_up(range.size, GRANULE));
+	pthread_mutex_unlock(&lock);
+	return r != CUDA_SUCCESS ? r : released;
+}
+
+static bool find_pinned(const void *pointer, struct range *range)
+{
+	return range_find((uint64_t)pointer, range) && range->kind == RANGE_PINNED;
+}
+
+CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, unsigned flags)
+{
+	struct range range;
+
+	if (flags || !find_pinned(pointer, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	*address = (CUdeviceptr)(uintptr_t)pointer;
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_cuMemHostGetFlags(unsigned *flags, void *pointer)
+{
+	struct range range;
+
+	if (!find_pinned(pointer, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = range.flags;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,267 @@
+/*
+ * Launching kernels: the path that has to be short. A launch finds the function's record (one table
+ * look-up), checks the configuration against the device's limits, copies the parameters to their
+ * offsets and posts one record; nothing is waited for. What the driver refuses at once is refused
+ * here with its codes; where only the backend can know (dynamic shared memory beyond what this
+ * client has seen allowed), the call waits for its answer instead.
+ */
+#include "shim/launch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "gen/api_codec.h"
+#include "gen/api_ids.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/call.h"
+#include "shim/device.h"
+#include "shim/thread.h"
+#include "wire/limits.h"
+
+/* Parameter buffers up to this size live on the stack: programs have small ones. */
+#define PACK_ON_STACK 1024
+
+enum launch_verdict launch_check(const struct launch_limits *limits, const struct function *f,
+    const unsigned grid[3], const unsigned block[3], unsigned shared, CUresult *error)
+{
+	uint64_t threads = 1;
+
+	*error = CUDA_ERROR_INVALID_VALUE;
+	for (int i = 0; i < 3; i++) {
+		if (!grid[i] || !block[i] || grid[i] > (unsigned)limits->max_grid[i] ||
+		    block[i] > (unsigned)limits->max_block[i])
+			return LAUNCH_REFUSED;
+		threads *= block[i];
+	}
+	if (threads > (unsigned)limits->max_threads)
+		return LAUNCH_REFUSED;
+	if (threads > (unsigned)f->max_threads) {
+		*error = CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+		return LAUNCH_REFUSED;
+	}
+	if (likely(!shared))
+		return LAUNCH_FINE;
+	uint64_t total = (uint64_t)shared + (unsigned)f->static_shared;
+	if (total > (unsigned)MAX(limits->shared_optin, limits->shared_per_block))
+		return LAUNCH_REFUSED;
+	int allowed = atomic_load_explicit(&f->dynamic_limit, memory_order_relaxed);
+	if (total <= (unsigned)limits->shared_per_block ||
+	    (allowed >= 0 && shared <= (unsigned)allowed))
+		return LAUNCH_FINE;
+	return LAUNCH_ASK;
+}
+
+CUresult launch_pack(const struct function *f, void *const *values, void *buffer)
+{
+	uint32_t end = 0;
+
+	for (uint32_t i = 0; i < f->n_parameters; i++) {
+		const struct function_parameter *p = &f->parameter[i];
+		if (unlikely(!values[i]))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (p->offset > end)
+			memset((char *)buffer + end, 0, p->offset - end);
+		memcpy((char *)buffer + p->offset, values[i], p->size);
+		end = MAX(end, p->offset + p->size);
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult launch_extra(void **extra, const void **buffer, size_t *bytes)
+{
+	const size_t *size = NULL;
+
+	*buffer = NULL;
+	for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+		if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+			*buffer = extra[1];
+		else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+			size = extra[1];
+		else
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (!size || (!*buffer && *size) || *size > WIRE_PARAMETER_BYTES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	*bytes = *size;
+	return CUDA_SUCCESS;
+}
+
+/* One launch on its way: what all forms share. */
+struct launch {
+	const void *parameters;
+	size_t bytes;
+	void *heap; /* when parameters are too large for the stack */
+	unsigned flags;
+};
+
+static const struct launch_limits *limits_of(CUdevice device)
+{
+	static struct launch_limits table[WIRE_DEVICES_MAX];
+	static _Atomic bool ready[WIRE_DEVICES_MAX];
+	struct launch_limits *limits = &table[device];
+
+	if (likely(atomic_load_explicit(&ready[device], memory_order_acquire)))
+		return limits;
+	/* Threads that race here write the same values. */
+	struct launch_limits made = {
+	    .max_threads = device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
+	    .shared_per_block =
+		device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
+	    .shared_optin =
+		device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
+	};
+	for (int i = 0; i < 3; i++) {
+		made.max_block[i] = device_attribute(
+		    device, (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i));
+		made.max_grid[i] = device_attribute(
+		    device, (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i));
+	}
+	*limits = made;
+	atomic_store_explicit(&ready[device], true, memory_order_release);
+	return limits;
+}
+
+/* Checks and packs. stack: PACK_ON_STACK bytes that live as long as the launch. */
+static CUresult prepare(struct launch *launch, CUfunction function, const unsigned grid[3],
+    const unsigned block[3], unsigned shared, CUstream stream, void **values, void **extra,
+    void *stack)
+{
+	struct shim_thread *thread = &shim_thread;
+	struct function *f;
+	CUresult r;
+
+	launch->heap = NULL;
+	launch->flags = SHIM_POST;
+	if (unlikely(!thread->context))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	r = function_find(function, &f);
+	if (unlikely(r != CUDA_SUCCESS))
+		return r;
+	if ((uint64_t)stream > 2 && unlikely(!shim_handle_alive((uint64_t)stream, HANDLE_STREAM)))
+		return CUDA_ERROR_INVALID_HANDLE;
+	enum launch_verdict verdict =
+	    launch_check(limits_of(thread->device), f, grid, block, shared, &r);
+	if (unlikely(verdict == LAUNCH_REFUSED))
+		return r;
+	if (unlikely(verdict == LAUNCH_ASK))
+		launch->flags = SHIM_WAIT;
+
+	if (extra && !values)
+		return launch_extra(extra, &launch->parameters, &launch->bytes);
+	launch->parameters = stack;
+	launch->bytes = f->bytes;
+	if (!f->n_parameters)
+		return CUDA_SUCCESS;
+	if (unlikely(!values))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(f->bytes > PACK_ON_STACK)) {
+		launch->heap = malloc(f->bytes);
+		if (!launch->heap)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		launch->parameters = launch->heap;
+	}
+	return launch_pack(f, values, launch->heap ?: stack);
+}
+
+CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
+    void **values, void **extra)
+{
+	const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
+	_Alignas(16) char stack[PACK_ON_STACK];
+	struct launch launch;
+	struct shim_call call;
+
+	CUresult r = prepare(&launch, function, grid, block, shared, stream, values, extra, stack);
+	if (unlikely(r != CUDA_SUCCESS))
+		goto out;
+	struct args_cuLaunchKernel a = {function, grid_x, grid_y, grid_z, block_x, block_y, block_z,
+	    shared, stream, launch.parameters, launch.bytes};
+	r = shim_call_begin(
+	    &call, API_cuLaunchKernel, wire_size_cuLaunchKernel(&a), launch.flags, 0);
+	if (likely(r == CUDA_SUCCESS)) {
+		wire_encode_cuLaunchKernel(&call.writer, &a);
+		r = shim_call_end(&call, shim_call_finish(&call));
+	}
+out:
+	if (unlikely(launch.heap))
+		free(launch.heap);
+	return r;
+}
+
+CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y,
+    unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+    CUstream stream, void **values)
+{
+	const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
+	_Alignas(16) char stack[PACK_ON_STACK];
+	struct launch launch;
+	struct shim_call call;
+
+	CUresult r = prepare(&launch, function, grid, block, shared, stream, values, NULL, stack);
+	if (r == CUDA_SUCCESS) {
+		struct args_cuLaunchCooperativeKernel a = {function, grid_x, grid_y, grid_z,
+		    block_x, block_y, block_z, shared, stream, launch.parameters, launch.bytes};
+		/* Whether all blocks fit at once only the backend knows, and CUDA says so at once. */
+		r = shim_call_begin(&call, API_cuLaunchCooperativeKernel,
+		    wire_size_cuLaunchCooperativeKernel(&a), SHIM_WAIT, 0);
+		if (r == CUDA_SUCCESS) {
+			wire_encode_cuLaunchCooperativeKernel(&call.writer, &a);
+			r = shim_call_end(&call, shim_call_finish(&call));
+		}
+	}
+	free(launch.heap);
+	return r;
+}
+
+/* Attributes this library cannot carry, and those whose refusal CUDA reports at once. */
+static CUresult check_attributes(const CUlaunchConfig *config, unsigned *flags)
+{
+	if (config->numAttrs && !config->attrs)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < config->numAttrs; i++) {
+		switch ((int)config->attrs[i].id) {
+		case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+			log_warn_once("a kernel node that the device updates is not supported");
+			return CUDA_ERROR_NOT_SUPPORTED;
+		case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+			*flags = SHIM_WAIT;
+			break;
+		default:
+			break;
+		}
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_cuLaunchKernelEx(
+    const CUlaunchConfig *c, CUfunction function, void **values, void **extra, unsigned shim_flags)
+{
+	const unsigned grid[3] = {c->gridDimX, c->gridDimY, c->gridDimZ};
+	const unsigned block[3] = {c->blockDimX, c->blockDimY, c->blockDimZ};
+	_Alignas(16) char stack[PACK_ON_STACK];
+	struct launch launch;
+	struct shim_call call;
+
+	CUresult r = prepare(
+	    &launch, function, grid, block, c->sharedMemBytes, c->hStream, values, extra, stack);
+	if (likely(r == CUDA_SUCCESS))
+		r = check_attributes(c, &launch.flags);
+	if (likely(r == CUDA_SUCCESS)) {
+		struct args_cuLaunchKernelEx a = {function, grid[0], grid[1], grid[2], block[0],
+		    block[1], block[2], c->sharedMemBytes, c->hStream, c->attrs, c->numAttrs,
+		    launch.parameters, launch.bytes};
+		r = shim_call_begin(&call, API_cuLaunchKernelEx, wire_size_cuLaunchKernelEx(&a),
+		    launch.flags | shim_flags, 0);
+		if (likely(r == CUDA_SUCCESS)) {
+			wire_encode_cuLaunchKernelEx(&call.writer, &a);
+			r = shim_call_end(&call, shim_call_finish(&call));
+		}
+	}
+	if (unlikely(launch.heap))
+		free(launch.heap);
+	return r;
+}

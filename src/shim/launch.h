@@ -1,0 +1,32 @@
+/*
+ * What a launch checks and packs before it leaves: pure functions, so that they can be tested.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "abi/cuda.h"
+#include "shim/function.h"
+
+/* What the device allows. */
+struct launch_limits {
+	int max_threads, max_block[3], max_grid[3];
+	int shared_per_block, shared_optin;
+};
+
+enum launch_verdict {
+	LAUNCH_FINE,
+	LAUNCH_ASK, /* might exceed what the function allows: only the backend can say */
+	LAUNCH_REFUSED,
+};
+
+/* *error: the driver's own code when refused. */
+enum launch_verdict launch_check(const struct launch_limits *limits, const struct function *f,
+    const unsigned grid[3], const unsigned block[3], unsigned shared, CUresult *error);
+
+/* Copies every parameter to its offset in buffer (f->bytes bytes, zeroed between parameters).
+ * CUDA_ERROR_INVALID_VALUE: a parameter is missing. */
+CUresult launch_pack(const struct function *f, void *const *values, void *buffer);
+
+/* The buffer an `extra` list names. CUDA_ERROR_INVALID_VALUE: none, or too large. */
+CUresult launch_extra(void **extra, const void **buffer, size_t *bytes);

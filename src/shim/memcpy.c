@@ -1,0 +1,269 @@
+/*
+ * Copies of runs of bytes. What can be reached from the worker under the same address crosses as
+ * addresses only; bytes of ordinary memory move through records (small) and the staging area
+ * (chunks), as api/memcpy.api describes.
+ *
+ * Into the device nothing is waited for: once the bytes are captured the program may reuse its
+ * memory, which is all that CUDA promises for pageable memory. Only when the destination is not in
+ * the range map the call waits, because CUDA reports a bad address at once. Out of the device every
+ * copy to ordinary memory waits; large ones fill one half of a staging run while the other half is
+ * being copied out. Between ordinary memory on both sides the stream is drained, then memcpy().
+ */
+#include <string.h>
+
+#include "base/util.h"
+#include "gen/api_codec.h"
+#include "gen/api_ids.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/call.h"
+#include "shim/observe.h"
+#include "shim/place.h"
+#include "shim/range.h"
+#include "shim/session.h"
+
+/* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the ring. */
+#define INLINE_MAX (16u << 10)
+#define CHUNK	   (1u << 20)
+
+bool place_is_shared(uint64_t address)
+{
+	struct range range;
+
+	return session_in_device_window(address) || session_in_host_window(address) ||
+	       range_find(address, &range);
+}
+
+bool place_is_known(uint64_t address, size_t bytes)
+{
+	struct range range;
+
+	while (range_find(address, &range)) {
+		uint64_t left = range.start + range.size - address;
+		if (left >= bytes)
+			return true;
+		bytes -= left;
+		address += left;
+	}
+	return false;
+}
+
+static CUstream stream_of_flags(unsigned shim_flags)
+{
+	return shim_flags & SHIM_PTDS ? CU_STREAM_PER_THREAD : NULL;
+}
+
+static CUresult copy_in_record(
+    CUdeviceptr destination, const void *source, size_t bytes, CUstream stream, unsigned flags)
+{
+	struct args_rosenCopyIn a = {destination, source, bytes, stream};
+	struct shim_call call;
+
+	CUresult r = shim_call_begin(&call, API_rosenCopyIn, wire_size_rosenCopyIn(&a), flags, 0);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_rosenCopyIn(&call.writer, &a);
+	return shim_call_end(&call, shim_call_finish(&call));
+}
+
+static CUresult copy_in_chunk(
+    CUdeviceptr destination, const void *source, size_t bytes, CUstream stream, unsigned flags)
+{
+	struct args_rosenCopyInStaged a = {destination, 0, bytes, stream};
+	struct shim_call call;
+	struct wire_bulk run;
+	void *memory;
+
+	int error = chan_staging_take(session.chan, bytes, &run, &memory);
+	if (error < 0)
+		return session_lost(error);
+	memcpy(memory, source, bytes);
+	observe_bytes(bytes);
+	a.offset = run.offset;
+	CUresult r = shim_call_begin(
+	    &call, API_rosenCopyInStaged, wire_size_rosenCopyInStaged(&a), flags, 0);
+	if (r != CUDA_SUCCESS) {
+		chan_staging_give(session.chan, &run);
+		return r;
+	}
+	wire_encode_rosenCopyInStaged(&call.writer, &a);
+	r = shim_call_send(&call);
+	/* Sent or not: the run is the worker's, or the channel is dead. */
+	chan_staging_hand_over(session.chan, &run);
+	if (r == CUDA_SUCCESS)
+		r = call.flags & WIRE_F_REPLY ? shim_call_wait(&call) : shim_take_error();
+	return shim_call_end(&call, r);
+}
+
+static CUresult copy_in(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
+{
+	unsigned flags = place_is_known(destination, bytes) ? SHIM_POST : SHIM_WAIT;
+	size_t chunk = MIN(CHUNK, chan_staging_largest(session.chan));
+
+	if (bytes <= INLINE_MAX)
+		return copy_in_record(destination, source, bytes, stream, flags);
+	for (size_t done = 0; done < bytes; done += chunk) {
+		CUresult r = copy_in_chunk(destination + done, (const char *)source + done,
+		    MIN(chunk, bytes - done), stream, flags);
+		if (r != CUDA_SUCCESS)
+			return r;
+	}
+	return CUDA_SUCCESS;
+}
+
+/* Asks for one chunk to be put at offset of the staging area. */
+static CUresult copy_out_send(
+    struct shim_call *call, uint64_t offset, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	struct args_rosenCopyOutStaged a = {offset, source, bytes, stream};
+
+	CUresult r = shim_call_begin(
+	    call, API_rosenCopyOutStaged, wire_size_rosenCopyOutStaged(&a), SHIM_WAIT, 0);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_rosenCopyOutStaged(&call->writer, &a);
+	return shim_call_send(call);
+}
+
+static CUresult copy_out_staged(
+    char *destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	size_t chunk = MIN(
+	    MIN(CHUNK, chan_staging_largest(session.chan) / 2), align_up(bytes, WIRE_CHUNK_SIZE));
+	struct shim_call call[2];
+	struct wire_bulk run;
+	void *memory;
+
+	int error =
+	    chan_staging_take(session.chan, bytes > chunk ? 2 * chunk : chunk, &run, &memory);
+	if (error < 0)
+		return session_lost(error);
+	size_t done = 0, now = MIN(chunk, bytes);
+	unsigned half = 0;
+	CUresult r = copy_out_send(&call[0], run.offset, source, now, stream);
+	while (r == CUDA_SUCCESS) {
+		r = shim_call_end(&call[half], shim_call_wait(&call[half]));
+		if (r != CUDA_SUCCESS)
+			break;
+		size_t next = MIN(chunk, bytes - done - now);
+		if (next)
+			r = copy_out_send(&call[!half], run.offset + (half ? 0 : chunk),
+			    source + done + now, next, stream);
+		memcpy(destination + done, (char *)memory + (half ? chunk : 0), now);
+		observe_bytes(now);
+		if (!next)
+			break;
+		done += now;
+		now = next;
+		half = !half;
+	}
+	chan_staging_give(session.chan, &run);
+	return r;
+}
+
+static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	CUresult r;
+
+	if (wire_bytes_size(bytes) > chan_reply_room(session.chan))
+		return copy_out_staged(destination, source, bytes, stream);
+	r = remote_rosenCopyOut(destination, source, bytes, stream);
+	return r == CUDA_SUCCESS ? shim_take_error() : r;
+}
+
+/* Neither side is the worker's: in the stream's turn, which is now that it is drained. */
+static CUresult copy_here(void *destination, const void *source, size_t bytes, CUstream stream)
+{
+	CUresult r = remote_cuStreamSynchronize(stream);
+
+	if (r == CUDA_SUCCESS)
+		memmove(destination, source, bytes);
+	return r;
+}
+
+/* One side at least is ordinary memory. */
+static CUresult copy_moving(CUdeviceptr destination, bool destination_shared, CUdeviceptr source,
+    bool source_shared, size_t bytes, CUstream stream)
+{
+	void *to = (void *)(uintptr_t)destination;	    /* NOLINT(performance-no-int-to-ptr) */
+	const void *from = (const void *)(uintptr_t)source; /* NOLINT(performance-no-int-to-ptr) */
+	CUresult usable = session_usable();
+
+	if (usable != CUDA_SUCCESS)
+		return usable;
+	if (destination_shared)
+		return copy_in(destination, from, bytes, stream);
+	if (source_shared)
+		return copy_out(to, source, bytes, stream);
+	return copy_here(to, from, bytes, stream);
+}
+
+CUresult shim_cuMemcpy(
+    CUdeviceptr destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
+{
+	bool to = place_is_shared(destination), from = place_is_shared(source);
+
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (to && from)
+		return remote_cuMemcpy(destination, source, bytes, shim_flags);
+	return copy_moving(destination, to, source, from, bytes, stream_of_flags(shim_flags));
+}
+
+CUresult shim_cuMemcpyAsync(
+    CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	bool to = place_is_shared(destination), from = place_is_shared(source);
+
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (to && from)
+		return remote_cuMemcpyAsync(destination, source, bytes, stream);
+	return copy_moving(destination, to, source, from, bytes, stream);
+}
+
+CUresult shim_cuMemcpyHtoD_v2(
+    CUdeviceptr destination, const void *source, size_t bytes, unsigned shim_flags)
+{
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (place_is_shared((uint64_t)source))
+		return remote_cuMemcpyHtoD_v2(
+		    destination, (CUdeviceptr)(uintptr_t)source, bytes, shim_flags);
+	return copy_moving(destination, true, (CUdeviceptr)(uintptr_t)source, false, bytes,
+	    stream_of_flags(shim_flags));
+}
+
+CUresult shim_cuMemcpyHtoDAsync_v2(
+    CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
+{
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (place_is_shared((uint64_t)source))
+		return remote_cuMemcpyHtoDAsync_v2(
+		    destination, (CUdeviceptr)(uintptr_t)source, bytes, stream);
+	return copy_moving(destination, true, (CUdeviceptr)(uintptr_t)source, false, bytes, stream);
+}
+
+CUresult shim_cuMemcpyDtoH_v2(
+    void *destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
+{
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (place_is_shared((uint64_t)destination))
+		return remote_cuMemcpyDtoH_v2(
+		    (CUdeviceptr)(uintptr_t)destination, source, bytes, shim_flags);
+	return copy_moving((CUdeviceptr)(uintptr_t)destination, false, source, true, bytes,
+	    stream_of_flags(shim_flags));
+}
+
+CUresult shim_cuMemcpyDtoHAsync_v2(
+    void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	if (!bytes)
+		return CUDA_SUCCESS;
+	if (place_is_shared((uint64_t)destination))
+		return remote_cuMemcpyDtoHAsync_v2(
+		    (CUdeviceptr)(uintptr_t)destination, source, bytes, stream);
+	return copy_moving((CUdeviceptr)(uintptr_t)destination, false, source, true, bytes, stream);
+}

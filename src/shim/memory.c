@@ -1,0 +1,170 @@
+/*
+ * Device memory: every allocation waits for its address and enters the range map; every release
+ * leaves the map first, so that a thread that gets the same address anew cannot lose its entry.
+ */
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/device.h"
+#include "shim/range.h"
+#include "shim/thread.h"
+
+static CUresult note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner)
+{
+	struct range range = {.start = address,
+	    .size = bytes,
+	    .kind = kind,
+	    .context = shim_thread.context,
+	    .device = shim_thread.device,
+	    .owner = owner};
+
+	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult shim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
+{
+	if (!bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = remote_cuMemAlloc_v2(address, bytes);
+	return r == CUDA_SUCCESS ? note(*address, bytes, RANGE_DEVICE, 0) : r;
+}
+
+CUresult shim_cuMemAllocPitch_v2(
+    CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned element)
+{
+	CUresult r = remote_cuMemAllocPitch_v2(address, pitch, width, height, element);
+
+	return r == CUDA_SUCCESS ? note(*address, *pitch * height, RANGE_DEVICE, 0) : r;
+}
+
+CUresult shim_cuMemFree_v2(CUdeviceptr address)
+{
+	struct range range;
+
+	if (!address)
+		return CUDA_SUCCESS;
+	bool known = range_remove(address, &range);
+	if (!known && range_find(address, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = remote_cuMemFree_v2(address);
+	if (r == CUDA_ERROR_INVALID_VALUE && known)
+		range_add(&range);
+	return r;
+}
+
+CUresult shim_cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
+{
+	CUdeviceptr found_base;
+	size_t found_bytes;
+	struct range range;
+
+	if (range_find(address, &range) && range.kind != RANGE_MAPPED) {
+		found_base = range.start;
+		found_bytes = range.size;
+	} else {
+		CUresult r = remote_cuMemGetAddressRange_v2(&found_base, &found_bytes, address);
+		if (r != CUDA_SUCCESS)
+			return r;
+	}
+	if (base)
+		*base = found_base;
+	if (bytes)
+		*bytes = found_bytes;
+	return CUDA_SUCCESS;
+}
+
+/* --- in stream order --- */
+
+CUresult shim_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream stream)
+{
+	CUresult r = remote_cuMemAllocAsync(address, bytes, stream);
+
+	/* Of no bytes there is no address. */
+	return r == CUDA_SUCCESS && *address ? note(*address, bytes, RANGE_POOL, 0) : r;
+}
+
+CUresult shim_cuMemAllocFromPoolAsync(
+    CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool, CUstream stream)
+{
+	CUresult r = remote_cuMemAllocFromPoolAsync(address, bytes, mem_pool, stream);
+
+	return r == CUDA_SUCCESS && *address ? note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool)
+					     : r;
+}
+
+CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
+{
+	if (!address)
+		return CUDA_SUCCESS;
+	range_remove(address, NULL);
+	return remote_cuMemFreeAsync(address, stream);
+}
+
+static bool is_int(CUmemPool_attribute attribute)
+{
+	return attribute >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES &&
+	       attribute <= CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES;
+}
+
+CUresult shim_cuMemPoolGetAttribute(
+    CUmemoryPool mem_pool, CUmemPool_attribute attribute, void *value)
+{
+	uint64_t number;
+	CUresult r = remote_cuMemPoolGetAttribute(mem_pool, attribute, &number);
+
+	if (r == CUDA_SUCCESS && is_int(attribute))
+		*(int *)value = (int)number;
+	else if (r == CUDA_SUCCESS)
+		*(uint64_t *)value = number;
+	return r;
+}
+
+CUresult shim_cuMemPoolSetAttribute(
+    CUmemoryPool mem_pool, CUmemPool_attribute attribute, const void *value)
+{
+	uint64_t number =
+	    is_int(attribute) ? (uint64_t)*(const int *)value : *(const uint64_t *)value;
+
+	return remote_cuMemPoolSetAttribute(mem_pool, attribute, number);
+}
+
+/* --- virtual memory management --- */
+
+CUresult shim_cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t alignment,
+    CUdeviceptr hint, unsigned long long flags)
+{
+	return remote_cuMemAddressReserve(address, bytes, alignment, hint, flags);
+}
+
+CUresult shim_cuMemAddressFree(CUdeviceptr address, size_t bytes)
+{
+	return remote_cuMemAddressFree(address, bytes);
+}
+
+CUresult shim_cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
+    CUmemGenericAllocationHandle handle, unsigned long long flags)
+{
+	struct range range = {.start = address,
+	    .size = bytes,
+	    .kind = RANGE_MAPPED,
+	    .device = shim_thread.context ? shim_thread.device : 0,
+	    .owner = handle};
+
+	CUresult r = remote_cuMemMap(address, bytes, offset, handle, flags);
+	if (r == CUDA_SUCCESS && !range_add(&range))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return r;
+}
+
+CUresult shim_cuMemUnmap(CUdeviceptr address, size_t bytes)
+{
+	struct range range;
+	CUresult r = remote_cuMemUnmap(address, bytes);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	/* One call may unmap what several mapped. */
+	for (CUdeviceptr at = address; at < address + bytes; at += range.size)
+		if (!range_remove(at, &range))
+			break;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,222 @@
+/*
+ * Modules and libraries: images leave the process here, measured first (abi/image.h), since CUDA's
+ * prototypes give no length. A wrapper of relocatable code brings its prelinked fatbins as one run
+ * behind it. What the shim knows of a module's variables ends with the module.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/image.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/context.h"
+#include "shim/file.h"
+#include "shim/jit.h"
+#include "shim/range.h"
+#include "shim/session.h"
+#include "shim/thread.h"
+
+struct image {
+	const void *bytes;
+	size_t size;
+	void *prelinked; /* from malloc */
+	size_t prelinked_size;
+};
+
+static CUresult image_open(struct image *image, const void *pointer, size_t limit)
+{
+	struct abi_image measured, part;
+	size_t total = 0;
+
+	*image = (struct image){0};
+	if (abi_image_measure(pointer, limit, &measured) < 0)
+		return CUDA_ERROR_INVALID_IMAGE;
+	image->bytes = measured.data;
+	image->size = measured.size;
+	for (size_t i = 0; i < measured.n_prelinked; i++) {
+		if (abi_image_measure(measured.prelinked[i], ABI_IMAGE_NO_LIMIT, &part) < 0 ||
+		    part.size > WIRE_IMAGE_MAX)
+			return CUDA_ERROR_INVALID_IMAGE;
+		total += part.size;
+	}
+	if (!total)
+		return CUDA_SUCCESS;
+	image->prelinked = malloc(total);
+	if (!image->prelinked)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (size_t i = 0; i < measured.n_prelinked; i++) {
+		abi_image_measure(measured.prelinked[i], ABI_IMAGE_NO_LIMIT, &part);
+		memcpy((char *)image->prelinked + image->prelinked_size, part.data, part.size);
+		image->prelinked_size += part.size;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult load_module(CUmodule *module, const void *pointer, size_t limit, unsigned n_options,
+    CUjit_option *options, void **values)
+{
+	struct image image;
+	struct jit jit;
+
+	CUresult r = jit_read(&jit, n_options, options, values);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = image_open(&image, pointer, limit);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = remote_cuModuleLoadDataEx(module, image.bytes, image.size, image.prelinked,
+	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
+	    jit.errors, jit.error_bytes);
+	free(image.prelinked);
+	jit_write_back(&jit, values);
+	return r;
+}
+
+CUresult shim_cuModuleLoadDataEx(
+    CUmodule *module, const void *image, unsigned n_options, CUjit_option *options, void **values)
+{
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return load_module(module, image, ABI_IMAGE_NO_LIMIT, n_options, options, values);
+}
+
+CUresult shim_cuModuleLoadData(CUmodule *module, const void *image)
+{
+	return shim_cuModuleLoadDataEx(module, image, 0, NULL, NULL);
+}
+
+CUresult shim_cuModuleLoadFatBinary(CUmodule *module, const void *image)
+{
+	return shim_cuModuleLoadDataEx(module, image, 0, NULL, NULL);
+}
+
+CUresult shim_cuModuleLoad(CUmodule *module, const char *path)
+{
+	void *bytes;
+	size_t size;
+
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	CUresult r = file_read(path, &bytes, &size);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = load_module(module, bytes, size + 1, 0, NULL, NULL);
+	free(bytes);
+	return r;
+}
+
+CUresult shim_cuModuleUnload(CUmodule module)
+{
+	CUresult r = remote_cuModuleUnload(module);
+
+	if (r == CUDA_SUCCESS)
+		range_drop_owner((uint64_t)module);
+	return r;
+}
+
+static void note_global(CUdeviceptr address, size_t size, uint64_t owner)
+{
+	struct range range = {.start = address,
+			 .size = size,
+			 .kind = RANGE_GLOBAL,
+			 .context = shim_thread.context,
+			 .device = shim_thread.device,
+			 .owner = owner},
+		     present;
+
+	if (!range_find(address, &present))
+		range_add(&range);
+}
+
+CUresult shim_cuModuleGetGlobal_v2(
+    CUdeviceptr *address, size_t *bytes, CUmodule module, const char *name)
+{
+	CUdeviceptr found;
+	size_t size;
+
+	CUresult r = remote_cuModuleGetGlobal_v2(&found, &size, module, name);
+	if (r != CUDA_SUCCESS)
+		return r;
+	note_global(found, size, (uint64_t)module);
+	if (address)
+		*address = found;
+	if (bytes)
+		*bytes = size;
+	return CUDA_SUCCESS;
+}
+
+static CUresult load_library(CUlibrary *library, const void *pointer, size_t limit,
+    CUjit_option *options, void **values, unsigned n_options)
+{
+	struct image image;
+	struct jit jit;
+
+	CUresult r = jit_read(&jit, n_options, options, values);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = image_open(&image, pointer, limit);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = remote_cuLibraryLoadData(library, image.bytes, image.size, image.prelinked,
+	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
+	    jit.errors, jit.error_bytes);
+	free(image.prelinked);
+	jit_write_back(&jit, values);
+	return r;
+}
+
+/* Library options say how long the program keeps its copy of the image and where tables of host
+ * functions are: the first does not matter to a copy, the second cannot cross. */
+CUresult shim_cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *options,
+    void **values, unsigned n_options, CUlibraryOption *library_options, void **library_values,
+    unsigned n_library_options)
+{
+	if (n_library_options && !library_options)
+		return CUDA_ERROR_INVALID_VALUE;
+	return load_library(library, image, ABI_IMAGE_NO_LIMIT, options, values, n_options);
+}
+
+CUresult shim_cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_option *options,
+    void **values, unsigned n_options, CUlibraryOption *library_options, void **library_values,
+    unsigned n_library_options)
+{
+	void *bytes;
+	size_t size;
+
+	if (n_library_options && !library_options)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = file_read(path, &bytes, &size);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = load_library(library, bytes, size + 1, options, values, n_options);
+	free(bytes);
+	return r;
+}
+
+/* The runtime calls this from exit handlers, when the worker may be gone. */
+CUresult shim_cuLibraryUnload(CUlibrary library)
+{
+	if (session_usable() != CUDA_SUCCESS)
+		return CUDA_ERROR_DEINITIALIZED;
+	CUresult r = remote_cuLibraryUnload(library);
+	if (r == CUDA_SUCCESS)
+		range_drop_owner((uint64_t)library);
+	return r;
+}
+
+CUresult shim_cuLibraryGetGlobal(
+    CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
+{
+	CUdeviceptr found;
+	size_t size;
+
+	CUresult r = remote_cuLibraryGetGlobal(&found, &size, library, name);
+	if (r != CUDA_SUCCESS)
+		return r;
+	note_global(found, size, (uint64_t)library);
+	if (address)
+		*address = found;
+	if (bytes)
+		*bytes = size;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,58 @@
+/* The libcuda side of the bridge: plain questions to the session and its snapshot. */
+#include "shim/nvml/bridge.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "gen/shim_remote.h"
+#include "shim/device.h"
+#include "shim/session.h"
+
+static CUresult bridge_connect(const struct snapshot **snapshot)
+{
+	CUresult r = session_connect();
+
+	if (r == CUDA_SUCCESS)
+		*snapshot = device_snapshot();
+	return r;
+}
+
+static const struct snapshot_peer *bridge_peer(int number, int other)
+{
+	return device_find_real(number) && device_find_real(other) ? device_peer(number, other)
+								   : NULL;
+}
+
+/* A worker of another release may know fewer fields: then the rest is zero and not present. */
+static CUresult bridge_status(int number, struct device_status *status)
+{
+	if (!device_find_real(number))
+		return CUDA_ERROR_INVALID_DEVICE;
+	memset(status, 0, sizeof(*status));
+	return remote_rosenDeviceStatus(number, status, sizeof(*status));
+}
+
+static int bridge_process(void)
+{
+	return (int)getpid();
+}
+
+static const struct nvml_bridge bridge = {
+    .size = sizeof(bridge),
+    .connect = bridge_connect,
+    .device = device_find_real,
+    .peer = bridge_peer,
+    .status = bridge_status,
+    .process = bridge_process,
+};
+
+bool nvml_bridge_table(const void **table, const CUuuid *id)
+{
+	static const CUuuid ours = NVML_BRIDGE_ID;
+
+	if (memcmp(id->bytes, ours.bytes, sizeof(ours.bytes)) != 0)
+		return false;
+	*table = &bridge;
+	return true;
+}

@@ -1,0 +1,148 @@
+/*
+ * Observing calls: counters in the channel's statistics area (rosend reads them while the program
+ * runs) and a trace file per process (base/trace.h). Any thread; relaxed atomic additions only,
+ * since counters are independent of each other and of everything else.
+ */
+#include "shim/observe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/trace.h"
+#include "gen/api_desc.h"
+#include "shim/session.h"
+#include "shim/thread.h"
+
+static struct trace_header *trace;
+
+static struct trace_record *trace_records(void)
+{
+	return (struct trace_record *)(trace + 1);
+}
+
+static void trace_open(void)
+{
+	char path[CONFIG_TEXT_MAX + 32];
+	size_t size =
+	    sizeof(struct trace_header) + (size_t)TRACE_CAPACITY * sizeof(struct trace_record);
+	struct timespec real;
+
+	trace = NULL;
+	snprintf(path, sizeof(path), "%s/%d.trace", session.config.observe_dir, (int)getpid());
+	_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+		log_warn("cannot write the trace %s (%s): this process is not traced", path,
+		    strerror(errno));
+		return;
+	}
+	struct trace_header *header = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (header == MAP_FAILED) {
+		log_warn("cannot map the trace %s (%s): this process is not traced", path,
+		    strerror(errno));
+		return;
+	}
+	madvise(header, size, MADV_DONTFORK);
+	clock_gettime(CLOCK_REALTIME, &real);
+	header->header_size = sizeof(struct trace_header);
+	header->record_size = sizeof(struct trace_record);
+	header->capacity = TRACE_CAPACITY;
+	header->session = session.id;
+	header->monotonic_ns = clock_now_ns();
+	header->realtime_ns = (uint64_t)real.tv_sec * NSEC_PER_SEC + (uint64_t)real.tv_nsec;
+	header->pid = (uint32_t)getpid();
+	header->functions = API_N_FUNCTIONS;
+	snprintf(header->program, sizeof(header->program), "%s", program_invocation_short_name);
+	header->magic = TRACE_MAGIC;
+	trace = header;
+}
+
+void observe_init(void)
+{
+	session.stats = *session.config.observe_dir != '\0';
+	session.trace = session.stats && session.config.trace;
+	if (session.trace)
+		trace_open();
+}
+
+bool observe_wanted(void)
+{
+	return session.stats;
+}
+
+static struct chan_stat *stat_row(uint32_t function)
+{
+	return session.chan ? chan_stat(session.chan, function) : NULL;
+}
+
+void observe_enter(uint32_t function, struct observe_entry *entry)
+{
+	struct shim_thread *thread = &shim_thread;
+
+	entry->outer = thread->entry;
+	entry->waited_ns = thread->waited_ns;
+	thread->entry = function;
+	entry->start_ns = clock_now_ns();
+}
+
+static void trace_add(
+    uint32_t function, uint64_t start_ns, uint64_t duration_ns, uint64_t waited_ns, CUresult result)
+{
+	static _Thread_local uint32_t tid __attribute__((tls_model("initial-exec")));
+	/* Relaxed: only makes places distinct. */
+	uint64_t at = atomic_fetch_add_explicit(&trace->used, 1, memory_order_relaxed);
+
+	if (at >= TRACE_CAPACITY)
+		return;
+	if (!tid)
+		tid = (uint32_t)syscall(SYS_gettid);
+	struct trace_record *record = &trace_records()[at];
+	record->duration_ns = duration_ns;
+	record->waited_ns = waited_ns;
+	record->function = function;
+	record->thread = tid;
+	record->result = (int32_t)result;
+	/* Release: a reader that sees the start sees the rest. */
+	atomic_store_explicit(&record->start_ns, start_ns, memory_order_release);
+}
+
+void observe_leave(uint32_t function, const struct observe_entry *entry, CUresult result)
+{
+	struct shim_thread *thread = &shim_thread;
+	uint64_t duration = clock_now_ns() - entry->start_ns;
+	uint64_t waited = thread->waited_ns - entry->waited_ns;
+	struct chan_stat *row = stat_row(function);
+
+	if (row) {
+		atomic_fetch_add_explicit(&row->calls, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&row->client_ns, duration, memory_order_relaxed);
+		if (waited)
+			atomic_fetch_add_explicit(&row->waits, 1, memory_order_relaxed);
+	}
+	if (trace)
+		trace_add(function, entry->start_ns, duration, waited, result);
+	thread->entry = entry->outer;
+}
+
+void observe_waited(uint64_t start_ns)
+{
+	/* Never 0: a wait is counted however short. */
+	shim_thread.waited_ns += clock_now_ns() - start_ns + 1;
+}
+
+void observe_bytes(size_t bytes)
+{
+	struct chan_stat *row = stat_row(shim_thread.entry);
+
+	if (row)
+		atomic_fetch_add_explicit(&row->bytes, bytes, memory_order_relaxed);
+}

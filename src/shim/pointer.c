@@ -1,0 +1,128 @@
+/*
+ * What a pointer is: answered from the range map where that knows, asked of the worker for device
+ * memory where it does not. Frameworks ask for every tensor of every launch.
+ */
+#include <string.h>
+
+#include "base/util.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/range.h"
+
+/* Bytes an attribute's answer takes; 0: no such attribute. */
+static size_t attribute_size(CUpointer_attribute attribute)
+{
+	static const uint8_t sizes[] = {
+	    [CU_POINTER_ATTRIBUTE_CONTEXT] = 8,
+	    [CU_POINTER_ATTRIBUTE_MEMORY_TYPE] = 4,
+	    [CU_POINTER_ATTRIBUTE_DEVICE_POINTER] = 8,
+	    [CU_POINTER_ATTRIBUTE_HOST_POINTER] = 8,
+	    [CU_POINTER_ATTRIBUTE_P2P_TOKENS] = 16,
+	    [CU_POINTER_ATTRIBUTE_SYNC_MEMOPS] = 4,
+	    [CU_POINTER_ATTRIBUTE_BUFFER_ID] = 8,
+	    [CU_POINTER_ATTRIBUTE_IS_MANAGED] = 4,
+	    [CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL] = 4,
+	    [CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE] = 4,
+	    [CU_POINTER_ATTRIBUTE_RANGE_START_ADDR] = 8,
+	    [CU_POINTER_ATTRIBUTE_RANGE_SIZE] = 8,
+	    [CU_POINTER_ATTRIBUTE_MAPPED] = 4,
+	    [CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES] = 8,
+	    [CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE] = 4,
+	    [CU_POINTER_ATTRIBUTE_ACCESS_FLAGS] = 4,
+	    [CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE] = 8,
+	    [CU_POINTER_ATTRIBUTE_MAPPING_SIZE] = 8,
+	    [CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR] = 8,
+	    [CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID] = 8,
+	    [CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE] = 4,
+	};
+
+	return (unsigned)attribute < ARRAY_SIZE(sizes) ? sizes[attribute] : 0;
+}
+
+/* What the map itself knows: true, and *value holds the answer (in as many bytes as it takes). */
+static bool answer(
+    const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
+{
+	bool pinned = range->kind == RANGE_PINNED;
+
+	switch ((int)attribute) {
+	case CU_POINTER_ATTRIBUTE_CONTEXT:
+		*value = (uint64_t)range->context;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+		*value = pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+		return true;
+	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+		*value = address;
+		return true;
+	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+		*value = pinned ? address : 0;
+		return true;
+	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+		*value = range->buffer_id;
+		return true;
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		*value = 0;
+		return true;
+	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+		*value = (uint32_t)range->device;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+		*value = range->start;
+		return true;
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+		*value = range->size;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPED:
+		*value = 1;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static CUresult get(
+    const struct range *range, void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+	size_t size = attribute_size(attribute);
+	uint64_t known;
+
+	if (!size)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!answer(range, attribute, address, &known))
+		return remote_cuPointerGetAttribute(value, size, attribute, address);
+	memcpy(value, &known, size);
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_cuPointerGetAttribute(void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+	struct range range;
+
+	if (!range_find(address, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && range.kind != RANGE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	return get(&range, value, attribute, address);
+}
+
+/* Never fails for a pointer: what does not apply is zero. */
+CUresult shim_cuPointerGetAttributes(
+    unsigned count, CUpointer_attribute *attributes, void **values, CUdeviceptr address)
+{
+	struct range range;
+	bool known = range_find(address, &range);
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t size = attribute_size(attributes[i]);
+		if (!size || !values[i])
+			return CUDA_ERROR_INVALID_VALUE;
+		if (known && get(&range, values[i], attributes[i], address) == CUDA_SUCCESS)
+			continue;
+		memset(values[i], 0, size);
+		/* No device: as the driver says it for ordinary memory. */
+		if (attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
+			*(int *)values[i] = CU_DEVICE_INVALID;
+	}
+	return CUDA_SUCCESS;
+}

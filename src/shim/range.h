@@ -1,0 +1,47 @@
+/*
+ * The map of addresses that mean something to the device: what the program allocated, and what the
+ * library told it of. It answers pointer questions and decides which side of a unified copy is host
+ * memory without asking the worker. Ranges never overlap. Any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+
+enum range_kind {
+	RANGE_DEVICE, /* cuMemAlloc, cuMemAllocPitch */
+	RANGE_POOL,   /* cuMemAllocAsync and from a pool */
+	RANGE_MAPPED, /* cuMemMap */
+	RANGE_GLOBAL, /* a module's or library's variable */
+	RANGE_IPC,    /* opened from another process */
+	RANGE_PINNED, /* cuMemAllocHost, cuMemHostAlloc */
+};
+
+struct range {
+	uint64_t start, size;
+	enum range_kind kind;
+	uint32_t flags;	   /* PINNED: as allocated */
+	CUcontext context; /* NULL: none (mapped memory) */
+	CUdevice device;
+	uint64_t owner;	    /* id of the module, library or pool; 0: none */
+	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
+};
+
+/* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not
+ * see). False: out of memory. */
+bool range_add(const struct range *range);
+
+/* The range that holds address. */
+bool range_find(uint64_t address, struct range *out);
+
+/* Takes out the range that starts at start; out may be NULL. */
+bool range_remove(uint64_t start, struct range *out);
+
+/* Takes out all device ranges of a context that is no more; all ranges of an owner. */
+void range_drop_context(CUcontext context);
+void range_drop_owner(uint64_t owner);
+
+void range_after_fork(void);
