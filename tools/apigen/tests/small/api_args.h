@@ -66,6 +66,12 @@ struct args_cuDeviceGetUuid {
 	CUdevice device;
 };
 
+struct args_cuGraphRemoveNodes {
+	CUgraph graph;
+	const CUgraphNode *nodes;
+	size_t n;
+};
+
 struct args_rosenPing {
 	int nothing;
 };

@@ -354,6 +354,41 @@ void wire_decode_reply_cuDeviceGetUuid(struct wire_reader *r, struct args_cuDevi
 	codec_get_struct(r, a->uuid, sizeof(CUuuid));
 }
 
+size_t wire_size_cuGraphRemoveNodes(const struct args_cuGraphRemoveNodes *a)
+{
+	return codec_add(16, codec_run(codec_mul(a->n, sizeof(CUgraphNode))));
+}
+
+size_t wire_reply_size_cuGraphRemoveNodes(const struct args_cuGraphRemoveNodes *a)
+{
+	return 0;
+}
+
+void wire_encode_cuGraphRemoveNodes(struct wire_writer *w, const struct args_cuGraphRemoveNodes *a)
+{
+	wire_put_u64(w, (uint64_t)a->graph);
+	wire_put_u64(w, (uint64_t)a->n);
+	wire_put_bytes(w, a->nodes, codec_mul(a->n, sizeof(CUgraphNode)));
+}
+
+bool wire_decode_cuGraphRemoveNodes(struct wire_reader *r, struct pool *pool,
+    struct args_cuGraphRemoveNodes *a)
+{
+	a->graph = (CUgraph)wire_get_u64(r);
+	a->n = (size_t)wire_get_u64(r);
+	a->nodes = codec_take_run(r, pool, codec_mul(a->n, sizeof(CUgraphNode)));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuGraphRemoveNodes(struct wire_writer *w,
+    const struct args_cuGraphRemoveNodes *a)
+{
+}
+
+void wire_decode_reply_cuGraphRemoveNodes(struct wire_reader *r, struct args_cuGraphRemoveNodes *a)
+{
+}
+
 size_t wire_size_rosenPing(const struct args_rosenPing *a)
 {
 	return 0;

@@ -105,6 +105,15 @@ bool wire_decode_cuDeviceGetUuid(struct wire_reader *r, struct pool *pool,
 void wire_encode_reply_cuDeviceGetUuid(struct wire_writer *w, const struct args_cuDeviceGetUuid *a);
 void wire_decode_reply_cuDeviceGetUuid(struct wire_reader *r, struct args_cuDeviceGetUuid *a);
 
+size_t wire_size_cuGraphRemoveNodes(const struct args_cuGraphRemoveNodes *a);
+size_t wire_reply_size_cuGraphRemoveNodes(const struct args_cuGraphRemoveNodes *a);
+void wire_encode_cuGraphRemoveNodes(struct wire_writer *w, const struct args_cuGraphRemoveNodes *a);
+bool wire_decode_cuGraphRemoveNodes(struct wire_reader *r, struct pool *pool,
+    struct args_cuGraphRemoveNodes *a);
+void wire_encode_reply_cuGraphRemoveNodes(struct wire_writer *w,
+    const struct args_cuGraphRemoveNodes *a);
+void wire_decode_reply_cuGraphRemoveNodes(struct wire_reader *r, struct args_cuGraphRemoveNodes *a);
+
 size_t wire_size_rosenPing(const struct args_rosenPing *a);
 size_t wire_reply_size_rosenPing(const struct args_rosenPing *a);
 void wire_encode_rosenPing(struct wire_writer *w, const struct args_rosenPing *a);

@@ -42,6 +42,8 @@ const struct api_desc api_desc[] = {
 	    .since = 3000},
 	[FN_cuDeviceGetUuid] = {.name = "cuDeviceGetUuid", .class = API_SYNC,
 	    .id = API_cuDeviceGetUuid, .since = 9020, .flags = API_F_CACHE | API_F_CODEC_TEST},
+	[FN_cuGraphRemoveNodes] = {.name = "cuGraphRemoveNodes", .class = API_ASYNC,
+	    .id = API_cuGraphRemoveNodes, .since = 10000, .flags = API_F_CODEC_TEST},
 	[FN_rosenPing] = {.name = "rosenPing", .class = API_SYNC, .id = API_rosenPing,
 	    .flags = API_F_CUSTOM_SERVER | API_F_INTERNAL | API_F_CODEC_TEST},
 };
@@ -57,6 +59,7 @@ static const uint16_t by_id[] = {
 	FN_cuLaunchHostFunc,
 	FN_cuCtxSetCurrent,
 	FN_cuDeviceGetUuid,
+	FN_cuGraphRemoveNodes,
 	FN_rosenPing,
 };
 

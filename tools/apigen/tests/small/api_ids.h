@@ -17,7 +17,8 @@ enum api_id {
 	API_cuLaunchHostFunc = 0x0107,
 	API_cuCtxSetCurrent = 0x0109,
 	API_cuDeviceGetUuid = 0x010b,
-	API_rosenPing = 0x010c,
+	API_cuGraphRemoveNodes = 0x010c,
+	API_rosenPing = 0x010d,
 };
 
 enum api_fn {
@@ -35,6 +36,7 @@ enum api_fn {
 	FN_cuCtxSetCurrent,
 	FN_cuGraphicsGLRegisterBuffer,
 	FN_cuDeviceGetUuid,
+	FN_cuGraphRemoveNodes,
 	FN_rosenPing,
 	API_N_FUNCTIONS,
 };

@@ -78,6 +78,12 @@ static CUresult missing_cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+static CUresult missing_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
+{
+	log_warn_once("the GPU driver of this server has no cuGraphRemoveNodes");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 #define FUNCTION(name) {#name, offsetof(struct backend, name), (void (*)(void))missing_##name}
 static const struct {
 	const char *name;
@@ -95,6 +101,7 @@ static const struct {
 	FUNCTION(cuCtxGetCurrent),
 	FUNCTION(cuCtxSetCurrent),
 	FUNCTION(cuDeviceGetUuid),
+	FUNCTION(cuGraphRemoveNodes),
 };
 #undef FUNCTION
 

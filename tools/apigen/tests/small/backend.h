@@ -24,6 +24,7 @@ struct backend {
 	CUresult (*cuCtxGetCurrent)(CUcontext *context);
 	CUresult (*cuCtxSetCurrent)(CUcontext context);
 	CUresult (*cuDeviceGetUuid)(CUuuid *uuid, CUdevice device);
+	CUresult (*cuGraphRemoveNodes)(CUgraph graph, const CUgraphNode *nodes, size_t n);
 };
 
 /* library is dlopen()'s. Returns how many functions it lacks. */

@@ -24,5 +24,6 @@ CUresult cuCtxGetCurrent(CUcontext *context);
 CUresult cuCtxSetCurrent(CUcontext context);
 CUresult cuGraphicsGLRegisterBuffer(void **resource, unsigned buffer, unsigned flags);
 CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device);
+CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n);
 
 #pragma GCC visibility pop

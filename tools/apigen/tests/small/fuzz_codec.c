@@ -17,6 +17,7 @@ CODEC_FUZZ(cuGraphGetNodes)
 CODEC_FUZZ(cuLaunchHostFunc)
 CODEC_FUZZ(cuCtxSetCurrent)
 CODEC_FUZZ(cuDeviceGetUuid)
+CODEC_FUZZ(cuGraphRemoveNodes)
 CODEC_FUZZ(rosenPing)
 
 const struct codec_fuzz_entry codec_fuzz_entries[] = {
@@ -30,6 +31,7 @@ const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuLaunchHostFunc, fuzz_cuLaunchHostFunc},
 	{API_cuCtxSetCurrent, fuzz_cuCtxSetCurrent},
 	{API_cuDeviceGetUuid, fuzz_cuDeviceGetUuid},
+	{API_cuGraphRemoveNodes, fuzz_cuGraphRemoveNodes},
 	{API_rosenPing, fuzz_rosenPing},
 };
 const size_t codec_n_fuzz_entries = ARRAY_SIZE(codec_fuzz_entries);

@@ -143,3 +143,13 @@ CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
 	SHIM_LEAVE(FN_cuDeviceGetUuid, r);
 	return r;
 }
+
+CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
+{
+	SHIM_ENTER(FN_cuGraphRemoveNodes);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (likely(nodes || !n))
+		r = remote_cuGraphRemoveNodes(graph, nodes, n);
+	SHIM_LEAVE(FN_cuGraphRemoveNodes, r);
+	return r;
+}

@@ -15,6 +15,7 @@ const struct abi_proc shim_procs[] = {
 	{"cuEventCreate", "", 2000, "cuEventCreate", (void *)cuEventCreate},
 	{"cuEventDestroy", "", 4000, "cuEventDestroy_v2", (void *)cuEventDestroy_v2},
 	{"cuGraphGetNodes", "", 10000, "cuGraphGetNodes", (void *)cuGraphGetNodes},
+	{"cuGraphRemoveNodes", "", 10000, "cuGraphRemoveNodes", (void *)cuGraphRemoveNodes},
 	{"cuGraphicsGLRegisterBuffer", "", 3000, "cuGraphicsGLRegisterBuffer",
 	    (void *)cuGraphicsGLRegisterBuffer},
 	{"cuInit", "", 2000, "cuInit", (void *)cuInit},

@@ -194,6 +194,22 @@ CUresult remote_cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
 	return shim_call_end(&call, r);
 }
 
+CUresult remote_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
+{
+	if (!remote_alive((uint64_t)graph, HANDLE_GRAPH))
+		return remote_dead(HANDLE_GRAPH);
+	struct args_cuGraphRemoveNodes a = {.graph = graph, .nodes = nodes, .n = n};
+	struct shim_call call;
+	CUresult r = shim_call_begin(&call, API_cuGraphRemoveNodes,
+	    wire_size_cuGraphRemoveNodes(&a), SHIM_POST, 0);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuGraphRemoveNodes(&call.writer, &a);
+	r = shim_call_finish(&call);
+	return shim_call_end(&call, r);
+}
+
 CUresult remote_rosenPing(void)
 {
 	struct args_rosenPing a = {0};

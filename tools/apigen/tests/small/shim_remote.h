@@ -22,4 +22,5 @@ CUresult remote_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n);
 CUresult remote_cuLaunchHostFunc(CUstream stream, size_t cookie);
 CUresult remote_cuCtxSetCurrent(CUcontext context);
 CUresult remote_cuDeviceGetUuid(CUuuid *uuid, CUdevice device);
+CUresult remote_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n);
 CUresult remote_rosenPing(void);

@@ -78,3 +78,9 @@ CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
 	log_warn_once("the software GPU does not support cuDeviceGetUuid");
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
+
+CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
+{
+	log_warn_once("the software GPU does not support cuGraphRemoveNodes");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}

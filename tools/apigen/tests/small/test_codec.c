@@ -157,6 +157,21 @@ TEST(cuDeviceGetUuid)
 	codec_test_fini(&t);
 }
 
+TEST(cuGraphRemoveNodes)
+{
+	struct codec_test t = {0};
+	struct args_cuGraphRemoveNodes a = {0}, b;
+
+	codec_test_random(&a.graph, sizeof(a.graph));
+	a.n = (size_t)codec_test_length();
+	a.nodes = codec_test_memory(&t, codec_mul(a.n, sizeof(CUgraphNode)));
+	CODEC_CALL(cuGraphRemoveNodes);
+	CODEC_SAME(&a.graph, &b.graph, sizeof(a.graph));
+	CODEC_SAME(a.nodes, b.nodes, codec_mul(a.n, sizeof(CUgraphNode)));
+	CODEC_SAME(&a.n, &b.n, sizeof(a.n));
+	codec_test_fini(&t);
+}
+
 TEST(rosenPing)
 {
 	struct codec_test t = {0};

@@ -151,6 +151,21 @@ static CUresult serve_cuDeviceGetUuid(struct call *call)
 	return CUDA_SUCCESS;
 }
 
+static CUresult serve_cuGraphRemoveNodes(struct call *call)
+{
+	struct args_cuGraphRemoveNodes a;
+
+	if (!wire_decode_cuGraphRemoveNodes(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	a.graph = (CUgraph)call_handle(call, HANDLE_GRAPH, (uint64_t)a.graph);
+	for (size_t i = 0, n = a.n; i < n; i++)
+		((CUgraphNode *)a.nodes)[i] = (CUgraphNode)call_handle(call, HANDLE_GRAPHNODE,
+		    (uint64_t)a.nodes[i]);
+	if (call->error != CUDA_SUCCESS)
+		return call->error;
+	return call->backend->cuGraphRemoveNodes(a.graph, a.nodes, a.n);
+}
+
 static CUresult serve_rosenPing(struct call *call)
 {
 	struct args_rosenPing a;
@@ -171,6 +186,7 @@ const struct worker_entry worker_entries[] = {
 	{API_cuLaunchHostFunc, serve_cuLaunchHostFunc, false},
 	{API_cuCtxSetCurrent, serve_cuCtxSetCurrent, false},
 	{API_cuDeviceGetUuid, serve_cuDeviceGetUuid, false},
+	{API_cuGraphRemoveNodes, serve_cuGraphRemoveNodes, false},
 	{API_rosenPing, serve_rosenPing, false},
 };
 const size_t worker_n_entries = ARRAY_SIZE(worker_entries);

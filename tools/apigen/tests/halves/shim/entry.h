@@ -1,0 +1,10 @@
+/* Stands in for the shim's own: an entry counts that it was entered and left. */
+#pragma once
+
+#include "gen/api_ids.h"
+
+extern unsigned halves_entered, halves_left;
+
+#define SHIM_ENTER(function)	     (void)(function), halves_entered++
+#define SHIM_ENTER_EARLY(function)   (void)(function), halves_entered++
+#define SHIM_LEAVE(function, result) (void)(function), (void)(result), halves_left++
