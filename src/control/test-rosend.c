@@ -137,7 +137,7 @@ static void wait_for_sessions(const struct test_tree *tree, size_t n)
 
 TEST(session_opens_and_ends)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", "");
 
 	CHECK_EQ(peer.reply.status, HELLO_OK);
@@ -154,7 +154,7 @@ TEST(session_opens_and_ends)
 
 TEST(older_client_gets_a_session)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = {.socket = connect_to(&tree)};
 	struct hello_request hello;
 
@@ -169,7 +169,7 @@ TEST(older_client_gets_a_session)
 
 TEST(foreign_version_is_refused)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = {.socket = connect_to(&tree)};
 	struct hello_request hello;
 
@@ -185,7 +185,7 @@ TEST(foreign_version_is_refused)
 
 TEST(auto_prefers_cuda)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "auto", "");
 	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
 	struct json_object *first =
@@ -199,7 +199,7 @@ TEST(auto_prefers_cuda)
 
 static void check_fallback(const char *behaviour)
 {
-	struct test_tree tree = test_tree_start(behaviour, NULL);
+	struct test_tree tree = test_tree_start(behaviour);
 	struct peer peer = say_hello(&tree, "auto", "");
 	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
 	struct json_object *first =
@@ -235,7 +235,7 @@ TEST(auto_falls_back_when_the_worker_hangs)
 
 TEST(failing_backend_is_told)
 {
-	struct test_tree tree = test_tree_start("cuda=fail,softgpu=exit", NULL);
+	struct test_tree tree = test_tree_start("cuda=fail,softgpu=exit");
 	struct peer cuda = say_hello(&tree, "cuda", "");
 	struct peer soft = say_hello(&tree, "softgpu", "");
 	struct peer unknown = say_hello(&tree, "abacus", "");
@@ -254,7 +254,7 @@ TEST(failing_backend_is_told)
 
 static void check_death(const char *how, const char *words)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", ""), other = say_hello(&tree, "softgpu", "");
 	struct side_message message;
 
@@ -284,7 +284,7 @@ TEST(last_words_are_told)
 
 TEST(stubborn_worker_is_gone_within_a_second)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	int ready[2];
 	char byte;
 
@@ -309,7 +309,7 @@ TEST(stubborn_worker_is_gone_within_a_second)
 
 TEST(session_outlives_its_first_socket)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", "");
 
 	peer.socket = fd_close(peer.socket);
@@ -322,7 +322,7 @@ TEST(session_outlives_its_first_socket)
 
 TEST(killed_client_is_noticed_though_its_socket_lives)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	pid_t grandchild = 0;
 	int ready[2];
 
@@ -351,7 +351,7 @@ TEST(killed_client_is_noticed_though_its_socket_lives)
 TEST(too_many_sessions_are_refused)
 {
 	setenv("ROSEN_SESSIONS_MAX", "2", 1);
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer a = say_hello(&tree, "softgpu", ""), b = say_hello(&tree, "softgpu", ""),
 		    c = say_hello(&tree, "softgpu", "");
 
@@ -374,7 +374,7 @@ TEST(hostile_bytes_end_only_their_connection)
 	    "{\"method\":\"ps\"", "{\"method\":\"run-begin\",\"run\":[]}",
 	    "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}}", "osen",
 	    "osen\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"};
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
@@ -399,7 +399,7 @@ TEST(silent_connections_are_dropped)
 {
 	setenv("ROSEN_DOOR_MS", "100", 1);
 	setenv("ROSEN_DOOR_MAX", "4", 1);
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	int silent[6];
 	char byte;
 
@@ -416,7 +416,7 @@ TEST(silent_connections_are_dropped)
 
 TEST(run_statistics_outlive_their_sessions)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 
 	json_object_put(
 	    ask(&tree, "{\"method\":\"run-begin\",\"run\":\"r1\",\"measure_gpu\":true}"));
@@ -446,7 +446,7 @@ TEST(run_statistics_outlive_their_sessions)
 
 TEST(devices_of_both_backends)
 {
-	struct test_tree tree = test_tree_start("cuda=fail", NULL);
+	struct test_tree tree = test_tree_start("cuda=fail");
 	struct json_object *answer = ask(&tree, "{\"method\":\"devices\"}");
 	struct json_object *result = json_object_object_get(answer, "result");
 	struct json_object *cuda = json_object_array_get_idx(result, 0),
@@ -460,7 +460,7 @@ TEST(devices_of_both_backends)
 
 TEST(killed_rosend_takes_its_workers_along)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", "");
 	char byte;
 
@@ -481,7 +481,7 @@ TEST(killed_rosend_takes_its_workers_along)
 
 TEST(second_rosend_is_refused)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	int other, status;
 	char error[SOCKET_ERROR_MAX];
 
@@ -496,7 +496,7 @@ TEST(second_rosend_is_refused)
 
 TEST(stop_ends_sessions_at_once)
 {
-	struct test_tree tree = test_tree_start("ok", NULL);
+	struct test_tree tree = test_tree_start("ok");
 	struct peer peer = say_hello(&tree, "softgpu", "");
 	char byte;
 

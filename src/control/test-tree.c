@@ -19,14 +19,14 @@
 #include "base/socket.h"
 #include "base/test.h"
 
-static void copy(const char *from, const char *folder, const char *name)
+void test_tree_add(const struct test_tree *tree, const char *executable, const char *name)
 {
 	char path[512];
 	struct stat status;
 	off_t at = 0;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	_cleanup_fd_ int in = open(from, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/%s", tree->folder, name);
+	_cleanup_fd_ int in = open(executable, O_RDONLY | O_CLOEXEC);
 	_cleanup_fd_ int out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
 	CHECK(in >= 0 && out >= 0 && fstat(in, &status) == 0);
 	while (at < status.st_size)
@@ -76,24 +76,29 @@ void test_tree_restart(struct test_tree *tree)
 	fd_close(fd);
 }
 
-struct test_tree test_tree_start(const char *behaviour, const char *extra)
+struct test_tree test_tree_make(const char *behaviour)
 {
-	struct test_tree tree;
+	struct test_tree tree = {0};
 	const char *rosend = from_build("TEST_ROSEND"), *worker = from_build("TEST_WORKER");
 
 	CHECK_EQ(dir_make_temporary("rosen-test", tree.folder, sizeof(tree.folder)), 0);
 	make_folder(&tree, "bin");
 	make_folder(&tree, "libexec");
 	make_folder(&tree, "libexec/rosen");
-	copy(rosend, tree.folder, "bin/rosend");
-	copy(worker, tree.folder, "libexec/rosen/rosen-worker");
-	if (extra)
-		copy(extra, tree.folder, "bin/rosen");
+	test_tree_add(&tree, rosend, "bin/rosend");
+	test_tree_add(&tree, worker, "libexec/rosen/rosen-worker");
 	snprintf(tree.rosend, sizeof(tree.rosend), "%s/bin/rosend", tree.folder);
 	snprintf(tree.socket, sizeof(tree.socket), "%s/rosend.sock", tree.folder);
 	setenv("FAKE_WORKER", behaviour, 1);
 	setenv("ROSEN_LOG", "error", 1);
 	setenv("ROSEN_CONFIG", "/dev/null", 1);
+	return tree;
+}
+
+struct test_tree test_tree_start(const char *behaviour)
+{
+	struct test_tree tree = test_tree_make(behaviour);
+
 	test_tree_restart(&tree);
 	return tree;
 }

@@ -11,11 +11,15 @@ struct test_tree {
 	pid_t pid;
 };
 
-/* behaviour: FAKE_WORKER for the workers. extra: an executable put into bin as well; NULL: none. */
-struct test_tree test_tree_start(const char *behaviour, const char *extra);
+/* The folder alone. behaviour: FAKE_WORKER for the workers. */
+struct test_tree test_tree_make(const char *behaviour);
+/* Puts a copy of an executable at name. */
+void test_tree_add(const struct test_tree *tree, const char *executable, const char *name);
+/* test_tree_make(), and rosend in it. */
+struct test_tree test_tree_start(const char *behaviour);
 /* SIGTERM, then checks: rosend ended orderly, no process of the tree is left, nor its socket. */
 void test_tree_stop(struct test_tree *tree);
-/* Starts rosend again after it was killed and waited for. */
+/* Starts rosend, the first time or again after it was killed and waited for. */
 void test_tree_restart(struct test_tree *tree);
 /* Starts one more rosend on the same socket. */
 pid_t test_tree_spawn(const struct test_tree *tree);
