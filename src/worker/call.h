@@ -32,10 +32,24 @@ struct call {
 	struct wire_writer writer; /* the outputs; room for what wire_reply_size_X() says */
 	uint16_t flags;		   /* WIRE_F_* of the record */
 	CUresult error; /* first error of id translation; the backend is not called then */
+	CUresult (*finish)(struct call *call, void *state); /* set by call_continue() */
+	void *finish_state;
 };
 
 /* Result of decoding a malformed record: the session ends (the client broke the protocol). */
 #define CALL_MALFORMED ((CUresult)0x7fffffff)
+/* The call goes on elsewhere: see call_continue(). */
+#define CALL_CONTINUES ((CUresult)0x7ffffffe)
+
+/*
+ * The second half of a call that first issues work, in the order of the ring, and then waits for
+ * the GPU. A worker_X() that has issued its part returns call_continue(): the call moves to the
+ * lane's waiter thread, which runs finish with the lane's context current; finish encodes the
+ * outputs itself, if there are any, and its result is the call's. state must be from call_take():
+ * args_X is gone by then. On a waiter already (functions marked `blocks`) finish runs at once.
+ */
+CUresult call_continue(
+    struct call *call, CUresult (*finish)(struct call *call, void *state), void *state);
 
 /* The backend's handle of id, 0 and call->error set when id is not alive or of another kind. Kinds
  * FUNCTION and KERNEL stand for each other, as in CUDA. A NULL id gives NULL without an error. */

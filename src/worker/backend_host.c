@@ -1,0 +1,60 @@
+/* Opening a backend happens once, on the main thread, inside the jail; it is never closed, since
+ * GPU drivers do not survive that. */
+#include "worker/backend_host.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+static CUresult no_register(void *memory, size_t bytes, unsigned flags)
+{
+	log_warn_once("the GPU driver of this server has no cuMemHostRegister_v2");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult no_unregister(void *memory)
+{
+	log_warn_once("the GPU driver of this server has no cuMemHostUnregister");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static void load_host(struct backend_host *host, void *library)
+{
+	*(void **)&host->cuMemHostRegister_v2 = dlsym(library, "cuMemHostRegister_v2");
+	*(void **)&host->cuMemHostUnregister = dlsym(library, "cuMemHostUnregister");
+	if (!host->cuMemHostRegister_v2)
+		host->cuMemHostRegister_v2 = no_register;
+	if (!host->cuMemHostUnregister)
+		host->cuMemHostUnregister = no_unregister;
+}
+
+int backend_open(
+    const char *path, struct backend *backend, struct backend_host *host, char *text, size_t size)
+{
+	const char *name = path[0] ? path : "libcuda.so.1";
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+
+	if (!library) {
+		const char *why = dlerror();
+		snprintf(text, size,
+		    "The GPU library %s cannot be loaded: %s. Set cuda_library or softgpu_library "
+		    "to its path.",
+		    name, why ?: "no reason given");
+		return error_origin(-ENOENT);
+	}
+	if (dlsym(library, "rosen_shim_marker")) {
+		snprintf(text, size,
+		    "%s is Rosen's own client library, not a GPU driver. Set cuda_library to "
+		    "NVIDIA's libcuda.so.1.",
+		    name);
+		return error_origin(-ELOOP);
+	}
+	size_t missing = backend_load(backend, library);
+	load_host(host, library);
+	log_debug("%s loaded; it lacks %zu of the functions Rosen forwards", name, missing);
+	return 0;
+}

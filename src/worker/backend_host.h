@@ -1,0 +1,22 @@
+/*
+ * Opening a backend's library, and the functions the worker needs of it for its own ends though no
+ * client can call them (so that they are not in gen/backend.h).
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "gen/backend.h"
+
+struct backend_host {
+	CUresult (*cuMemHostRegister_v2)(void *memory, size_t bytes, unsigned flags);
+	CUresult (*cuMemHostUnregister)(void *memory);
+};
+
+/*
+ * Opens path (empty: libcuda.so.1 as the dynamic linker finds it) and fills both. Refuses Rosen's
+ * own shim, which would make the worker a client of itself. 0, or a negative errno, and then text
+ * (size bytes) says what failed and what to do.
+ */
+int backend_open(
+    const char *path, struct backend *backend, struct backend_host *host, char *text, size_t size);

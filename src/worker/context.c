@@ -1,0 +1,121 @@
+/*
+ * Contexts. The client's threads have current contexts; the worker's threads take them over call by
+ * call (lane.c), so making a context must not leave it current on whatever thread made it. A
+ * device's primary context is known by its fixed id from the start; here it becomes alive, and
+ * again nothing.
+ *
+ * When a context ends its streams, functions and memory end with it. What the worker keeps by itself
+ * is dropped here: per-thread streams and arena memory. Ids of the context's objects are ended by
+ * the client, which knows them; a stale one is then a stale handle to the backend, as it would be
+ * without Rosen.
+ */
+#include "gen/worker_custom.h"
+#include "worker/memory.h"
+#include "worker/worker.h"
+
+static void context_ended(struct worker *worker, CUcontext context)
+{
+	memory_forget_context(worker, context);
+	lanes_forget_context(worker, context);
+	lane_left();
+}
+
+/* --- primary contexts --- */
+
+CUresult worker_cuDevicePrimaryCtxRetain(struct call *call, struct args_cuDevicePrimaryCtxRetain *a)
+{
+	uint64_t id = handle_primary_context(a->device);
+	CUcontext context;
+	CUresult r = call->backend->cuDevicePrimaryCtxRetain(&context, a->device);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (handles_find(call->worker->handles, HANDLE_CONTEXT, id) == (uint64_t)context)
+		return CUDA_SUCCESS;
+	call_forget(call, HANDLE_CONTEXT, id);
+	r = call_adopt(call, HANDLE_CONTEXT, id, (uint64_t)context);
+	if (r != CUDA_SUCCESS)
+		call->backend->cuDevicePrimaryCtxRelease_v2(a->device);
+	return r;
+}
+
+/* The primary context of a device is about to end, or to be emptied. */
+static CUcontext primary(struct call *call, CUdevice device)
+{
+	return (CUcontext)handles_find(
+	    call->worker->handles, HANDLE_CONTEXT, handle_primary_context(device));
+}
+
+CUresult worker_cuDevicePrimaryCtxRelease_v2(
+    struct call *call, struct args_cuDevicePrimaryCtxRelease_v2 *a)
+{
+	CUcontext context = primary(call, a->device);
+	CUresult r = call->backend->cuDevicePrimaryCtxRelease_v2(a->device);
+
+	if (r != CUDA_SUCCESS || !context)
+		return r;
+	call_forget(call, HANDLE_CONTEXT, handle_primary_context(a->device));
+	context_ended(call->worker, context);
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_cuDevicePrimaryCtxReset_v2(
+    struct call *call, struct args_cuDevicePrimaryCtxReset_v2 *a)
+{
+	CUcontext context = primary(call, a->device);
+	CUresult r = call->backend->cuDevicePrimaryCtxReset_v2(a->device);
+
+	if (r == CUDA_SUCCESS && context)
+		context_ended(call->worker, context);
+	return r;
+}
+
+/* --- contexts of the program's own --- */
+
+/* The backend made the new context current here: take it off again. */
+static CUresult context_made(struct call *call, CUresult made)
+{
+	CUcontext popped;
+
+	if (made == CUDA_SUCCESS) {
+		call->backend->cuCtxPopCurrent_v2(&popped);
+		lanes_forget_context(call->worker, NULL);
+	}
+	lane_left();
+	return made;
+}
+
+CUresult worker_cuCtxCreate_v2(struct call *call, struct args_cuCtxCreate_v2 *a)
+{
+	return context_made(call, call->backend->cuCtxCreate_v2(a->context, a->flags, a->device));
+}
+
+CUresult worker_cuCtxCreate_v3(struct call *call, struct args_cuCtxCreate_v3 *a)
+{
+	CUexecAffinityParam *affinity = (CUexecAffinityParam *)a->affinity; /* only read */
+
+	return context_made(call, call->backend->cuCtxCreate_v3(a->context, affinity,
+				      affinity ? a->count : 0, a->flags, a->device));
+}
+
+CUresult worker_cuCtxCreate_v4(struct call *call, struct args_cuCtxCreate_v4 *a)
+{
+	CUctxCreateParams parameters = {
+	    .execAffinityParams = (CUexecAffinityParam *)a->affinity, /* only read */
+	    .numExecAffinityParams = a->count,
+	};
+
+	return context_made(call, call->backend->cuCtxCreate_v4(a->context,
+				      a->affinity ? &parameters : NULL, a->flags, a->device));
+}
+
+CUresult worker_cuCtxDestroy_v2(struct call *call, struct args_cuCtxDestroy_v2 *a)
+{
+	if (!a->context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	CUresult r = call->backend->cuCtxDestroy_v2(a->context);
+
+	if (r == CUDA_SUCCESS)
+		context_ended(call->worker, a->context);
+	return r;
+}

@@ -1,0 +1,177 @@
+/*
+ * One thread of the worker looks at the control socket, with a second's beat for the status rosend
+ * shows. When rosend hangs up, the process ends at once: its end frees everything it holds, and
+ * waiting for the GPU's consent is the kernel's business.
+ *
+ * A crash (a fault inside a driver, an assertion) is told by a signal handler that only formats and
+ * sends; the default action then makes the exit status true. The handler is installed before the
+ * backend is loaded, so a backend with handlers of its own passes on to it what it does not know.
+ */
+#include "worker/control_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "worker/worker.h"
+
+#define STATUS_BEAT_MS 1000
+
+int control_receive_start(struct control_start *start, int fds[2])
+{
+	size_t n_fds = 2;
+
+	fds[0] = fds[1] = -1;
+	memset(start, 0, sizeof(*start));
+	ssize_t size = fd_receive(CONTROL_FD, start, sizeof(*start), fds, &n_fds, 0);
+	if (size < 0)
+		return error_trace((int)size);
+	if (size != sizeof(*start) || start->kind != CONTROL_START ||
+	    !memchr(start->library, 0, sizeof(start->library)))
+		return error_origin(-EPROTO);
+	return 0;
+}
+
+void control_send(const void *message, size_t size)
+{
+	fd_send(CONTROL_FD, message, size, NULL, 0);
+}
+
+void control_fail(const char *format, ...)
+{
+	struct control_text message = {.kind = CONTROL_FAILED};
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message.text, sizeof(message.text), format, arguments);
+	va_end(arguments);
+	log_info("%s", message.text);
+	control_send(&message, sizeof(message));
+}
+
+/* --- last words --- */
+
+static int client_socket = -1; /* set once, before there are threads */
+static _Thread_local const char *volatile serving;
+
+void control_now_serving(const char *name)
+{
+	serving = name;
+}
+
+static void send_last_words(int client, const char *text)
+{
+	struct control_text to_rosend = {.kind = CONTROL_LAST_WORDS};
+	struct side_message to_client = {.kind = SIDE_LAST_WORDS};
+
+	strncpy(to_rosend.text, text, sizeof(to_rosend.text) - 1);
+	strncpy(to_client.text, text, sizeof(to_client.text) - 1);
+	if (client >= 0)
+		send(client, &to_client, sizeof(to_client), MSG_NOSIGNAL | MSG_DONTWAIT);
+	send(CONTROL_FD, &to_rosend, sizeof(to_rosend), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void control_last_words(struct chan *chan, const char *text)
+{
+	log_error("%s", text);
+	send_last_words(chan ? chan_side_socket(chan) : -1, text);
+}
+
+static const char *signal_name(int number)
+{
+	switch (number) {
+	case SIGSEGV:
+		return "SIGSEGV";
+	case SIGBUS:
+		return "SIGBUS";
+	case SIGFPE:
+		return "SIGFPE";
+	case SIGILL:
+		return "SIGILL";
+	default:
+		return "SIGABRT";
+	}
+}
+
+/* Async-signal-safe: builds the text by hand, sends, and lets the default action follow. */
+static void crashed(int number)
+{
+	char text[HELLO_TEXT_MAX] = "The GPU worker crashed (";
+	const char *parts[] = {signal_name(number), ") while serving ", serving ?: "no call",
+	    "; the server's log says more"};
+	size_t at = strlen(text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		for (const char *c = parts[i]; *c && at < sizeof(text) - 2; c++)
+			text[at++] = *c;
+	text[at] = 0;
+	send_last_words(client_socket, text);
+	text[at] = '\n';
+	if (write(STDERR_FILENO, text, at + 1) < 0)
+		signal(number, SIG_DFL); /* as below; a log that is gone changes nothing */
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+void control_watch_crashes(struct chan *chan)
+{
+	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+	struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+
+	client_socket = chan ? chan_side_socket(chan) : -1;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+/* --- the watching thread --- */
+
+static void report(struct worker *worker, struct control_status *last)
+{
+	struct control_status now = {
+	    .kind = CONTROL_STATUS,
+	    .device_memory = worker_device_memory(worker),
+	    .objects = handles_count(worker->handles),
+	};
+
+	if (now.device_memory == last->device_memory && now.objects == last->objects)
+		return;
+	*last = now;
+	control_send(&now, sizeof(now));
+}
+
+static void *watch(void *argument)
+{
+	struct worker *worker = argument;
+	struct control_status last = {0};
+	struct pollfd control = {.fd = CONTROL_FD, .events = POLLIN};
+
+	for (;;) {
+		int r = poll(&control, 1, STATUS_BEAT_MS);
+		if (r < 0 && errno == EINTR)
+			continue;
+		/* After CONTROL_START rosend says nothing more: anything readable is its end. */
+		if (r != 0)
+			_exit(0);
+		report(worker, &last);
+	}
+}
+
+int control_watch(struct worker *worker)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, watch, worker);
+
+	if (r)
+		return error_origin(-r);
+	pthread_detach(thread);
+	return 0;
+}

@@ -1,0 +1,396 @@
+/*
+ * The dispatcher: takes records from the ring in the order in which the client's threads put them
+ * there, and has each served at once, so that the GPU sees work in that order. It never waits for
+ * the GPU: functions marked `blocks`, and the second halves of those that call_continue(), go to
+ * the lane's waiter.
+ *
+ * Every call is a job: a private copy of its record (chan_next() copies straight into it), a pool
+ * for temporaries, room for the answer. Jobs are reused; one that moves to a waiter takes all of
+ * that along, and the dispatcher goes on with another.
+ *
+ * What the client controls is bounded here: record sizes by the channel, attachments and pools by
+ * bulk_limit, waiting jobs by WORKER_JOBS_MAX. A record that does not decode ends the session, with
+ * last words that name the function; unknown functions are a polite NOT_SUPPORTED, since the client
+ * may be newer than this worker.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "gen/api_desc.h"
+#include "worker/arena.h"
+#include "worker/gpu_time.h"
+#include "worker/jit_options.h"
+#include "worker/segment.h"
+#include "worker/staging.h"
+#include "worker/waiter.h"
+#include "worker/worker.h"
+
+#define ID_LIMIT 0x10000u /* ids have 16 bits */
+
+static const char *name_of(uint32_t id)
+{
+	const struct api_desc *desc = api_desc_by_id(id);
+
+	return desc ? desc->name : "an unknown function";
+}
+
+void worker_end(struct worker *worker, const char *format, ...)
+{
+	va_list arguments;
+
+	pthread_mutex_lock(&worker->end_lock);
+	if (!worker->last_words[0]) {
+		va_start(arguments, format);
+		vsnprintf(worker->last_words, sizeof(worker->last_words), format, arguments);
+		va_end(arguments);
+	}
+	pthread_mutex_unlock(&worker->end_lock);
+	chan_stop(worker->chan);
+}
+
+/* --- jobs --- */
+
+static struct job *job_take(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->jobs_lock);
+	struct job *job = worker->free_jobs;
+	if (job)
+		worker->free_jobs = job->next;
+	pthread_mutex_unlock(&worker->jobs_lock);
+	if (job)
+		return job;
+	job = aligned_alloc(16, align_up(sizeof(*job), 16));
+	if (!job)
+		return NULL;
+	memset(job, 0, offsetof(struct job, scratch));
+	pool_init(&job->pool, worker->options.bulk_limit);
+	return job;
+}
+
+static void job_give(struct worker *worker, struct job *job)
+{
+	pthread_mutex_lock(&worker->jobs_lock);
+	job->next = worker->free_jobs;
+	worker->free_jobs = job;
+	pthread_mutex_unlock(&worker->jobs_lock);
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t amount)
+{
+	/* Relaxed: a counter for people, no other memory hangs on it. */
+	atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+static void job_count(struct job *job, CUresult result)
+{
+	if (!job->stat)
+		return;
+	add(&job->stat->messages, 1);
+	add(&job->stat->worker_ns, clock_now_ns() - job->started_ns);
+	if (result != CUDA_SUCCESS)
+		add(&job->stat->errors, 1);
+}
+
+static void job_answer(struct worker *worker, struct job *job, CUresult result)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct wire_writer *writer = &job->call.writer;
+	struct wire_writer empty = {0};
+
+	if (!(record->flags & WIRE_F_REPLY)) {
+		if (result != CUDA_SUCCESS)
+			chan_post_error(worker->chan, result);
+		return;
+	}
+	if (result == CUDA_SUCCESS && writer->failed) {
+		log_warn(
+		    "the answer of %s did not fit the room its caller made", name_of(record->id));
+		result = CUDA_ERROR_UNKNOWN;
+	}
+	if (job->bulk.size || result != CUDA_SUCCESS) {
+		empty = chan_reply_begin(worker->chan, job->lane->index);
+		writer = &empty;
+	}
+	chan_reply_commit(worker->chan, job->lane->index, record->seq, result, writer);
+}
+
+void job_end(struct worker *worker, struct job *job, CUresult result)
+{
+	const struct wire_record *record = (const void *)job->record;
+
+	if (unlikely(result == CALL_MALFORMED)) {
+		worker_end(worker,
+		    "The GPU worker ended the session: a malformed record for %s came from the "
+		    "client",
+		    name_of(record->id));
+		result = CUDA_ERROR_INVALID_VALUE;
+	}
+	job_count(job, result);
+	job_answer(worker, job, result);
+	pool_reset(&job->pool);
+	free(job->attachment);
+	job->attachment = NULL;
+	job_give(worker, job);
+}
+
+/* --- payloads --- */
+
+/* One WIRE_ID_ATTACH record: its staging bytes go to the end of the lane's attachment. */
+static int attach(struct worker *worker, struct lane *lane, const struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct wire_reader reader =
+	    wire_reader(job->record + sizeof(*record), record->size - sizeof(*record));
+	struct wire_bulk run = {wire_get_u64(&reader), wire_get_u64(&reader)};
+	uint64_t limit = MIN(worker->options.bulk_limit, WIRE_IMAGE_MAX);
+	const void *bytes = reader.failed ? NULL : chan_staging_memory(worker->chan, &run);
+
+	if (!bytes || run.size > limit - lane->attached)
+		return error_origin(-EBADMSG);
+	if (lane->attached + run.size > lane->attachment_room) {
+		size_t room = MAX(lane->attached + run.size, lane->attachment_room * 2);
+		uint8_t *grown = realloc(lane->attachment, room);
+		if (!grown)
+			return error_origin(-ENOMEM);
+		lane->attachment = grown;
+		lane->attachment_room = room;
+	}
+	memcpy(lane->attachment + lane->attached, bytes, run.size);
+	lane->attached += run.size;
+	chan_staging_release(worker->chan, &run);
+	return 0;
+}
+
+/* Sets where the payload is read from and where the outputs go. */
+static int open_payload(struct worker *worker, struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct lane *lane = job->lane;
+	struct call *call = &job->call;
+
+	call->reader = wire_reader(job->record + sizeof(*record), record->size - sizeof(*record));
+	job->bulk = (struct wire_bulk){0, 0};
+	if (record->flags & WIRE_F_BULK_REPLY) {
+		job->bulk.offset = wire_get_u64(&call->reader);
+		job->bulk.size = wire_get_u64(&call->reader);
+		void *memory = chan_staging_memory(worker->chan, &job->bulk);
+		if (call->reader.failed || !memory || !job->bulk.size)
+			return error_origin(-EBADMSG);
+		call->writer = wire_writer(memory, job->bulk.size);
+	} else if (record->flags & WIRE_F_REPLY) {
+		call->writer = chan_reply_begin(worker->chan, lane->index);
+	} else {
+		call->writer = wire_writer(job->scratch, sizeof(job->scratch));
+	}
+	if (record->flags & WIRE_F_ATTACHED) {
+		job->attachment = lane->attachment;
+		call->reader = wire_reader(lane->attachment, lane->attached);
+		lane->attachment = NULL;
+		lane->attached = lane->attachment_room = 0;
+	}
+	return 0;
+}
+
+/* --- serving --- */
+
+static void open_call(struct worker *worker, struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct lane *lane = job->lane;
+
+	job->context = (CUcontext)handles_find(worker->handles, HANDLE_CONTEXT, lane->context_id);
+	job->capture_mode = lane_capture_mode(worker, lane);
+	job->call.worker = worker;
+	job->call.lane = lane;
+	job->call.backend = worker->backend;
+	job->call.pool = &job->pool;
+	job->call.flags = record->flags;
+	job->call.error = CUDA_SUCCESS;
+	job->call.finish = NULL;
+}
+
+/* The job leaves the dispatcher's hands in any case. */
+static void to_waiter(struct worker *worker, struct job *job)
+{
+	worker->job = NULL;
+	if (waiter_submit(worker, job) < 0) {
+		log_error("no thread could be made to wait for the GPU");
+		job_end(worker, job, CUDA_ERROR_OUT_OF_MEMORY);
+	}
+}
+
+static void run(struct worker *worker, struct job *job)
+{
+	if (job->entry->blocks) {
+		to_waiter(worker, job);
+		return;
+	}
+	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+	if (r == CUDA_SUCCESS)
+		r = job->entry->serve(&job->call);
+	if (r == CALL_CONTINUES) {
+		to_waiter(worker, job);
+		return;
+	}
+	worker->job = NULL;
+	job_end(worker, job, r);
+}
+
+static void serve_unknown(struct worker *worker, struct job *job, uint32_t id)
+{
+	log_warn_once("the client uses function 0x%x, which this worker does not know; an older "
+		      "worker with a newer client refuses what it cannot do",
+	    id);
+	worker->job = NULL;
+	job_end(worker, job, CUDA_ERROR_NOT_SUPPORTED);
+}
+
+static int serve_record(struct worker *worker, struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct lane *lane = &worker->lanes[record->lane];
+	unsigned entry = record->id < ID_LIMIT ? worker->entry_of_id[record->id] : 0;
+
+	job->lane = lane;
+	job->started_ns = clock_now_ns();
+	if (record->id == WIRE_ID_ATTACH)
+		return error_trace(attach(worker, lane, job));
+	int r = error_trace(open_payload(worker, job));
+	if (r < 0)
+		return r;
+	open_call(worker, job);
+	job->stat = entry ? worker->stats[entry - 1] : NULL;
+	if (unlikely(!entry)) {
+		serve_unknown(worker, job, record->id);
+		return 0;
+	}
+	job->entry = &worker_entries[entry - 1];
+	run(worker, job);
+	return 0;
+}
+
+int worker_run(struct worker *worker)
+{
+	for (;;) {
+		if (!worker->job)
+			worker->job = job_take(worker);
+		if (!worker->job)
+			return error_origin(-ENOMEM);
+		int r = chan_next(worker->chan, worker->job->record);
+		if (r == -ENOTCONN)
+			return worker->last_words[0] ? -EBADMSG : 0;
+		if (r < 0) {
+			worker_end(worker,
+			    "The GPU worker ended the session: the client's command ring is "
+			    "malformed");
+			return error_trace(r);
+		}
+		r = serve_record(worker, worker->job);
+		if (r < 0) {
+			worker_end(worker,
+			    "The GPU worker ended the session: bulk data sent for %s %s",
+			    name_of(((struct wire_record *)worker->job->record)->id),
+			    r == -ENOMEM ? "found no memory on the server"
+					 : "is malformed or exceeds session_bulk_limit");
+			return error_trace(r);
+		}
+	}
+}
+
+/* --- making and ending --- */
+
+static bool make_tables(struct worker *worker)
+{
+	worker->entry_of_id = calloc(ID_LIMIT, sizeof(*worker->entry_of_id));
+	worker->stats = calloc(worker_n_entries, sizeof(*worker->stats));
+	worker->lanes = calloc(worker->options.lanes, sizeof(*worker->lanes));
+	worker->handles = handles_new(WORKER_HANDLES_BYTES);
+	if (!worker->entry_of_id || !worker->stats || !worker->lanes || !worker->handles)
+		return false;
+	for (size_t i = 0; i < worker_n_entries; i++) {
+		const struct api_desc *desc = api_desc_by_id(worker_entries[i].id);
+		worker->entry_of_id[worker_entries[i].id] = (uint16_t)(i + 1);
+		if (desc)
+			worker->stats[i] = chan_stat(worker->chan, (uint32_t)(desc - api_desc));
+	}
+	for (uint32_t i = 0; i < worker->options.lanes; i++) {
+		worker->lanes[i].index = (uint16_t)i;
+		pthread_mutex_init(&worker->lanes[i].lock, NULL);
+	}
+	return true;
+}
+
+struct worker *worker_new(const struct worker_options *options, const struct backend *backend,
+    const struct backend_host *host, struct chan *chan)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return NULL;
+	worker->options = *options;
+	worker->backend = backend;
+	worker->host = host;
+	worker->chan = chan;
+	pthread_mutex_init(&worker->jobs_lock, NULL);
+	pthread_mutex_init(&worker->memory_lock, NULL);
+	pthread_mutex_init(&worker->end_lock, NULL);
+	bool made = make_tables(worker);
+	worker->segments = made ? segments_new(worker) : NULL;
+	worker->staging = worker->segments ? staging_new(worker) : NULL;
+	worker->gpu_time = worker->staging && options->measure_gpu ? gpu_time_new(worker) : NULL;
+	if (!worker->staging || (options->measure_gpu && !worker->gpu_time))
+		return worker_free(worker);
+	return worker;
+}
+
+static void jobs_free(struct worker *worker)
+{
+	struct job *job = worker->job;
+
+	if (job) {
+		job->next = worker->free_jobs;
+		worker->free_jobs = job;
+	}
+	while ((job = worker->free_jobs)) {
+		worker->free_jobs = job->next;
+		pool_fini(&job->pool);
+		free(job->attachment);
+		free(job);
+	}
+}
+
+struct worker *worker_free(struct worker *worker)
+{
+	if (!worker)
+		return NULL;
+	if (worker->lanes)
+		waiters_join(worker);
+	jobs_free(worker);
+	gpu_time_free(worker->gpu_time);
+	staging_free(worker->staging);
+	segments_free(worker->segments);
+	links_free(worker);
+	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
+		free(worker->lanes[i].streams);
+		free(worker->lanes[i].attachment);
+		jit_logs_fini(&worker->lanes[i].failed);
+		pthread_mutex_destroy(&worker->lanes[i].lock);
+	}
+	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
+		arena_free(worker->arenas[i]);
+	handles_free(worker->handles);
+	free(worker->lanes);
+	free(worker->stats);
+	free(worker->entry_of_id);
+	pthread_mutex_destroy(&worker->jobs_lock);
+	pthread_mutex_destroy(&worker->memory_lock);
+	pthread_mutex_destroy(&worker->end_lock);
+	free(worker);
+	return NULL;
+}

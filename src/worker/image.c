@@ -1,0 +1,198 @@
+/*
+ * Modules and libraries from images. The image is a private copy of bytes the client sent; before
+ * the backend's own parser sees it, it is measured (abi/image.h), so that its size fields do not
+ * reach beyond the copy. Text that lacks its zero gets one. A wrapper of relocatable code is put
+ * together again from its fatbin and the prelinked ones that came behind it.
+ *
+ * Loading compiles and may wait for the GPU: all of this runs on waiters.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/image.h"
+#include "base/log.h"
+#include "gen/worker_custom.h"
+#include "worker/jit_options.h"
+#include "worker/worker.h"
+
+#define NAMES_MAX 65536u /* functions of one module whose ids are ended with it */
+
+/* --- images --- */
+
+/* A wrapper over image and the fatbins that lie one behind the other in prelinked. */
+static CUresult wrap(
+    struct call *call, const void *image, const uint8_t *prelinked, size_t size, const void **out)
+{
+	struct abi_wrapper *wrapper = call_take(call, sizeof(*wrapper));
+	const void **list = call_take(call, (ABI_IMAGE_PRELINKED_MAX + 1) * sizeof(*list));
+	struct abi_image part;
+	size_t n = 0;
+
+	if (!wrapper || !list)
+		return call->error;
+	for (size_t at = 0; at < size; at += part.size) {
+		if (n == ABI_IMAGE_PRELINKED_MAX ||
+		    abi_image_measure(prelinked + at, size - at, &part) < 0 ||
+		    part.kind != ABI_IMAGE_FATBIN || !part.size || part.size > size - at)
+			return CUDA_ERROR_INVALID_IMAGE;
+		list[n++] = prelinked + at;
+	}
+	*wrapper = (struct abi_wrapper){ABI_WRAPPER_MAGIC, 2, image, list};
+	*out = wrapper;
+	return CUDA_SUCCESS;
+}
+
+/* What the backend is given for the client's bytes. */
+static CUresult open_image(struct call *call, const void *image, size_t size, const void *prelinked,
+    size_t prelinked_size, const void **out)
+{
+	struct abi_image measured;
+
+	if (!image || abi_image_measure(image, size, &measured) < 0 || measured.size > size ||
+	    measured.kind == ABI_IMAGE_WRAPPER) /* holds addresses, which are never the client's */
+		return CUDA_ERROR_INVALID_IMAGE;
+	if (prelinked_size)
+		return measured.kind == ABI_IMAGE_FATBIN
+			   ? wrap(call, image, prelinked, prelinked_size, out)
+			   : CUDA_ERROR_INVALID_IMAGE;
+	*out = image;
+	if (measured.kind != ABI_IMAGE_PTX || !((const char *)image)[measured.size - 1])
+		return CUDA_SUCCESS;
+	char *text = call_take(call, measured.size + 1);
+	*out = text;
+	return text ? (memcpy(text, image, measured.size), CUDA_SUCCESS) : call->error;
+}
+
+struct load {
+	const void *image;
+	void **values;
+};
+
+#define OPEN(call, a, load)                                                                        \
+	open_load(call,                                                                            \
+	    &(struct source){(a)->image, (a)->image_bytes, (a)->prelinked,                         \
+		(a)->prelinked ? (a)->prelinked_bytes : 0,                                         \
+		(a)->options && (a)->values ? (a)->n_options : 0, (a)->options, (a)->values,       \
+		{(a)->info, (a)->errors, (a)->info_bytes, (a)->error_bytes}},                      \
+	    load)
+
+struct source {
+	const void *image;
+	size_t bytes;
+	const void *prelinked;
+	size_t prelinked_bytes;
+	unsigned n;
+	const CUjit_option *options;
+	const uint64_t *values;
+	struct jit_logs logs;
+};
+
+static CUresult open_load(struct call *call, const struct source *source, struct load *load)
+{
+	CUresult r = open_image(call, source->image, source->bytes, source->prelinked,
+	    source->prelinked_bytes, &load->image);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	load->values = call_take(call, (source->n + 1) * sizeof(*load->values));
+	if (!load->values)
+		return call->error;
+	return jit_values_in(
+	    source->n, source->options, source->values, &source->logs, load->values);
+}
+
+CUresult worker_cuModuleLoadDataEx(struct call *call, struct args_cuModuleLoadDataEx *a)
+{
+	unsigned n = a->options && a->values ? a->n_options : 0;
+	struct load load;
+	CUresult r = OPEN(call, a, &load);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = call->backend->cuModuleLoadDataEx(
+	    a->module, load.image, n, (CUjit_option *)a->options, load.values);
+	jit_values_out(n, a->options, load.values, a->values);
+	if (r != CUDA_SUCCESS)
+		jit_keep_logs(
+		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
+	return r;
+}
+
+CUresult worker_cuLibraryLoadData(struct call *call, struct args_cuLibraryLoadData *a)
+{
+	unsigned n = a->options && a->values ? a->n_options : 0;
+	struct load load;
+	CUresult r = OPEN(call, a, &load);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = call->backend->cuLibraryLoadData(
+	    a->library, load.image, (CUjit_option *)a->options, load.values, n, NULL, NULL, 0);
+	jit_values_out(n, a->options, load.values, a->values);
+	if (r != CUDA_SUCCESS)
+		jit_keep_logs(
+		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
+	return r;
+}
+
+/* --- unloading: the ids of what was in it end too --- */
+
+static void forget_all(
+    struct call *call, enum handle_kind kind, const uint64_t *handles, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t id = handles_id_of(call->worker->handles, kind, handles[i]);
+		if (id)
+			call_forget(call, handle_kind_of(id), id);
+	}
+}
+
+CUresult worker_cuModuleUnload(struct call *call, struct args_cuModuleUnload *a)
+{
+	unsigned n = 0;
+	CUfunction *functions = NULL;
+
+	if (!a->module)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (call->backend->cuModuleGetFunctionCount(&n, a->module) == CUDA_SUCCESS && n &&
+	    n <= NAMES_MAX)
+		functions = call_take(call, n * sizeof(*functions));
+	if (!functions ||
+	    call->backend->cuModuleEnumerateFunctions(functions, n, a->module) != CUDA_SUCCESS)
+		n = 0;
+	CUresult r = call->backend->cuModuleUnload(a->module);
+	if (r == CUDA_SUCCESS)
+		forget_all(call, HANDLE_FUNCTION, (const uint64_t *)functions, n);
+	return r;
+}
+
+CUresult worker_cuLibraryUnload(struct call *call, struct args_cuLibraryUnload *a)
+{
+	unsigned n = 0;
+	CUkernel *kernels = NULL;
+
+	if (!a->library)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (call->backend->cuLibraryGetKernelCount(&n, a->library) == CUDA_SUCCESS && n &&
+	    n <= NAMES_MAX)
+		kernels = call_take(call, n * sizeof(*kernels));
+	if (!kernels ||
+	    call->backend->cuLibraryEnumerateKernels(kernels, n, a->library) != CUDA_SUCCESS)
+		n = 0;
+	CUresult r = call->backend->cuLibraryUnload(a->library);
+	if (r == CUDA_SUCCESS)
+		forget_all(call, HANDLE_KERNEL, (const uint64_t *)kernels, n);
+	return r;
+}
+
+CUresult worker_cuLibraryGetManaged(struct call *call, struct args_cuLibraryGetManaged *a)
+{
+	CUresult r = call->backend->cuLibraryGetManaged(a->address, a->bytes, a->library, a->name);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	log_warn_once("managed variables (%s) are not supported: the program cannot see this "
+		      "process's memory",
+	    a->name);
+	return CUDA_ERROR_NOT_SUPPORTED;
+}

@@ -1,0 +1,162 @@
+/*
+ * Launches. The shim sends the parameter buffer laid out as the backend said (rosenFunctionInfo), or
+ * as the program passed it in `extra`; it goes to the backend as `extra`, straight out of the
+ * private record. The backend knows the function's own parameter size and refuses another.
+ *
+ * Launch attributes cross as they are in memory, but for handles: an event's id becomes the
+ * backend's event, and anything else that would carry a pointer is refused.
+ */
+#include <string.h>
+
+#include "gen/worker_custom.h"
+#include "worker/gpu_time.h"
+#include "worker/worker.h"
+
+#define ATTRIBUTES_MAX 256u /* CUDA has fewer than 32 kinds */
+
+struct launch_extra {
+	const void *words[5];
+	size_t bytes;
+};
+
+/* What cuLaunchKernel takes as `extra`; it points into *out. */
+static void **make_extra(const void *parameters, size_t bytes, struct launch_extra *out)
+{
+	out->bytes = bytes;
+	out->words[0] = CU_LAUNCH_PARAM_BUFFER_POINTER;
+	out->words[1] = parameters;
+	out->words[2] = CU_LAUNCH_PARAM_BUFFER_SIZE;
+	out->words[3] = &out->bytes;
+	out->words[4] = CU_LAUNCH_PARAM_END;
+	return (void **)out->words;
+}
+
+CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
+{
+	struct launch_extra extra;
+
+	if (unlikely(a->parameter_bytes > WIRE_PARAMETER_BYTES_MAX))
+		return CUDA_ERROR_INVALID_VALUE;
+	struct gpu_span *span = gpu_time_begin(call, a->stream);
+	CUresult r = call->backend->cuLaunchKernel(a->function, a->grid_x, a->grid_y, a->grid_z,
+	    a->block_x, a->block_y, a->block_z, a->shared, a->stream, NULL,
+	    make_extra(a->parameters, a->parameter_bytes, &extra));
+	gpu_time_end(call, span, a->stream);
+	return r;
+}
+
+/* An attribute's event: the client's id in, the backend's handle out. */
+static CUresult translate_event(struct call *call, CUevent *event)
+{
+	*event = (CUevent)call_handle(call, HANDLE_EVENT, (uint64_t)*event);
+	return call->error;
+}
+
+static CUresult translate(struct call *call, CUlaunchAttribute *attribute)
+{
+	switch (attribute->id) {
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+		return translate_event(call, &attribute->value.programmaticEvent.event);
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+		return translate_event(call, &attribute->value.launchCompletionEvent.event);
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		return CUDA_ERROR_NOT_SUPPORTED; /* the driver would write a handle through it */
+	default:
+		return CUDA_SUCCESS;
+	}
+}
+
+/* A copy of the attributes with handles translated. */
+static CUresult copy_attributes(
+    struct call *call, const CUlaunchAttribute *attributes, unsigned n, CUlaunchAttribute **out)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	*out = NULL;
+	if (n > ATTRIBUTES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!n)
+		return CUDA_SUCCESS;
+	*out = call_take(call, n * sizeof(**out));
+	if (!*out)
+		return call->error;
+	memcpy(*out, attributes, n * sizeof(**out));
+	for (unsigned i = 0; i < n && r == CUDA_SUCCESS; i++)
+		r = translate(call, &(*out)[i]);
+	return r;
+}
+
+static CUresult launch(struct call *call, const CUlaunchConfig *config, CUfunction function,
+    const void *parameters, size_t bytes)
+{
+	struct launch_extra extra;
+
+	if (bytes > WIRE_PARAMETER_BYTES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct gpu_span *span = gpu_time_begin(call, config->hStream);
+	CUresult r = call->backend->cuLaunchKernelEx(
+	    config, function, NULL, make_extra(parameters, bytes, &extra));
+	gpu_time_end(call, span, config->hStream);
+	return r;
+}
+
+/* The fields both launches with attributes and cluster occupancy have, by the same names. */
+#define CONFIG(a, attributes, n)                                                                   \
+	{.gridDimX = (a)->grid_x,                                                                  \
+	    .gridDimY = (a)->grid_y,                                                               \
+	    .gridDimZ = (a)->grid_z,                                                               \
+	    .blockDimX = (a)->block_x,                                                             \
+	    .blockDimY = (a)->block_y,                                                             \
+	    .blockDimZ = (a)->block_z,                                                             \
+	    .sharedMemBytes = (a)->shared,                                                         \
+	    .hStream = (a)->stream,                                                                \
+	    .attrs = (attributes),                                                                 \
+	    .numAttrs = (n)}
+
+CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx *a)
+{
+	CUlaunchAttribute *attributes;
+	unsigned n = a->attributes ? a->n_attributes : 0;
+	CUresult r = copy_attributes(call, a->attributes, n, &attributes);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	CUlaunchConfig config = CONFIG(a, attributes, n);
+	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+}
+
+CUresult worker_cuLaunchCooperativeKernel(
+    struct call *call, struct args_cuLaunchCooperativeKernel *a)
+{
+	CUlaunchAttribute cooperative = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE};
+	CUlaunchConfig config = CONFIG(a, &cooperative, 1);
+
+	cooperative.value.cooperative = 1;
+	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+}
+
+CUresult worker_cuOccupancyMaxPotentialClusterSize(
+    struct call *call, struct args_cuOccupancyMaxPotentialClusterSize *a)
+{
+	CUlaunchAttribute *attributes;
+	unsigned n = a->attributes ? a->n_attributes : 0;
+	CUresult r = copy_attributes(call, a->attributes, n, &attributes);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	CUlaunchConfig config = CONFIG(a, attributes, n);
+	return call->backend->cuOccupancyMaxPotentialClusterSize(a->cluster, a->function, &config);
+}
+
+CUresult worker_cuOccupancyMaxActiveClusters(
+    struct call *call, struct args_cuOccupancyMaxActiveClusters *a)
+{
+	CUlaunchAttribute *attributes;
+	unsigned n = a->attributes ? a->n_attributes : 0;
+	CUresult r = copy_attributes(call, a->attributes, n, &attributes);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	CUlaunchConfig config = CONFIG(a, attributes, n);
+	return call->backend->cuOccupancyMaxActiveClusters(a->clusters, a->function, &config);
+}

@@ -1,0 +1,196 @@
+/*
+ * The linker. CUDA keeps the addresses of log buffers and value slots for as long as a link state
+ * lives, so a state here has memory of its own for both, found by the backend's handle.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gen/worker_custom.h"
+#include "worker/jit_options.h"
+#include "worker/worker.h"
+
+#define LOG_MAX	    (1u << 20)
+#define OPTIONS_MAX 64u
+#define LINKS_MAX   1024u
+
+struct link_state {
+	struct link_state *next;
+	CUlinkState state;
+	struct jit_logs logs;
+	unsigned n;
+	CUjit_option options[OPTIONS_MAX];
+	void *values[OPTIONS_MAX];
+	const void *image; /* complete; the backend's, until the state is destroyed */
+	size_t image_bytes;
+};
+
+static struct link_state *link_free(struct link_state *link)
+{
+	if (!link)
+		return NULL;
+	free(link->logs.info);
+	free(link->logs.errors);
+	free(link);
+	return NULL;
+}
+
+void links_free(struct worker *worker)
+{
+	for (struct link_state *link = worker->links, *next; link; link = next) {
+		next = link->next;
+		link_free(link);
+	}
+	worker->links = NULL;
+}
+
+/* Takes the link out of the list, or leaves it there; NULL: unknown. */
+static struct link_state *find(struct worker *worker, CUlinkState state, bool remove)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct link_state **at = &worker->links;
+	while (*at && (*at)->state != state)
+		at = &(*at)->next;
+	struct link_state *link = *at;
+	if (link && remove) {
+		*at = link->next;
+		worker->n_links--;
+	}
+	pthread_mutex_unlock(&worker->memory_lock);
+	return link;
+}
+
+static bool make_logs(struct jit_logs *logs, size_t info_bytes, size_t error_bytes)
+{
+	logs->info_bytes = MIN(info_bytes, LOG_MAX);
+	logs->error_bytes = MIN(error_bytes, LOG_MAX);
+	logs->info = logs->info_bytes ? calloc(1, logs->info_bytes) : NULL;
+	logs->errors = logs->error_bytes ? calloc(1, logs->error_bytes) : NULL;
+	return (logs->info || !logs->info_bytes) && (logs->errors || !logs->error_bytes);
+}
+
+CUresult worker_cuLinkCreate_v2(struct call *call, struct args_cuLinkCreate_v2 *a)
+{
+	unsigned n = a->options && a->values ? a->n_options : 0;
+	struct worker *worker = call->worker;
+
+	if (n > OPTIONS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct link_state *link = calloc(1, sizeof(*link));
+	if (!link || !make_logs(&link->logs, a->info_bytes, a->error_bytes)) {
+		link_free(link);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	link->n = n;
+	if (n)
+		memcpy(link->options, a->options, n * sizeof(*a->options));
+	CUresult r =
+	    jit_values_in(n, link->options, a->values, &link->logs, link->values)
+		?: call->backend->cuLinkCreate_v2(n, link->options, link->values, a->state);
+	if (r != CUDA_SUCCESS) {
+		link_free(link);
+		return r;
+	}
+	link->state = *a->state;
+	pthread_mutex_lock(&worker->memory_lock);
+	bool room = worker->n_links < LINKS_MAX;
+	if (room) {
+		link->next = worker->links;
+		worker->links = link;
+		worker->n_links++;
+	}
+	pthread_mutex_unlock(&worker->memory_lock);
+	if (room)
+		return CUDA_SUCCESS;
+	call->backend->cuLinkDestroy(link->state);
+	link_free(link);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static void give_log(const char *log, size_t size, char *out, size_t room)
+{
+	size_t n = out && log ? MIN(size, room) : 0;
+
+	if (n)
+		memcpy(out, log, n);
+}
+
+static void give_logs(
+    const struct link_state *link, char *info, size_t info_bytes, char *errors, size_t error_bytes)
+{
+	give_log(link->logs.info, link->logs.info_bytes, info, info_bytes);
+	give_log(link->logs.errors, link->logs.error_bytes, errors, error_bytes);
+}
+
+CUresult worker_cuLinkAddData_v2(struct call *call, struct args_cuLinkAddData_v2 *a)
+{
+	struct link_state *link = find(call->worker, a->state, false);
+	static const struct jit_logs none = {0};
+	unsigned n = a->options && a->values ? a->n_options : 0;
+	void *values[OPTIONS_MAX];
+
+	if (!link)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (n > OPTIONS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = jit_values_in(n, a->options, a->values, &none, values);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = call->backend->cuLinkAddData_v2(a->state, a->type, (void *)a->data, a->bytes, a->name,
+	    n, (CUjit_option *)a->options, values);
+	if (r != CUDA_SUCCESS)
+		jit_keep_logs(call, &link->logs);
+	give_logs(link, a->info, a->info_bytes, a->errors, a->error_bytes);
+	return r;
+}
+
+static float wall_time(const struct link_state *link)
+{
+	float wall = 0;
+
+	for (unsigned i = 0; i < link->n; i++)
+		if (link->options[i] == CU_JIT_WALL_TIME)
+			memcpy(&wall, &link->values[i], sizeof(wall));
+	return wall;
+}
+
+CUresult worker_cuLinkComplete(struct call *call, struct args_cuLinkComplete *a)
+{
+	struct link_state *link = find(call->worker, a->state, false);
+	void *image = NULL;
+	size_t bytes = 0;
+
+	if (!link)
+		return CUDA_ERROR_INVALID_HANDLE;
+	CUresult r = call->backend->cuLinkComplete(a->state, &image, &bytes);
+	if (r != CUDA_SUCCESS)
+		jit_keep_logs(call, &link->logs);
+	give_logs(link, a->info, a->info_bytes, a->errors, a->error_bytes);
+	if (r != CUDA_SUCCESS)
+		return r;
+	link->image = image;
+	link->image_bytes = bytes;
+	*a->image_bytes = bytes;
+	*a->wall_ms = wall_time(link);
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_rosenLinkRead(struct call *call, struct args_rosenLinkRead *a)
+{
+	const struct link_state *link = find(call->worker, a->state, false);
+
+	if (!link || !link->image)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (a->bytes != link->image_bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(a->image, link->image, a->bytes);
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_cuLinkDestroy(struct call *call, struct args_cuLinkDestroy *a)
+{
+	CUresult r = call->backend->cuLinkDestroy(a->state);
+
+	if (r == CUDA_SUCCESS)
+		link_free(find(call->worker, a->state, true));
+	return r;
+}

@@ -1,0 +1,214 @@
+/*
+ * rosen-worker: one process per client process, started by rosend and by nobody else.
+ *
+ * Life. rosend forks and executes this with a control socket as descriptor 3. The worker first jails
+ * itself, so that everything it opens later is inside; then it waits for CONTROL_START, which may
+ * be the beginning of one of two lives:
+ *
+ *   probe     the backend is loaded, the devices are reported, the process exits. rosend learns in
+ *             this way what the host has without ever loading a GPU driver itself.
+ *   session   the channel's region and side socket come along. The worker loads and initialises the
+ *             backend, attaches the channel, says CONTROL_READY, and its main thread becomes the
+ *             dispatcher (dispatch.c). Until then the client waits in its first call.
+ *
+ * What cannot be done is told as CONTROL_FAILED in words for the person at the other end, and the
+ * process exits with status 1.
+ *
+ * End. There is no orderly teardown of GPU state: a process's end is the one cleanup that is always
+ * complete, whatever state a driver is in, so every end is an exit. It comes
+ *   - when the client's side socket hangs up: chan_next() returns -ENOTCONN;
+ *   - when rosend's control socket hangs up (control_link.c), and by SIGKILL if even that fails,
+ *     since the jail asked the kernel for it;
+ *   - when the client broke the protocol: last words go to both sides first;
+ *   - by a crash, whose last words a signal handler sends.
+ *
+ * Threads. main is the dispatcher; one thread watches the control socket; waiters (waiter.c) and the
+ * staging area's reaper (staging.c) appear when needed; the channel and the backend have their own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/error_text.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "chan/chan.h"
+#include "wire/control.h"
+#include "worker/backend_host.h"
+#include "worker/control_link.h"
+#include "worker/jail.h"
+#include "worker/worker.h"
+
+static struct backend backend;
+static struct backend_host host;
+
+static bool enter_jail(void)
+{
+	const char *step = NULL;
+	int r = jail_enter(CONTROL_FD, &step);
+
+	if (r < 0)
+		control_fail("The GPU worker could not isolate itself: %s: %s. rosend's log names "
+			     "the system call.",
+		    step, strerror(-r));
+	return r == 0;
+}
+
+static bool load_backend(const struct control_start *start)
+{
+	char text[HELLO_TEXT_MAX];
+
+	if (backend_open(start->library, &backend, &host, text, sizeof(text)) < 0) {
+		control_fail("%s", text);
+		return false;
+	}
+	CUresult r = backend.cuInit(0);
+	if (r == CUDA_SUCCESS || (r == CUDA_ERROR_NO_DEVICE && start->probe))
+		return true;
+	control_fail("The GPU driver does not start: %s (%d). %s",
+	    abi_error_name(r) ?: "unknown error", (int)r,
+	    start->backend == CONTROL_BACKEND_CUDA
+		? "Is the NVIDIA driver loaded, and does nvidia-smi work on this host?"
+		: "rosend's log says more.");
+	return false;
+}
+
+static int count_devices(void)
+{
+	int n = 0;
+
+	if (backend.cuDeviceGetCount(&n) != CUDA_SUCCESS)
+		n = 0;
+	return MIN(n, (int)WIRE_DEVICES_MAX);
+}
+
+static void say_ready(void)
+{
+	struct control_ready ready = {.kind = CONTROL_READY, .devices = (uint32_t)count_devices()};
+	int version = 0;
+
+	if (backend.cuDriverGetVersion(&version) == CUDA_SUCCESS)
+		ready.driver_version = version;
+	control_send(&ready, sizeof(ready));
+}
+
+/* --- a probe --- */
+
+static int attribute(CUdevice device, CUdevice_attribute which)
+{
+	int value = 0;
+
+	return backend.cuDeviceGetAttribute(&value, which, device) == CUDA_SUCCESS ? value : 0;
+}
+
+static void describe(CUdevice device)
+{
+	struct control_device message = {.kind = CONTROL_DEVICE, .ordinal = (uint32_t)device};
+	CUuuid uuid = {{0}};
+	size_t total = 0;
+
+	backend.cuDeviceGetName(message.name, sizeof(message.name) - 1, device);
+	backend.cuDeviceGetPCIBusId(message.pci, sizeof(message.pci) - 1, device);
+	backend.cuDeviceTotalMem_v2(&total, device);
+	if (backend.cuDeviceGetUuid_v2(&uuid, device) != CUDA_SUCCESS)
+		backend.cuDeviceGetUuid(&uuid, device);
+	memcpy(message.uuid, &uuid, sizeof(message.uuid));
+	message.memory_total = total;
+	message.capability_major = attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+	message.capability_minor = attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+	message.processors = attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+	message.clock_khz = attribute(device, CU_DEVICE_ATTRIBUTE_CLOCK_RATE);
+	control_send(&message, sizeof(message));
+}
+
+static int probe(void)
+{
+	int n = count_devices();
+
+	say_ready();
+	for (int device = 0; device < n; device++)
+		describe(device);
+	return EXIT_SUCCESS;
+}
+
+/* --- a session --- */
+
+static struct chan *attach(const struct control_start *start, int fds[2])
+{
+	struct chan_geometry geometry = {
+	    start->ring_size, start->staging_size, start->lanes, start->functions};
+	struct chan *chan = NULL;
+	int r = chan_worker_attach(fds[0], fds[1], &geometry, start->spin_ns, &chan);
+
+	fds[0] = fds[1] = -1; /* the channel's now */
+	if (r < 0)
+		control_fail(
+		    "The GPU worker cannot use the channel it was given: %s.", strerror(-r));
+	return chan;
+}
+
+static struct worker *make_worker(const struct control_start *start, struct chan *chan)
+{
+	struct worker_options options = {
+	    .arena = start->arena,
+	    .measure_gpu = start->measure_gpu,
+	    .backend = start->backend,
+	    .lanes = start->lanes,
+	    .staging_size = start->staging_size,
+	    .bulk_limit = start->bulk_limit,
+	};
+	struct worker *worker = worker_new(&options, &backend, &host, chan);
+
+	if (!worker || control_watch(worker) < 0) {
+		control_fail("The GPU worker found no memory to start with.");
+		return NULL;
+	}
+	return worker;
+}
+
+static int session(const struct control_start *start, int fds[2])
+{
+	struct chan *chan = attach(start, fds);
+
+	if (!chan)
+		return EXIT_FAILURE;
+	control_watch_crashes(chan);
+	if (!load_backend(start))
+		return EXIT_FAILURE;
+	struct worker *worker = make_worker(start, chan);
+	if (!worker)
+		return EXIT_FAILURE;
+	say_ready();
+	if (worker_run(worker) == 0)
+		return EXIT_SUCCESS;
+	control_last_words(chan, worker->last_words);
+	return EXIT_FAILURE;
+}
+
+int main(void)
+{
+	struct control_start start;
+	struct stat control;
+	int fds[2];
+
+	log_init("worker");
+	if (fstat(CONTROL_FD, &control) < 0 || !S_ISSOCK(control.st_mode)) {
+		fprintf(stderr, "rosen-worker is started by rosend; run `rosen serve` or "
+				"`rosen run` instead.\n");
+		return EXIT_FAILURE;
+	}
+	if (!enter_jail() || control_receive_start(&start, fds) < 0)
+		return EXIT_FAILURE;
+	int status = EXIT_FAILURE;
+	if (!start.probe)
+		status = session(&start, fds);
+	else if (load_backend(&start))
+		status = probe();
+	/* Without exit handlers: a driver's could wait for a GPU that never answers. */
+	fflush(NULL);
+	_exit(status);
+}

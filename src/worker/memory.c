@@ -1,0 +1,322 @@
+/*
+ * Device memory: cuMemAlloc and its kin, out of the device's arena (arena.h) or, where there is
+ * none, from the backend. The arena is made at the first allocation on a device: a session that
+ * uses one GPU of eight reserves nothing on the others.
+ *
+ * cuMemAlloc does not wait and runs on the dispatcher; cuMemFree waits for the device, as CUDA
+ * does, on the lane's waiter. While a stream captures, waiting would spoil the capture: memory
+ * freed then is put aside (struct quarantine) and given back at the next free outside of captures.
+ */
+#include "worker/memory.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "gen/worker_custom.h"
+#include "worker/arena.h"
+#include "worker/segment.h"
+#include "worker/worker.h"
+
+/* --- arenas --- */
+
+/* Each device has an equal slice of the lower half of the window; the upper half is for address
+ * ranges that the program reserves itself. */
+static uint64_t slice_size(const struct backend *backend)
+{
+	int n = 1;
+	uint64_t slices = 1;
+
+	backend->cuDeviceGetCount(&n);
+	while (slices < (uint64_t)n)
+		slices *= 2;
+	return WIRE_DEVICE_WINDOW_SIZE / 2 / slices;
+}
+
+static struct arena *arena_make(struct worker *worker, CUdevice device)
+{
+	uint64_t size = slice_size(worker->backend);
+	const char *why;
+	struct arena *arena = arena_new(
+	    worker->backend, device, WIRE_DEVICE_WINDOW_BASE + (uint64_t)device * size, size, &why);
+
+	if (!arena)
+		log_info(
+		    "device %d: memory comes from the backend's own allocator: %s", device, why);
+	return arena;
+}
+
+/* The device's arena, NULL when it has none. */
+static struct arena *arena_of(struct worker *worker, CUdevice device)
+{
+	if (!worker->options.arena || device < 0 || device >= (int)WIRE_DEVICES_MAX)
+		return NULL;
+	pthread_mutex_lock(&worker->memory_lock);
+	if (!worker->arenas[device] && !worker->no_arena[device]) {
+		worker->arenas[device] = arena_make(worker, device);
+		worker->no_arena[device] = !worker->arenas[device];
+	}
+	struct arena *arena = worker->arenas[device];
+	pthread_mutex_unlock(&worker->memory_lock);
+	return arena;
+}
+
+/* The arena whose slice address lies in, if it exists. */
+static struct arena *arena_at(struct worker *worker, CUdeviceptr address)
+{
+	struct arena *found = NULL;
+
+	pthread_mutex_lock(&worker->memory_lock);
+	for (unsigned i = 0; i < WIRE_DEVICES_MAX && !found; i++)
+		if (worker->arenas[i] && arena_covers(worker->arenas[i], address))
+			found = worker->arenas[i];
+	pthread_mutex_unlock(&worker->memory_lock);
+	return found;
+}
+
+/* --- allocating --- */
+
+static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
+{
+	CUdevice device;
+	CUresult r = call->backend->cuCtxGetDevice(&device);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct arena *arena = arena_of(call->worker, device);
+	r = arena ? arena_take(arena, bytes, (uint64_t)call_job(call)->context, address)
+		  : CUDA_ERROR_OUT_OF_MEMORY;
+	/* The backend has the last word: it may have pools of its own to shrink. */
+	return r == CUDA_SUCCESS ? r : call->backend->cuMemAlloc_v2(address, bytes);
+}
+
+CUresult worker_cuMemAlloc_v2(struct call *call, struct args_cuMemAlloc_v2 *a)
+{
+	return allocate(call, a->bytes, a->address);
+}
+
+CUresult worker_cuMemAllocPitch_v2(struct call *call, struct args_cuMemAllocPitch_v2 *a)
+{
+	size_t pitch = (a->width + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1), bytes;
+
+	if (!a->width || !a->height || pitch < a->width ||
+	    (a->element != 4 && a->element != 8 && a->element != 16) ||
+	    __builtin_mul_overflow(pitch, a->height, &bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	*a->pitch = pitch;
+	return allocate(call, bytes, a->address);
+}
+
+/* --- freeing --- */
+
+/* Waits for everything that could use freed memory; false: not now, a capture is under way. */
+static CUresult wait_for_device(struct call *call, bool *waited)
+{
+	/* Relaxed: a capture begun beside this free is a race of the client's own threads. */
+	*waited = !atomic_load_explicit(&call->worker->captures, memory_order_relaxed);
+	return *waited ? call->backend->cuCtxSynchronize() : CUDA_SUCCESS;
+}
+
+static void put_aside(struct worker *worker, CUdeviceptr address)
+{
+	struct quarantine *entry = malloc(sizeof(*entry));
+
+	if (!entry)
+		return; /* the memory stays allocated until the session ends */
+	entry->address = address;
+	pthread_mutex_lock(&worker->memory_lock);
+	entry->next = worker->quarantine;
+	worker->quarantine = entry;
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
+static void give_put_aside(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct quarantine *entry = worker->quarantine, *next;
+	worker->quarantine = NULL;
+	pthread_mutex_unlock(&worker->memory_lock);
+	for (; entry; entry = next) {
+		struct arena *arena = arena_at(worker, entry->address);
+		if (arena)
+			arena_give(arena, entry->address);
+		next = entry->next;
+		free(entry);
+	}
+}
+
+CUresult worker_cuMemFree_v2(struct call *call, struct args_cuMemFree_v2 *a)
+{
+	struct worker *worker = call->worker;
+	struct arena *arena = arena_at(worker, a->address);
+	CUdeviceptr base;
+	size_t size;
+	bool waited;
+
+	if (!arena || !arena_find(arena, a->address, &base, &size))
+		return call->backend->cuMemFree_v2(a->address);
+	if (base != a->address)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = wait_for_device(call, &waited);
+	if (!waited) {
+		put_aside(worker, a->address);
+		return CUDA_SUCCESS;
+	}
+	give_put_aside(worker);
+	return arena_give(arena, a->address) ? r : CUDA_ERROR_INVALID_VALUE;
+}
+
+void memory_forget_context(struct worker *worker, CUcontext context)
+{
+	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++) {
+		pthread_mutex_lock(&worker->memory_lock);
+		struct arena *arena = worker->arenas[i];
+		pthread_mutex_unlock(&worker->memory_lock);
+		if (arena)
+			arena_give_all(arena, (uint64_t)context);
+	}
+}
+
+uint64_t worker_device_memory(struct worker *worker)
+{
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&worker->memory_lock);
+	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
+		if (worker->arenas[i])
+			bytes += arena_bytes(worker->arenas[i]);
+	pthread_mutex_unlock(&worker->memory_lock);
+	return bytes;
+}
+
+/* --- whose memory --- */
+
+static bool in_window(CUdeviceptr address, size_t bytes)
+{
+	return address >= WIRE_DEVICE_WINDOW_BASE && bytes <= WIRE_DEVICE_WINDOW_SIZE &&
+	       address - WIRE_DEVICE_WINDOW_BASE <= WIRE_DEVICE_WINDOW_SIZE - bytes;
+}
+
+static bool backend_says_device(struct call *call, CUdeviceptr address)
+{
+	CUmemorytype type = 0;
+
+	return call->backend->cuPointerGetAttribute(
+		   &type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) == CUDA_SUCCESS &&
+	       type == CU_MEMORYTYPE_DEVICE;
+}
+
+bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes)
+{
+	CUdeviceptr last;
+
+	if (likely(in_window(address, bytes)) || !bytes)
+		return true;
+	return !__builtin_add_overflow(address, bytes - 1, &last) &&
+	       backend_says_device(call, address) && backend_says_device(call, last);
+}
+
+bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes)
+{
+	return segments_cover(call->worker->segments, address, bytes) ||
+	       memory_is_device(call, address, bytes);
+}
+
+CUresult worker_cuMemGetAddressRange_v2(struct call *call, struct args_cuMemGetAddressRange_v2 *a)
+{
+	struct arena *arena = arena_at(call->worker, a->address);
+	CUdeviceptr base;
+	size_t size;
+
+	if (!arena)
+		return call->backend->cuMemGetAddressRange_v2(a->base, a->bytes, a->address);
+	if (!arena_find(arena, a->address, &base, &size))
+		return CUDA_ERROR_NOT_FOUND;
+	if (a->base)
+		*a->base = base;
+	if (a->bytes)
+		*a->bytes = size;
+	return CUDA_SUCCESS;
+}
+
+/* Bytes of an attribute's value; 0: none that is asked for here. */
+static size_t attribute_size(CUpointer_attribute attribute)
+{
+	switch (attribute) {
+	case CU_POINTER_ATTRIBUTE_CONTEXT:
+	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+		return 8;
+	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+	case CU_POINTER_ATTRIBUTE_MAPPED:
+	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+	case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGetAttribute *a)
+{
+	size_t size = attribute_size(a->attribute);
+	uint64_t value[8] = {0}; /* more than any attribute takes */
+
+	if (!memory_is_clients(call, a->address, 1))
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = call->backend->cuPointerGetAttribute(value, a->attribute, a->address);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!size || size > a->capacity)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (a->attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
+		value[0] = call_id_of(call, HANDLE_CONTEXT, value[0]);
+	if (a->attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)
+		value[0] = call_id_of(call, HANDLE_POOL, value[0]);
+	__builtin_memcpy(a->value, value, size);
+	return call->error;
+}
+
+/* --- address ranges the program reserves: from the upper half of the window --- */
+
+CUresult worker_cuMemAddressReserve(struct call *call, struct args_cuMemAddressReserve *a)
+{
+	struct worker *worker = call->worker;
+	uint64_t granule = MAX(a->alignment, ARENA_PIECE), at = a->hint;
+
+	if (!at && worker->options.arena && is_power_of_two(granule) &&
+	    a->bytes <= WIRE_DEVICE_WINDOW_SIZE / 2 && granule <= WIRE_DEVICE_WINDOW_SIZE / 4) {
+		uint64_t end = WIRE_DEVICE_WINDOW_BASE + WIRE_DEVICE_WINDOW_SIZE;
+		pthread_mutex_lock(&worker->memory_lock);
+		at = align_up(
+		    worker->next_reservation ?: end - WIRE_DEVICE_WINDOW_SIZE / 2, granule);
+		if (at + a->bytes > end) /* start again where the oldest were */
+			at = align_up(end - WIRE_DEVICE_WINDOW_SIZE / 2, granule);
+		worker->next_reservation = align_up(at + a->bytes, ARENA_PIECE);
+		pthread_mutex_unlock(&worker->memory_lock);
+	}
+	/* A hint: the backend takes another place where this one is in use. */
+	return call->backend->cuMemAddressReserve(a->address, a->bytes, a->alignment, at, a->flags);
+}
+
+CUresult worker_cuMemAddressFree(struct call *call, struct args_cuMemAddressFree *a)
+{
+	if (arena_at(
+		call->worker, a->address)) /* the arena's own reservation is not the client's */
+		return CUDA_ERROR_INVALID_VALUE;
+	return call->backend->cuMemAddressFree(a->address, a->bytes);
+}

@@ -1,0 +1,17 @@
+/* Whose memory an address is. Used by everything that hands a client's address to the backend. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "worker/call.h"
+
+/* Whether [address, address + bytes) is device memory, as far as this can be told without the
+ * client's help: inside the device window, or the backend says so of both its ends. */
+bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes);
+
+/* Device memory, or wholly inside one of the client's segments. */
+bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
+
+/* Frees what a context that is about to end owns. */
+void memory_forget_context(struct worker *worker, CUcontext context);

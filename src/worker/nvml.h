@@ -1,0 +1,16 @@
+/*
+ * What NVIDIA's management library tells of a device: load, temperature, clocks. Loaded at the first
+ * question; everything here is optional, and what is not known stays unset. Any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "wire/status.h"
+
+/* "580.159"; empty when there is no NVML. */
+void nvml_driver_version(char *text, size_t size);
+
+/* Fills the fields NVML knows and their bits. False: no NVML, or it does not know the device. */
+bool nvml_device_status(const char *pci_bus_id, struct device_status *status);

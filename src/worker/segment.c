@@ -1,0 +1,244 @@
+/*
+ * A segment's life: its descriptor comes over the side socket with the client's number for it
+ * (SIDE_SEGMENT); rosenSegmentMap names the number and the address, which lies in the host window;
+ * the worker checks the descriptor, maps it there and registers it with the backend. All of this
+ * runs on waiters, since pinning takes a second per few gigabytes.
+ *
+ * The descriptor comes from the tenant: only a memfd that is sealed against shrinking is mapped (a
+ * page that vanished would be a SIGBUS here), and only inside the window, where nothing of the
+ * worker's own lies; the kernel is told not to replace a mapping all the same.
+ */
+#include "worker/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "gen/worker_custom.h"
+#include "worker/backend_host.h"
+#include "worker/worker.h"
+
+struct segment {
+	struct segment *next;
+	uint64_t number;
+	uint64_t address, size; /* address 0: its descriptor is here, it is not mapped yet */
+	int fd;
+};
+
+struct segments {
+	struct worker *worker;
+	pthread_mutex_t lock;	 /* the list */
+	pthread_mutex_t receive; /* one thread reads the side socket */
+	struct segment *list;
+	unsigned n;
+};
+
+struct segments *segments_new(struct worker *worker)
+{
+	struct segments *segments = calloc(1, sizeof(*segments));
+
+	if (!segments)
+		return NULL;
+	segments->worker = worker;
+	pthread_mutex_init(&segments->lock, NULL);
+	pthread_mutex_init(&segments->receive, NULL);
+	return segments;
+}
+
+struct segments *segments_free(struct segments *segments)
+{
+	struct segment *next;
+
+	if (!segments)
+		return NULL;
+	for (struct segment *segment = segments->list; segment; segment = next) {
+		next = segment->next;
+		if (segment->address)
+			munmap((void *)segment->address, segment->size);
+		fd_close(segment->fd);
+		free(segment);
+	}
+	pthread_mutex_destroy(&segments->lock);
+	pthread_mutex_destroy(&segments->receive);
+	free(segments);
+	return NULL;
+}
+
+bool segments_cover(struct segments *segments, uint64_t address, size_t bytes)
+{
+	bool covered = false;
+
+	if (address - WIRE_HOST_WINDOW_BASE >= WIRE_HOST_WINDOW_SIZE)
+		return false;
+	pthread_mutex_lock(&segments->lock);
+	for (struct segment *s = segments->list; s && !covered; s = s->next)
+		covered = s->address && address >= s->address && address - s->address < s->size &&
+			  bytes <= s->size - (address - s->address);
+	pthread_mutex_unlock(&segments->lock);
+	return covered;
+}
+
+static struct segment **find(struct segments *segments, uint64_t number)
+{
+	struct segment **at = &segments->list;
+
+	while (*at && (*at)->number != number)
+		at = &(*at)->next;
+	return at;
+}
+
+/* --- descriptors --- */
+
+static void keep(struct segments *segments, const struct side_message *message, int fd)
+{
+	struct segment *segment = calloc(1, sizeof(*segment));
+
+	pthread_mutex_lock(&segments->lock);
+	if (segment && segments->n < SEGMENTS_MAX && !*find(segments, message->segment)) {
+		*segment =
+		    (struct segment){.next = segments->list, .number = message->segment, .fd = fd};
+		segments->list = segment;
+		segments->n++;
+		segment = NULL;
+		fd = -1;
+	}
+	pthread_mutex_unlock(&segments->lock);
+	free(segment);
+	fd_close(fd);
+}
+
+/* Takes the segment's descriptor, reading the side socket until it has come. -1: none will. */
+static int take_descriptor(struct segments *segments, uint64_t number)
+{
+	struct side_message message;
+	int fd = -1, r = 0;
+
+	pthread_mutex_lock(&segments->receive);
+	for (;;) {
+		pthread_mutex_lock(&segments->lock);
+		struct segment *segment = *find(segments, number);
+		if (segment) {
+			fd = segment->fd;
+			segment->fd = -1;
+		}
+		pthread_mutex_unlock(&segments->lock);
+		if (segment || r < 0)
+			break;
+		r = chan_side_receive(segments->worker->chan, true, &message, &fd);
+		if (r >= 0 && message.kind == SIDE_SEGMENT && fd >= 0)
+			keep(segments, &message, fd);
+		else if (r >= 0)
+			fd_close(fd);
+		fd = -1;
+	}
+	pthread_mutex_unlock(&segments->receive);
+	return fd;
+}
+
+static bool acceptable(int fd, uint64_t address, uint64_t bytes)
+{
+	struct stat status;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(fd, &status) == 0 && bytes &&
+	       bytes <= WIRE_HOST_WINDOW_SIZE && bytes <= (uint64_t)status.st_size &&
+	       address >= WIRE_HOST_WINDOW_BASE && !(address & 0xfff) &&
+	       address - WIRE_HOST_WINDOW_BASE <= WIRE_HOST_WINDOW_SIZE - bytes;
+}
+
+/* --- mapping --- */
+
+static bool map(uint64_t address, uint64_t bytes, int fd)
+{
+	void *at = mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+
+	if (at == MAP_FAILED)
+		return false;
+	if (at == (void *)address)
+		return true;
+	munmap(at, bytes); /* a kernel from before MAP_FIXED_NOREPLACE */
+	return false;
+}
+
+/* Enters the mapping; from here on its addresses are the client's to use. */
+static void enter(struct segments *segments, uint64_t number, uint64_t address, uint64_t bytes)
+{
+	pthread_mutex_lock(&segments->lock);
+	struct segment *segment = *find(segments, number);
+	if (segment) {
+		segment->address = address;
+		segment->size = bytes;
+	}
+	pthread_mutex_unlock(&segments->lock);
+}
+
+/* Takes the segment out of the list; its mapping is the caller's. unmapped: only one that has
+ * none, after a failure; a number the client used twice must not end the older segment. */
+static bool leave(struct segments *segments, uint64_t number, bool unmapped, struct segment *out)
+{
+	pthread_mutex_lock(&segments->lock);
+	struct segment **at = find(segments, number), *segment = *at;
+	if (segment && unmapped && segment->address)
+		segment = NULL;
+	if (segment) {
+		*at = segment->next;
+		segments->n--;
+		*out = *segment;
+	}
+	pthread_mutex_unlock(&segments->lock);
+	free(segment);
+	return segment != NULL;
+}
+
+CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *a)
+{
+	struct segments *segments = call->worker->segments;
+	unsigned flags = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
+			 (a->flags & CU_MEMHOSTREGISTER_READ_ONLY);
+	struct segment gone;
+	_cleanup_fd_ int fd = take_descriptor(segments, a->segment);
+
+	if (fd < 0 || !acceptable(fd, a->address, a->bytes)) {
+		log_warn("the client's segment of pinned memory is refused: not a sealed memfd of "
+			 "%zu bytes inside the host window",
+		    a->bytes);
+		leave(segments, a->segment, true, &gone);
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (!map(a->address, a->bytes, fd)) {
+		leave(segments, a->segment, true, &gone);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	CUresult r = call->worker->host->cuMemHostRegister_v2((void *)a->address, a->bytes, flags);
+	if (r != CUDA_SUCCESS) {
+		munmap((void *)a->address, a->bytes);
+		leave(segments, a->segment, true, &gone);
+		return r;
+	}
+	enter(segments, a->segment, a->address, a->bytes);
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnmap *a)
+{
+	struct segment segment;
+
+	/* First nobody may start to use it, then nobody may use it any more. */
+	if (!leave(call->worker->segments, a->segment, false, &segment))
+		return CUDA_ERROR_INVALID_VALUE;
+	fd_close(segment.fd);
+	if (!segment.address)
+		return CUDA_SUCCESS;
+	call->backend->cuCtxSynchronize();
+	CUresult r = call->worker->host->cuMemHostUnregister((void *)segment.address);
+	/* Still registered, the pages must stay where they are. */
+	if (r == CUDA_SUCCESS)
+		munmap((void *)segment.address, segment.size);
+	return r;
+}

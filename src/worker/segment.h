@@ -1,0 +1,20 @@
+/*
+ * Segments: memory of the client's that both processes map at the same address, registered with the
+ * backend as pinned host memory. Every host address a client names must lie in one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct segments;
+struct worker;
+
+#define SEGMENTS_MAX 16384
+
+struct segments *segments_new(struct worker *worker);
+struct segments *segments_free(struct segments *segments);
+
+/* Whether [address, address + bytes) lies inside one segment. Any thread. */
+bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);

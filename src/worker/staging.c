@@ -1,0 +1,224 @@
+/*
+ * Copies out of pinned memory return before the device has read it, so a handed-over run can go
+ * back to the client only later. An event is recorded behind the copy, and one thread, the reaper,
+ * looks at the events of all runs under way. It asks instead of waiting: streams finish in any
+ * order, and a run held up behind another stream's could be the one that stream is waiting for.
+ *
+ * Where the area cannot be pinned, the backend has copied the bytes when the call returns, and the
+ * run is free at once; likewise when no event can be had.
+ */
+#include "worker/staging.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "worker/backend_host.h"
+#include "worker/worker.h"
+
+#define REAPER_LOOKS_NS 20000 /* a chunk of a megabyte takes this long on a fast bus */
+
+struct pending {
+	struct pending *next;
+	struct wire_bulk run;
+	CUcontext context;
+	CUevent event;
+};
+
+struct staging {
+	struct worker *worker;
+	pthread_mutex_t pin_lock;
+	bool pin_tried;
+	_Atomic bool pinned;
+
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct pending *pending; /* under lock: newly come, the reaper takes them over */
+	bool stop;
+	bool has_thread;
+	pthread_t thread;
+};
+
+struct staging *staging_new(struct worker *worker)
+{
+	struct staging *staging = calloc(1, sizeof(*staging));
+
+	if (!staging)
+		return NULL;
+	staging->worker = worker;
+	pthread_mutex_init(&staging->pin_lock, NULL);
+	pthread_mutex_init(&staging->lock, NULL);
+	pthread_cond_init(&staging->more, NULL);
+	return staging;
+}
+
+struct staging *staging_free(struct staging *staging)
+{
+	if (!staging)
+		return NULL;
+	pthread_mutex_lock(&staging->lock);
+	staging->stop = true;
+	pthread_cond_signal(&staging->more);
+	pthread_mutex_unlock(&staging->lock);
+	if (staging->has_thread)
+		pthread_join(staging->thread, NULL);
+	pthread_mutex_destroy(&staging->pin_lock);
+	pthread_mutex_destroy(&staging->lock);
+	pthread_cond_destroy(&staging->more);
+	free(staging);
+	return NULL;
+}
+
+/* --- pinning --- */
+
+static void pin(struct call *call)
+{
+	struct worker *worker = call->worker;
+	struct staging *staging = worker->staging;
+	struct wire_bulk all = {0, worker->options.staging_size};
+	void *memory = chan_staging_memory(worker->chan, &all);
+
+	pthread_mutex_lock(&staging->pin_lock);
+	if (!staging->pin_tried && memory) {
+		staging->pin_tried = true;
+		CUresult r = worker->host->cuMemHostRegister_v2(
+		    memory, all.size, CU_MEMHOSTREGISTER_PORTABLE);
+		atomic_store_explicit(&staging->pinned, r == CUDA_SUCCESS, memory_order_relaxed);
+		if (r != CUDA_SUCCESS)
+			log_info(
+			    "the staging area is not pinned (error %d): large copies wait", (int)r);
+	}
+	pthread_mutex_unlock(&staging->pin_lock);
+}
+
+void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin_it)
+{
+	struct worker *worker = call->worker;
+	void *memory = chan_staging_memory(worker->chan, run);
+
+	/* Relaxed: pinned or not, the copy is right; pin() has its own lock. Registering is one of
+	 * the calls a capture forbids. */
+	if (memory && pin_it &&
+	    !atomic_load_explicit(&worker->staging->pinned, memory_order_relaxed) &&
+	    !atomic_load_explicit(&worker->captures, memory_order_relaxed))
+		pin(call);
+	return memory;
+}
+
+/* --- giving runs back --- */
+
+static void release(struct staging *staging, struct pending *pending)
+{
+	chan_staging_release(staging->worker->chan, &pending->run);
+	staging->worker->backend->cuEventDestroy_v2(pending->event);
+	free(pending);
+}
+
+/* Releases what the device has read; the others stay in the list. */
+static void look(struct staging *staging, struct pending **list)
+{
+	const struct backend *backend = staging->worker->backend;
+	CUcontext current = NULL;
+
+	while (*list) {
+		struct pending *pending = *list;
+		if (pending->context != current)
+			backend->cuCtxSetCurrent(current = pending->context);
+		/* An error is final too: nothing will read the run any more. */
+		if (backend->cuEventQuery(pending->event) == CUDA_ERROR_NOT_READY) {
+			list = &pending->next;
+			continue;
+		}
+		*list = pending->next;
+		release(staging, pending);
+	}
+}
+
+/* Takes over what has come, oldest first; waits for something when idle. False: the end. */
+static bool collect(struct staging *staging, struct pending **list)
+{
+	pthread_mutex_lock(&staging->lock);
+	while (!*list && !staging->pending && !staging->stop)
+		pthread_cond_wait(&staging->more, &staging->lock);
+	struct pending *come = staging->pending;
+	staging->pending = NULL;
+	bool going_on = !staging->stop;
+	pthread_mutex_unlock(&staging->lock);
+	while (come) {
+		struct pending *next = come->next;
+		come->next = *list;
+		*list = come;
+		come = next;
+	}
+	return going_on;
+}
+
+static void *reaper(void *argument)
+{
+	struct staging *staging = argument;
+	struct pending *list = NULL;
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+
+	/* Asking an event is unsafe to a capture of another thread in mode global. */
+	staging->worker->backend->cuThreadExchangeStreamCaptureMode(&mode);
+	while (collect(staging, &list)) {
+		look(staging, &list);
+		if (list)
+			nanosleep(&(struct timespec){.tv_nsec = REAPER_LOOKS_NS}, NULL);
+	}
+	while (list) {
+		struct pending *next = list->next;
+		release(staging, list);
+		list = next;
+	}
+	return NULL;
+}
+
+static bool enqueue(struct staging *staging, struct pending *pending)
+{
+	pthread_mutex_lock(&staging->lock);
+	if (!staging->has_thread)
+		staging->has_thread = pthread_create(&staging->thread, NULL, reaper, staging) == 0;
+	bool queued = staging->has_thread;
+	if (queued) {
+		pending->next = staging->pending;
+		staging->pending = pending;
+		pthread_cond_signal(&staging->more);
+	}
+	pthread_mutex_unlock(&staging->lock);
+	return queued;
+}
+
+static bool release_later(struct call *call, const struct wire_bulk *run, CUstream stream)
+{
+	const struct backend *backend = call->backend;
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return false;
+	pending->run = *run;
+	pending->context = call_job(call)->context;
+	if (backend->cuEventCreate(&pending->event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+		free(pending);
+		return false;
+	}
+	if (backend->cuEventRecord(pending->event, stream) == CUDA_SUCCESS &&
+	    enqueue(call->worker->staging, pending))
+		return true;
+	backend->cuEventDestroy_v2(pending->event);
+	free(pending);
+	return false;
+}
+
+void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream)
+{
+	struct staging *staging = call->worker->staging;
+
+	if (atomic_load_explicit(&staging->pinned, memory_order_relaxed)) {
+		if (release_later(call, run, stream))
+			return;
+		call->backend->cuStreamSynchronize(stream);
+	}
+	chan_staging_release(call->worker->chan, run);
+}

@@ -1,0 +1,173 @@
+/*
+ * The dispatcher hands a call here when it may wait for the GPU; the call's job, with its private
+ * record and pool, changes owner through the queue. The waiter makes the lane's context current (it
+ * is the client thread's stand-in), runs the rest, answers, and looks for more.
+ *
+ * A client thread that waits for an answer sends nothing else, so queues are nearly always of
+ * length one; a client that breaks this finds the dispatcher waiting with it. Threads are detached
+ * from the lane by waiter_retire(): the struct belongs to the thread from then on, except that
+ * waiters_join() counts the living.
+ */
+#include "worker/waiter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "worker/worker.h"
+
+#define WAITER_STACK (1u << 20) /* GPU drivers want room */
+
+struct waiter {
+	struct worker *worker;
+	struct lane *lane;
+	pthread_mutex_t lock;
+	pthread_cond_t more, room; /* a job came or it shall end; a job was taken */
+	struct job *first, **last;
+	unsigned n_jobs;
+	bool retired;
+};
+
+/* Waiters alive, over all workers of the process: joined in tests, never in a session. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t fewer;
+	unsigned n;
+} alive = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void count(int change)
+{
+	pthread_mutex_lock(&alive.lock);
+	alive.n += (unsigned)change;
+	pthread_cond_broadcast(&alive.fewer);
+	pthread_mutex_unlock(&alive.lock);
+}
+
+static void serve(struct worker *worker, struct job *job)
+{
+	struct call *call = &job->call;
+	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+
+	if (r == CUDA_SUCCESS && !call->finish)
+		r = job->entry->serve(call);
+	else if (r == CUDA_SUCCESS)
+		r = CALL_CONTINUES;
+	if (r == CALL_CONTINUES)
+		r = call->finish(call, call->finish_state);
+	job_end(worker, job, r);
+}
+
+/* NULL: the waiter is retired and has nothing left. */
+static struct job *next_job(struct waiter *waiter)
+{
+	pthread_mutex_lock(&waiter->lock);
+	while (!waiter->first && !waiter->retired)
+		pthread_cond_wait(&waiter->more, &waiter->lock);
+	struct job *job = waiter->first;
+	if (job) {
+		waiter->first = job->next;
+		if (!waiter->first)
+			waiter->last = &waiter->first;
+		waiter->n_jobs--;
+		pthread_cond_signal(&waiter->room);
+	}
+	pthread_mutex_unlock(&waiter->lock);
+	return job;
+}
+
+static struct waiter *waiter_free(struct waiter *waiter)
+{
+	pthread_cond_destroy(&waiter->more);
+	pthread_cond_destroy(&waiter->room);
+	pthread_mutex_destroy(&waiter->lock);
+	free(waiter);
+	return NULL;
+}
+
+static void *waiter_thread(void *argument)
+{
+	struct waiter *waiter = argument;
+	struct job *job;
+
+	while ((job = next_job(waiter)))
+		serve(waiter->worker, job);
+	waiter_free(waiter);
+	count(-1);
+	return NULL;
+}
+
+static int start_thread(struct waiter *waiter)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, WAITER_STACK);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	count(1);
+	int r = pthread_create(&thread, &attributes, waiter_thread, waiter);
+	pthread_attr_destroy(&attributes);
+	if (r)
+		count(-1);
+	return r ? error_origin(-r) : 0;
+}
+
+static struct waiter *waiter_new(struct worker *worker, struct lane *lane)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return NULL;
+	waiter->worker = worker;
+	waiter->lane = lane;
+	waiter->last = &waiter->first;
+	pthread_mutex_init(&waiter->lock, NULL);
+	pthread_cond_init(&waiter->more, NULL);
+	pthread_cond_init(&waiter->room, NULL);
+	return start_thread(waiter) < 0 ? waiter_free(waiter) : waiter;
+}
+
+int waiter_submit(struct worker *worker, struct job *job)
+{
+	struct lane *lane = job->lane;
+
+	if (!lane->waiter)
+		lane->waiter = waiter_new(worker, lane);
+	struct waiter *waiter = lane->waiter;
+	if (!waiter)
+		return error_origin(-ENOMEM);
+	job->next = NULL;
+	pthread_mutex_lock(&waiter->lock);
+	while (waiter->n_jobs >= WORKER_JOBS_MAX)
+		pthread_cond_wait(&waiter->room, &waiter->lock);
+	*waiter->last = job;
+	waiter->last = &job->next;
+	waiter->n_jobs++;
+	pthread_cond_signal(&waiter->more);
+	pthread_mutex_unlock(&waiter->lock);
+	return 0;
+}
+
+void waiter_retire(struct lane *lane)
+{
+	struct waiter *waiter = lane->waiter;
+
+	if (!waiter)
+		return;
+	lane->waiter = NULL;
+	pthread_mutex_lock(&waiter->lock);
+	waiter->retired = true;
+	pthread_cond_signal(&waiter->more);
+	pthread_mutex_unlock(&waiter->lock);
+}
+
+void waiters_join(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->options.lanes; i++)
+		waiter_retire(&worker->lanes[i]);
+	pthread_mutex_lock(&alive.lock);
+	while (alive.n)
+		pthread_cond_wait(&alive.fewer, &alive.lock);
+	pthread_mutex_unlock(&alive.lock);
+}

@@ -1,0 +1,173 @@
+/*
+ * The worker's inside: what dispatcher, waiters and the hand-written worker_X() functions share.
+ * One struct worker per process (tests make several, one after the other).
+ *
+ * Threads: one dispatcher (worker_run()), one waiter per lane that ever had to wait (waiter.h).
+ * Fields say who may touch them; "any" means atomics or the named lock.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/pool.h"
+#include "chan/chan.h"
+#include "gen/backend.h"
+#include "wire/limits.h"
+#include "worker/call.h"
+#include "worker/handles.h"
+
+struct arena;
+struct backend_host;
+struct gpu_time;
+struct link_state;
+struct segments;
+struct staging;
+
+#define WORKER_HANDLES_BYTES (256u << 20) /* memory of the table of objects */
+#define WORKER_JOBS_MAX	     256	  /* calls of one lane waiting for its waiter */
+
+struct worker_options {
+	bool arena;	  /* device memory from the window, where the backend can */
+	bool measure_gpu; /* time on the GPU into the statistics */
+	uint32_t backend; /* enum control_backend: what the snapshot says */
+	uint32_t lanes;	  /* of the channel */
+	uint64_t staging_size;
+	uint64_t bulk_limit; /* bytes one call may bring and make the worker hold */
+};
+
+/* A compiler's logs, in memory of the worker; NULL: none. */
+struct jit_logs {
+	char *info, *errors;
+	size_t info_bytes, error_bytes;
+};
+
+/* A per-thread default stream, made when a lane first uses it in a context. */
+struct own_stream {
+	CUcontext context;
+	CUstream stream;
+};
+
+struct lane {
+	uint16_t index;
+
+	/* dispatcher only */
+	uint64_t context_id; /* the client thread's current context, 0: none */
+	CUstreamCaptureMode capture_mode;
+	unsigned captures;	  /* captures it began in a mode other than relaxed */
+	unsigned global_captures; /* of them, in mode global */
+	uint8_t *attachment;	  /* bytes of WIRE_ID_ATTACH records, for the next record */
+	size_t attached, attachment_room;
+	struct waiter *waiter; /* NULL until the lane first waits */
+
+	/* under lock */
+	pthread_mutex_t lock;
+	struct own_stream *streams;
+	size_t n_streams;
+	struct jit_logs failed; /* of the last load or link that failed */
+};
+
+/* Arena memory freed while a capture forbade to wait for the device. */
+struct quarantine {
+	struct quarantine *next;
+	CUdeviceptr address;
+};
+
+/* One call on its way: from the ring through dispatcher and perhaps waiter to its answer. */
+struct job {
+	struct job *next;
+	const struct worker_entry *entry;
+	struct lane *lane;
+	struct chan_stat *stat; /* NULL: not counted */
+	struct call call;
+	struct pool pool;
+	uint64_t started_ns;
+	CUcontext context; /* the lane's when the call was taken from the ring */
+	CUstreamCaptureMode capture_mode;
+	struct wire_bulk bulk; /* size 0: the answer goes into the lane */
+	uint8_t *attachment;   /* the payload, when it came as attachment; owned */
+	uint8_t scratch[512];  /* outputs of posted calls, which nobody reads */
+	uint8_t record[WIRE_RECORD_MAX] __attribute__((aligned(16)));
+};
+
+struct worker {
+	struct worker_options options;
+	struct chan *chan;
+	const struct backend *backend;
+	const struct backend_host *host;
+	struct handles *handles; /* any */
+	struct lane *lanes;
+	uint16_t *entry_of_id; /* id -> 1 + index in worker_entries, 0: unknown */
+	size_t n_ids;
+	struct chan_stat **stats; /* per entry */
+
+	struct job *job; /* dispatcher only: the one being filled or served */
+	pthread_mutex_t jobs_lock;
+	struct job *free_jobs; /* under jobs_lock */
+
+	/* Contexts are made and ended: what a thread believes about its current context holds only
+	 * while this stands still. Any thread. */
+	_Atomic uint32_t context_epoch;
+	_Atomic unsigned global_captures; /* begun in mode global and not ended */
+	_Atomic unsigned captures;	  /* begun in any mode and not ended */
+
+	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
+	struct arena *arenas[WIRE_DEVICES_MAX];
+	bool no_arena[WIRE_DEVICES_MAX]; /* tried, and this backend cannot */
+	struct quarantine *quarantine;	 /* under memory_lock */
+	uint64_t next_reservation;	 /* under memory_lock; 0: none yet */
+	struct link_state *links;	 /* under memory_lock */
+	unsigned n_links;
+	struct segments *segments;
+	struct staging *staging;
+	struct gpu_time *gpu_time; /* NULL unless measured */
+
+	pthread_mutex_t end_lock;
+	char last_words[HELLO_TEXT_MAX]; /* why the session ended; empty: the client left */
+};
+
+/* A worker over a channel (which stays the caller's) and a loaded, initialised backend. NULL when
+ * out of memory. */
+struct worker *worker_new(const struct worker_options *options, const struct backend *backend,
+    const struct backend_host *host, struct chan *chan);
+
+/*
+ * Serves until the client is gone: 0; or until it broke the protocol: -EBADMSG, and
+ * worker->last_words says how. The calling thread becomes the dispatcher.
+ */
+int worker_run(struct worker *worker);
+
+/* Waits for the waiters, which must be able to end; a session's process just exits instead. */
+struct worker *worker_free(struct worker *worker);
+
+/* Ends the session from any thread; the first reason is kept. */
+void worker_end(struct worker *worker, const char *format, ...) _printf_(2, 3);
+
+/* The calling thread's backend state becomes what a call of this lane needs; cheap when it is so
+ * already. epoch: see context_epoch. */
+CUresult lane_enter(
+    struct worker *worker, struct lane *lane, CUcontext context, CUstreamCaptureMode mode);
+/* After a call that may have changed the calling thread's current context in the backend. */
+void lane_left(void);
+/* The capture mode a thread of the worker needs on behalf of lane. Dispatcher only. */
+CUstreamCaptureMode lane_capture_mode(const struct worker *worker, const struct lane *lane);
+/* The lane's own default stream in the current context, made if need be. Any thread. */
+CUresult lane_own_stream(struct call *call, CUstream *stream);
+/* A context was made or ended: its streams, if any, are gone. Any thread. */
+void lanes_forget_context(struct worker *worker, CUcontext context);
+/* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */
+void lane_end(struct worker *worker, struct lane *lane);
+
+/* Bytes of device memory that the session's arenas hold. Any thread. */
+uint64_t worker_device_memory(struct worker *worker);
+
+/* What worker_free() frees of link.c. */
+void links_free(struct worker *worker);
+
+/* The job a call is part of. */
+struct job *call_job(struct call *call);
+/* Ends a job: answer or posted error, statistics; then it is free again. Any thread. */
+void job_end(struct worker *worker, struct job *job, CUresult result);
