@@ -30,7 +30,7 @@ void sg_nanosleep(struct sg_lane *lane, uint32_t ns);
 uint64_t sg_globaltimer(void);
 bool sg_is_space(struct sg_lane *lane, uint32_t space, uint64_t address);
 void *sg_check_stack(struct sg_lane *lane, uint64_t address);
-void sg_copy(
+void sg_copy_async(
     void *to, const void *from, uint32_t size, uint32_t from_size); /* zeroes behind from_size */
 uint32_t sg_fns(uint32_t mask, uint32_t base, int32_t offset);
 uint32_t sg_prmt(

@@ -102,7 +102,7 @@ void *sg_check_stack(struct sg_lane *lane, uint64_t address)
 	return (void *)address;
 }
 
-void sg_copy(void *to, const void *from, uint32_t size, uint32_t from_size)
+void sg_copy_async(void *to, const void *from, uint32_t size, uint32_t from_size)
 {
 	from_size = MIN(from_size, size);
 	memcpy(to, from, from_size);
@@ -195,7 +195,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_globaltimer),
     ENTRY(sg_is_space),
     ENTRY(sg_check_stack),
-    ENTRY(sg_copy),
+    ENTRY(sg_copy_async),
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
     ENTRY(sg_sin),

@@ -61,7 +61,7 @@ static void load_module(const struct jit_symbol *symbols, size_t n_symbols)
 	open = (sg_llvm_open_function *)dlsym(library, "sg_llvm_open");
 	llvm = open ? open(SG_LLVM_VERSION, symbols, n_symbols, reason, sizeof(reason)) : NULL;
 	if (!llvm)
-		snprintf(load_failure, sizeof(load_failure), "%s: %s", path,
+		snprintf(load_failure, sizeof(load_failure), "%.200s: %s", path,
 		    *reason ? reason : "not usable");
 }
 

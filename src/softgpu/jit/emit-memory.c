@@ -412,8 +412,8 @@ void emit_cp(struct emit *emit)
 	}
 	to = memory_pointer(emit, &in->operands[0], PTX_SPACE_SHARED, size, true);
 	from = memory_pointer(emit, &in->operands[1], PTX_SPACE_GLOBAL, size, false);
-	emit_line(emit, "call void @sg_copy(ptr %s, ptr %s, i32 %u, i32 %s)", to.text, from.text,
-	    size, length.text);
+	emit_line(emit, "call void @sg_copy_async(ptr %s, ptr %s, i32 %u, i32 %s)", to.text,
+	    from.text, size, length.text);
 }
 
 void emit_alloca(struct emit *emit)

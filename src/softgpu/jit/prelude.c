@@ -159,7 +159,7 @@ const char jit_prelude[] =
 	"declare void @sg_bad_call(ptr) noreturn nounwind cold\n"
 	"declare void @sg_poll(ptr) nounwind\n"
 	"declare void @sg_nanosleep(ptr, i32) nounwind\n"
-	"declare void @sg_copy(ptr, ptr, i32, i32) nounwind\n"
+	"declare void @sg_copy_async(ptr, ptr, i32, i32) nounwind\n"
 	"declare ptr @sg_check_stack(ptr, i64) nounwind\n"
 	"declare i64 @sg_exchange(ptr, i32, i32, i64, i32, i32) nounwind\n"
 	"declare void @sg_barrier(ptr, i32, i32) nounwind\n"
