@@ -1,7 +1,8 @@
-/* See jit.h. Pure functions over the caller's arrays. */
+/* See jit.h. Works on the caller's arrays; only jit_fetch_logs() leaves the process. */
 #include "shim/jit.h"
 
 #include "base/log.h"
+#include "gen/shim_remote.h"
 
 static bool is_table(CUjit_option option)
 {
@@ -73,5 +74,22 @@ void jit_write_back(const struct jit *jit, void **values)
 		default:
 			break;
 		}
+	}
+}
+
+void jit_fetch_logs(struct jit *jit)
+{
+	size_t info_used = 0, error_used = 0;
+
+	if (!jit->info && !jit->errors)
+		return;
+	if (remote_rosenJitLog(jit->info, jit->info_bytes, &info_used, jit->errors,
+		jit->error_bytes, &error_used) != CUDA_SUCCESS)
+		return;
+	for (unsigned i = 0; i < jit->n; i++) {
+		if (jit->options[i] == CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES)
+			jit->values[i] = info_used;
+		else if (jit->options[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
+			jit->values[i] = error_used;
 	}
 }

@@ -26,3 +26,7 @@ CUresult jit_read(struct jit *jit, unsigned n, const CUjit_option *options, void
 
 /* Puts what the compiler wrote into values (sizes of logs, its time) into the program's. */
 void jit_write_back(const struct jit *jit, void **values);
+
+/* After a call that failed: it brought no outputs, and the compiler's messages are wanted all the
+ * more. Into the program's buffers, their used sizes into its values. */
+void jit_fetch_logs(struct jit *jit);

@@ -25,16 +25,6 @@ static struct link *link_of(CUlinkState state)
 	return shim_object((uint64_t)state, HANDLE_LINK);
 }
 
-/* A call that failed brings no logs with it; they are asked for. */
-static void fetch_logs(const struct jit *jit)
-{
-	size_t info_used, error_used;
-
-	if (jit->info || jit->errors)
-		remote_rosenJitLog(jit->info, jit->info_bytes, &info_used, jit->errors,
-		    jit->error_bytes, &error_used);
-}
-
 CUresult shim_cuLinkCreate_v2(
     unsigned n_options, CUjit_option *options, void **values, CUlinkState *state)
 {
@@ -68,7 +58,7 @@ CUresult shim_cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *dat
 	    own.values, link->jit.info, link->jit.info_bytes, link->jit.errors,
 	    link->jit.error_bytes);
 	if (r != CUDA_SUCCESS)
-		fetch_logs(&link->jit);
+		jit_fetch_logs(&link->jit);
 	return r;
 }
 
@@ -107,7 +97,7 @@ CUresult shim_cuLinkComplete(CUlinkState state, void **image, size_t *bytes)
 	CUresult r = remote_cuLinkComplete(state, &size, &milliseconds, link->jit.info,
 	    link->jit.info_bytes, link->jit.errors, link->jit.error_bytes);
 	if (r != CUDA_SUCCESS) {
-		fetch_logs(&link->jit);
+		jit_fetch_logs(&link->jit);
 		return r;
 	}
 	write_time(link, milliseconds);

@@ -68,6 +68,8 @@ static CUresult load_module(CUmodule *module, const void *pointer, size_t limit,
 	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
 	    jit.errors, jit.error_bytes);
 	free(image.prelinked);
+	if (r != CUDA_SUCCESS)
+		jit_fetch_logs(&jit);
 	jit_write_back(&jit, values);
 	return r;
 }
@@ -161,6 +163,8 @@ static CUresult load_library(CUlibrary *library, const void *pointer, size_t lim
 	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
 	    jit.errors, jit.error_bytes);
 	free(image.prelinked);
+	if (r != CUDA_SUCCESS)
+		jit_fetch_logs(&jit);
 	jit_write_back(&jit, values);
 	return r;
 }
