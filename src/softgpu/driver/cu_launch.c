@@ -58,10 +58,7 @@ static CUresult launch_run(struct sg_work *work, struct sg_context *context)
 	launch->launch.stop = &context->stop;
 	int r = sg_launch(launch->kernel, &launch->launch, &fault);
 	if (r != SG_FAULT_NONE && r != SG_FAULT_STOPPED)
-		log_warn("kernel %s, block (%u,%u,%u), thread (%u,%u,%u): %s",
-		    sg_kernel_info(launch->kernel)->name, fault.block[0], fault.block[1],
-		    fault.block[2], fault.thread[0], fault.thread[1], fault.thread[2],
-		    fault.message);
+		log_warn("%s", fault.message);
 	return launch_result(r);
 }
 

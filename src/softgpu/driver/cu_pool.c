@@ -263,7 +263,8 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribut
 	return r;
 }
 
-CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, const void *value)
+CUresult cuMemPoolSetAttribute(
+    CUmemoryPool handle, CUmemPool_attribute attribute, const void *value)
 {
 	struct sg_pool *pool;
 	CUresult r = pool_enter(handle, &pool);

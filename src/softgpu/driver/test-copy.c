@@ -1,0 +1,199 @@
+#include "softgpu/driver/test-driver.h"
+
+#define WIDTH  96
+#define HEIGHT 16
+#define DEPTH  8
+#define SIZE   (WIDTH * HEIGHT * DEPTH)
+
+static uint8_t pattern[SIZE], back[SIZE];
+
+static void make_pattern(void)
+{
+	for (unsigned i = 0; i < SIZE; i++)
+		pattern[i] = (uint8_t)(i * 7 + i / 251);
+}
+
+TEST(runs_of_bytes)
+{
+	CUdeviceptr a, b;
+
+	test_context();
+	make_pattern();
+	a = test_alloc(SIZE);
+	b = test_alloc(SIZE);
+	CHECK_OK(cuMemcpyHtoD_v2(a + 3, pattern, SIZE - 3));
+	CHECK_OK(cuMemcpyDtoD_v2(b, a + 3, SIZE - 3));
+	CHECK_OK(cuMemcpyDtoH_v2(back, b, SIZE - 3));
+	CHECK_BYTES(back, pattern, SIZE - 3);
+	memset(back, 0, SIZE);
+	CHECK_OK(cuMemcpy((CUdeviceptr)back, b, SIZE - 3));
+	CHECK_BYTES(back, pattern, SIZE - 3);
+	CHECK_OK(cuMemcpy(a, (CUdeviceptr)pattern, SIZE));
+	CHECK_OK(cuMemcpyPeer(b, NULL, a, NULL, SIZE));
+	CHECK_OK(cuMemcpyAsync((CUdeviceptr)back, b, SIZE, NULL));
+	CHECK_BYTES(back, pattern, SIZE);
+}
+
+TEST(bounds_are_checked)
+{
+	CUdeviceptr a;
+
+	test_context();
+	a = test_alloc(SIZE);
+	CHECK_EQ(cuMemcpyHtoD_v2(a + 1, pattern, SIZE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyDtoH_v2(back, a - 1, 10), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyHtoD_v2(0, pattern, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyHtoD_v2((CUdeviceptr)back, pattern, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyHtoD_v2(a, pattern, SIZE_MAX), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemsetD32_v2(a + 2, 0, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemsetD32_v2(a, 0, SIZE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemcpyHtoD_v2(a, pattern, 0));
+}
+
+/* The source of an asynchronous copy may change at once when it is pageable. */
+TEST(pageable_sources_are_copied_aside)
+{
+	CUdeviceptr a;
+
+	test_context();
+	make_pattern();
+	a = test_alloc(SIZE);
+	uint8_t *source = malloc(SIZE);
+	memcpy(source, pattern, SIZE);
+	CHECK_OK(cuMemcpyHtoDAsync_v2(a, source, SIZE, NULL));
+	memset(source, 0, SIZE);
+	free(source);
+	CHECK_OK(cuMemcpyDtoH_v2(back, a, SIZE));
+	CHECK_BYTES(back, pattern, SIZE);
+}
+
+/* Every box against the same copy made byte by byte. */
+static void check_box(
+    CUdeviceptr device, size_t x, size_t y, size_t z, size_t w, size_t h, size_t d)
+{
+	static uint8_t wanted[SIZE], got[SIZE];
+	CUDA_MEMCPY3D copy = {
+	    .srcMemoryType = CU_MEMORYTYPE_HOST,
+	    .srcHost = pattern,
+	    .srcPitch = WIDTH,
+	    .srcHeight = HEIGHT,
+	    .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+	    .dstDevice = device,
+	    .dstXInBytes = x,
+	    .dstY = y,
+	    .dstZ = z,
+	    .dstPitch = WIDTH,
+	    .dstHeight = HEIGHT,
+	    .WidthInBytes = w,
+	    .Height = h,
+	    .Depth = d,
+	};
+
+	memset(wanted, 0xaa, SIZE);
+	for (size_t k = 0; k < d; k++)
+		for (size_t j = 0; j < h; j++)
+			for (size_t i = 0; i < w; i++)
+				wanted[((z + k) * HEIGHT + y + j) * WIDTH + x + i] =
+				    pattern[(k * HEIGHT + j) * WIDTH + i];
+	CHECK_OK(cuMemsetD8_v2(device, 0xaa, SIZE));
+	CHECK_OK(cuMemcpy3D_v2(&copy));
+	CHECK_OK(cuMemcpyDtoH_v2(got, device, SIZE));
+	CHECK_BYTES(got, wanted, SIZE);
+}
+
+TEST(boxes)
+{
+	CUdeviceptr device;
+
+	test_context();
+	make_pattern();
+	device = test_alloc(SIZE);
+	check_box(device, 0, 0, 0, WIDTH, HEIGHT, DEPTH);
+	check_box(device, 5, 3, 2, 17, 9, 4);
+	check_box(device, WIDTH - 1, HEIGHT - 1, DEPTH - 1, 1, 1, 1);
+	check_box(device, 0, 0, 0, 1, HEIGHT, 1);
+}
+
+TEST(rectangles)
+{
+	CUDA_MEMCPY2D copy = {
+	    .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+	    .srcDevice = (CUdeviceptr)pattern,
+	    .srcPitch = WIDTH,
+	    .srcXInBytes = 4,
+	    .srcY = 2,
+	    .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+	    .dstPitch = 128,
+	    .WidthInBytes = 40,
+	    .Height = 10,
+	};
+	uint8_t row[40];
+
+	test_context();
+	make_pattern();
+	copy.dstDevice = test_alloc(128 * 10);
+	CHECK_OK(cuMemcpy2D_v2(&copy));
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK_OK(cuMemcpyDtoH_v2(row, copy.dstDevice + 128 * i, 40));
+		CHECK_BYTES(row, pattern + WIDTH * (i + 2) + 4, 40);
+	}
+	copy.Height = 11;
+	CHECK_EQ(cuMemcpy2DAsync_v2(&copy, NULL), CUDA_ERROR_INVALID_VALUE);
+	copy.Height = 2;
+	copy.dstPitch = 39;
+	CHECK_EQ(cuMemcpy2DUnaligned_v2(&copy), CUDA_ERROR_INVALID_VALUE);
+	copy.dstPitch = 128;
+	copy.srcMemoryType = 9;
+	CHECK_EQ(cuMemcpy2D_v2(&copy), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST(fills)
+{
+	uint32_t words[64];
+	uint16_t halves[4];
+	CUdeviceptr a;
+
+	test_context();
+	a = test_alloc(256);
+	CHECK_OK(cuMemsetD32_v2(a, 0x12345678, 64));
+	CHECK_OK(cuMemsetD16_v2(a + 8, 0xbeef, 2));
+	CHECK_OK(cuMemsetD2D8_v2(a + 64, 32, 0xff, 4, 2));
+	CHECK_OK(cuMemcpyDtoH_v2(words, a, 256));
+	CHECK_EQ(words[1], 0x12345678);
+	memcpy(halves, words + 2, 8);
+	CHECK(halves[0] == 0xbeef && halves[1] == 0xbeef && halves[2] == 0x5678);
+	CHECK(words[16] == 0xffffffff && words[17] == 0x12345678 && words[24] == 0xffffffff &&
+	      words[32] == 0x12345678);
+}
+
+TEST(arrays)
+{
+	CUDA_ARRAY_DESCRIPTOR shape = {24, HEIGHT, CU_AD_FORMAT_FLOAT, 1}, got;
+	CUarray array;
+	CUDA_MEMCPY2D copy = {
+	    .srcMemoryType = CU_MEMORYTYPE_HOST,
+	    .srcHost = pattern,
+	    .srcPitch = WIDTH,
+	    .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+	    .WidthInBytes = WIDTH,
+	    .Height = HEIGHT,
+	};
+
+	test_context();
+	make_pattern();
+	CHECK_OK(cuArrayCreate_v2(&array, &shape));
+	CHECK_OK(cuArrayGetDescriptor_v2(&got, array));
+	CHECK(got.Width == 24 && got.Height == HEIGHT && got.NumChannels == 1);
+	copy.dstArray = array;
+	CHECK_OK(cuMemcpy2D_v2(&copy));
+	CHECK_OK(cuMemcpyAtoH_v2(back, array, WIDTH, WIDTH * 3));
+	CHECK_BYTES(back, pattern + WIDTH, WIDTH * 3);
+	CHECK_OK(cuMemcpyHtoA_v2(array, 4, pattern + 100, 50));
+	CHECK_OK(cuMemcpyAtoH_v2(back, array, 4, 50));
+	CHECK_BYTES(back, pattern + 100, 50);
+	copy.dstXInBytes = 4;
+	CHECK_EQ(cuMemcpy2D_v2(&copy), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyAtoH_v2(back, array, WIDTH * HEIGHT, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuArrayDestroy(array));
+	CHECK_EQ(cuArrayDestroy(array), CUDA_ERROR_INVALID_HANDLE);
+}
