@@ -48,7 +48,7 @@ void coverage_print(void)
 		table_add(table, "%s", class_names[desc->class]);
 		table_add(table, "%u.%u", desc->since / 1000, desc->since % 1000 / 10);
 		table_add(table, "%s", halves_by_hand(desc->flags));
-		table_add(table, "%s", desc->flags & API_F_CODEC_TEST ? "codec" : "");
+		table_add(table, "%s", desc->flags & API_F_CODEC_TEST ? "entry, codec" : "entry");
 	}
 	table_print(table, stdout, 0);
 	table_free(table);
@@ -68,8 +68,8 @@ static struct json_object *function_json(const struct api_desc *desc)
 	json_object_object_add(object, "id", json_object_new_int64(desc->id));
 	json_object_object_add(
 	    object, "by_hand", json_object_new_string(halves_by_hand(desc->flags)));
-	json_object_object_add(
-	    object, "test", json_object_new_boolean(desc->flags & API_F_CODEC_TEST));
+	json_object_object_add(object, "test",
+	    json_object_new_boolean((desc->flags & (API_F_ENTRY_TEST | API_F_CODEC_TEST)) != 0));
 	if (desc->base)
 		json_object_object_add(object, "alias_of", json_object_new_string(desc->base));
 	return object;

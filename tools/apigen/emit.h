@@ -56,6 +56,7 @@ void emit_softgpu_stubs_c(struct out *out);
 void emit_softgpu_proc_h(struct out *out);
 void emit_softgpu_proc_c(struct out *out);
 void emit_test_codec_c(struct out *out);
+void emit_test_entries_c(struct out *out);
 void emit_fuzz_codec_c(struct out *out);
 void emit_coverage_json(struct out *out);
 void emit_coverage_md(struct out *out);

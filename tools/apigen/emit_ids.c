@@ -48,7 +48,8 @@ void emit_api_desc_h(struct out *out)
 	    "\tAPI_F_INTERNAL = 1 << 6,\t /* Rosen's own, not exported */",
 	    "\tAPI_F_CACHE = 1 << 7,\t /* the answer never changes */",
 	    "\tAPI_F_EARLY = 1 << 8,\t /* may be called before cuInit */",
-	    "\tAPI_F_CODEC_TEST = 1 << 9,\t /* has a generated round-trip test */",
+	    "\tAPI_F_CODEC_TEST = 1 << 9,\t /* its records have a generated test */",
+	    "\tAPI_F_ENTRY_TEST = 1 << 10,\t /* its exported entry has one */",
 	    "};",
 	    "",
 	    "struct api_desc {",
@@ -105,7 +106,8 @@ static const char *desc_flags(struct api *api, const struct fn *fn)
 	    {fn_internal(fn), "API_F_INTERNAL"},
 	    {fn->cache, "API_F_CACHE"},
 	    {fn->early, "API_F_EARLY"},
-	    {fn_crosses(fn), "API_F_CODEC_TEST"},
+	    {fn_crosses(fn->base ? fn->base : fn), "API_F_CODEC_TEST"},
+	    {!fn_internal(fn), "API_F_ENTRY_TEST"},
 	};
 	const char *text = "";
 

@@ -36,6 +36,7 @@ static const struct {
     {"softgpu_proc.h", emit_softgpu_proc_h},
     {"softgpu_proc.c", emit_softgpu_proc_c},
     {"test_codec.c", emit_test_codec_c},
+    {"test_entries.c", emit_test_entries_c},
     {"fuzz_codec.c", emit_fuzz_codec_c},
     {"coverage.json", emit_coverage_json},
     {"coverage.md", emit_coverage_md},

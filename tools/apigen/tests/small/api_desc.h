@@ -27,7 +27,8 @@ enum api_flag {
 	API_F_INTERNAL = 1 << 6,	 /* Rosen's own, not exported */
 	API_F_CACHE = 1 << 7,	 /* the answer never changes */
 	API_F_EARLY = 1 << 8,	 /* may be called before cuInit */
-	API_F_CODEC_TEST = 1 << 9,	 /* has a generated round-trip test */
+	API_F_CODEC_TEST = 1 << 9,	 /* its records have a generated test */
+	API_F_ENTRY_TEST = 1 << 10,	 /* its exported entry has one */
 };
 
 struct api_desc {
