@@ -224,9 +224,13 @@ void sg_registration_drop(uint64_t context_id)
 	pthread_mutex_unlock(&registration_lock);
 }
 
-/* Kernels see whole pages; 0 when the memory is private to the program and cannot be shared. */
+/* Memory in the window's shared part is seen where it is. Of other memory kernels see whole pages; 0
+ * when it is private to the program and cannot be shared. */
 static uint64_t registration_alias(const struct sg_context *context, uint64_t host, size_t size)
 {
+	if (host - SG_SHARED_BASE < SG_SHARED_SIZE &&
+	    size <= SG_SHARED_BASE + SG_SHARED_SIZE - host)
+		return host;
 	uint64_t first = host & ~(uint64_t)(SG_ARENA_PAGE - 1);
 	struct sg_range range = {
 	    .host = first,

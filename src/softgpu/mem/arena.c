@@ -107,15 +107,15 @@ static uint64_t range_span(const struct sg_range *range)
 
 int sg_arena_init(size_t capacity)
 {
-	struct arena_gap all = {SG_ARENA_BASE, SG_EXEC_WINDOW_BASE - SG_ARENA_BASE};
+	struct arena_gap all = {SG_ARENA_BASE, SG_ALLOC_SIZE};
 	void *wanted = (void *)SG_ARENA_BASE;
-	void *got = mmap(wanted, SG_EXEC_WINDOW_BASE - SG_ARENA_BASE, PROT_NONE,
+	void *got = mmap(wanted, SG_ALLOC_SIZE, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (got == MAP_FAILED)
 		return error_origin(-ENOMEM);
 	if (got != wanted) { /* a kernel that does not know MAP_FIXED_NOREPLACE */
-		munmap(got, SG_EXEC_WINDOW_BASE - SG_ARENA_BASE);
+		munmap(got, SG_ALLOC_SIZE);
 		return error_origin(-ENOMEM);
 	}
 	int r = list_reserve(&arena_gaps);
@@ -238,7 +238,7 @@ static int arena_add_locked(struct sg_range *range, size_t align)
 
 static int arena_add(struct sg_range *range, size_t align)
 {
-	if (range->size > SG_ARENA_SIZE || align > SG_ARENA_SIZE)
+	if (range->size > SG_ALLOC_SIZE || align > SG_ALLOC_SIZE)
 		return -ENOMEM;
 	pthread_rwlock_wrlock(&arena_lock);
 	int r = arena_add_locked(range, align);

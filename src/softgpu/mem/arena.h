@@ -2,11 +2,13 @@
  * The device address space. Every address a kernel can reach lies inside one window of the host's
  * address space, so that a device pointer is a host pointer and one compare finds a stray one.
  *
- *   [SG_ARENA_BASE, SG_EXEC_WINDOW_BASE)         allocations (softgpu/mem)
+ *   [SG_ARENA_BASE, + SG_ALLOC_SIZE)             allocations (softgpu/mem)
+ *   [SG_SHARED_BASE, + SG_SHARED_SIZE)           memory the program itself maps there: registered,
+ *                                                its device address is its host address
  *   [SG_EXEC_WINDOW_BASE, + SG_EXEC_WINDOW_SIZE) stacks, shared memory, parameters of running
  *                                                kernels (softgpu/exec maps it, nobody else)
  *
- * The window is reserved without access. An allocation makes its own pages accessible and leaves at
+ * The first part is reserved without access. An allocation makes its own pages accessible and leaves at
  * least one page behind them that is not; freeing takes the access away and gives the memory back.
  *
  * All functions may be called from any thread. Return codes: 0 or a negative errno.
@@ -18,10 +20,16 @@
 #include <stdint.h>
 
 #define SG_ARENA_BASE UINT64_C(0x200000000000)
-#define SG_ARENA_SIZE (UINT64_C(4) << 40)
+#define SG_ALLOC_SIZE (UINT64_C(4) << 40)
+
+#define SG_SHARED_BASE (SG_ARENA_BASE + SG_ALLOC_SIZE)
+#define SG_SHARED_SIZE (UINT64_C(1) << 40)
 
 #define SG_EXEC_WINDOW_SIZE (UINT64_C(64) << 30)
-#define SG_EXEC_WINDOW_BASE (SG_ARENA_BASE + SG_ARENA_SIZE - SG_EXEC_WINDOW_SIZE)
+#define SG_EXEC_WINDOW_BASE (SG_SHARED_BASE + SG_SHARED_SIZE)
+
+/* The whole window, what a kernel's addresses are checked against. */
+#define SG_ARENA_SIZE (SG_ALLOC_SIZE + SG_SHARED_SIZE + SG_EXEC_WINDOW_SIZE)
 
 #define SG_ARENA_PAGE 4096u
 
@@ -80,7 +88,8 @@ bool sg_arena_set_sync_memops(uint64_t address, bool value);
 
 void sg_arena_usage(size_t *used, size_t *capacity);
 
+/* Whether address lies where allocations do. */
 static inline bool sg_arena_holds(uint64_t address)
 {
-	return address - SG_ARENA_BASE < SG_ARENA_SIZE;
+	return address - SG_ARENA_BASE < SG_ALLOC_SIZE;
 }
