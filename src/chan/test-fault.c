@@ -143,7 +143,7 @@ TEST(a_killed_worker_is_noticed_at_any_operation)
 		int r;
 
 		CHECK_EQ(fault_end_new(pair.client->end, &plan, &pair.client->end), 0);
-		pair.client->spin_budget[WAIT_REPLY] = 0;
+		pair.client->spin_ns = pair.client->spin_budget[WAIT_REPLY] = 0;
 		do {
 			r = chan_begin(pair.client, 0, ECHO, WIRE_F_REPLY, 8, &w, &seq);
 			if (r)
