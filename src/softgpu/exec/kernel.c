@@ -16,8 +16,9 @@
 #include "softgpu/exec/module-private.h"
 #include "softgpu/exec/runtime.h"
 
+/* There are none; programs compute occupancy from them. 64 never keep 1024 threads from running. */
 #define REGISTERS_LEAST 16u
-#define REGISTERS_MOST	255u
+#define REGISTERS_MOST	64u
 
 static void reach(struct sg_kernel *kernel, struct ptx_function *function, uint32_t stamp)
 {
@@ -130,7 +131,7 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 	info->const_bytes = module->const_bytes;
 	info->ptx_version = function->unit->version;
 	info->target = function->unit->target;
-	info->registers = MIN(REGISTERS_LEAST + function->n_registers / 4, REGISTERS_MOST);
+	info->registers = MIN(REGISTERS_LEAST + function->n_registers / 8, REGISTERS_MOST);
 	memcpy(info->max_ntid, function->max_ntid, sizeof(info->max_ntid));
 	memcpy(info->required_ntid, function->required_ntid, sizeof(info->required_ntid));
 	info->max_threads_per_block = SG_MAX_BLOCK_THREADS;

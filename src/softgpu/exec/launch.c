@@ -223,7 +223,8 @@ static const char *find_flaw(const struct sg_kernel *kernel, const struct sg_lau
 
 /*
  * Parameters go into the arena, where kernels may take their addresses; behind them what cooperative
- * groups find through %envreg1 and 2: the address of a workspace that starts with its size.
+ * groups find through %envreg1 (upper half) and 2: the address of a workspace, which starts with its
+ * size.
  */
 static void place_params(struct sg_machine *machine, struct sg_grid *grid)
 {
@@ -238,8 +239,8 @@ static void place_params(struct sg_machine *machine, struct sg_grid *grid)
 	memset(workspace, 0, GRID_WORKSPACE);
 	if (launch->cooperative) {
 		*(uint32_t *)workspace = GRID_WORKSPACE / 2;
-		envreg[1] = (uint32_t)address;
-		envreg[2] = (uint32_t)(address >> 32);
+		envreg[2] = (uint32_t)address;
+		envreg[1] = (uint32_t)(address >> 32);
 	}
 	grid->params = params;
 	grid->envreg = envreg;

@@ -110,6 +110,21 @@ static struct value own_pointer(struct emit *emit, const struct ptx_operand *add
 	    emit, "getelementptr i8, ptr %%v%u, i64 %lld", v->id, (long long)address->offset);
 }
 
+/* Base and offset as 64 bits. A sum with a 32-bit register (shared memory) wraps as 32 bits do. */
+static struct value effective_address(struct emit *emit, const struct ptx_operand *address)
+{
+	const struct ptx_operand *base = address->elements;
+	bool is_narrow =
+	    base->kind == PTX_OPERAND_REGISTER && ir_bits(emit->registers[base->reg]) == 32;
+	enum ir_type type = is_narrow ? IR_I32 : IR_I64;
+	struct value value = operand_get(emit, base, type, false);
+
+	if (address->offset)
+		value = emit_value(emit, "add %s %s, %s", ir_name(type), value.text,
+		    ir_constant(type, (uint64_t)address->offset).text);
+	return convert_bits(emit, value, type, IR_I64, false);
+}
+
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write)
 {
@@ -124,11 +139,9 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 	    !is_own_variable(address, size))
 		emit_fail(
 		    emit, "access outside the parameter \"%s\"", address->elements->variable->name);
-	base = operand_get(emit, address->elements, IR_I64, false);
+	base = effective_address(emit, address);
 	if (address->elements->kind == PTX_OPERAND_VARIABLE && space == PTX_SPACE_GENERIC)
 		space = address->elements->variable->space;
-	if (address->offset)
-		base = emit_value(emit, "add i64 %s, %lld", base.text, (long long)address->offset);
 	if (space == PTX_SPACE_SHARED)
 		return shared_pointer(emit, base, size, is_write);
 	return arena_pointer(emit, base, size, is_write);
