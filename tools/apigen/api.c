@@ -194,3 +194,10 @@ struct fn **api_sorted(struct api *api, bool (*wanted)(const struct fn *),
 	qsort(sorted, *n, sizeof(struct fn *), compare);
 	return sorted;
 }
+
+int fn_by_id(const void *left, const void *right)
+{
+	const struct fn *a = *(struct fn *const *)left, *b = *(struct fn *const *)right;
+
+	return (a->id > b->id) - (a->id < b->id);
+}

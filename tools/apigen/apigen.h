@@ -134,6 +134,7 @@ struct fn *api_find(struct api *api, const char *name);
 struct type *api_find_type(struct api *api, const char *name);
 struct fn **api_sorted(struct api *api, bool (*wanted)(const struct fn *),
     int (*compare)(const void *, const void *), size_t *n);
+int fn_by_id(const void *left, const void *right); /* for api_sorted() */
 
 bool fn_internal(const struct fn *fn);
 bool fn_crosses(const struct fn *fn); /* has a record of its own: sync or async, not an alias */

@@ -231,7 +231,7 @@ static const char *codec_room(struct api *api, const struct param *p)
 						     : "codec_take_raw(r, pool, %s)";
 
 	if (p->shape == SHAPE_CSTR && p->direction == DIR_IN)
-		return "codec_get_cstr(r)";
+		return p->is_const ? "codec_get_cstr(r)" : "(char *)codec_get_cstr(r)";
 	if (in_place)
 		format = param_is_run(p) ? "codec_get_run(r, %s)" : "wire_get_raw(r, %s)";
 	const char *text = api_text(api, format, size);

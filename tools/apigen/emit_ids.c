@@ -142,13 +142,6 @@ static void desc_row(struct out *out, const struct fn *fn)
 	out_line(out, "\t[FN_%s] = {%s},", fn->name, row);
 }
 
-static int by_id(const void *left, const void *right)
-{
-	const struct fn *a = *(struct fn *const *)left, *b = *(struct fn *const *)right;
-
-	return (a->id > b->id) - (a->id < b->id);
-}
-
 void emit_api_desc_c(struct out *out)
 {
 	static const char *const search[] = {
@@ -170,7 +163,7 @@ void emit_api_desc_c(struct out *out)
 	    "}",
 	};
 	size_t n;
-	struct fn **sorted = api_sorted(out->api, fn_crosses, by_id, &n);
+	struct fn **sorted = api_sorted(out->api, fn_crosses, fn_by_id, &n);
 
 	out_begin(
 	    out, "The rows of api_desc.h, and the functions that cross in the order of their ids.");

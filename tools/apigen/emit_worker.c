@@ -190,17 +190,10 @@ static void serve_body(struct out *out, const struct fn *fn)
 	out_blank(out);
 }
 
-static int by_id(const void *left, const void *right)
-{
-	const struct fn *a = *(struct fn *const *)left, *b = *(struct fn *const *)right;
-
-	return (a->id > b->id) - (a->id < b->id);
-}
-
 void emit_worker_serve_c(struct out *out)
 {
 	size_t n;
-	struct fn **sorted = api_sorted(out->api, fn_crosses, by_id, &n);
+	struct fn **sorted = api_sorted(out->api, fn_crosses, fn_by_id, &n);
 
 	out_begin(out,
 	    "One serve_X() per function that crosses (worker/call.h says how and where they run),\n"

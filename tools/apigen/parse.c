@@ -190,22 +190,28 @@ static void parse_length(struct parser *p, struct length *length)
 
 static bool parse_shape(struct parser *p, struct param *param)
 {
-	if (parse_accept(p, "cstr")) {
-		param->shape = SHAPE_CSTR;
-		if (parse_at(p, "("))
+	static const struct {
+		const char *word;
+		enum shape shape;
+	} words[] = {
+	    {"bytes", SHAPE_BYTES},
+	    {"array", SHAPE_ARRAY},
+	    {"cstr", SHAPE_CSTR},
+	    {"blob", SHAPE_BLOB},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!parse_at(p, words[i].word))
+			continue;
+		if (param->shape)
+			parse_fail(p, p->token.place, "a second shape, \"%s\"", words[i].word);
+		param->shape = words[i].shape;
+		parse_step(p);
+		if (param->shape != SHAPE_CSTR || parse_at(p, "("))
 			parse_length(p, &param->length);
 		return true;
 	}
-	if (parse_accept(p, "bytes"))
-		param->shape = SHAPE_BYTES;
-	else if (parse_accept(p, "array"))
-		param->shape = SHAPE_ARRAY;
-	else if (parse_accept(p, "blob"))
-		param->shape = SHAPE_BLOB;
-	else
-		return false;
-	parse_length(p, &param->length);
-	return true;
+	return false;
 }
 
 static bool parse_direction(struct parser *p, struct param *param)
@@ -392,9 +398,9 @@ static void parse_class(struct parser *p, struct fn *fn)
 		}
 		return;
 	}
-	for (enum class class = CLASS_SYNC; class <= CLASS_NOSUP; class ++) {
-		if (parse_accept(p, words[class])) {
-			fn->class = class;
+	for (enum class c = CLASS_SYNC; c <= CLASS_NOSUP; c++) {
+		if (parse_accept(p, words[c])) {
+			fn->class = c;
 			return;
 		}
 	}
