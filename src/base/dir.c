@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ int dir_make_temporary(const char *prefix, char *buffer, size_t size)
 {
 	const char *parent = getenv("TMPDIR");
 
-	if (!parent || *parent != '/')
+	if (!parent || *parent != '/' || strlen(parent) + strlen(prefix) + 9 > size)
 		parent = "/tmp";
 	if ((size_t)snprintf(buffer, size, "%s/%s-XXXXXX", parent, prefix) >= size)
 		return error_origin(-ENAMETOOLONG);

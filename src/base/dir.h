@@ -9,7 +9,8 @@
  */
 int dir_make_private(const char *path);
 
-/* A new private folder under $TMPDIR or /tmp, named prefix-XXXXXX; its path in buffer. */
+/* A new private folder under $TMPDIR, or under /tmp when that is not set or its path would not fit,
+ * named prefix-XXXXXX; its path in buffer. */
 int dir_make_temporary(const char *prefix, char *buffer, size_t size);
 
 /* Removes path and all it holds; a path that does not exist is fine. Follows no links. */

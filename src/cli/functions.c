@@ -7,3 +7,8 @@ const char *function_name(uint32_t row)
 {
 	return row < API_N_FUNCTIONS ? api_desc[row].name : "?";
 }
+
+bool function_is_local(uint32_t row)
+{
+	return row < API_N_FUNCTIONS && api_desc[row].class == API_LOCAL;
+}

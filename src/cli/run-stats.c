@@ -25,6 +25,7 @@
 
 struct row {
 	const char *name;
+	uint64_t local; /* calls the program's process answered itself */
 #define STATS_COLUMN(column) uint64_t column;
 	STATS_COLUMNS
 #undef STATS_COLUMN
@@ -32,14 +33,18 @@ struct row {
 
 static void read_row(struct json_object *function, struct row *row)
 {
-	row->name = function_name((uint32_t)cli_number(function, "row"));
+	uint32_t number = (uint32_t)cli_number(function, "row");
+
+	row->name = function_name(number);
 #define STATS_COLUMN(column) row->column = cli_number(function, #column);
 	STATS_COLUMNS
 #undef STATS_COLUMN
+	row->local = function_is_local(number) ? row->calls - MIN(row->calls, row->waits) : 0;
 }
 
 static void add_row(struct row *sum, const struct row *row)
 {
+	sum->local += row->local;
 #define STATS_COLUMN(column) sum->column += row->column;
 	STATS_COLUMNS
 #undef STATS_COLUMN
@@ -89,11 +94,10 @@ static const char *backends_of(struct json_object *stats)
 static void print_totals(FILE *out, const struct row *sum, uint64_t wall_ns)
 {
 	char text[TABLE_TEXT_MAX], share[TABLE_TEXT_MAX];
-	uint64_t local = sum->calls - MIN(sum->calls, sum->messages);
 
 	fprintf(out, "  wall time         %s\n", table_time(wall_ns, text));
 	fprintf(out, "  calls             %s", table_count(sum->calls, text));
-	fprintf(out, "   (%s answered locally)\n", table_count(local, share));
+	fprintf(out, "   (%s answered locally)\n", table_count(sum->local, share));
 	fprintf(out, "  messages          %s\n", table_count(sum->messages, text));
 	fprintf(out, "  waits             %s\n", table_count(sum->waits, text));
 	fprintf(out, "  bytes             %s\n", table_bytes(sum->bytes, text));

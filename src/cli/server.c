@@ -112,11 +112,8 @@ int server_start_private(const struct config *config, struct server_use *use)
 		    strerror(-r));
 		return r;
 	}
-	if (snprintf(use->socket, sizeof(use->socket), "%s/rosend.sock", use->folder) >=
-	    (int)sizeof(use->socket))
-		r = error_origin(-ENAMETOOLONG);
-	if (r == 0)
-		r = start_rosend(config, use, error);
+	snprintf(use->socket, sizeof(use->socket), "%s/rosend.sock", use->folder);
+	r = start_rosend(config, use, error);
 	if (r < 0) {
 		cli_error("cannot start a private rosend: %s", *error ? error : strerror(-r));
 		dir_remove(use->folder);
@@ -147,7 +144,32 @@ void server_give(struct server_use *use)
 		dir_remove(use->folder);
 }
 
-/* Appends messages to *text until the server hangs up. -ETIMEDOUT, -EMSGSIZE, or a socket's error. */
+#define PATIENCE_MS 1000 /* before a person at a terminal is told what takes so long */
+
+/* Waits until fd is readable; 0, or a negative errno. At a terminal it shows that it waits. */
+static int wait_for_answer(int fd, int timeout_ms)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+	bool shown = false, terminal = isatty(STDERR_FILENO);
+	int waited_ms = 0, n = 0;
+
+	while (n == 0 && waited_ms < timeout_ms) {
+		n = poll(&poller, 1, MIN(PATIENCE_MS, timeout_ms - waited_ms));
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		waited_ms += n ? 0 : PATIENCE_MS;
+		if (n == 0 && terminal) {
+			fprintf(stderr, "\rrosen: waiting for rosend, %d s ...",
+			    waited_ms / PATIENCE_MS);
+			shown = true;
+		}
+	}
+	if (shown)
+		fprintf(stderr, "\r\033[K");
+	return n > 0 ? 0 : error_origin(n ? -errno : -ETIMEDOUT);
+}
+
+/* Reads messages until they make one JSON value. -ETIMEDOUT, -EBADMSG, or a socket's error. */
 static int read_answer(
     int fd, int timeout_ms, struct json_tokener *tokener, struct json_object **answer)
 {
@@ -156,12 +178,9 @@ static int read_answer(
 
 	*answer = NULL;
 	while (!*answer) {
-		struct pollfd poller = {.fd = fd, .events = POLLIN};
-		int n = poll(&poller, 1, timeout_ms);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_origin(n ? -errno : -ETIMEDOUT);
+		int r = wait_for_answer(fd, timeout_ms);
+		if (r < 0)
+			return error_trace(r);
 		ssize_t size = fd_receive(fd, piece, sizeof(piece), NULL, NULL, 0);
 		if (size < 0)
 			return error_trace((int)size);

@@ -16,9 +16,9 @@
  *not tried again for a while.
  *
  * A live session lasts as long as the client's process, which is watched through a descriptor of its
- * own: its socket says less, since a child it forked may hold that open after it died, and a program
- * may close descriptors it does not know. Where there is no such descriptor (a process in a
- * namespace rosend does not see) the socket must do. The worker has its own sign, the side socket.
+ * own. Its socket says less: a child it forked may hold that open after it died, and the client may
+ * close it at any time. Where there is no such descriptor (a process in a namespace rosend does not
+ * see) the worker's own sign must do, the hang-up of the side socket.
  */
 #include "control/session.h"
 
@@ -421,9 +421,7 @@ void session_open(struct server *server, struct client *client, const struct hel
 void session_client_gone(struct session *session)
 {
 	session->client = NULL;
-	if (session->state == SESSION_LIVE && session->peer)
-		return;
-	if (session->state != SESSION_ENDING)
+	if (session->state == SESSION_STARTING)
 		end_softly(session);
 }
 

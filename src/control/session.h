@@ -53,8 +53,7 @@ struct session {
 void session_open(struct server *server, struct client *client, const struct hello_request *hello,
     const struct hello_reply *reply);
 
-/* The client hung up: it is freed by its caller. The session ends, unless it is live and the end of
- * the client's process is watched. */
+/* The client's socket hung up: it is freed by its caller. That ends a session that is not live yet. */
 void session_client_gone(struct session *session);
 
 const char *session_state_name(enum session_state state);
