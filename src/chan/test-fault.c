@@ -90,7 +90,8 @@ TEST_LIMIT(no_wake_up_is_lost, 60)
 
 	pair.worker->spin_ns = pair.worker->spin_budget[WAIT_WORK] = 0;
 	run_apart(&pair.thread, pair.worker);
-	for (unsigned i = 0; i < 60000; i++) {
+	uint64_t end = clock_now_ns() + 5 * NSEC_PER_SEC;
+	for (unsigned i = 0; i < 60000 && clock_now_ns() < end; i++) {
 		uint64_t start = clock_now_ns();
 		for (volatile unsigned spin = i * 7919 % 401; spin; spin--)
 			;

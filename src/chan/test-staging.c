@@ -129,7 +129,8 @@ static void *free_later(void *context)
 	return NULL;
 }
 
-static void wait_for_free(struct pair *pair, struct later *later)
+/* How long a take of half the area lasts while later->run is freed in 30 ms. */
+static uint64_t take_takes(struct pair *pair, struct later *later)
 {
 	pthread_t thread;
 	uint64_t start = clock_now_ns();
@@ -137,22 +138,32 @@ static void wait_for_free(struct pair *pair, struct later *later)
 	CHECK_EQ(pthread_create(&thread, NULL, free_later, later), 0);
 	struct wire_bulk run = take(pair->client, CHUNKS / 2);
 	uint64_t took = clock_now_ns() - start;
-	/* Woken, not found by chance after a slice of sleep. */
-	CHECK(took >= 25 * NSEC_PER_MSEC && took < 90 * NSEC_PER_MSEC);
+	CHECK(took >= 25 * NSEC_PER_MSEC);
 	CHECK_EQ(run.offset, later->run.offset);
-	chan_staging_give(pair->client, &run);
 	pthread_join(thread, NULL);
+	return took;
+}
+
+/* Woken, not found by chance after a slice of sleep; one in three tries, on a busy machine. */
+static void expect_wake(struct pair *pair, struct later *later, bool hand_over)
+{
+	int tries = 0;
+
+	do {
+		CHECK(tries++ < 3);
+		if (hand_over)
+			chan_staging_hand_over(pair->client, &later->run);
+	} while (take_takes(pair, later) >= CHAN_PARK_SLICE_NS * 9 / 10);
 }
 
 TEST(a_take_waits_for_another_thread)
 {
 	struct pair pair = pair_new(OVER_MEMFD, &geometry);
 	struct wire_bulk first = take(pair.client, CHUNKS / 2);
-	struct wire_bulk second = take(pair.client, CHUNKS / 2);
 
+	take(pair.client, CHUNKS / 2);
 	struct later later = {pair.client, first, chan_staging_give};
-	wait_for_free(&pair, &later);
-	chan_staging_give(pair.client, &second);
+	expect_wake(&pair, &later, false);
 	pair_free(&pair);
 }
 
@@ -162,9 +173,8 @@ TEST(a_take_waits_for_the_worker)
 	struct wire_bulk first = take(pair.client, CHUNKS / 2);
 
 	take(pair.client, CHUNKS / 2);
-	chan_staging_hand_over(pair.client, &first);
 	struct later later = {pair.worker, first, chan_staging_release};
-	wait_for_free(&pair, &later);
+	expect_wake(&pair, &later, true);
 	pair_free(&pair);
 }
 
