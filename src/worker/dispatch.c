@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -32,6 +33,7 @@
 #include "worker/worker.h"
 
 #define ID_LIMIT 0x10000u /* ids have 16 bits */
+#define CROWDED	 4	  /* client, dispatcher, waiter, and whatever else runs */
 
 static const char *name_of(uint32_t id)
 {
@@ -337,6 +339,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->backend = backend;
 	worker->host = host;
 	worker->chan = chan;
+	worker->crowded = sysconf(_SC_NPROCESSORS_ONLN) < CROWDED;
 	pthread_mutex_init(&worker->jobs_lock, NULL);
 	pthread_mutex_init(&worker->memory_lock, NULL);
 	pthread_mutex_init(&worker->end_lock, NULL);

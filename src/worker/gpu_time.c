@@ -89,7 +89,7 @@ static void harvest(struct call *call, unsigned most)
 
 	pthread_mutex_lock(&time->lock);
 	while (most-- && (span = take_finished(time, context))) {
-		if (call->backend->cuEventElapsedTime_v2(&ms, span->begin, span->end) ==
+		if (call->backend->cuEventElapsedTime(&ms, span->begin, span->end) ==
 			CUDA_SUCCESS &&
 		    span->stat && ms > 0)
 			/* Relaxed: a counter for people. */

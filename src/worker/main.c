@@ -159,6 +159,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,
+	    .spin_ns = start->spin_ns,
 	    .bulk_limit = start->bulk_limit,
 	};
 	struct worker *worker = worker_new(&options, &backend, &host, chan);

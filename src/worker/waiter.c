@@ -11,8 +11,10 @@
 #include "worker/waiter.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "worker/worker.h"
@@ -25,8 +27,9 @@ struct waiter {
 	pthread_mutex_t lock;
 	pthread_cond_t more, room; /* a job came or it shall end; a job was taken */
 	struct job *first, **last;
-	unsigned n_jobs;
+	_Atomic unsigned n_jobs; /* changed under lock, watched without */
 	bool retired;
+	bool eager; /* the last job came soon: worth watching for the next. The thread's own */
 };
 
 /* Waiters alive, over all workers of the process: joined in tests, never in a session. */
@@ -58,9 +61,32 @@ static void serve(struct worker *worker, struct job *job)
 	job_end(worker, job, r);
 }
 
+/*
+ * Programs synchronise in loops, and waking a thread costs more than most waits for the GPU. So a
+ * waiter watches for its next job for as long as a channel's side watches memory, if the one
+ * before came that soon.
+ */
+static void watch(struct waiter *waiter)
+{
+	uint64_t patience = waiter->worker->options.spin_ns, start = clock_now_ns();
+
+	while (waiter->eager && clock_now_ns() - start < patience) {
+		/* Relaxed: the lock is taken before the queue is looked at. */
+		if (atomic_load_explicit(&waiter->n_jobs, memory_order_relaxed))
+			return;
+		if (waiter->worker->crowded)
+			sched_yield();
+		else
+			__builtin_ia32_pause();
+	}
+}
+
 /* NULL: the waiter is retired and has nothing left. */
 static struct job *next_job(struct waiter *waiter)
 {
+	uint64_t start = clock_now_ns();
+
+	watch(waiter);
 	pthread_mutex_lock(&waiter->lock);
 	while (!waiter->first && !waiter->retired)
 		pthread_cond_wait(&waiter->more, &waiter->lock);
@@ -73,6 +99,7 @@ static struct job *next_job(struct waiter *waiter)
 		pthread_cond_signal(&waiter->room);
 	}
 	pthread_mutex_unlock(&waiter->lock);
+	waiter->eager = clock_now_ns() - start < 2 * waiter->worker->options.spin_ns;
 	return job;
 }
 

@@ -36,6 +36,7 @@ struct worker_options {
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
+	uint64_t spin_ns;    /* how long an idle thread watches memory before it sleeps */
 	uint64_t bulk_limit; /* bytes one call may bring and make the worker hold */
 };
 
@@ -98,6 +99,7 @@ struct worker {
 	struct chan *chan;
 	const struct backend *backend;
 	const struct backend_host *host;
+	bool crowded;		 /* fewer processors than threads that watch memory */
 	struct handles *handles; /* any */
 	struct lane *lanes;
 	uint16_t *entry_of_id; /* id -> 1 + index in worker_entries, 0: unknown */

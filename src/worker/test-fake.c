@@ -1,0 +1,745 @@
+/*
+ * See test-fake.h. Device memory lies in pages of one range that is reserved at the arena's window,
+ * or from malloc for cuMemAlloc; copies check that both ends are mapped before they touch them, so a
+ * test of hostile addresses cannot crash.
+ */
+#include "worker/test-fake.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/test.h"
+
+#define RANGES 4096
+
+struct fake fake;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+static bool held;
+static unsigned waiting;
+static struct {
+	uint64_t start, size;
+	bool plain; /* of cuMemAlloc */
+} ranges[RANGES];
+static _Thread_local CUcontext current;
+static _Thread_local CUstreamCaptureMode mode;
+static _Atomic bool capturing;
+
+/* --- failures, ranges, waiting --- */
+
+static bool fails(void)
+{
+	return atomic_load(&fake.fail_in) >= 0 && atomic_fetch_sub(&fake.fail_in, 1) == 0;
+}
+
+#define FALLIBLE()                                                                                 \
+	do {                                                                                       \
+		if (fails())                                                                       \
+			return fake.fail_with;                                                     \
+	} while (0)
+
+static bool add_range(uint64_t start, uint64_t size, bool plain)
+{
+	bool added = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !added; i++)
+		if (!ranges[i].size) {
+			ranges[i].start = start;
+			ranges[i].size = size;
+			ranges[i].plain = plain;
+			added = true;
+		}
+	pthread_mutex_unlock(&lock);
+	return added;
+}
+
+/* Size of the range that starts at start, which is then gone; 0: none. */
+static uint64_t drop_range(uint64_t start, bool plain)
+{
+	uint64_t size = 0;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !size; i++)
+		if (ranges[i].size && ranges[i].start == start && ranges[i].plain == plain) {
+			size = ranges[i].size;
+			ranges[i].size = 0;
+		}
+	pthread_mutex_unlock(&lock);
+	return size;
+}
+
+bool fake_is_mapped(uint64_t address, size_t bytes)
+{
+	bool mapped = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !mapped; i++)
+		mapped = address >= ranges[i].start && address - ranges[i].start < ranges[i].size &&
+			 bytes <= ranges[i].size - (address - ranges[i].start);
+	pthread_mutex_unlock(&lock);
+	return mapped;
+}
+
+void fake_hold(void)
+{
+	pthread_mutex_lock(&lock);
+	held = true;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_release(void)
+{
+	pthread_mutex_lock(&lock);
+	held = false;
+	pthread_cond_broadcast(&released);
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned fake_waiting(void)
+{
+	pthread_mutex_lock(&lock);
+	unsigned n = waiting;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static CUresult wait_for_gpu(void)
+{
+	FALLIBLE();
+	if (!current)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	atomic_fetch_add(&fake.synchronised, 1);
+	pthread_mutex_lock(&lock);
+	waiting++;
+	while (held)
+		pthread_cond_wait(&released, &lock);
+	waiting--;
+	pthread_mutex_unlock(&lock);
+	return CUDA_SUCCESS;
+}
+
+/* --- the driver and its device --- */
+
+static CUresult init(unsigned flags)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult driver_version(int *version)
+{
+	*version = 13000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_count(int *count)
+{
+	*count = 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_attribute(int *value, CUdevice_attribute attribute, CUdevice device)
+{
+	if (attribute < 1 || attribute >= CU_DEVICE_ATTRIBUTE_MAX || device)
+		return CUDA_ERROR_INVALID_VALUE;
+	*value = (int)attribute * 10;
+	if (attribute == CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED)
+		*value = !fake.no_vmm;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_name(char *name, int capacity, CUdevice device)
+{
+	snprintf(name, (size_t)capacity, "Fake device %d", device);
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_bus(char *name, int capacity, CUdevice device)
+{
+	if (device)
+		return CUDA_ERROR_INVALID_DEVICE;
+	snprintf(name, (size_t)capacity, "%s", FAKE_BUS_ID);
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_memory(size_t *bytes, CUdevice device)
+{
+	*bytes = fake.capacity;
+	return CUDA_SUCCESS;
+}
+
+/* --- contexts --- */
+
+static CUresult retain(CUcontext *context, CUdevice device)
+{
+	FALLIBLE();
+	if (device)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*context = FAKE_CONTEXT;
+	return CUDA_SUCCESS;
+}
+
+static CUresult release(CUdevice device)
+{
+	return device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+}
+
+static CUresult context_create(CUcontext *context, unsigned flags, CUdevice device)
+{
+	static _Atomic uintptr_t next = 0xc100;
+
+	FALLIBLE();
+	*context = current = (CUcontext)atomic_fetch_add(&next, 0x10);
+	return CUDA_SUCCESS;
+}
+
+static CUresult context_pop(CUcontext *context)
+{
+	*context = current;
+	current = NULL;
+	return CUDA_SUCCESS;
+}
+
+static CUresult context_destroy(CUcontext context)
+{
+	if (current == context)
+		current = NULL;
+	return CUDA_SUCCESS;
+}
+
+static CUresult context_set(CUcontext context)
+{
+	FALLIBLE();
+	atomic_fetch_add(&fake.contexts_set, 1);
+	current = context;
+	return CUDA_SUCCESS;
+}
+
+static CUresult context_device(CUdevice *device)
+{
+	*device = 0;
+	return current ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+static CUresult exchange_mode(CUstreamCaptureMode *exchanged)
+{
+	CUstreamCaptureMode old = mode;
+
+	mode = *exchanged;
+	*exchanged = old;
+	atomic_fetch_add(&fake.relaxed, mode == CU_STREAM_CAPTURE_MODE_RELAXED);
+	return CUDA_SUCCESS;
+}
+
+/* --- memory --- */
+
+static CUresult take_capacity(size_t bytes)
+{
+	if (atomic_fetch_add(&fake.used, bytes) + bytes <= fake.capacity)
+		return CUDA_SUCCESS;
+	atomic_fetch_sub(&fake.used, bytes);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult granularity(
+    size_t *bytes, const CUmemAllocationProp *properties, CUmemAllocationGranularity_flags option)
+{
+	FALLIBLE();
+	*bytes = 2u << 20;
+	return CUDA_SUCCESS;
+}
+
+static CUresult address_reserve(CUdeviceptr *address, size_t bytes, size_t alignment,
+    CUdeviceptr hint, unsigned long long flags)
+{
+	FALLIBLE();
+	void *at = mmap(fake.moves_ranges ? NULL : (void *)hint, bytes, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*address = (CUdeviceptr)at;
+	atomic_fetch_add(&fake.reserved, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult address_free(CUdeviceptr address, size_t bytes)
+{
+	munmap((void *)address, bytes);
+	atomic_fetch_sub(&fake.reserved, 1);
+	return CUDA_SUCCESS;
+}
+
+struct physical {
+	size_t bytes;
+	unsigned references; /* the handle and each mapping; under lock */
+};
+
+static CUresult memory_create(CUmemGenericAllocationHandle *handle, size_t bytes,
+    const CUmemAllocationProp *properties, unsigned long long flags)
+{
+	FALLIBLE();
+	CUresult r = take_capacity(bytes);
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct physical *physical = calloc(1, sizeof(*physical));
+	CHECK(physical && bytes % (2u << 20) == 0);
+	CHECK_EQ(properties->type, CU_MEM_ALLOCATION_TYPE_PINNED);
+	CHECK_EQ(properties->location.type, CU_MEM_LOCATION_TYPE_DEVICE);
+	*physical = (struct physical){bytes, 1};
+	*handle = (CUmemGenericAllocationHandle)physical;
+	atomic_fetch_add(&fake.created, 1);
+	return CUDA_SUCCESS;
+}
+
+static void put_physical(struct physical *physical)
+{
+	pthread_mutex_lock(&lock);
+	bool last = --physical->references == 0;
+	pthread_mutex_unlock(&lock);
+	if (!last)
+		return;
+	atomic_fetch_sub(&fake.used, physical->bytes);
+	atomic_fetch_sub(&fake.created, 1);
+	free(physical);
+}
+
+static CUresult memory_release(CUmemGenericAllocationHandle handle)
+{
+	put_physical((struct physical *)handle);
+	return CUDA_SUCCESS;
+}
+
+/* The mappings' physical memory: where a mapping starts, its reference is remembered. */
+static struct {
+	uint64_t address;
+	struct physical *physical;
+} mappings[RANGES];
+
+static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
+    CUmemGenericAllocationHandle handle, unsigned long long flags)
+{
+	struct physical *physical = (struct physical *)handle;
+	bool kept = false;
+
+	FALLIBLE();
+	CHECK(bytes == physical->bytes && !offset);
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !kept; i++)
+		if (!mappings[i].physical) {
+			mappings[i].address = address;
+			mappings[i].physical = physical;
+			physical->references++;
+			kept = true;
+		}
+	pthread_mutex_unlock(&lock);
+	CHECK(kept);
+	atomic_fetch_add(&fake.mapped, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult memory_access(
+    CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
+{
+	FALLIBLE();
+	CHECK_EQ(access->flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	CHECK(mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED);
+	CHECK(add_range(address, bytes, false));
+	return CUDA_SUCCESS;
+}
+
+static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
+{
+	struct physical *physical = NULL;
+
+	if (drop_range(address, false))
+		CHECK(mmap((void *)address, bytes, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+			  0) != MAP_FAILED);
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !physical; i++)
+		if (mappings[i].physical && mappings[i].address == address) {
+			physical = mappings[i].physical;
+			mappings[i].physical = NULL;
+		}
+	pthread_mutex_unlock(&lock);
+	CHECK(physical && physical->bytes == bytes);
+	put_physical(physical);
+	atomic_fetch_sub(&fake.mapped, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult memory_alloc(CUdeviceptr *address, size_t bytes)
+{
+	FALLIBLE();
+	CUresult r = take_capacity(bytes);
+	if (r != CUDA_SUCCESS)
+		return r;
+	*address = (CUdeviceptr)calloc(1, bytes);
+	CHECK(*address && add_range(*address, bytes, true));
+	return CUDA_SUCCESS;
+}
+
+static CUresult memory_free(CUdeviceptr address)
+{
+	uint64_t bytes = drop_range(address, true);
+
+	if (!bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	free((void *)address);
+	atomic_fetch_sub(&fake.used, bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult pointer_attribute(void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+	if (!fake_is_mapped(address, 1))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (attribute == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
+		*(CUmemorytype *)value = CU_MEMORYTYPE_DEVICE;
+	else if (attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
+		*(CUcontext *)value = FAKE_CONTEXT;
+	else
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return CUDA_SUCCESS;
+}
+
+static CUresult host_register(void *memory, size_t bytes, unsigned flags)
+{
+	FALLIBLE();
+	if (fake.no_register)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	atomic_fetch_add(&fake.registered, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult host_unregister(void *memory)
+{
+	atomic_fetch_sub(&fake.registered, 1);
+	return CUDA_SUCCESS;
+}
+
+/* --- copies: done at once; not looked at by the thread sanitizer, whose shadow ends below the
+ * device window --- */
+
+__attribute__((no_sanitize("thread", "address"))) static void copy_bytes(
+    void *destination, const void *source, size_t bytes)
+{
+	volatile uint8_t *to = destination;
+	const volatile uint8_t *from = source;
+
+	for (size_t i = 0; i < bytes; i++)
+		to[i] = from[i];
+}
+
+static CUresult copy_in(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
+{
+	FALLIBLE();
+	if (!current)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!fake_is_mapped(destination, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	copy_bytes((void *)destination, source, bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	FALLIBLE();
+	if (!current)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!fake_is_mapped(source, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	copy_bytes(destination, (const void *)source, bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult copy_in_now(CUdeviceptr destination, const void *source, size_t bytes)
+{
+	return copy_in(destination, source, bytes, NULL);
+}
+
+static CUresult copy_out_now(void *destination, CUdeviceptr source, size_t bytes)
+{
+	return copy_out(destination, source, bytes, NULL);
+}
+
+static CUresult copy_device(
+    CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	if (!fake_is_mapped(source, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	return copy_in(destination, (const void *)source, bytes, stream);
+}
+
+static const uint8_t *box_source(const CUDA_MEMCPY3D *c, size_t y, size_t z)
+{
+	uint64_t base =
+	    c->srcMemoryType == CU_MEMORYTYPE_HOST ? (uint64_t)c->srcHost : c->srcDevice;
+
+	return (const uint8_t *)base + ((c->srcZ + z) * c->srcHeight + c->srcY + y) * c->srcPitch +
+	       c->srcXInBytes;
+}
+
+static uint8_t *box_destination(const CUDA_MEMCPY3D *c, size_t y, size_t z)
+{
+	uint64_t base =
+	    c->dstMemoryType == CU_MEMORYTYPE_HOST ? (uint64_t)c->dstHost : c->dstDevice;
+
+	return (uint8_t *)base + ((c->dstZ + z) * c->dstHeight + c->dstY + y) * c->dstPitch +
+	       c->dstXInBytes;
+}
+
+static CUresult copy_box(const CUDA_MEMCPY3D *c, CUstream stream)
+{
+	FALLIBLE();
+	for (size_t z = 0; z < c->Depth; z++)
+		for (size_t y = 0; y < c->Height; y++) {
+			const uint8_t *source = box_source(c, y, z);
+			uint8_t *destination = box_destination(c, y, z);
+			if (c->srcMemoryType == CU_MEMORYTYPE_DEVICE &&
+			    !fake_is_mapped((uint64_t)source, c->WidthInBytes))
+				return CUDA_ERROR_INVALID_VALUE;
+			if (c->dstMemoryType == CU_MEMORYTYPE_DEVICE &&
+			    !fake_is_mapped((uint64_t)destination, c->WidthInBytes))
+				return CUDA_ERROR_INVALID_VALUE;
+			copy_bytes(destination, source, c->WidthInBytes);
+		}
+	return CUDA_SUCCESS;
+}
+
+/* --- streams and events --- */
+
+static CUresult stream_create(CUstream *stream, unsigned flags)
+{
+	FALLIBLE();
+	*stream = (CUstream)(0x5000 + 16ull * atomic_fetch_add(&fake.streams, 1));
+	return current ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+static CUresult stream_destroy(CUstream stream)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult stream_synchronize(CUstream stream)
+{
+	return wait_for_gpu();
+}
+
+static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)
+{
+	FALLIBLE();
+	atomic_store(&capturing, true);
+	return CUDA_SUCCESS;
+}
+
+static CUresult capture_end(CUstream stream, CUgraph *graph)
+{
+	atomic_store(&capturing, false);
+	*graph = (CUgraph)0x6000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult is_capturing(CUstream stream, CUstreamCaptureStatus *status)
+{
+	*status = atomic_load(&capturing) ? CU_STREAM_CAPTURE_STATUS_ACTIVE
+					  : CU_STREAM_CAPTURE_STATUS_NONE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult event_create(CUevent *event, unsigned flags)
+{
+	FALLIBLE();
+	*event = (CUevent)(0xe0000 + 16ull * atomic_fetch_add(&fake.events, 1));
+	return CUDA_SUCCESS;
+}
+
+static CUresult event_destroy(CUevent event)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult event_record(CUevent event, CUstream stream)
+{
+	FALLIBLE();
+	return CUDA_SUCCESS;
+}
+
+static CUresult event_query(CUevent event)
+{
+	pthread_mutex_lock(&lock);
+	CUresult r = held ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+	pthread_mutex_unlock(&lock);
+	atomic_fetch_add(&fake.queries, 1);
+	return r;
+}
+
+static CUresult event_elapsed(float *ms, CUevent begin, CUevent end)
+{
+	*ms = 2;
+	return CUDA_SUCCESS;
+}
+
+/* --- functions: one module, one function with parameters of 8 bytes at 0 and 4 bytes at 8 --- */
+
+static CUresult module_load(
+    CUmodule *module, const void *image, unsigned n_options, CUjit_option *options, void **values)
+{
+	FALLIBLE();
+	for (unsigned i = 0; i < n_options; i++)
+		if (options[i] == CU_JIT_ERROR_LOG_BUFFER && values[i])
+			strcpy(values[i], "fake: line 1");
+	if (strstr(image, "broken"))
+		return CUDA_ERROR_INVALID_PTX;
+	*module = (CUmodule)0xd000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult module_unload(CUmodule module)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult module_count(unsigned *n, CUmodule module)
+{
+	*n = 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult module_enumerate(CUfunction *functions, unsigned n, CUmodule module)
+{
+	functions[0] = FAKE_FUNCTION;
+	return CUDA_SUCCESS;
+}
+
+static CUresult module_function(CUfunction *function, CUmodule module, const char *name)
+{
+	*function = FAKE_FUNCTION;
+	return CUDA_SUCCESS;
+}
+
+static CUresult parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
+{
+	*offset = index * 8;
+	*bytes = index ? 4 : 8;
+	return index < 2 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult function_attribute(int *value, CUfunction_attribute attribute, CUfunction function)
+{
+	*value = attribute == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK ? 1024 : 48;
+	return CUDA_SUCCESS;
+}
+
+static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
+    void **values, void **extra)
+{
+	FALLIBLE();
+	CHECK(!values && extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER);
+	CHECK(extra[2] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[4] == CU_LAUNCH_PARAM_END);
+	struct fake_launch *last = &fake.last_launch;
+	*last = (struct fake_launch){function, stream, grid_x, *(size_t *)extra[3], {0}};
+	if (last->bytes)
+		memcpy(last->parameters, extra[1], MIN(last->bytes, sizeof(last->parameters)));
+	atomic_fetch_add(&fake.launches, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult launch_ex(
+    const CUlaunchConfig *config, CUfunction function, void **values, void **extra)
+{
+	return launch(function, config->gridDimX, config->gridDimY, config->gridDimZ,
+	    config->blockDimX, config->blockDimY, config->blockDimZ, config->sharedMemBytes,
+	    config->hStream, values, extra);
+}
+
+/* --- the tables --- */
+
+static void set_context_functions(struct backend *b)
+{
+	b->cuInit = init;
+	b->cuDriverGetVersion = driver_version;
+	b->cuDeviceGetCount = device_count;
+	b->cuDeviceGetAttribute = device_attribute;
+	b->cuDeviceGetName = device_name;
+	b->cuDeviceGetPCIBusId = device_bus;
+	b->cuDeviceTotalMem_v2 = device_memory;
+	b->cuDevicePrimaryCtxRetain = retain;
+	b->cuDevicePrimaryCtxRelease_v2 = release;
+	b->cuDevicePrimaryCtxReset_v2 = release;
+	b->cuCtxCreate_v2 = context_create;
+	b->cuCtxPopCurrent_v2 = context_pop;
+	b->cuCtxDestroy_v2 = context_destroy;
+	b->cuCtxSetCurrent = context_set;
+	b->cuCtxGetDevice = context_device;
+	b->cuCtxSynchronize = wait_for_gpu;
+	b->cuThreadExchangeStreamCaptureMode = exchange_mode;
+}
+
+static void set_memory_functions(struct backend *b)
+{
+	b->cuMemGetAllocationGranularity = granularity;
+	b->cuMemAddressReserve = address_reserve;
+	b->cuMemAddressFree = address_free;
+	b->cuMemCreate = memory_create;
+	b->cuMemRelease = memory_release;
+	b->cuMemMap = memory_map;
+	b->cuMemSetAccess = memory_access;
+	b->cuMemUnmap = memory_unmap;
+	b->cuMemAlloc_v2 = memory_alloc;
+	b->cuMemFree_v2 = memory_free;
+	b->cuPointerGetAttribute = pointer_attribute;
+	b->cuMemcpyHtoDAsync_v2 = copy_in;
+	b->cuMemcpyDtoHAsync_v2 = copy_out;
+	b->cuMemcpyDtoDAsync_v2 = copy_device;
+	b->cuMemcpyHtoD_v2 = copy_in_now;
+	b->cuMemcpyDtoH_v2 = copy_out_now;
+	b->cuMemcpy3DAsync_v2 = copy_box;
+}
+
+static void set_work_functions(struct backend *b)
+{
+	b->cuStreamCreate = stream_create;
+	b->cuStreamDestroy_v2 = stream_destroy;
+	b->cuStreamSynchronize = stream_synchronize;
+	b->cuStreamBeginCapture_v2 = capture_begin;
+	b->cuStreamEndCapture = capture_end;
+	b->cuStreamIsCapturing = is_capturing;
+	b->cuEventCreate = event_create;
+	b->cuEventDestroy_v2 = event_destroy;
+	b->cuEventRecord = event_record;
+	b->cuEventQuery = event_query;
+	b->cuEventElapsedTime = event_elapsed;
+	b->cuModuleLoadDataEx = module_load;
+	b->cuModuleUnload = module_unload;
+	b->cuModuleGetFunctionCount = module_count;
+	b->cuModuleEnumerateFunctions = module_enumerate;
+	b->cuModuleGetFunction = module_function;
+	b->cuFuncGetParamInfo = parameter;
+	b->cuFuncGetAttribute = function_attribute;
+	b->cuLaunchKernel = launch;
+	b->cuLaunchKernelEx = launch_ex;
+}
+
+void fake_init(struct backend *backend, struct backend_host *host)
+{
+	void *nothing = dlopen(NULL, RTLD_NOW); /* has none of the functions */
+
+	memset(&fake, 0, sizeof(fake));
+	fake.capacity = 256u << 20;
+	fake.fail_in = -1;
+	fake.fail_with = CUDA_ERROR_UNKNOWN;
+	backend_load(backend, nothing);
+	dlclose(nothing);
+	set_context_functions(backend);
+	set_memory_functions(backend);
+	set_work_functions(backend);
+	host->cuMemHostRegister_v2 = host_register;
+	host->cuMemHostUnregister = host_unregister;
+}

@@ -1,0 +1,53 @@
+/*
+ * A backend for tests: one device whose memory is ordinary memory at the addresses CUDA would give,
+ * streams that are always done (unless the test holds the GPU), counters, and failures on demand.
+ * What it does not have is CUDA_ERROR_NOT_SUPPORTED, as with any backend. Any thread.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker/backend_host.h"
+
+#define FAKE_CONTEXT  ((CUcontext)0xc000)
+#define FAKE_FUNCTION ((CUfunction)0xf000)
+#define FAKE_BUS_ID   "0000:FA:4E.0"
+
+struct fake_launch {
+	CUfunction function;
+	CUstream stream;
+	unsigned grid_x;
+	size_t bytes;
+	uint8_t parameters[64]; /* the first of them */
+};
+
+struct fake {
+	/* set by the test */
+	size_t capacity;	   /* of device memory, in bytes */
+	bool no_vmm, moves_ranges; /* no virtual memory management; reserves elsewhere */
+	bool no_register;
+	_Atomic int fail_in; /* counts down calls of fallible functions; the one at 0 fails */
+	CUresult fail_with;
+
+	/* set by the backend */
+	_Atomic size_t used;
+	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
+	    events, registered, relaxed, queries;
+	struct fake_launch last_launch;
+};
+extern struct fake fake;
+
+/* A fresh fake, and a backend that is it. */
+void fake_init(struct backend *backend, struct backend_host *host);
+
+/* While the GPU is held every wait for it blocks, and no event has happened. */
+void fake_hold(void);
+void fake_release(void);
+/* How many threads wait for the GPU now. */
+unsigned fake_waiting(void);
+
+/* Whether [address, address + bytes) is device memory that is mapped. */
+bool fake_is_mapped(uint64_t address, size_t bytes);
