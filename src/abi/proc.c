@@ -15,6 +15,10 @@
 
 #include "base/util.h"
 
+#define PROC_FLAGS                                                                                 \
+	((uint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM |                                            \
+		    CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+
 enum proc_result { PROC_FOUND, PROC_UNKNOWN, PROC_TOO_OLD };
 
 static size_t proc_first(const struct abi_proc_table *table, const char *base)
@@ -61,9 +65,9 @@ static enum proc_result proc_search(const struct abi_proc_table *table, const ch
 static CUresult proc_check(const struct abi_proc_table *table, const char *symbol, int version,
     uint64_t flags, void **address)
 {
-	if (!symbol || !symbol[0] || !address)
+	if (!symbol || !address)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags > CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)
+	if (flags & ~PROC_FLAGS)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (version > table->driver_version)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -83,8 +87,8 @@ CUresult abi_proc_find_v2(const struct abi_proc_table *table, const char *symbol
 	if (checked != CUDA_SUCCESS)
 		return checked;
 	*address = NULL;
-	enum proc_result result = proc_search(table, symbol, version,
-	    flags == CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, address);
+	enum proc_result result = proc_search(
+	    table, symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, address);
 	if (status)
 		*status = statuses[result];
 	return CUDA_SUCCESS;
@@ -98,7 +102,7 @@ CUresult abi_proc_find_v1(const struct abi_proc_table *table, const char *symbol
 	if (checked != CUDA_SUCCESS)
 		return checked;
 	if (proc_search(table, symbol, version,
-		flags == CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, address) != PROC_FOUND)
+		flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, address) != PROC_FOUND)
 		return CUDA_ERROR_NOT_FOUND;
 	return CUDA_SUCCESS;
 }

@@ -31,8 +31,8 @@ struct abi_proc_table {
 
 /*
  * The second form of the call. status may be NULL. CUDA_SUCCESS with *address NULL when nothing
- * fits (status says why); CUDA_ERROR_INVALID_VALUE for a NULL argument, unknown flags, a version
- * beyond the driver's, and the probe with the empty name.
+ * fits (status says why), as for the probe with the empty name; CUDA_ERROR_INVALID_VALUE for a NULL
+ * argument, unknown flags, and a version beyond the driver's.
  */
 CUresult abi_proc_find_v2(const struct abi_proc_table *table, const char *symbol, int version,
     uint64_t flags, CUdriverProcAddressQueryResult *status, void **address);

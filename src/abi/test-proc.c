@@ -46,6 +46,7 @@ TEST(per_thread_default_stream)
 	check_found("cuStreamSynchronize", 7000, 0, &sync_plain);
 	check_found("cuStreamSynchronize", 7000, 1, &sync_plain);
 	check_found("cuStreamSynchronize", 7000, 2, &sync_ptsz);
+	check_found("cuStreamSynchronize", 7000, 3, &sync_ptsz);
 	check_found("cuMemcpyHtoD", 7000, 2, &copy_ptds);
 	check_found("cuMemAlloc", 7000, 2, &alloc_v2);
 }
@@ -69,6 +70,7 @@ TEST(missing)
 {
 	check_missing("cuNothing", 13000, 0, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
 	check_missing("cuMissing", 13000, 0, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
+	check_missing("", 0, 0, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
 	check_missing("zzz", 13000, 0, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
 	check_missing("cuMemAlloc", 1000, 0, CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT);
 	check_missing("cuStreamSynchronize", 6000, 2, CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT);
@@ -78,12 +80,11 @@ TEST(bad_arguments)
 {
 	void *address = NULL;
 
-	CHECK_EQ(abi_proc_find_v2(&table, "", 0, 0, NULL, &address), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(abi_proc_find_v2(&table, NULL, 0, 0, NULL, &address), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(
 	    abi_proc_find_v2(&table, "cuMemAlloc", 0, 0, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(abi_proc_find_v2(&table, "cuMemAlloc", 13010, 0, NULL, &address),
 	    CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(abi_proc_find_v2(&table, "cuMemAlloc", 12000, 3, NULL, &address),
+	CHECK_EQ(abi_proc_find_v2(&table, "cuMemAlloc", 12000, 4, NULL, &address),
 	    CUDA_ERROR_INVALID_VALUE);
 }

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "softgpu/driver/device.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/stream.h"
@@ -68,9 +69,9 @@ CUresult sg_context_get(CUcontext handle, struct sg_context **context)
 	if (!*context)
 		return handle == sg_context_current_handle() ? CUDA_ERROR_CONTEXT_IS_DESTROYED
 							     : CUDA_ERROR_INVALID_CONTEXT;
-	if (!atomic_load_explicit(&(*context)->active, memory_order_acquire))
-		return CUDA_ERROR_INVALID_CONTEXT;
-	return CUDA_SUCCESS;
+	return atomic_load_explicit(&(*context)->active, memory_order_acquire)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 CUresult sg_enter_current(struct sg_context **context)
@@ -119,6 +120,8 @@ static void context_set_limits(struct sg_context *context)
 	context->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 << 20;
 	context->limits[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048;
 	context->limits[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64;
+	context->limits[CU_LIMIT_SHMEM_SIZE] =
+	    (size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
 }
 
 static CUresult context_activate(struct sg_context *context)

@@ -7,6 +7,7 @@
 #include "softgpu/driver/event.h"
 #include "softgpu/driver/stream.h"
 
+#define CONTEXT_STACK_SIZE_MAX	  (512u << 10)
 #define CONTEXT_API_VERSION	  3020
 #define CONTEXT_PRIORITY_LEAST	  0
 #define CONTEXT_PRIORITY_GREATEST (-5)
@@ -38,16 +39,21 @@ CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext handle)
 	return r;
 }
 
+/* Also of a primary context that is not active. */
 CUresult cuCtxGetFlags(unsigned *flags)
 {
-	struct sg_context *context;
-	CUresult r = sg_enter_current(&context);
+	const struct sg_context *context;
+	CUresult r = sg_enter();
 
 	if (r == CUDA_SUCCESS && !flags)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		*flags = context->flags;
-	return r;
+	if (r != CUDA_SUCCESS)
+		return r;
+	context = sg_handle_get(sg_context_current_handle(), SG_CONTEXT);
+	if (!context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	*flags = context->flags;
+	return CUDA_SUCCESS;
 }
 
 CUresult cuCtxSetFlags(unsigned flags)
@@ -82,8 +88,8 @@ CUresult cuCtxGetApiVersion(CUcontext handle, unsigned *version)
 	struct sg_context *context;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = sg_context_get(handle, &context);
+	if (r == CUDA_SUCCESS && sg_context_get(handle, &context) != CUDA_SUCCESS)
+		r = CUDA_ERROR_INVALID_CONTEXT;
 	if (r == CUDA_SUCCESS && !version)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
@@ -127,13 +133,14 @@ CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 
 static bool limit_is_supported(CUlimit limit)
 {
-	return limit != CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH;
+	return limit != CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH &&
+	       limit != CU_LIMIT_CIG_SHMEM_FALLBACK_ENABLED;
 }
 
 CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
 {
 	struct sg_context *context;
-	CUresult r = sg_enter_current(&context);
+	CUresult r = sg_enter_context(&context);
 
 	if (r == CUDA_SUCCESS && (!value || limit >= CU_LIMIT_MAX))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -151,8 +158,12 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 
 	if (r == CUDA_SUCCESS && limit >= CU_LIMIT_MAX)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && (!limit_is_supported(limit) || limit >= CU_LIMIT_SHMEM_SIZE))
+	if (r == CUDA_SUCCESS && limit == CU_LIMIT_STACK_SIZE && value > CONTEXT_STACK_SIZE_MAX)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && !limit_is_supported(limit))
 		r = CUDA_ERROR_UNSUPPORTED_LIMIT;
+	if (r == CUDA_SUCCESS && limit >= CU_LIMIT_SHMEM_SIZE)
+		r = CUDA_ERROR_NOT_PERMITTED;
 	if (r == CUDA_SUCCESS)
 		context->limits[limit] = value;
 	return r;

@@ -15,6 +15,8 @@
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/stream.h"
 
+#define PARAMS_ALIGN 8
+
 struct launch_work {
 	struct sg_work work;
 	struct sg_kernel *kernel;
@@ -109,11 +111,10 @@ static CUresult launch_prepare(struct sg_kernel *kernel)
 		log_warn("kernel %s: %s", sg_kernel_info(kernel)->name, text);
 		return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
 	case SG_MODULE_INVALID:
+	case SG_MODULE_UNRESOLVED:
 	case SG_MODULE_INTERNAL:
 		log_warn("kernel %s was refused: %s", sg_kernel_info(kernel)->name, text);
 		return CUDA_ERROR_INVALID_PTX;
-	case SG_MODULE_UNRESOLVED:
-		return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
 	default:
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
@@ -132,7 +133,8 @@ static CUresult params_from_values(
 	return CUDA_SUCCESS;
 }
 
-/* The packed buffer, as the program laid it out. */
+/* The packed buffer, as the program laid it out, often a struct with padding behind its last
+ * member. What it leaves out at the end is zero. */
 static CUresult params_from_extra(const struct sg_kernel_info *info, void **extra, uint8_t *params)
 {
 	const void *buffer = NULL;
@@ -146,9 +148,11 @@ static CUresult params_from_extra(const struct sg_kernel_info *info, void **extr
 		else
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (!buffer || !size || *size < info->param_bytes)
+	if (!buffer || !size)
 		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(params, buffer, info->param_bytes);
+	if (*size > align_up(info->param_bytes, PARAMS_ALIGN))
+		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+	memcpy(params, buffer, MIN(*size, (size_t)info->param_bytes));
 	return CUDA_SUCCESS;
 }
 

@@ -18,8 +18,7 @@
 #define HOST_ALLOC_FLAGS                                                                           \
 	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
 #define HOST_REGISTER_FLAGS                                                                        \
-	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |                              \
-	    CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY)
+	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY)
 
 static CUresult memory_alloc(
     struct sg_context *context, enum sg_range_kind kind, unsigned flags, size_t size, uint64_t *out)
@@ -307,8 +306,10 @@ CUresult cuMemHostUnregister(void *address)
 	r = sg_context_wait(context);
 	pthread_mutex_lock(&registration_lock);
 	struct sg_registration *found = registration_at((uint64_t)address, 1);
-	if (!found || found->host != (uint64_t)address) {
+	if (!found) {
 		r = CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	} else if (found->host != (uint64_t)address) {
+		r = CUDA_ERROR_INVALID_VALUE;
 	} else {
 		if (found->alias)
 			sg_arena_free(found->alias & ~(uint64_t)(SG_ARENA_PAGE - 1));
@@ -352,12 +353,11 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *address)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* With unified addressing all pinned memory is portable and mapped. */
+	/* With unified addressing all pinned memory is mapped. */
 	if (sg_arena_find((uint64_t)address, &range) && range.kind == SG_RANGE_HOST)
-		*flags = range.flags | CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
+		*flags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP;
 	else if (sg_registration_find((uint64_t)address, &registration))
-		*flags =
-		    registration.flags | CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
+		*flags = registration.flags | CU_MEMHOSTREGISTER_DEVICEMAP;
 	else
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r;

@@ -24,7 +24,7 @@ unsigned sg_function_occupancy(
 	size_t blocks =
 	    (size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR);
 
-	if (!threads || threads > function->info->max_threads_per_block)
+	if (!threads || threads > SG_MAX_BLOCK_THREADS || dynamic_shared > SG_MAX_SHARED_BYTES)
 		return 0;
 	blocks = MIN(blocks,
 	    (size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR) /
@@ -61,8 +61,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
 	const struct sg_function *function = sg_function_get(handle);
 	if (!function)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!blocks || threads <= 0 || shared > SG_MAX_SHARED_BYTES ||
-	    (flags & ~(unsigned)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
+	if (!blocks || threads <= 0 || (flags & ~(unsigned)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
 		return CUDA_ERROR_INVALID_VALUE;
 	*blocks = (int)sg_function_occupancy(function, (unsigned)threads, shared);
 	return CUDA_SUCCESS;

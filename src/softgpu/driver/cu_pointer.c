@@ -80,7 +80,8 @@ static bool pointer_facts(CUdeviceptr address, struct pointer_facts *facts)
 	return true;
 }
 
-/* Bytes that an attribute's value takes; 0: there is no such attribute. */
+/* Bytes that an attribute's value takes; 0: there is no such attribute. Truth values take four, as
+ * with NVIDIA's driver. */
 static size_t attribute_size(CUpointer_attribute attribute)
 {
 	switch (attribute) {
@@ -109,17 +110,6 @@ static size_t attribute_size(CUpointer_attribute attribute)
 	default:
 		return 0;
 	}
-}
-
-/* Those that are truth values are ints to some programs and bools to others; the header's examples
- * use bool, of which only one byte may be written. */
-static bool attribute_is_bool(CUpointer_attribute attribute)
-{
-	return attribute == CU_POINTER_ATTRIBUTE_IS_MANAGED ||
-	       attribute == CU_POINTER_ATTRIBUTE_MAPPED ||
-	       attribute == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE ||
-	       attribute == CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE ||
-	       attribute == CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE;
 }
 
 static bool facts_value(
@@ -173,7 +163,7 @@ static bool facts_value(
 
 static void attribute_write(void *data, CUpointer_attribute attribute, uint64_t value)
 {
-	memcpy(data, &value, attribute_is_bool(attribute) ? 1 : attribute_size(attribute));
+	memcpy(data, &value, attribute_size(attribute));
 }
 
 CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr address)

@@ -22,6 +22,7 @@
 #include "softgpu/mem/arena.h"
 
 #define MODULE_LOG_SIZE 8192
+#define MODULE_PTX_MAX	90 /* PTX ISA 9.0, of CUDA 13.0 */
 
 static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -114,13 +115,12 @@ static CUresult module_result(int r)
 	switch (r) {
 	case 0:
 		return CUDA_SUCCESS;
-	case SG_MODULE_UNRESOLVED:
-		return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
 	case SG_MODULE_UNSUPPORTED:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	case SG_MODULE_NO_COMPILER:
 		return CUDA_ERROR_JIT_COMPILER_NOT_FOUND;
 	case SG_MODULE_INVALID:
+	case SG_MODULE_UNRESOLVED:
 	case SG_MODULE_INTERNAL:
 		return CUDA_ERROR_INVALID_PTX;
 	default:
@@ -128,11 +128,42 @@ static CUresult module_result(int r)
 	}
 }
 
-static CUresult module_read(
-    const void *image, uint64_t context_id, struct jit_options *jit, struct sg_module **module)
+/* A text of a later language, or for a device beyond this one, is refused before it is read. */
+static CUresult module_check_heads(const struct sg_image *texts)
+{
+	for (size_t i = 0; i < texts->n_texts; i++) {
+		struct sg_text_head head;
+		sg_text_head_read(&texts->texts[i], &head);
+		if (head.version > MODULE_PTX_MAX)
+			return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+		if (head.target > (unsigned)sg_device.capability)
+			return CUDA_ERROR_INVALID_PTX;
+	}
+	return CUDA_SUCCESS;
+}
+
+/* The texts become one module. */
+static CUresult module_link(const struct sg_image *texts, uint64_t context_id,
+    struct jit_options *jit, struct sg_module **module)
 {
 	const struct sg_memory_ops memory = {
 	    module_memory_alloc, module_memory_free, (void *)context_id};
+	struct sg_ptx_input *inputs = calloc(texts->n_texts, sizeof(*inputs));
+
+	if (!inputs)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (size_t i = 0; i < texts->n_texts; i++)
+		inputs[i] = (struct sg_ptx_input){NULL, texts->texts[i].text, texts->texts[i].size};
+	int r = sg_module_load(inputs, texts->n_texts, &memory, &jit->info, &jit->error, module);
+	free(inputs);
+	if (r != 0)
+		log_info("a module was refused: %.*s", (int)jit->error.used, jit->error.text);
+	return module_result(r);
+}
+
+static CUresult module_read(
+    const void *image, uint64_t context_id, struct jit_options *jit, struct sg_module **module)
+{
 	struct sg_image texts;
 	int r = sg_image_init(&texts, image, ABI_IMAGE_NO_LIMIT, sg_device.capability);
 
@@ -140,16 +171,11 @@ static CUresult module_read(
 		return r == SG_IMAGE_NO_PTX    ? CUDA_ERROR_NO_BINARY_FOR_GPU
 		       : r == SG_IMAGE_INVALID ? CUDA_ERROR_INVALID_IMAGE
 					       : CUDA_ERROR_OUT_OF_MEMORY;
-	struct sg_ptx_input *inputs = calloc(texts.n_texts, sizeof(*inputs));
-	for (size_t i = 0; inputs && i < texts.n_texts; i++)
-		inputs[i] = (struct sg_ptx_input){NULL, texts.texts[i].text, texts.texts[i].size};
-	r = inputs ? sg_module_load(inputs, texts.n_texts, &memory, &jit->info, &jit->error, module)
-		   : -ENOMEM;
-	free(inputs);
+	CUresult result = module_check_heads(&texts);
+	if (result == CUDA_SUCCESS)
+		result = module_link(&texts, context_id, jit, module);
 	sg_image_fini(&texts);
-	if (r != 0)
-		log_info("a module was refused: %.*s", (int)jit->error.used, jit->error.text);
-	return module_result(r);
+	return result;
 }
 
 /* With the functions' handles; false: out of memory, and what was made is still to be ended. */

@@ -350,6 +350,7 @@ struct sg_stream *sg_stream_new(struct sg_context *context, unsigned flags, int 
 	stream->attributes[CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY].syncPolicy =
 	    CU_SYNC_POLICY_AUTO;
 	stream->attributes[CU_LAUNCH_ATTRIBUTE_PRIORITY].priority = priority;
+	stream->attributes[CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP].memSyncDomainMap.remote = 1;
 	pthread_cond_init(&stream->wake, NULL);
 	pthread_mutex_lock(&engine_lock);
 	stream->next = context->streams;

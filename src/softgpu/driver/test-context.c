@@ -101,7 +101,7 @@ TEST(primary_context_keeps_its_handle)
 	CHECK_OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK_EQ(active, 0);
 	CHECK_EQ(cuCtxGetApiVersion(first, &flags), CUDA_ERROR_INVALID_CONTEXT);
-	CHECK_EQ(cuCtxSynchronize(), CUDA_ERROR_INVALID_CONTEXT);
+	CHECK_EQ(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
 	CHECK_OK(cuCtxGetCurrent(&current));
 	CHECK(current == first);
 	CHECK_OK(cuDevicePrimaryCtxRetain(&second, 0));

@@ -40,7 +40,7 @@ TEST(pitched_rows_are_aligned)
 static void check_pointer(CUdeviceptr address, CUmemorytype type, bool managed, void *host)
 {
 	CUmemorytype got_type = 0;
-	bool is_managed = !managed;
+	unsigned is_managed = !managed;
 	int ordinal = -1;
 	void *got_host = NULL;
 
@@ -102,7 +102,7 @@ TEST(shared_memory_can_be_registered_for_kernels)
 	CHECK_OK(cuMemHostGetFlags(&flags, shared + 200));
 	CHECK_EQ(
 	    cuMemHostRegister_v2(shared + 5000, 100, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
-	CHECK_EQ(cuMemHostUnregister(shared + 101), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+	CHECK_EQ(cuMemHostUnregister(shared + 101), CUDA_ERROR_INVALID_VALUE);
 	CHECK_OK(cuMemHostUnregister(shared + 100));
 	CHECK_EQ(cuMemsetD8_v2(device, 9, 10), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(cuMemHostGetFlags(&flags, shared + 200), CUDA_ERROR_INVALID_VALUE);

@@ -64,6 +64,62 @@ static int member_text(const struct abi_member *member, struct sg_text *text)
 	return 0;
 }
 
+/* ---- what a text says of itself ---- */
+
+static const char *text_skip_spaces(const char *at, const char *end)
+{
+	while (at < end) {
+		if (*at == ' ' || (*at >= '\t' && *at <= '\r'))
+			at++;
+		else if (end - at > 1 && at[0] == '/' && at[1] == '/')
+			at = memchr(at, '\n', (size_t)(end - at)) ?: end;
+		else if (end - at > 3 && at[0] == '/' && at[1] == '*')
+			at = memmem(at + 2, (size_t)(end - at - 2), "*/", 2) ?: end - 2, at += 2;
+		else
+			break;
+	}
+	return at;
+}
+
+/* Behind the word, if it stands at `at` after spaces; else NULL. */
+static const char *text_word(const char *at, const char *end, const char *word)
+{
+	size_t length = strlen(word);
+
+	at = text_skip_spaces(at, end);
+	if ((size_t)(end - at) < length || memcmp(at, word, length))
+		return NULL;
+	return at + length;
+}
+
+/* At most four digits, so that no text makes it overflow. */
+static const char *text_number(const char *at, const char *end, unsigned *number)
+{
+	*number = 0;
+	at = text_skip_spaces(at, end);
+	for (int i = 0; i < 4 && at < end && *at >= '0' && *at <= '9'; i++)
+		*number = *number * 10 + (unsigned)(*at++ - '0');
+	return at;
+}
+
+void sg_text_head_read(const struct sg_text *text, struct sg_text_head *head)
+{
+	const char *end = text->text + text->size, *at;
+	unsigned major, minor = 0;
+
+	*head = (struct sg_text_head){0};
+	at = text_word(text->text, end, ".version");
+	if (!at)
+		return;
+	at = text_number(at, end, &major);
+	if (at < end && *at == '.')
+		at = text_number(at + 1, end, &minor);
+	head->version = major * 10 + minor;
+	at = text_word(at, end, ".target");
+	if (at && (at = text_word(at, end, "sm_")))
+		text_number(at, end, &head->target);
+}
+
 /* ---- choice ---- */
 
 static bool member_runs(const struct abi_member *member, int capability)

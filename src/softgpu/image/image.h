@@ -30,3 +30,11 @@ struct sg_image {
  */
 int sg_image_init(struct sg_image *image, const void *pointer, size_t limit, int capability);
 void sg_image_fini(struct sg_image *image);
+
+/* What a text says of itself in its first two directives, 0 where it says nothing: the version of
+ * the language (80 for 8.0) and the architecture it was made for (90 for sm_90, sm_90a). */
+struct sg_text_head {
+	unsigned version, target;
+};
+
+void sg_text_head_read(const struct sg_text *text, struct sg_text_head *head);

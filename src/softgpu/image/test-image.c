@@ -122,6 +122,33 @@ TEST(relocatable_code)
 	check_text(&wrapper, 80, "whole");
 }
 
+static void check_head(const char *text, unsigned version, unsigned target)
+{
+	const struct sg_text whole = {.text = text, .size = strlen(text)};
+	struct sg_text_head head;
+
+	sg_text_head_read(&whole, &head);
+	CHECK_EQ(head.version, version);
+	CHECK_EQ(head.target, target);
+	/* Nothing is read behind the end, wherever that is. */
+	for (size_t size = 0; size < whole.size; size++) {
+		char *copy = malloc(size + 1);
+		memcpy(copy, text, size);
+		sg_text_head_read(&(struct sg_text){.text = copy, .size = size}, &head);
+		CHECK(head.version <= version && head.target <= target);
+		free(copy);
+	}
+}
+
+TEST(heads_of_texts)
+{
+	check_head(".version 8.0\n.target sm_90a\n", 80, 90);
+	check_head("// one\n/* two */ .version\t7.5 /**/ .target sm_75, debug", 75, 75);
+	check_head(".version 8.0\n.global .u32 x;", 80, 0);
+	check_head(".target sm_80", 0, 0);
+	check_head("", 0, 0);
+}
+
 TEST(damage_is_refused)
 {
 	static struct builder fatbin;
