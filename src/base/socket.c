@@ -155,3 +155,13 @@ int socket_check_listening(int fd)
 
 	return right ? 0 : error_origin(-EINVAL);
 }
+
+bool socket_peer_is_ours(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}

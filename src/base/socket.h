@@ -22,3 +22,10 @@ int socket_check_listening(int fd);
 
 /* Connects. -ECONNREFUSED, -ENOENT: nobody listens at path. */
 int socket_connect(const char *path, int *out);
+
+/*
+ * Whether the process that listens at the other end is this user's or root's. To be asked where the
+ * path was guessed and not given: in a folder everyone may write, someone else could have been there
+ * first.
+ */
+bool socket_peer_is_ours(int fd);

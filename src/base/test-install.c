@@ -1,5 +1,6 @@
 /* Where the installation's parts are, private folders, the door's socket, command lines. */
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -102,6 +103,7 @@ TEST(listening_replaces_a_dead_socket_only)
 	CHECK_EQ(socket_listen(path, true, false, &second, error), -EADDRINUSE);
 	CHECK_EQ(socket_connect(path, &client), 0);
 	CHECK_EQ(socket_check_listening(client), -EINVAL);
+	CHECK(socket_peer_is_ours(client));
 	fd_close(client);
 	fd_close(first);
 	CHECK_EQ(socket_connect(path, &client), -ECONNREFUSED);
@@ -173,4 +175,18 @@ TEST(wrong_options_are_refused)
 	CHECK_EQ(parse(&values, &rest, WORDS("--count=-1")), OPTIONS_WRONG);
 	CHECK_EQ(parse(&values, &rest, WORDS("--help")), OPTIONS_HELP);
 	CHECK_EQ(parse(&values, &rest, WORDS("--loud", "-h")), OPTIONS_HELP);
+}
+
+TEST(foreign_server_is_not_ours)
+{
+	int pair[2];
+
+	if (geteuid() != 0)
+		SKIP("only root can act as another user");
+	CHECK_EQ(seteuid(65534), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	CHECK_EQ(seteuid(0), 0);
+	CHECK(!socket_peer_is_ours(pair[0]));
+	fd_close(pair[0]);
+	fd_close(pair[1]);
 }

@@ -40,8 +40,14 @@ int server_find(const struct config *config, struct server_use *use)
 		return 1;
 	r = socket_connect(use->socket, &fd);
 	if (r == 0) {
+		bool ours = *config->server || socket_peer_is_ours(fd);
 		fd_close(fd);
-		return 0;
+		if (ours)
+			return 0;
+		cli_error("%s is served by another user, which is not trusted: name a server with "
+			  "--server",
+		    use->socket);
+		return error_origin(-EPERM);
 	}
 	if (!*config->server)
 		return 1;

@@ -22,7 +22,7 @@ struct server_use {
 
 /*
  * The rosend that the settings name, or the user's own when it runs. 0: found; 1: the settings name
- * none and none runs; negative: the settings name one that cannot be reached (printed).
+ * none and none runs; negative: it cannot be reached, or it is not to be trusted (printed).
  */
 int server_find(const struct config *config, struct server_use *use);
 
