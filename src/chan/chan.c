@@ -40,6 +40,8 @@ static int find_layout(struct chan *chan, const struct chan_geometry *geometry)
 
 static int client_init(struct chan *chan)
 {
+	pthread_mutexattr_t adaptive;
+
 	int r = lanes_init(&chan->lanes, chan->layout.geometry.lanes);
 	if (r < 0)
 		return error_trace(r);
@@ -48,7 +50,11 @@ static int client_init(struct chan *chan)
 		lanes_fini(&chan->lanes);
 		return error_trace(r);
 	}
-	pthread_mutex_init(&chan->producer.lock, NULL);
+	/* Held for tens of nanoseconds: contenders watch it before they sleep. */
+	pthread_mutexattr_init(&adaptive);
+	pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&chan->producer.lock, &adaptive);
+	pthread_mutexattr_destroy(&adaptive);
 	return 0;
 }
 

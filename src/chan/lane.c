@@ -70,8 +70,10 @@ static int await_lane(struct chan *chan)
 int chan_lane_take(struct chan *chan, uint16_t *lane_out)
 {
 	struct lanes *lanes = &chan->lanes;
-	int r;
+	int cancel, r;
 
+	/* The wait is a cancellation point; a cancelled thread would keep the lock for ever. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&lanes->lock);
 	r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
 	while (!r && !lanes->n_free)
@@ -79,6 +81,7 @@ int chan_lane_take(struct chan *chan, uint16_t *lane_out)
 	if (!r)
 		*lane_out = lanes->free[--lanes->n_free];
 	pthread_mutex_unlock(&lanes->lock);
+	pthread_setcancelstate(cancel, NULL);
 	return r;
 }
 

@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -57,7 +59,9 @@ static bool hung_up(int side, int timeout_ms)
 	/* Only what cannot be masked and the peer's shutdown: messages are not asked for. */
 	struct pollfd poll_side = {.fd = side, .events = POLLRDHUP};
 	int saved_errno = errno;
-	int r = poll(&poll_side, 1, timeout_ms);
+	/* The bare system call: poll() would be a cancellation point, and a thread of the program
+	 * that waits for room holds the ring's lock. */
+	long r = syscall(SYS_poll, &poll_side, 1, timeout_ms);
 
 	errno = saved_errno;
 	return r > 0 && poll_side.revents;

@@ -176,6 +176,36 @@ TEST_LIMIT(many_producers_keep_their_order_in_a_loop, 120)
 	many_producers(OVER_LOOP);
 }
 
+static void *post_for_ever(void *client)
+{
+	uint64_t i = 0;
+
+	while (post_count(client, 0, i++, 4096) == 0)
+		;
+	return NULL;
+}
+
+/* A program may cancel a thread while it waits for room; the others must go on. */
+TEST(a_cancelled_thread_does_not_keep_the_ring)
+{
+	struct pair pair = pair_new(OVER_MEMFD, &small);
+	struct timespec nap = {0, 150000000}; /* more than a slice of sleep */
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, post_for_ever, pair.client), 0);
+	nanosleep(&nap, NULL);
+	pthread_cancel(thread);
+	nanosleep(&nap, NULL);
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(next(pair.worker)->id, ECHO_COUNT);
+	CHECK_EQ(post_count(pair.client, 1, 77, 64), 0);
+	while (next(pair.worker)->lane != 1)
+		;
+	chan_free(pair.worker); /* ends the thread, which met no point to be cancelled at */
+	pthread_join(thread, NULL);
+	chan_free(pair.client);
+}
+
 /* --- a client that lies --- */
 
 /* Puts bytes at the ring's start, sets head; what chan_next() says. */
