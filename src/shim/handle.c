@@ -46,6 +46,27 @@ static struct table tables[2][HANDLE_N_KINDS] = {
     [0 ... 1][0 ... HANDLE_N_KINDS - 1].lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
+/* Objects whose ids died, the oldest of which make room for new ones. */
+#define RETIRED_KEPT 256
+
+static struct {
+	pthread_mutex_t lock;
+	void *object[RETIRED_KEPT];
+	unsigned next;
+} retired = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void retire(void *object)
+{
+	if (!object)
+		return;
+	pthread_mutex_lock(&retired.lock);
+	void *oldest = retired.object[retired.next];
+	retired.object[retired.next] = object;
+	retired.next = (retired.next + 1) % RETIRED_KEPT;
+	pthread_mutex_unlock(&retired.lock);
+	free(oldest);
+}
+
 static unsigned chunk_of(uint32_t index, uint32_t *offset)
 {
 	uint32_t biased = index + (1u << CHUNK_FIRST_BITS);
@@ -132,7 +153,7 @@ void shim_handle_drop(uint64_t id)
 	if (slot && atomic_load_explicit(&slot->word, memory_order_relaxed) ==
 			(handle_generation(id) | ALIVE)) {
 		atomic_store_explicit(&slot->word, handle_generation(id), memory_order_relaxed);
-		atomic_store_explicit(&slot->object, NULL, memory_order_relaxed);
+		retire(atomic_exchange_explicit(&slot->object, NULL, memory_order_acquire));
 		slot->next_free = NO_SLOT;
 		if (table->n_free++)
 			slot_find(table, table->free_last)->next_free = index;
@@ -177,7 +198,7 @@ static struct slot *slot_of_worker(uint64_t id, struct table *table)
 	pthread_mutex_lock(&table->lock);
 	struct slot *slot = slot_make(table, handle_index(id));
 	if (slot && atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
-		atomic_store_explicit(&slot->object, NULL, memory_order_relaxed);
+		retire(atomic_exchange_explicit(&slot->object, NULL, memory_order_acquire));
 		atomic_store_explicit(&slot->word, word, memory_order_release);
 	}
 	pthread_mutex_unlock(&table->lock);
@@ -200,13 +221,6 @@ void *shim_object_attach(uint64_t id, enum handle_kind kind, void *object)
 	return present;
 }
 
-void *shim_object_detach(uint64_t id, enum handle_kind kind)
-{
-	struct slot *slot = slot_alive(id, kind);
-
-	return slot ? atomic_exchange_explicit(&slot->object, NULL, memory_order_acq_rel) : NULL;
-}
-
 void shim_object_init(void)
 {
 	struct table *table = &tables[0][HANDLE_CONTEXT];
@@ -223,6 +237,7 @@ void shim_object_init(void)
 
 void shim_object_after_fork(void)
 {
+	pthread_mutex_init(&retired.lock, NULL);
 	for (unsigned by = 0; by < 2; by++)
 		for (unsigned kind = 0; kind < HANDLE_N_KINDS; kind++)
 			pthread_mutex_init(&tables[by][kind].lock, NULL);

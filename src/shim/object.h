@@ -2,9 +2,10 @@
  * What the shim remembers of an object behind an id, beside the id itself: parameter layouts of a
  * function, the device of a context. call.h mints and drops ids; this is for the shim's own parts.
  *
- * Reads take no lock. Attached objects are never freed while the process lives (they are recycled
- * by their owners or simply kept): a program that uses an object while another of its threads
- * destroys it breaks CUDA's rules, but must get an error, not a crash inside this library.
+ * An object is one block from malloc() and belongs to the table once attached. Reads take no lock, so
+ * an object whose id died is freed only after a good number of others have died too: a program that
+ * uses an object while another of its threads destroys it breaks CUDA's rules, but must get an error,
+ * not a crash inside this library.
  */
 #pragma once
 
@@ -22,9 +23,6 @@ void *shim_object(uint64_t id, enum handle_kind kind);
  * own when it lost.
  */
 void *shim_object_attach(uint64_t id, enum handle_kind kind, void *object);
-
-/* Takes the object off again and returns it, NULL when there was none. */
-void *shim_object_detach(uint64_t id, enum handle_kind kind);
 
 /* Enters the ids of the primary contexts as alive; all other context ids lie above them. */
 void shim_object_init(void);

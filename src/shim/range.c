@@ -197,6 +197,27 @@ void range_drop_owner(uint64_t owner)
 	drop(of_owner, &owner);
 }
 
+static bool on_device(const struct range *range, const void *device)
+{
+	return range->device == *(const CUdevice *)device &&
+	       (range->kind == RANGE_DEVICE || range->kind == RANGE_POOL ||
+		   range->kind == RANGE_MAPPED);
+}
+
+uint64_t range_device_bytes(CUdevice device)
+{
+	uint64_t at = 0, bytes = 0;
+	struct node *node;
+
+	pthread_rwlock_rdlock(&lock);
+	while ((node = next_matching(at, on_device, &device))) {
+		at = node->range.start + 1;
+		bytes += node->range.size;
+	}
+	pthread_rwlock_unlock(&lock);
+	return bytes;
+}
+
 void range_after_fork(void)
 {
 	pthread_rwlock_init(&lock, NULL);

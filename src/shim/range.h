@@ -44,4 +44,8 @@ bool range_remove(uint64_t start, struct range *out);
 void range_drop_context(CUcontext context);
 void range_drop_owner(uint64_t owner);
 
+/* How much the process allocated or mapped of a device's memory. Takes time by the number of ranges.
+ */
+uint64_t range_device_bytes(CUdevice device);
+
 void range_after_fork(void);

@@ -15,6 +15,7 @@
  * with local answers keep working, so that error paths can still print names. The process forks:
  * the child's copy is dead (CUDA does not survive fork either), its channel is unmapped and its
  * entries return CUDA_ERROR_NOT_INITIALIZED. A child whose parent never called cuInit starts afresh.
+ * NVML has no such rule: for its questions any child may connect, with the gate closed for good.
  */
 #include "shim/session.h"
 
@@ -50,11 +51,12 @@ _Atomic uint32_t shim_gate = SHIM_GATE_CLOSED;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_flag lost_said = ATOMIC_FLAG_INIT;
 static bool no_server_said;
+static bool cuda_before_fork; /* some ancestor called cuInit */
 
 static void after_fork(void)
 {
-	bool was_open = atomic_load_explicit(&session.state, memory_order_relaxed) >= SESSION_OPEN;
-
+	cuda_before_fork |=
+	    atomic_load_explicit(&session.state, memory_order_relaxed) >= SESSION_OPEN;
 	pthread_mutex_init(&lock, NULL);
 	shim_object_after_fork();
 	range_after_fork();
@@ -66,7 +68,7 @@ static void after_fork(void)
 	}
 	memset(&shim_thread, 0, sizeof(shim_thread));
 	atomic_store(&shim_gate, SHIM_GATE_CLOSED);
-	atomic_store(&session.state, was_open ? SESSION_FORKED : SESSION_NEW);
+	atomic_store(&session.state, cuda_before_fork ? SESSION_FORKED : SESSION_NEW);
 }
 
 /* Messages of the hello itself come once per process: programs try cuInit again and again. */
@@ -173,6 +175,18 @@ static void reserve(uint64_t base, uint64_t size, const char *what)
 	    what, (unsigned long long)base, strerror(errno));
 }
 
+/* Once: the child of a fork() inherits them. */
+static void reserve_windows(void)
+{
+	static bool reserved;
+
+	if (!reserved) {
+		reserve(WIRE_DEVICE_WINDOW_BASE, WIRE_DEVICE_WINDOW_SIZE, "device");
+		reserve(WIRE_HOST_WINDOW_BASE, WIRE_HOST_WINDOW_SIZE, "pinned host");
+	}
+	reserved = true;
+}
+
 static CUresult attach(void)
 {
 	struct sockaddr_un address;
@@ -220,21 +234,21 @@ static CUresult connect_locked(void)
 		return r;
 	shim_object_init();
 	observe_init();
-	reserve(WIRE_DEVICE_WINDOW_BASE, WIRE_DEVICE_WINDOW_SIZE, "device");
-	reserve(WIRE_HOST_WINDOW_BASE, WIRE_HOST_WINDOW_SIZE, "pinned host");
+	reserve_windows();
 	atomic_store_explicit(&session.state, SESSION_CONNECTED, memory_order_release);
 	r = device_fetch_snapshot();
 	if (r != CUDA_SUCCESS) {
 		log_error(
 		    "the worker does not tell its devices (CUresult %d): see rosend's log", r);
 		session.chan = chan_free(session.chan);
-		atomic_store(&session.state, SESSION_NEW);
+		atomic_store(
+		    &session.state, cuda_before_fork ? SESSION_FORKED : SESSION_NEW);
 		return CUDA_ERROR_NO_DEVICE;
 	}
 	return CUDA_SUCCESS;
 }
 
-CUresult session_connect(void)
+static CUresult session_begin(bool also_forked)
 {
 	CUresult r = CUDA_SUCCESS;
 	uint32_t state = atomic_load_explicit(&session.state, memory_order_acquire);
@@ -243,12 +257,22 @@ CUresult session_connect(void)
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
 	state = atomic_load(&session.state);
-	if (state == SESSION_NEW)
+	if (state == SESSION_NEW || (state == SESSION_FORKED && also_forked))
 		r = connect_locked();
 	else if (state == SESSION_FORKED)
 		r = CUDA_ERROR_NOT_INITIALIZED;
 	pthread_mutex_unlock(&lock);
 	return r;
+}
+
+CUresult session_connect(void)
+{
+	return session_begin(false);
+}
+
+CUresult session_connect_nvml(void)
+{
+	return session_begin(true);
 }
 
 CUresult session_error(void)
@@ -287,6 +311,8 @@ CUresult session_open(void)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (cuda_before_fork)
+		return CUDA_ERROR_NOT_INITIALIZED;
 	if (device_count() == 0)
 		return CUDA_ERROR_NO_DEVICE;
 	pthread_mutex_lock(&lock);
