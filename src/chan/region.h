@@ -57,9 +57,9 @@ enum doorbell_state {
 };
 
 /*
- * state: written PARKED by the one thread that waits here, AWAKE by whoever wakes it and by itself
- * when it goes on. Its order comes from the fences above; all accesses are relaxed but the
- * exchange, which must not be lost between two wakers.
+ * state: written PARKED by the one thread that waits here (release: with wake_at), AWAKE by whoever
+ * wakes it and by itself when it goes on. Against the news its order comes from the fences above;
+ * wakers exchange it, so that of several exactly one makes the system call.
  *
  * wake_at: a hint by the waiter: news before this cursor are not worth waking it. Only the ring's
  * producer uses it, to sleep until a good part of the ring is free instead of being woken for each

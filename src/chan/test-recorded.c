@@ -23,7 +23,8 @@ static size_t read_recorded(const char *name, uint8_t *bytes, size_t capacity)
 
 TEST(the_description_of_version_1_is_what_we_write)
 {
-	static uint8_t recorded[REGION_CONTROL_SIZE], written[REGION_CONTROL_SIZE];
+	alignas(REGION_PAGE) static uint8_t recorded[REGION_CONTROL_SIZE];
+	alignas(REGION_PAGE) static uint8_t written[REGION_CONTROL_SIZE];
 	struct chan_geometry geometry = {.functions = 637};
 	struct region_layout layout, read;
 

@@ -101,9 +101,10 @@ TEST(region_is_sealed_and_readable)
 TEST(region_read_survives_any_change)
 {
 	struct region_layout layout = layout_of((struct chan_geometry){.lanes = 5}), got;
-	uint8_t *page = calloc(1, REGION_CONTROL_SIZE);
+	uint8_t *page = aligned_alloc(REGION_PAGE, REGION_CONTROL_SIZE);
 	size_t described = offsetof(struct region_control, functions) + sizeof(uint32_t);
 
+	memset(page, 0, REGION_CONTROL_SIZE);
 	region_format(page, &layout);
 	for (size_t i = 0; i < described; i++) {
 		for (unsigned value = 0; value < 256; value++) {
