@@ -2,16 +2,17 @@
 #include "shim/nvml/bridge.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/util.h"
+#include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/device.h"
+#include "shim/range.h"
 #include "shim/session.h"
 
 static CUresult bridge_connect(const struct snapshot **snapshot)
 {
-	CUresult r = session_connect();
+	CUresult r = session_connect_nvml();
 
 	if (r == CUDA_SUCCESS)
 		*snapshot = device_snapshot();
@@ -33,9 +34,18 @@ static CUresult bridge_status(int number, struct device_status *status)
 	return remote_rosenDeviceStatus(number, status, sizeof(*status));
 }
 
-static int bridge_process(void)
+static bool bridge_process(int number, uint64_t *bytes)
 {
-	return (int)getpid();
+	CUdevice device = device_visible(number);
+	unsigned flags;
+	int active = 0;
+
+	*bytes = 0;
+	if (device == CU_DEVICE_INVALID || atomic_load(&session.state) == SESSION_CONNECTED)
+		return false;
+	shim_cuDevicePrimaryCtxGetState(device, &flags, &active);
+	*bytes = range_device_bytes(device);
+	return active || *bytes;
 }
 
 static const struct nvml_bridge bridge = {

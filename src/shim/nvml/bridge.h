@@ -17,13 +17,14 @@
 
 struct nvml_bridge {
 	size_t size; /* bytes of this struct: a table like the others */
-	/* Connects if need be. CUDA_ERROR_NO_DEVICE without a server. */
+	/* Connects if need be, before any other question; the child of a fork() as well. Hot.
+	 * CUDA_ERROR_NO_DEVICE without a server. */
 	CUresult (*connect)(const struct snapshot **snapshot);
 	const struct snapshot_device *(*device)(int number); /* NULL: none */
 	const struct snapshot_peer *(*peer)(int number, int other);
 	CUresult (*status)(int number, struct device_status *status);
-	/* The process whose session this is, as the worker's NVML would show it: our own. */
-	int (*process)(void);
+	/* Whether this process uses the device, and how much of its memory it has allocated. */
+	bool (*process)(int number, uint64_t *bytes);
 };
 
 /* The libcuda side. False: id is another table's. */
