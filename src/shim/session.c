@@ -241,8 +241,7 @@ static CUresult connect_locked(void)
 		log_error(
 		    "the worker does not tell its devices (CUresult %d): see rosend's log", r);
 		session.chan = chan_free(session.chan);
-		atomic_store(
-		    &session.state, cuda_before_fork ? SESSION_FORKED : SESSION_NEW);
+		atomic_store(&session.state, cuda_before_fork ? SESSION_FORKED : SESSION_NEW);
 		return CUDA_ERROR_NO_DEVICE;
 	}
 	return CUDA_SUCCESS;
