@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "gen/api_desc.h"
 #include "worker/worker.h"
 
 #define STATUS_BEAT_MS 1000
@@ -61,12 +62,6 @@ void control_fail(const char *format, ...)
 /* --- last words --- */
 
 static int client_socket = -1; /* set once, before there are threads */
-static _Thread_local const char *volatile serving;
-
-void control_now_serving(const char *name)
-{
-	serving = name;
-}
 
 static void send_last_words(int client, const char *text)
 {
@@ -106,8 +101,9 @@ static const char *signal_name(int number)
 static void crashed(int number)
 {
 	char text[HELLO_TEXT_MAX] = "The GPU worker crashed (";
-	const char *parts[] = {signal_name(number), ") while serving ", serving ?: "no call",
-	    "; the server's log says more"};
+	const struct api_desc *served = api_desc_by_id(worker_serving); /* a search in a table */
+	const char *parts[] = {signal_name(number), ") while serving ",
+	    served ? served->name : "no call", "; the server's log says more"};
 	size_t at = strlen(text);
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)

@@ -23,10 +23,9 @@ void control_fail(const char *format, ...) _printf_(1, 2);
 /* To rosend, and to the client where chan is not NULL. */
 void control_last_words(struct chan *chan, const char *text);
 
-/* From here on a fatal signal says so before it ends the process: "crashed ... in cuX". The name is
- * that of the function this thread serves. */
+/* From here on a fatal signal says so before it ends the process, naming the function that this
+ * thread serves. */
 void control_watch_crashes(struct chan *chan);
-void control_now_serving(const char *name);
 
 /* Starts the thread that ends the process when rosend is gone and reports what changes. */
 int control_watch(struct worker *worker);

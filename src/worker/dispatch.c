@@ -201,6 +201,19 @@ static int open_payload(struct worker *worker, struct job *job)
 
 /* --- serving --- */
 
+_Thread_local volatile uint32_t worker_serving;
+
+CUresult job_serve(struct job *job)
+{
+	struct call *call = &job->call;
+
+	worker_serving = job->entry->id;
+	CUresult r =
+	    call->finish ? call->finish(call, call->finish_state) : job->entry->serve(call);
+	worker_serving = 0;
+	return r;
+}
+
 static void open_call(struct worker *worker, struct job *job)
 {
 	const struct wire_record *record = (const void *)job->record;
@@ -235,7 +248,7 @@ static void run(struct worker *worker, struct job *job)
 	}
 	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
 	if (r == CUDA_SUCCESS)
-		r = job->entry->serve(&job->call);
+		r = job_serve(job);
 	if (r == CALL_CONTINUES) {
 		to_waiter(worker, job);
 		return;

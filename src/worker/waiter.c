@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "worker/gpu_time.h"
 #include "worker/worker.h"
 
 #define WAITER_STACK (1u << 20) /* GPU drivers want room */
@@ -49,15 +49,13 @@ static void count(int change)
 
 static void serve(struct worker *worker, struct job *job)
 {
-	struct call *call = &job->call;
 	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
 
-	if (r == CUDA_SUCCESS && !call->finish)
-		r = job->entry->serve(call);
-	else if (r == CUDA_SUCCESS)
-		r = CALL_CONTINUES;
-	if (r == CALL_CONTINUES)
-		r = call->finish(call, call->finish_state);
+	if (r == CUDA_SUCCESS)
+		r = job_serve(job);
+	if (r == CALL_CONTINUES) /* a first half that came here because of `blocks` */
+		r = job_serve(job);
+	gpu_time_harvest(&job->call);
 	job_end(worker, job, r);
 }
 

@@ -169,6 +169,12 @@ uint64_t worker_device_memory(struct worker *worker);
 /* What worker_free() frees of link.c. */
 void links_free(struct worker *worker);
 
+/* The function this thread serves, for last words; 0: none. */
+extern _Thread_local volatile uint32_t worker_serving;
+
+/* entry->serve() or, where a first half is done, the second. Any thread. */
+CUresult job_serve(struct job *job);
+
 /* The job a call is part of. */
 struct job *call_job(struct call *call);
 /* Ends a job: answer or posted error, statistics; then it is free again. Any thread. */
