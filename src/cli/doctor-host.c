@@ -111,8 +111,8 @@ static size_t find_other_libcuda(struct doctor *doctor, const char *list)
 		if (length && !ours && access(path, F_OK) == 0) {
 			n_found++;
 			doctor_find(doctor, "environment", FINDING_NOTE,
-			    "use `rosen run`, which puts its own first, or take the folder out of "
-			    "LD_LIBRARY_PATH",
+			    "nothing, with `rosen run`, which puts its own first; a program "
+			    "started without it needs Rosen's lib/rosen before that folder",
 			    "LD_LIBRARY_PATH holds another CUDA driver library: %s", path);
 		}
 		list += length;
@@ -193,6 +193,7 @@ void doctor_check_nvidia(struct doctor *doctor)
 	unsigned n_gpus = count_gpu_nodes(bad, sizeof(bad));
 	bool loaded = read_driver_version(version, sizeof(version));
 
+	doctor->has_gpu = loaded && n_gpus && !*bad;
 	if (!n_gpus && !loaded) {
 		doctor_find(doctor, "nvidia", FINDING_NOTE, NULL,
 		    "no NVIDIA GPU or driver on this machine: the software GPU runs the calls");
@@ -235,6 +236,7 @@ void doctor_check_compiler(struct doctor *doctor)
 		dlclose(library);
 		return;
 	}
-	doctor_find(doctor, "compiler", FINDING_BAD, "apt-get install libllvm19",
-	    "the software GPU's compiler cannot be loaded: %s", dlerror());
+	doctor_find(doctor, "compiler", doctor->has_gpu ? FINDING_NOTE : FINDING_BAD,
+	    "apt-get install libllvm19", "the software GPU's compiler cannot be loaded: %s",
+	    dlerror());
 }

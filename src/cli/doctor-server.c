@@ -18,8 +18,9 @@ static void report_backend(struct doctor *doctor, struct json_object *backend)
 	size_t n_devices = json_object_array_length(devices);
 	uint64_t version = cli_number(backend, "driver_version");
 	bool cuda = !strcmp(name, "cuda");
-	/* Without a GPU the software GPU is what one has; without that there is nothing. */
-	bool wanted = !cuda || !strcmp(doctor->config->backend, "cuda");
+	/* A machine with a GPU should have cuda, one without it the software GPU. */
+	bool wanted =
+	    cuda ? doctor->has_gpu || !strcmp(doctor->config->backend, "cuda") : !doctor->has_gpu;
 
 	if (n_devices) {
 		doctor_find(doctor, cuda ? "cuda" : "softgpu", FINDING_GOOD, NULL,

@@ -30,6 +30,7 @@ struct finding {
 struct doctor {
 	const struct config *config;
 	struct install install;
+	bool has_gpu; /* doctor_check_nvidia() found one that can be used */
 	struct finding findings[FINDINGS_MAX];
 	size_t n_findings;
 };

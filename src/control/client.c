@@ -1,7 +1,7 @@
 /*
  * See client.h. Everything a connection sends is hostile until shown otherwise: messages are
  * bounded, a connection that says nothing or does not read its answer is dropped after a while, and
- * when too many wait at the door the oldest must go, so that newcomers always get their turn.
+ * when too many are no sessions the oldest of them must go, so that newcomers always get their turn.
  *
  * Who may enter: the user rosend runs as, root, and the users of setting allow_users, by what the
  * kernel says of the peer. Others are told so, in the language of their first message.
@@ -27,7 +27,7 @@ struct client *client_free(struct client *client)
 {
 	if (!client)
 		return NULL;
-	if (client->state == CLIENT_AT_DOOR)
+	if (client->state != CLIENT_SESSION)
 		client->server->n_door--;
 	list_remove(&client->link);
 	watch_free(client->watch);
@@ -97,9 +97,9 @@ static void send_answer(struct client *client)
 	client_free(client);
 }
 
-static void leave_door(struct client *client, enum client_state state)
+static void enter_state(struct client *client, enum client_state state)
 {
-	if (client->state == CLIENT_AT_DOOR)
+	if (state == CLIENT_SESSION)
 		client->server->n_door--;
 	client->state = state;
 	client->alarm = alarm_free(client->alarm);
@@ -107,7 +107,7 @@ static void leave_door(struct client *client, enum client_state state)
 
 void client_answer(struct client *client, struct json_object *answer)
 {
-	leave_door(client, CLIENT_ANSWERED);
+	enter_state(client, CLIENT_ANSWERED);
 	client->answer = answer;
 	if (!answer ||
 	    alarm_new(client->server->loop, ANSWER_MS, on_late, client, &client->alarm) < 0) {
@@ -134,7 +134,7 @@ static void open_session(struct client *client, const void *bytes, size_t size)
 	} else if (!hello_negotiate(&hello, &reply)) {
 		client_refuse(client, (enum hello_status)reply.status, reply.text);
 	} else {
-		leave_door(client, CLIENT_SESSION);
+		enter_state(client, CLIENT_SESSION);
 		session_open(client->server, client, &hello, &reply);
 	}
 }
@@ -149,7 +149,7 @@ void client_first_message(struct client *client, const void *bytes, size_t size)
 		client_answer(client, admin_error("permission", "you may not use this rosend"));
 		return;
 	}
-	leave_door(client, CLIENT_ANSWERED);
+	enter_state(client, CLIENT_ANSWERED);
 	admin_request(client, bytes, size);
 }
 
@@ -182,12 +182,12 @@ static void on_ready(void *data, unsigned events)
 		send_answer(client);
 }
 
-/* Drops the connection that has waited longest at the door. */
+/* Drops the oldest connection that is no session. */
 static void make_room(struct server *server)
 {
 	list_for_each (&server->clients, link) {
 		struct client *client = container_of(link, struct client, link);
-		if (client->state != CLIENT_AT_DOOR)
+		if (client->state == CLIENT_SESSION)
 			continue;
 		client_free(client);
 		return;

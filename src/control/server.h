@@ -34,7 +34,7 @@ struct server {
 	struct list sessions;  /* struct session */
 	struct list processes; /* struct process */
 	struct list runs;      /* struct run */
-	unsigned n_door;       /* clients that have not said what they want */
+	unsigned n_door;       /* clients that are no sessions */
 	unsigned n_sessions;
 	uint64_t next_session;
 	uint64_t started_ns;
