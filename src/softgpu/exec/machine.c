@@ -54,6 +54,14 @@ static bool map(uint64_t address, uint64_t size, int protection)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+/* Not over what somebody else has put there. */
+static bool reserve(uint64_t address, uint64_t size)
+{
+	return mmap((void *)address, size, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+		   0) == (void *)address;
+}
+
 static struct sg_machine *new_machine(void)
 {
 	struct sg_machine *machine = calloc(1, sizeof(*machine));
@@ -63,7 +71,7 @@ static struct sg_machine *new_machine(void)
 	machine->index = n_machines;
 	machine->slice = SG_EXEC_WINDOW_BASE + n_machines * SLICE_SIZE;
 	machine->signal_stack = malloc(MACHINE_SIGNAL_STACK);
-	if (!machine->signal_stack || !map(machine->slice, SLICE_SIZE, PROT_NONE) ||
+	if (!machine->signal_stack || !reserve(machine->slice, SLICE_SIZE) ||
 	    !map(machine->slice + PARAM_OFFSET, MACHINE_PARAM_BYTES, PROT_READ | PROT_WRITE)) {
 		free(machine->signal_stack);
 		free(machine);

@@ -201,20 +201,29 @@ void warp_lane_exits(struct sg_block *block, struct sg_lane *lane)
 	}
 }
 
-bool warp_settle(struct sg_warp *warp, bool force)
+/* Of several places, the first in the code: what comes later is where the others will join. */
+static uint32_t members_of_first_site(const struct sg_warp *warp)
 {
-	uint32_t members = 0, site = 0;
+	uint32_t site = UINT32_MAX, members = 0;
 
-	if (warp->runnable && !force)
-		return false;
 	for (uint32_t left = warp->waiting; left; left &= left - 1) {
 		const struct sg_arrival *arrival = &warp->fibers[__builtin_ctz(left)]->arrival;
 
-		if (arrival->kind != SG_EXCHANGE_ACTIVE || (members && arrival->b != site))
+		if (arrival->kind != SG_EXCHANGE_ACTIVE || arrival->b > site)
 			continue;
+		members = (arrival->b == site ? members : 0) | (left & -left);
 		site = arrival->b;
-		members |= left & -left;
 	}
+	return members;
+}
+
+bool warp_settle(struct sg_warp *warp, bool force)
+{
+	uint32_t members;
+
+	if (warp->runnable && !force)
+		return false;
+	members = members_of_first_site(warp);
 	if (members)
 		complete(warp, members, NULL);
 	return members != 0;

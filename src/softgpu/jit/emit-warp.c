@@ -115,7 +115,7 @@ void emit_redux(struct emit *emit)
 
 void emit_activemask(struct emit *emit)
 {
-	struct value site = ir_constant(IR_I32, emit->function->serial << 16 ^ emit->position);
+	struct value site = ir_constant(IR_I32, emit->function->serial << 20 | emit->position);
 	struct value none = zero();
 
 	set_low(

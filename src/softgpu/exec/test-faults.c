@@ -1,0 +1,239 @@
+/* How kernels fail: every fault becomes a report, and the next launch runs. */
+#include "softgpu/exec/test-machine.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static int run(const char *body, uint32_t threads, uint64_t argument, struct sg_fault *fault)
+{
+	static char text[4096];
+	struct sg_module *module;
+	uint64_t params[] = {argument};
+	int r;
+
+	snprintf(text, sizeof(text),
+	    PTX_HEAD
+	    ".extern .func __assertfail(.param .b64 a, .param .b64 b, .param .b32 c, .param .b64 "
+	    "d, .param .b64 e);\n"
+	    ".func deep(.param .b64 a) { .reg .b64 %%d; .param .b64 x; .local .align 8 .b8 l[64];\n"
+	    "ld.param.u64 %%d, [a]; st.local.u64 [l], %%d; add.u64 %%d, %%d, 1; st.param.b64 [x], "
+	    "%%d;\n"
+	    "call deep, (x); ld.volatile.local.u64 %%d, [l]; ret; }\n"
+	    ".visible .entry k(.param .u64 argument) {\n"
+	    ".reg .pred %%p<4>; .reg .b32 %%r<9>; .reg .b64 %%d<9>, %%a; .shared .align 4 .u32 "
+	    "s[4];\n"
+	    "ld.param.u64 %%a, [argument];\n%s\nret; }\n",
+	    body);
+	module = module_load(text);
+	r = launch(kernel_get(module, "k"), 1, threads, params, 1, fault);
+	sg_module_unload(module);
+	return r;
+}
+
+static void check_still_runs(void)
+{
+	struct sg_fault fault;
+	uint32_t *word = device_alloc(4);
+
+	CHECK_EQ(run("bar.sync 0; st.global.u32 [%a], 3;", 32, (uint64_t)word, &fault), 0);
+	CHECK_EQ(*word, 3);
+}
+
+TEST(addresses_outside_the_arena)
+{
+	static int host;
+	struct sg_fault fault;
+
+	CHECK_EQ(
+	    run("st.global.u32 [%a], 1;", 1, (uint64_t)&host, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK(fault.address == (uint64_t)&host);
+	CHECK(fault.is_write);
+	CHECK_EQ(host, 0);
+	CHECK_EQ(run("ld.u8 %r1, [%a];", 1, 0, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK(!fault.is_write);
+	check_still_runs();
+}
+
+TEST(unmapped_device_memory)
+{
+	uint8_t *memory = device_alloc(1 << 16);
+	struct sg_fault fault;
+
+	CHECK_EQ(run("mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 37; @%p1 st.global.u32 [%a], 1;",
+		     64, (uint64_t)memory + (1 << 16) + 8, &fault),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK(fault.address == (uint64_t)memory + (1 << 16) + 8);
+	CHECK(fault.is_write);
+	CHECK_EQ(fault.thread[0], 37);
+	CHECK_STR(fault.kernel ? "named" : NULL, "named");
+	check_still_runs();
+}
+
+TEST(misaligned_addresses)
+{
+	uint8_t *memory = device_alloc(64);
+	struct sg_fault fault;
+
+	CHECK_EQ(
+	    run("ld.global.u32 %r1, [%a];", 1, (uint64_t)memory + 2, &fault), SG_FAULT_MISALIGNED);
+	CHECK_EQ(
+	    run("ld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%a];", 1, (uint64_t)memory + 8, &fault),
+	    SG_FAULT_MISALIGNED);
+	CHECK_EQ(run("st.shared.u32 [s], 1; ld.shared.u32 %r1, [%a];", 1, 2, &fault),
+	    SG_FAULT_MISALIGNED);
+	CHECK_EQ(run("ld.global.u8 %r1, [%a];", 1, (uint64_t)memory + 3, &fault), 0);
+}
+
+TEST(shared_memory_bounds)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 12, &fault), 0);
+	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 16, &fault),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a+-4], 1;", 1, 0, &fault),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK_EQ(fault.is_write, 1);
+}
+
+TEST(trap)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(run("mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 5; @%p1 trap;", 8, 0, &fault),
+	    SG_FAULT_TRAP);
+	CHECK_EQ(fault.thread[0], 5);
+	check_still_runs();
+}
+
+TEST(assertion)
+{
+	uint64_t text = (uint64_t)strcpy(device_alloc(16), "x > 3");
+	struct sg_fault fault;
+
+	CHECK_EQ(run(".param .b64 t; .param .b32 l; st.param.b64 [t], %a; st.param.b32 [l], 12;\n"
+		     "call __assertfail, (t, t, l, t, t);",
+		     2, text, &fault),
+	    SG_FAULT_ASSERT);
+	check_still_runs();
+}
+
+TEST(endless_recursion)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(run(".param .b64 x; st.param.b64 [x], %a; call deep, (x);", 1, 0, &fault),
+	    SG_FAULT_STACK);
+	CHECK_EQ(
+	    run("bar.sync 0; .param .b64 x; st.param.b64 [x], %a; call deep, (x);", 32, 0, &fault),
+	    SG_FAULT_STACK);
+	check_still_runs();
+}
+
+TEST(deadlock_at_a_barrier)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(run("mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 32; @%p1 bar.sync 1, 64; @!%p1 "
+		     "bar.sync 2, 64;",
+		     64, 0, &fault),
+	    SG_FAULT_DEADLOCK);
+	CHECK_EQ(run("mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 0; @%p1 bar.sync 0; @!%p1 "
+		     "bar.warp.sync -1;",
+		     32, 0, &fault),
+	    SG_FAULT_DEADLOCK);
+	check_still_runs();
+}
+
+TEST(call_of_no_function)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(run("p: .callprototype _ (); call %a, (), p;", 1, 0x1234, &fault),
+	    SG_FAULT_ILLEGAL_CALL);
+	check_still_runs();
+}
+
+static atomic_uint stop;
+
+static void *raise_stop(void *unused)
+{
+	usleep(100000);
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+/* A loop without memory accesses can be ended too. */
+TEST(endless_loop_is_stopped)
+{
+	struct sg_module *module = module_load(PTX_HEAD ".visible .entry k() { L: bra L; }\n");
+	struct sg_launch l = {.grid = {64, 1, 1}, .block = {64, 1, 1}, .stop = &stop};
+	struct sg_kernel *kernel = kernel_get(module, "k");
+	struct sg_fault fault;
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, raise_stop, NULL), 0);
+	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_STOPPED);
+	pthread_join(thread, NULL);
+	check_still_runs();
+}
+
+TEST(launches_that_cannot_start)
+{
+	struct sg_module *module =
+	    module_load(PTX_HEAD ".visible .entry k(.param .u64 a) .maxntid 64, 1, 1 { ret; }\n"
+				 ".visible .entry q() .reqntid 32, 1, 1 { .shared .b8 s[1000]; "
+				 "st.shared.u8 [s], 1; ret; }\n");
+	struct sg_kernel *kernel = kernel_get(module, "k"), *exact = kernel_get(module, "q");
+	uint64_t param = 0;
+	struct sg_launch l = {
+	    .grid = {1, 1, 1}, .block = {64, 1, 1}, .params = &param, .params_size = 8};
+	struct sg_fault fault;
+
+	CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+	l.block[0] = 65;
+	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
+	l.block[0] = 0;
+	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
+	l.block[0] = 32;
+	l.params_size = 4;
+	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
+	CHECK_EQ(sg_launch(exact, &l, &fault), 0);
+	l.dynamic_shared_bytes = SG_MAX_SHARED_BYTES;
+	CHECK_EQ(sg_launch(exact, &l, &fault), SG_FAULT_NOT_STARTED);
+	l.dynamic_shared_bytes = 0;
+	l.block[0] = 64;
+	CHECK_EQ(sg_launch(exact, &l, &fault), SG_FAULT_NOT_STARTED);
+}
+
+/* Faults of one launch do not touch another that runs at the same time. */
+static void *fault_often(void *argument)
+{
+	struct sg_kernel *kernel = argument;
+	uint64_t params[] = {8};
+	struct sg_fault fault;
+
+	for (int i = 0; i < 200; i++)
+		CHECK_EQ(launch(kernel, 16, 32, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+	return NULL;
+}
+
+TEST(faults_beside_good_launches)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry bad(.param .u64 a) { .reg .b64 %a; ld.param.u64 %a, [a]; bar.sync 0;\n"
+	    "st.global.u32 [%a], 1; ret; }\n"
+	    ".visible .entry good(.param .u64 a) { .reg .b64 %a; ld.param.u64 %a, [a]; bar.sync "
+	    "0;\n"
+	    "red.global.add.u32 [%a], 1; ret; }\n");
+	struct sg_kernel *bad = kernel_get(module, "bad"), *good = kernel_get(module, "good");
+	uint32_t *count = device_alloc(4);
+	uint64_t params[] = {(uint64_t)count};
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, fault_often, bad), 0);
+	for (int i = 0; i < 200; i++)
+		launch_fine(good, 16, 32, params, 1);
+	pthread_join(thread, NULL);
+	CHECK_EQ(*count, 200 * 16 * 32);
+}
