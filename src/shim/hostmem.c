@@ -47,9 +47,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct segment *segments;
 static uint64_t last_number, next_size = SEGMENT_FIRST;
 
-/* The window must hold no mapping of ours where no segment is, or the program's might come there. */
+/* Where no segment is the window stays reserved, or mappings of the program might come there. */
 static void unmap(uint64_t start, uint64_t size)
 {
+	if (!session.host_reserved) {
+		munmap((void *)(uintptr_t)start, size); /* NOLINT(performance-no-int-to-ptr) */
+		return;
+	}
 	mmap((void *)(uintptr_t)start, size, PROT_NONE, /* NOLINT(performance-no-int-to-ptr) */
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
@@ -81,17 +85,23 @@ static CUresult share(const struct segment *segment)
 	if (fd_memory("rosen-pinned", segment->size, &memory) < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	_cleanup_fd_ int fd = memory;
+	/* A window that could not be reserved may hold anything. */
+	int fixed = session.host_reserved ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	void *wanted = (void *)(uintptr_t)segment->start; /* NOLINT(performance-no-int-to-ptr) */
-	if (mmap(wanted, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
-	    wanted)
+	void *got = mmap(wanted, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED | fixed, fd, 0);
+	if (got != wanted) {
+		if (got != MAP_FAILED)
+			munmap(got, segment->size);
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	int r = chan_side_send(session.chan, &message, fd);
-	if (r == -EOPNOTSUPP)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (r < 0)
-		return session_lost(r);
-	return remote_rosenSegmentMap(segment->number, segment->start, segment->size,
-	    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	CUresult shared =
+	    r < 0 ? session_lost(r)
+		  : remote_rosenSegmentMap(segment->number, segment->start, segment->size,
+			CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	if (shared != CUDA_SUCCESS)
+		unmap(segment->start, segment->size);
+	return shared;
 }
 
 static CUresult segment_new(uint64_t size, bool own, struct segment **out)
@@ -116,10 +126,8 @@ static CUresult segment_new(uint64_t size, bool own, struct segment **out)
 	segment->own = own;
 	*piece = (struct piece){NULL, segment->start, size};
 	r = share(segment);
-	if (r != CUDA_SUCCESS) {
-		unmap(segment->start, size);
+	if (r != CUDA_SUCCESS)
 		goto out;
-	}
 	segment->free = piece;
 	segment->next = *at;
 	*at = *out = segment;

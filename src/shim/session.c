@@ -159,20 +159,21 @@ static int say_hello(int fd, struct hello_reply *reply, int fds[2])
 	return r;
 }
 
-static void reserve(uint64_t base, uint64_t size, const char *what)
+static bool reserve(uint64_t base, uint64_t size, const char *what)
 {
 	void *wanted = (void *)(uintptr_t)base; /* NOLINT(performance-no-int-to-ptr) */
 	void *got = mmap(wanted, size, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (got == wanted)
-		return;
+		return true;
 	if (got != MAP_FAILED)
 		munmap(got, size);
 	log_warn("cannot reserve the address window of %s memory at 0x%llx (%s): addresses of the "
 		 "program and of the device might be mistaken for each other; raise the limit on "
 		 "virtual memory (ulimit -v)",
 	    what, (unsigned long long)base, strerror(errno));
+	return false;
 }
 
 /* Once: the child of a fork() inherits them. */
@@ -182,7 +183,8 @@ static void reserve_windows(void)
 
 	if (!reserved) {
 		reserve(WIRE_DEVICE_WINDOW_BASE, WIRE_DEVICE_WINDOW_SIZE, "device");
-		reserve(WIRE_HOST_WINDOW_BASE, WIRE_HOST_WINDOW_SIZE, "pinned host");
+		session.host_reserved =
+		    reserve(WIRE_HOST_WINDOW_BASE, WIRE_HOST_WINDOW_SIZE, "pinned host");
 	}
 	reserved = true;
 }

@@ -38,6 +38,7 @@ struct session {
 	uint64_t id;
 	uint64_t capabilities; /* HELLO_CAN_* both sides have */
 	bool sync, cache, stats, trace;
+	bool host_reserved; /* the host window is ours, so that mapping into it hits nobody */
 };
 
 extern struct session session;
