@@ -234,6 +234,7 @@ static void check_fault(CUdeviceptr address)
 	CHECK_EQ(cuMemAlloc_v2(&good, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
 	CHECK_EQ(launch(NULL, 1, 1, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
 	CHECK_EQ(cuEventQuery(event), CUDA_ERROR_ILLEGAL_ADDRESS);
+	CHECK_OK(cuEventDestroy_v2(event));
 	/* Until the context begins anew. */
 	CHECK_OK(cuDevicePrimaryCtxReset_v2(0));
 	check_add(function(load(), "add"), false);

@@ -145,6 +145,8 @@ TEST(elapsed_time_is_real)
 	CHECK_OK(cuEventSynchronize(end));
 	CHECK_OK(cuEventElapsedTime(&ms, start, end));
 	CHECK(ms >= 10 && ms < 10000);
+	CHECK_OK(cuEventDestroy_v2(start));
+	CHECK_OK(cuEventDestroy_v2(end));
 }
 
 static void call_cuda(void *result)
