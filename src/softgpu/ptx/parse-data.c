@@ -130,7 +130,8 @@ static void image_extend(struct parser *parser, struct initialiser *in, uint64_t
 		uint64_t capacity = MAX(end, in->capacity * 2);
 		uint8_t *image = parser_take(parser, capacity);
 
-		memcpy(image, in->image, variable->image_size);
+		if (variable->image_size)
+			memcpy(image, in->image, variable->image_size);
 		in->image = image;
 		in->capacity = capacity;
 	}
