@@ -410,3 +410,56 @@ TEST(doctor_judges_programs)
 	json_object_put(json);
 	tear_down();
 }
+
+/* The text of a manual page's source. */
+static char *read_manual(const char *page)
+{
+	static char text[1 << 16];
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.scd", getenv("TEST_MANUALS") ?: "", page);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		test_fail(__FILE__, __LINE__, "cannot read %s", path);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+/* Every option that the help in result.out lists must stand in the manual page. */
+static void check_options(const char *page)
+{
+	const char *manual = read_manual(page);
+
+	for (const char *at = strstr(result.out, "\n  --"); at; at = strstr(at + 1, "\n  --")) {
+		char option[64];
+		snprintf(option, sizeof(option), "%.*s", (int)strcspn(at + 3, " \n"), at + 3);
+		if (strcmp(option, "--help") && !strstr(manual, option))
+			test_fail(__FILE__, __LINE__, "%s does not name %s", page, option);
+	}
+}
+
+TEST(manuals_name_every_option)
+{
+	static const char *const names[] = {"serve", "ps", "devices", "info", "doctor", "version"};
+	int out;
+
+	set_up("ok");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CHECK_EQ(ROSEN(names[i], "--help"), 0);
+		check_options("rosen.1");
+	}
+	CHECK_EQ(ROSEN("run", "--help"), 0);
+	check_options("rosen-run.1");
+	out = memfd_create("out", MFD_CLOEXEC);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out, STDOUT_FILENO);
+		execl(tree.rosend, "rosend", "--help", NULL);
+		_exit(99);
+	}
+	CHECK_EQ(wait_for(pid), 0);
+	read_back(out, result.out);
+	check_options("rosend.8");
+	tear_down();
+}
