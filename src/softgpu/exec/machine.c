@@ -41,7 +41,7 @@
 #define FIBER_STACK  (64u << 10)
 #define SERIAL_STACK (1u << 20)
 
-#define POLLS_BEFORE_SETTLING 4 /* rounds through all fibers */
+#define POLLS_BEFORE_SETTLING 8192u /* of all fibers together, with nothing else happening */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
@@ -189,12 +189,39 @@ static void enqueue(struct sg_machine *machine, struct sg_fiber *fiber)
 	machine->ready_tail = fiber;
 }
 
+static bool grid_failed(const struct sg_grid *grid)
+{
+	/* Relaxed: only a hint to stop early; the fault itself is read after the machines are joined. */
+	return atomic_load_explicit(&grid->failed, memory_order_relaxed);
+}
+
+/* Goes on with the next fiber that can run, without the detour over the scheduler; with the scheduler
+ * when there is none or the grid has failed. Returns when somebody switches back to fiber. */
+static void suspend(struct sg_machine *machine, struct sg_fiber *fiber)
+{
+	struct sg_fiber *next = machine->ready;
+
+	if (!next || grid_failed(machine->grid)) {
+		sg_context_switch(&fiber->context, machine->scheduler);
+		return;
+	}
+	machine->ready = next->next;
+	if (next == fiber)
+		return;
+	machine->current = next;
+	sg_context_switch(&fiber->context, next->context);
+}
+
+/* Where fibers only poll, the scheduler has a look now and then. */
 void machine_yield(struct sg_fiber *fiber)
 {
 	struct sg_machine *machine = fiber->lane.block->machine;
 
 	enqueue(machine, fiber);
-	sg_context_switch(&fiber->context, machine->scheduler);
+	if (++machine->polls < POLLS_BEFORE_SETTLING)
+		suspend(machine, fiber);
+	else
+		sg_context_switch(&fiber->context, machine->scheduler);
 }
 
 void machine_wait(struct sg_fiber *fiber)
@@ -203,7 +230,8 @@ void machine_wait(struct sg_fiber *fiber)
 
 	fiber->state = FIBER_WAITING;
 	block->warps[fiber->lane.warp_id].runnable--;
-	sg_context_switch(&fiber->context, block->machine->scheduler);
+	block->machine->polls = 0;
+	suspend(block->machine, fiber);
 }
 
 void machine_wake(struct sg_fiber *fiber)
@@ -252,12 +280,6 @@ _Noreturn void machine_fault(
 
 	machine_record_fault(machine, lane, kind, address, is_write);
 	machine_leave(machine);
-}
-
-static bool grid_failed(const struct sg_grid *grid)
-{
-	/* Relaxed: only a hint to stop early; the fault itself is read after the machines are joined. */
-	return atomic_load_explicit(&grid->failed, memory_order_relaxed);
 }
 
 static void lane_set_block(
@@ -414,7 +436,7 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 {
 	struct sg_grid *grid = machine->grid;
 	bool threads_meet = grid->kernel->needs_fibers;
-	uint32_t left = count * (threads_meet ? grid->n_threads : 1), all = left, polls = 0;
+	uint32_t left = count * (threads_meet ? grid->n_threads : 1), all = left;
 
 	while (left && !grid_failed(grid)) {
 		struct sg_fiber *fiber = machine->ready;
@@ -428,18 +450,18 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 		}
 		machine->ready = fiber->next;
 		switch_to(machine, fiber);
+		fiber = machine->current; /* others may have run in between */
 		if (fiber->state == FIBER_DONE) {
 			left--;
+			machine->polls = 0;
 			if (threads_meet) {
 				warp_lane_exits(fiber->lane.block, &fiber->lane);
 				barrier_thread_exits(fiber->lane.block);
 			}
-		}
-		/* Threads that poll may wait for one that wants to know the active mask. */
-		polls = fiber->state == FIBER_READY ? polls + 1 : 0;
-		if (polls > POLLS_BEFORE_SETTLING * all) {
+		} else if (fiber->state == FIBER_READY) {
+			/* Threads that poll may wait for one that wants to know the active mask. */
 			settle(machine, count, true);
-			polls = 0;
+			machine->polls = 0;
 		}
 	}
 }
@@ -456,6 +478,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->grid = grid;
 	machine->first_block = first;
 	machine->ready = NULL;
+	machine->polls = 0;
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
 	    !ensure_stacks(machine, stack, n_fibers)) {
 		machine_record_fault(machine, &nobody, SG_FAULT_NOT_STARTED, 0, false);

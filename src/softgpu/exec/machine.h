@@ -88,6 +88,7 @@ struct sg_machine {
 	uint32_t n_blocks;
 	struct sg_fiber *ready, *ready_tail;
 	struct sg_fiber *current;
+	uint32_t polls;	 /* yields in a row */
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
 	uint64_t first_block; /* number in the grid of blocks[0] */
