@@ -56,6 +56,14 @@ void worker_end(struct worker *worker, const char *format, ...)
 	chan_stop(worker->chan);
 }
 
+static bool has_last_words(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->end_lock);
+	bool has = worker->last_words[0];
+	pthread_mutex_unlock(&worker->end_lock);
+	return has;
+}
+
 /* --- jobs --- */
 
 static struct job *job_take(struct worker *worker)
@@ -299,7 +307,7 @@ int worker_run(struct worker *worker)
 			return error_origin(-ENOMEM);
 		int r = chan_next(worker->chan, worker->job->record);
 		if (r == -ENOTCONN)
-			return worker->last_words[0] ? -EBADMSG : 0;
+			return has_last_words(worker) ? -EBADMSG : 0;
 		if (r < 0) {
 			worker_end(worker,
 			    "The GPU worker ended the session: the client's command ring is "

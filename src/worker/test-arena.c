@@ -17,6 +17,8 @@ static struct arena *make(void)
 {
 	const char *why;
 
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the device window");
 	fake_init(&backend, &host);
 	struct arena *arena = arena_new(&backend, 0, BASE, SIZE, &why);
 	CHECK(arena && !why);

@@ -59,7 +59,8 @@ TEST(dispatch_copies_in_and_out)
 	    .destination = out, .source = address + 7, .bytes = sizeof(out)};
 	struct args_cuMemFree_v2 release = {.address = address};
 
-	CHECK_EQ(address, WIRE_DEVICE_WINDOW_BASE);
+	if (FAKE_HAS_WINDOW)
+		CHECK_EQ(address, WIRE_DEVICE_WINDOW_BASE);
 	POST(&t, rosenCopyIn, &copy_in);
 	CHECK_EQ(CALL(&t, rosenCopyOut, &copy_out), CUDA_SUCCESS);
 	CHECK_BYTES(out, in, sizeof(in));
@@ -335,7 +336,8 @@ TEST(dispatch_needs_a_context_where_cuda_does)
 	CHECK(fake.used > 0);
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxRelease_v2, &release), CUDA_SUCCESS);
 	/* The context took its memory along, but for a slab that is kept. */
-	CHECK_EQ(fake.used, 2 << 20);
+	if (FAKE_HAS_WINDOW)
+		CHECK_EQ(fake.used, 2 << 20);
 	CHECK_EQ(CALL(&t, cuMemAlloc_v2, &alloc), CUDA_ERROR_INVALID_CONTEXT);
 	client_stop(&t, NULL);
 }
@@ -383,7 +385,8 @@ TEST(dispatch_free_during_capture_waits_until_it_is_over)
 	unsigned synchronised = fake.synchronised;
 	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_SUCCESS);
 	CHECK_EQ(fake.synchronised, synchronised);
-	CHECK(fake_is_mapped(first, 1));
+	if (FAKE_HAS_WINDOW)
+		CHECK(fake_is_mapped(first, 1));
 	/* What a graph would keep pointing at is refused. */
 	CHECK_EQ(CLIENT_SEND(&t, rosenCopyIn, &copy, WIRE_F_REPLY),
 	    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
