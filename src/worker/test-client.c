@@ -43,6 +43,11 @@ static void enter_context(struct test_client *client)
 
 struct test_client client_start(const struct worker_options *wanted)
 {
+	return client_start_over(OVER_LOOP, wanted);
+}
+
+struct test_client client_start_over(enum medium medium, const struct worker_options *wanted)
+{
 	struct chan_geometry geometry = {
 	    .ring_size = 256 << 10, .staging_size = 4 << 20, .lanes = 16, .functions = 1024};
 	struct test_client client = {0};
@@ -55,7 +60,7 @@ struct test_client client_start(const struct worker_options *wanted)
 	options.bulk_limit = options.bulk_limit ?: 64 << 20;
 	options.spin_ns = 1000;
 	fake_init(&backend, &host);
-	client.pair = pair_start(OVER_LOOP, &geometry, serve);
+	client.pair = pair_start(medium, &geometry, serve);
 	CHECK_EQ(chan_lane_take(client.pair.client, &client.lane), 0);
 	CHECK_EQ(CALL(&client, cuDevicePrimaryCtxRetain, &retain), CUDA_SUCCESS);
 	enter_context(&client);

@@ -1,0 +1,350 @@
+/*
+ * Copies and segments with a hostile client: an address that is not the client's to use never
+ * reaches the backend, whatever form of copy carries it, and only sound segments are mapped.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/test.h"
+#include "worker/test-client.h"
+
+#define SEGMENT_ADDRESS (WIRE_HOST_WINDOW_BASE + 0x200000)
+
+static char own[4096]; /* memory of this process that no client may reach */
+
+static CUdeviceptr allocate(struct test_client *t, size_t bytes)
+{
+	CUdeviceptr address = 0;
+	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
+
+	CHECK_EQ(CALL(t, cuMemAlloc_v2, &a), CUDA_SUCCESS);
+	return address;
+}
+
+static void send_segment(struct test_client *t, uint64_t number, int fd)
+{
+	struct side_message message = {.kind = SIDE_SEGMENT, .segment = number};
+
+	CHECK_EQ(chan_side_send(t->pair.client, &message, fd), 0);
+	close(fd);
+}
+
+static uint32_t map_segment(
+    struct test_client *t, uint64_t number, CUdeviceptr address, size_t bytes)
+{
+	struct args_rosenSegmentMap map = {.segment = number, .address = address, .bytes = bytes};
+
+	return CALL(t, rosenSegmentMap, &map);
+}
+
+static int sealed(size_t bytes)
+{
+	int fd;
+
+	CHECK_EQ(fd_memory("segment", bytes, &fd), 0);
+	return fd;
+}
+
+TEST(copy_through_a_segment)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	CUdeviceptr device = allocate(&t, 8192);
+	int fd = sealed(8192);
+	char *mine = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	send_segment(&t, 5, fd);
+	CHECK_EQ(map_segment(&t, 5, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 1);
+	strcpy(mine, "shared with the worker");
+	struct args_cuMemcpyHtoDAsync_v2 in = {
+	    .destination = device, .source = SEGMENT_ADDRESS, .bytes = 4096};
+	struct args_cuMemcpyDtoH_v2 out = {
+	    .destination = SEGMENT_ADDRESS + 4096, .source = device, .bytes = 4096};
+	POST(&t, cuMemcpyHtoDAsync_v2, &in);
+	CHECK_EQ(CALL(&t, cuMemcpyDtoH_v2, &out), CUDA_SUCCESS);
+	CHECK_STR(mine + 4096, "shared with the worker");
+	/* One byte beyond, one before, and none at all. */
+	in.bytes = 8193;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	in.bytes = 1;
+	in.source = SEGMENT_ADDRESS - 1;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	struct args_rosenSegmentUnmap unmap = {.segment = 5};
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 0);
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_ERROR_INVALID_VALUE);
+	in.source = SEGMENT_ADDRESS;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	munmap(mine, 8192);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_segments_that_are_refused)
+{
+	static const struct {
+		CUdeviceptr address;
+		size_t bytes;
+	} bad[] = {
+	    {SEGMENT_ADDRESS + 1, 4096},
+	    {SEGMENT_ADDRESS, 0},
+	    {SEGMENT_ADDRESS, 8193}, /* the descriptor has 8192 */
+	    {0x1000, 4096},
+	    {WIRE_HOST_WINDOW_BASE - 4096, 4096},
+	    {WIRE_HOST_WINDOW_BASE + WIRE_HOST_WINDOW_SIZE - 4096, 8192},
+	    {UINT64_MAX & ~0xfffull, 8192},
+	    {WIRE_DEVICE_WINDOW_BASE, 4096},
+	};
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	uint64_t number = 1;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		send_segment(&t, number, sealed(8192));
+		CHECK_EQ(map_segment(&t, number++, bad[i].address, bad[i].bytes),
+		    CUDA_ERROR_INVALID_VALUE);
+	}
+	int open_to_shrink = memfd_create("segment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CHECK_EQ(ftruncate(open_to_shrink, 8192), 0);
+	send_segment(&t, number, open_to_shrink);
+	CHECK_EQ(map_segment(&t, number++, SEGMENT_ADDRESS, 8192), CUDA_ERROR_INVALID_VALUE);
+	int pipes[2];
+	CHECK_EQ(pipe(pipes), 0);
+	close(pipes[1]);
+	send_segment(&t, number, pipes[0]);
+	CHECK_EQ(map_segment(&t, number++, SEGMENT_ADDRESS, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(fake.registered, 0);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_segment_the_backend_does_not_pin)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+
+	fake.no_register = true;
+	send_segment(&t, 1, sealed(8192));
+	CHECK_EQ(map_segment(&t, 1, SEGMENT_ADDRESS, 8192), CUDA_ERROR_NOT_SUPPORTED);
+	fake.no_register = false;
+	send_segment(&t, 1, sealed(8192));
+	CHECK_EQ(map_segment(&t, 1, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
+	/* Neither the number nor the place twice; the first stays. */
+	send_segment(&t, 1, sealed(8192));
+	CHECK_EQ(map_segment(&t, 1, SEGMENT_ADDRESS + 8192, 8192), CUDA_ERROR_INVALID_VALUE);
+	send_segment(&t, 2, sealed(8192));
+	CHECK_EQ(map_segment(&t, 2, SEGMENT_ADDRESS + 4096, 8192), CUDA_ERROR_OUT_OF_MEMORY);
+	struct args_rosenSegmentUnmap unmap = {.segment = 1};
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
+	client_stop(&t, NULL);
+}
+
+/* Every copy function with an address of this process in each of its places. */
+TEST(copy_never_touches_the_workers_own_memory)
+{
+	struct test_client t = client_start(NULL);
+	CUdeviceptr device = allocate(&t, 4096), foreign = (CUdeviceptr)own;
+	char out[64];
+#define REFUSED(name, ...)                                                                         \
+	do {                                                                                       \
+		struct args_##name a = {__VA_ARGS__};                                              \
+		CHECK_EQ(CLIENT_SEND(&t, name, &a, WIRE_F_REPLY), CUDA_ERROR_INVALID_VALUE);       \
+	} while (0)
+	memset(own, 'o', sizeof(own));
+	for (unsigned ptds = 0; ptds < 2; ptds++) {
+		t.flags = ptds ? WIRE_F_PTDS : 0;
+		REFUSED(cuMemcpy, device, foreign, 64);
+		REFUSED(cuMemcpy, foreign, device, 64);
+		REFUSED(cuMemcpyHtoD_v2, device, foreign, 64);
+		REFUSED(cuMemcpyHtoD_v2, foreign, device, 64);
+		REFUSED(cuMemcpyDtoH_v2, foreign, device, 64);
+		REFUSED(cuMemcpyDtoD_v2, device, foreign, 64);
+		REFUSED(cuMemcpyDtoD_v2, foreign, device, 64);
+	}
+	t.flags = 0;
+	REFUSED(cuMemcpyAsync, device, foreign, 64);
+	REFUSED(cuMemcpyAsync, foreign, device, 64);
+	REFUSED(cuMemcpyHtoDAsync_v2, device, foreign, 64);
+	REFUSED(cuMemcpyHtoDAsync_v2, foreign, device, 64);
+	REFUSED(cuMemcpyDtoHAsync_v2, foreign, device, 64);
+	REFUSED(cuMemcpyDtoHAsync_v2, device, foreign, 64);
+	REFUSED(cuMemcpyDtoDAsync_v2, device, foreign, 64);
+	REFUSED(cuMemcpyDtoDAsync_v2, foreign, device, 64);
+	REFUSED(cuMemcpyPeer, foreign, NULL, device, NULL, 64);
+	REFUSED(cuMemcpyPeerAsync, device, NULL, foreign, NULL, 64);
+	REFUSED(rosenCopyIn, foreign, out, 64);
+	REFUSED(rosenCopyOut, out, foreign, 64);
+	/* Sizes that wrap around. */
+	REFUSED(cuMemcpyDtoDAsync_v2, device, foreign, SIZE_MAX);
+	REFUSED(cuMemcpyHtoDAsync_v2, device, SEGMENT_ADDRESS, SIZE_MAX);
+	REFUSED(cuMemcpyDtoD_v2, UINT64_MAX, device, 64);
+	for (unsigned i = 0; i < sizeof(own); i++)
+		CHECK(own[i] == 'o');
+	client_stop(&t, NULL);
+}
+
+/* A box between device memory (3 rows of 16 at a pitch of 32) and somewhere. */
+static struct args_rosenCopyBoxWait box_to(CUdeviceptr device, CUmemorytype type, CUdeviceptr at)
+{
+	return (struct args_rosenCopyBoxWait){.source_type = CU_MEMORYTYPE_DEVICE,
+	    .source = device,
+	    .source_pitch = 32,
+	    .destination_type = type,
+	    .destination = at,
+	    .destination_pitch = 16,
+	    .destination_rows = 3,
+	    .width = 16,
+	    .height = 3,
+	    .depth = 1};
+}
+
+TEST(copy_box_out_and_in)
+{
+	struct test_client t = client_start(NULL);
+	CUdeviceptr device = allocate(&t, 4096);
+	struct wire_bulk run;
+	char *memory;
+
+	CHECK_EQ(chan_staging_take(t.pair.client, 48, &run, (void **)&memory), 0);
+	memcpy(memory,
+	    "row one of three"
+	    "row two of three"
+	    "row 3 of it  all",
+	    48);
+	chan_staging_hand_over(t.pair.client, &run);
+	struct args_rosenCopyBox in = {.source_type = 0,
+	    .source = run.offset,
+	    .source_pitch = 16,
+	    .source_rows = 3,
+	    .destination_type = CU_MEMORYTYPE_DEVICE,
+	    .destination = device,
+	    .destination_pitch = 32,
+	    .width = 16,
+	    .height = 3,
+	    .depth = 1};
+	POST(&t, rosenCopyBox, &in);
+	CHECK_EQ(chan_staging_take(t.pair.client, 48, &run, (void **)&memory), 0);
+	struct args_rosenCopyBoxWait out = box_to(device, 0, run.offset);
+	CHECK_EQ(CALL(&t, rosenCopyBoxWait, &out), CUDA_SUCCESS);
+	CHECK_BYTES(memory,
+	    "row one of three"
+	    "row two of three"
+	    "row 3 of it  all",
+	    48);
+	CHECK_EQ(chan_take_error(t.pair.client), 0);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_box_bounds)
+{
+	struct test_client t = client_start(NULL);
+	CUdeviceptr device = allocate(&t, 4096);
+	struct args_rosenCopyBoxWait box;
+#define BOX_REFUSED(change)                                                                        \
+	do {                                                                                       \
+		box = box_to(device, CU_MEMORYTYPE_DEVICE, device + 1024);                         \
+		change;                                                                            \
+		CHECK_EQ(CALL(&t, rosenCopyBoxWait, &box), CUDA_ERROR_INVALID_VALUE);              \
+	} while (0)
+	box = box_to(device, CU_MEMORYTYPE_DEVICE, device + 1024);
+	CHECK_EQ(CALL(&t, rosenCopyBoxWait, &box), CUDA_SUCCESS);
+	BOX_REFUSED(box.destination = (CUdeviceptr)own);
+	BOX_REFUSED(box.source = (CUdeviceptr)own);
+	BOX_REFUSED(box.destination_type = CU_MEMORYTYPE_HOST);
+	BOX_REFUSED((box.source_type = CU_MEMORYTYPE_HOST, box.source = SEGMENT_ADDRESS));
+	BOX_REFUSED(box.destination_type = CU_MEMORYTYPE_UNIFIED);
+	BOX_REFUSED(box.destination_type = CU_MEMORYTYPE_ARRAY);
+	BOX_REFUSED(box.height = SIZE_MAX);
+	BOX_REFUSED((box.depth = SIZE_MAX, box.source_rows = SIZE_MAX));
+	BOX_REFUSED(box.source_y = SIZE_MAX);
+	BOX_REFUSED(box.source_x = SIZE_MAX);
+	BOX_REFUSED((box.source_z = SIZE_MAX, box.source_rows = SIZE_MAX));
+	BOX_REFUSED(box.width = SIZE_MAX);
+	BOX_REFUSED((box.height = 1ull << 33, box.source_pitch = 1ull << 33));
+	box = box_to(device, CU_MEMORYTYPE_DEVICE, (CUdeviceptr)own);
+	box.height = 0; /* nothing to copy: no address matters */
+	CHECK_EQ(CALL(&t, rosenCopyBoxWait, &box), CUDA_SUCCESS);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_box_beyond_the_staging_area_ends_the_session)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct test_client t = client_start(NULL);
+		CUdeviceptr device = allocate(&t, 4096);
+		struct args_rosenCopyBoxWait box = box_to(device, 0, (4 << 20) - 32);
+		if (i == 1)
+			box.destination_y = 1ull << 40;
+		if (i == 2)
+			box.destination = UINT64_MAX;
+		CALL(&t, rosenCopyBoxWait, &box);
+		client_until_ended();
+		client_stop(&t, "rosenCopyBoxWait");
+	}
+}
+
+TEST(copy_staged_runs_beyond_the_staging_area_end_the_session)
+{
+	static const struct {
+		uint64_t offset, bytes;
+	} bad[] = {{4 << 20, 1}, {0, (4 << 20) + 1}, {UINT64_MAX, 1}, {0, SIZE_MAX}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct test_client t = client_start(NULL);
+		CUdeviceptr device = allocate(&t, 4096);
+		struct args_rosenCopyInStaged in = {
+		    .destination = device, .offset = bad[i].offset, .bytes = bad[i].bytes};
+		struct args_rosenCopyOutStaged out = {
+		    .source = device, .offset = bad[i].offset, .bytes = bad[i].bytes};
+		if (i % 2)
+			POST(&t, rosenCopyInStaged, &in);
+		else
+			CALL(&t, rosenCopyOutStaged, &out);
+		client_until_ended();
+		client_stop(&t, i % 2 ? "rosenCopyInStaged" : "rosenCopyOutStaged");
+	}
+}
+
+TEST(copy_pointer_attributes_of_the_clients_memory_only)
+{
+	struct test_client t = client_start(NULL);
+	CUdeviceptr device = allocate(&t, 4096);
+	uint64_t value = 0;
+	struct args_cuPointerGetAttribute get = {.value = &value,
+	    .capacity = 8,
+	    .attribute = CU_POINTER_ATTRIBUTE_CONTEXT,
+	    .address = device};
+
+	CHECK_EQ(CALL(&t, cuPointerGetAttribute, &get), CUDA_SUCCESS);
+	CHECK_EQ(value, handle_primary_context(0));
+	get.capacity = 4; /* too small for the answer */
+	CHECK_EQ(CALL(&t, cuPointerGetAttribute, &get), CUDA_ERROR_NOT_SUPPORTED);
+	get.capacity = 8;
+	get.address = (CUdeviceptr)own;
+	CHECK_EQ(CALL(&t, cuPointerGetAttribute, &get), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_address_ranges)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the window");
+	struct test_client t = client_start(NULL);
+	CUdeviceptr first = allocate(&t, 100), second = allocate(&t, 5 << 20), base = 0;
+	size_t bytes = 0;
+	struct args_cuMemGetAddressRange_v2 range = {
+	    .base = &base, .bytes = &bytes, .address = first + 99};
+
+	CHECK_EQ(CALL(&t, cuMemGetAddressRange_v2, &range), CUDA_SUCCESS);
+	CHECK_EQ(base, first);
+	CHECK_EQ(bytes, 100);
+	range.address = first + 100;
+	CHECK_EQ(CALL(&t, cuMemGetAddressRange_v2, &range), CUDA_ERROR_NOT_FOUND);
+	range.address = second + (5 << 20) - 1;
+	range.base = NULL;
+	CHECK_EQ(CALL(&t, cuMemGetAddressRange_v2, &range), CUDA_SUCCESS);
+	CHECK_EQ(bytes, 5 << 20);
+	client_stop(&t, NULL);
+}
