@@ -118,12 +118,12 @@ static void *helper(void *unused)
 	return NULL;
 }
 
-static void start(void)
+/* Only when a grid first wants help: many programs never do. */
+static void start_helpers(void)
 {
 	pthread_attr_t attributes;
 	sigset_t all, old;
 
-	fault_install();
 	/* The program's signals are not for the helpers; faults are synchronous and come anyway. */
 	sigfillset(&all);
 	for (unsigned i = 0; i < 4; i++)
@@ -143,6 +143,7 @@ static void start(void)
 
 static void call_helpers(struct sg_grid *grid)
 {
+	pthread_once(&once, start_helpers);
 	pthread_mutex_lock(&lock);
 	grid->next = grids;
 	grids = grid;
@@ -311,7 +312,7 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 	r = prepare(kernel, fault);
 	if (r)
 		return r;
-	pthread_once(&once, start);
+	fault_install();
 	machine = machine_acquire(true);
 	if (!machine)
 		return refuse(fault, kernel, "no address space for its threads");

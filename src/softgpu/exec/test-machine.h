@@ -16,6 +16,10 @@
 static uint64_t machine_next = SG_ARENA_BASE;
 static char machine_log[4096];
 
+/* So that modules a test leaves behind are no leaks. */
+static struct sg_module *loaded[64];
+static size_t n_loaded;
+
 /* Never given back: each test is a process of its own. Unmapped pages lie between allocations. */
 static int machine_alloc(void *context, size_t size, size_t align, uint64_t *address)
 {
@@ -49,8 +53,13 @@ static inline int module_try(const char *text, struct sg_module **out)
 	struct sg_ptx_input input = {.text = text, .size = strlen(text)};
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 
+	int r;
+
 	machine_log[0] = 0;
-	return sg_module_load(&input, 1, &machine_memory, NULL, &log, out);
+	r = sg_module_load(&input, 1, &machine_memory, NULL, &log, out);
+	if (!r && n_loaded < ARRAY_SIZE(loaded))
+		loaded[n_loaded++] = *out;
+	return r;
 }
 
 static inline struct sg_module *module_load(const char *text)
