@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -18,31 +20,31 @@ struct image {
 	size_t size;
 };
 
-/* size bytes at offset, NULL when the file does not hold them. */
-static const void *part(const struct image *image, uint64_t offset, uint64_t size)
+/* Copies size bytes at offset, since nothing in a file need be aligned. False: it ends before. */
+static bool copy(const struct image *image, uint64_t offset, void *out, size_t size)
 {
 	if (offset > image->size || size > image->size - offset)
-		return NULL;
-	return image->bytes + offset;
+		return false;
+	memcpy(out, image->bytes + offset, size);
+	return true;
 }
 
-static const Elf64_Phdr *program_header(
-    const struct image *image, const Elf64_Ehdr *header, size_t i)
+static bool read_segment(
+    const struct image *image, const Elf64_Ehdr *header, size_t i, Elf64_Phdr *out)
 {
-	if (header->e_phentsize != sizeof(Elf64_Phdr))
-		return NULL;
-	return part(image, header->e_phoff + i * sizeof(Elf64_Phdr), sizeof(Elf64_Phdr));
+	return header->e_phentsize == sizeof(*out) &&
+	       copy(image, header->e_phoff + i * sizeof(*out), out, sizeof(*out));
 }
 
 /* The file offset of an address; -1: in no segment. */
 static int64_t offset_of(const struct image *image, const Elf64_Ehdr *header, uint64_t address)
 {
-	for (size_t i = 0; i < header->e_phnum; i++) {
-		const Elf64_Phdr *segment = program_header(image, header, i);
-		if (segment && segment->p_type == PT_LOAD && address >= segment->p_vaddr &&
-		    address - segment->p_vaddr < segment->p_filesz)
-			return (int64_t)(address - segment->p_vaddr + segment->p_offset);
-	}
+	Elf64_Phdr segment;
+
+	for (size_t i = 0; i < header->e_phnum; i++)
+		if (read_segment(image, header, i, &segment) && segment.p_type == PT_LOAD &&
+		    address >= segment.p_vaddr && address - segment.p_vaddr < segment.p_filesz)
+			return (int64_t)(address - segment.p_vaddr + segment.p_offset);
 	return -1;
 }
 
@@ -54,9 +56,9 @@ static void read_string(
 	if (table < 0 || offset > image->size)
 		return;
 	for (size_t i = 0; i + 1 < BINARY_PATHS_MAX; i++) {
-		const char *c = part(image, (uint64_t)table + offset + i, 1);
-		text[i] = c ? *c : '\0';
 		text[i + 1] = '\0';
+		if (!copy(image, (uint64_t)table + offset + i, &text[i], 1))
+			text[i] = '\0';
 		if (!text[i])
 			return;
 	}
@@ -65,19 +67,23 @@ static void read_string(
 static void read_dynamic(const struct image *image, const Elf64_Ehdr *header,
     const Elf64_Phdr *segment, struct binary_report *out)
 {
-	size_t n = segment->p_filesz / sizeof(Elf64_Dyn);
-	const Elf64_Dyn *entries = part(image, segment->p_offset, n * sizeof(Elf64_Dyn));
+	uint64_t at = segment->p_offset, n = segment->p_filesz / sizeof(Elf64_Dyn);
 	char text[BINARY_PATHS_MAX];
 	int64_t strings = -1;
+	Elf64_Dyn entry;
 
-	for (size_t i = 0; entries && i < n; i++)
-		if (entries[i].d_tag == DT_STRTAB)
-			strings = offset_of(image, header, entries[i].d_un.d_ptr);
-	for (size_t i = 0; entries && i < n && entries[i].d_tag != DT_NULL; i++) {
-		if (entries[i].d_tag != DT_NEEDED && entries[i].d_tag != DT_RPATH)
+	for (uint64_t i = 0; i < n && copy(image, at + i * sizeof(entry), &entry, sizeof(entry));
+	    i++)
+		if (entry.d_tag == DT_STRTAB)
+			strings = offset_of(image, header, entry.d_un.d_ptr);
+	for (uint64_t i = 0; i < n && copy(image, at + i * sizeof(entry), &entry, sizeof(entry));
+	    i++) {
+		if (entry.d_tag == DT_NULL)
+			return;
+		if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_RPATH)
 			continue;
-		read_string(image, strings, entries[i].d_un.d_val, text);
-		if (entries[i].d_tag == DT_RPATH)
+		read_string(image, strings, entry.d_un.d_val, text);
+		if (entry.d_tag == DT_RPATH)
 			memcpy(out->rpath, text, sizeof(text));
 		else if (!strcmp(text, "libcuda.so.1"))
 			out->needs_cuda = true;
@@ -86,22 +92,24 @@ static void read_dynamic(const struct image *image, const Elf64_Ehdr *header,
 
 static void read_image(const struct image *image, struct binary_report *out)
 {
-	const Elf64_Ehdr *header = part(image, 0, sizeof(*header));
 	bool interpreted = false;
+	Elf64_Ehdr header;
+	Elf64_Phdr segment;
 
-	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG))
+	if (!copy(image, 0, &header, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG))
 		return;
 	out->is_elf = true;
-	out->is_64 = header->e_ident[EI_CLASS] == ELFCLASS64;
-	out->x86 = header->e_machine == EM_X86_64;
-	if (!out->is_64 || header->e_ident[EI_DATA] != ELFDATA2LSB)
+	out->is_64 = header.e_ident[EI_CLASS] == ELFCLASS64;
+	out->x86 = header.e_machine == EM_X86_64;
+	if (!out->is_64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return;
-	for (size_t i = 0; i < header->e_phnum; i++) {
-		const Elf64_Phdr *segment = program_header(image, header, i);
-		if (segment && segment->p_type == PT_INTERP)
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		if (!read_segment(image, &header, i, &segment))
+			continue;
+		if (segment.p_type == PT_INTERP)
 			interpreted = true;
-		if (segment && segment->p_type == PT_DYNAMIC)
-			read_dynamic(image, header, segment, out);
+		if (segment.p_type == PT_DYNAMIC)
+			read_dynamic(image, &header, &segment, out);
 	}
 	out->is_static = !interpreted;
 }
@@ -128,4 +136,22 @@ int binary_inspect(const char *path, struct binary_report *out)
 	read_image(&image, out);
 	munmap(bytes, image.size);
 	return 0;
+}
+
+bool binary_find(const char *name, int mode, char *path, size_t size)
+{
+	const char *list = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+
+	snprintf(path, size, "%s", name);
+	if (strchr(name, '/'))
+		return access(path, F_OK) == 0;
+	while (*list) {
+		size_t length = strcspn(list, ":");
+		snprintf(path, size, "%.*s/%s", (int)length, list, name);
+		if (access(path, mode) == 0)
+			return true;
+		list += length;
+		list += *list == ':';
+	}
+	return false;
 }

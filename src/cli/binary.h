@@ -1,8 +1,14 @@
-/* What the dynamic linker will make of a program, read from the file. */
+/* Finding a program, and what the dynamic linker will make of it, read from the file. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/*
+ * Where execvp() would find name: itself when it holds a slash, else the first file in PATH that
+ * access(2) allows mode (F_OK, X_OK) for. False: nowhere.
+ */
+bool binary_find(const char *name, int mode, char *path, size_t size);
 
 #define BINARY_PATHS_MAX 1024
 

@@ -8,25 +8,6 @@
 #include "cli/binary.h"
 #include "cli/doctor.h"
 
-/* Where execvp() would find name. False: nowhere. */
-static bool find_in_path(const char *name, char *path, size_t size)
-{
-	const char *list = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
-
-	snprintf(path, size, "%s", name);
-	if (strchr(name, '/'))
-		return access(path, F_OK) == 0;
-	while (*list) {
-		size_t length = strcspn(list, ":");
-		snprintf(path, size, "%.*s/%s", (int)length, list, name);
-		if (access(path, X_OK) == 0)
-			return true;
-		list += length;
-		list += *list == ':';
-	}
-	return false;
-}
-
 /* The first folder of a DT_RPATH that holds a libcuda.so.1; $ORIGIN is not followed. */
 static bool rpath_hides_rosen(const char *rpath, char *folder, size_t size)
 {
@@ -77,7 +58,7 @@ void doctor_check_program(struct doctor *doctor, const char *program)
 	char path[INSTALL_PATH_MAX];
 	struct binary_report report;
 
-	if (!find_in_path(program, path, sizeof(path))) {
+	if (!binary_find(program, X_OK, path, sizeof(path))) {
 		doctor_find(doctor, "program", FINDING_BAD, "check the name and PATH",
 		    "%s: no such program", program);
 		return;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/binary.h"
 #include "cli/cli.h"
 #include "cli/run.h"
 
@@ -74,6 +75,11 @@ static _Noreturn void become_program(
 
 static int explain(const char *name, int why)
 {
+	char path[INSTALL_PATH_MAX];
+
+	/* execvp() says EACCES also when a folder in PATH may not be searched. */
+	if (why == EACCES && !binary_find(name, F_OK, path, sizeof(path)))
+		why = ENOENT;
 	if (why == ENOENT) {
 		cli_error(strchr(name, '/') ? "%s: no such program, or its interpreter is missing"
 					    : "%s: no such program in PATH",
