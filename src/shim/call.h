@@ -77,3 +77,19 @@ void shim_handle_drop(uint64_t id);
 
 /* Whether id is alive as far as this client knows (ids minted by the worker always are). */
 bool shim_handle_alive(uint64_t id, enum handle_kind kind);
+
+/*
+ * Ordinals of devices: the program's, which leave out what CUDA_VISIBLE_DEVICES hides, and the
+ * worker's. What is no device stays none.
+ */
+int shim_device_real(CUdevice device);
+CUdevice shim_device_visible(int real);
+
+/*
+ * n structs of size bytes that hold a CUmemLocation at offset `at`, with the worker's ordinals: the
+ * structs themselves where the two are the same, else a copy in room.
+ */
+#define SHIM_LOCATED_ROOM 1024
+void *shim_located_real(
+    const void *structs, size_t n, size_t size, size_t at, void *room, size_t room_size);
+void shim_located_visible(void *one, size_t at); /* the way back, in place */

@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/call.h"
 #include "shim/visible.h"
 
 #define BLOB_FIRST (16u << 10)
@@ -27,6 +28,7 @@ static struct {
 	struct snapshot_peer *peers; /* n_devices * n_devices; never freed */
 	int visible[WIRE_DEVICES_MAX];
 	int n_visible;
+	bool renumbered; /* a program's ordinal may not be the worker's */
 } devices;
 
 static void copy_known(void *out, size_t known, const uint8_t *bytes, size_t size)
@@ -81,6 +83,9 @@ static void apply_visibility(void)
 	}
 	devices.n_visible = (int)visible_select(getenv("CUDA_VISIBLE_DEVICES"),
 	    getenv("CUDA_DEVICE_ORDER"), list, devices.header.n_devices, devices.visible);
+	devices.renumbered = (uint32_t)devices.n_visible != devices.header.n_devices;
+	for (int i = 0; i < devices.n_visible; i++)
+		devices.renumbered |= devices.visible[i] != i;
 }
 
 CUresult device_fetch_snapshot(void)
@@ -145,6 +150,38 @@ CUdevice device_visible(int real)
 		if (devices.visible[i] == real)
 			return i;
 	return CU_DEVICE_INVALID;
+}
+
+int shim_device_real(CUdevice device)
+{
+	return device < 0 ? device : device_real(device);
+}
+
+CUdevice shim_device_visible(int real)
+{
+	return real < 0 ? real : device_visible(real);
+}
+
+void *shim_located_real(
+    const void *structs, size_t n, size_t size, size_t at, void *room, size_t room_size)
+{
+	if (!structs || !devices.renumbered || n > room_size / size)
+		return (void *)structs;
+	memcpy(room, structs, n * size);
+	for (size_t i = 0; i < n; i++) {
+		CUmemLocation *location = (void *)((char *)room + i * size + at);
+		if (location->type == CU_MEM_LOCATION_TYPE_DEVICE)
+			location->id = shim_device_real(location->id);
+	}
+	return room;
+}
+
+void shim_located_visible(void *one, size_t at)
+{
+	CUmemLocation *location = (void *)((char *)one + at);
+
+	if (devices.renumbered && location->type == CU_MEM_LOCATION_TYPE_DEVICE)
+		location->id = shim_device_visible(location->id);
 }
 
 const struct snapshot_device *device_find(CUdevice device)

@@ -51,15 +51,68 @@ static bool remote_has_free(const struct fn *fn)
 	return false;
 }
 
+/*
+ * Ordinals of devices are the program's in remote_X() and the worker's on the wire; they differ when
+ * CUDA_VISIBLE_DEVICES hides some. Structs that hold one are turned in a copy.
+ */
+static bool remote_turns(const struct fn *fn, const struct param *p)
+{
+	return !fn_internal(fn) && (p->type->device || p->type->located);
+}
+
+static bool remote_turns_copy(const struct fn *fn, const struct param *p)
+{
+	return remote_turns(fn, p) && p->stars && param_is_sent(p);
+}
+
+/* Where the CUmemLocation lies in the struct. */
+static const char *remote_location(struct api *api, const struct param *p)
+{
+	return *p->type->located ? api_text(api, "offsetof(%s, %s)", p->type_name, p->type->located)
+				 : "0";
+}
+
+static const char *remote_turned(struct api *api, const struct param *p)
+{
+	if (!p->stars)
+		return api_text(api, "shim_device_real(%s)", p->name);
+	return api_text(api, "shim_located_real(%s, %s, sizeof(*%s), %s, %s_room, sizeof(%s_room))",
+	    p->name, param_is_run(p) ? text_count(api, p, "") : "1", p->name,
+	    remote_location(api, p), p->name, p->name);
+}
+
+static void remote_turn_back(struct out *out, const struct fn *fn, const char *indent)
+{
+	for (struct param *p = fn_wire(fn); p; p = p->next) {
+		if (!remote_turns(fn, p) || !param_crosses(p) || !param_is_one(p) ||
+		    !param_is_returned(p))
+			continue;
+		out_line(out, "%sif (r == CUDA_SUCCESS%s%s)", indent, p->opt ? " && " : "",
+		    p->opt ? p->name : "");
+		if (p->type->device)
+			out_line(
+			    out, "%s\t*%s = shim_device_visible(*%s);", indent, p->name, p->name);
+		else
+			out_line(out, "%s\tshim_located_visible(%s, %s);", indent, p->name,
+			    remote_location(out->api, p));
+	}
+}
+
 static void remote_arguments(struct out *out, const struct fn *fn)
 {
 	const char *list = "";
+
+	for (struct param *p = fn_wire(fn); p; p = p->next)
+		if (param_crosses(p) && remote_turns_copy(fn, p))
+			out_line(out, "\t_Alignas(16) char %s_room[SHIM_LOCATED_ROOM];", p->name);
 
 	for (struct param *p = fn_wire(fn); p; p = p->next) {
 		if (!param_crosses(p))
 			continue;
 		const char *value =
 		    p->direction == DIR_NEW ? api_text(out->api, "&%s_new", p->name) : p->name;
+		if (remote_turns(fn, p) && (!p->stars || remote_turns_copy(fn, p)))
+			value = remote_turned(out->api, p);
 		list = text_join(out->api, list, api_text(out->api, ".%s = %s", p->name, value));
 	}
 	out_line(out, "\tstruct args_%s a = {%s};", fn->name, *list ? list : "0");
@@ -86,6 +139,7 @@ static void remote_send(struct out *out, const struct fn *fn, const char *indent
 		return;
 	out_line(out, "%sif (r == CUDA_SUCCESS)", indent);
 	out_line(out, "%s\twire_decode_reply_%s(&call.reader, &a);", indent, fn->name);
+	remote_turn_back(out, fn, indent);
 }
 
 /*

@@ -143,6 +143,15 @@ static void parse_pass(struct parser *p, struct type *type)
 	parse_expect(p, ")");
 }
 
+static void parse_located(struct parser *p, struct type *type)
+{
+	type->located = "";
+	if (!parse_accept(p, "("))
+		return;
+	type->located = parse_word(p, "the member that is a CUmemLocation");
+	parse_expect(p, ")");
+}
+
 /* "type" NAME... KIND: names of several words are C's own ("unsigned long long"). */
 static void parse_type(struct parser *p, struct place place)
 {
@@ -158,8 +167,13 @@ static void parse_type(struct parser *p, struct place place)
 	if (p->failed)
 		return;
 	parse_step(p);
-	*type =
-	    (struct type){.place = place, .name = name, .kind = kind->kind, .width = kind->width};
+	*type = (struct type){.place = place,
+	    .name = name,
+	    .kind = kind->kind,
+	    .width = kind->width,
+	    .device = !strcmp(kind->word, "device")};
+	if (kind->kind == TYPE_STRUCT && parse_accept(p, "located"))
+		parse_located(p, type);
 	if (kind->kind == TYPE_HANDLE) {
 		type->handle = parse_word(p, "the kind of the handle");
 		if (parse_accept(p, "pass"))

@@ -106,6 +106,32 @@ bool shim_handle_alive(uint64_t id, enum handle_kind kind)
 	return handle_kind_of(id) == kind && id != dropped;
 }
 
+/* The program's ordinals are the worker's less ten. */
+int shim_device_real(CUdevice device)
+{
+	return device + 10;
+}
+
+CUdevice shim_device_visible(int real)
+{
+	return real - 10;
+}
+
+void *shim_located_real(
+    const void *structs, size_t n, size_t size, size_t at, void *room, size_t room_size)
+{
+	CHECK(n * size <= room_size);
+	memcpy(room, structs, n * size);
+	for (size_t i = 0; i < n; i++)
+		((CUmemLocation *)((char *)room + i * size + at))->id += 10;
+	return room;
+}
+
+void shim_located_visible(void *one, size_t at)
+{
+	((CUmemLocation *)((char *)one + at))->id -= 10;
+}
+
 /* --- the worker's table --- */
 
 uint64_t call_handle(struct call *call, enum handle_kind kind, uint64_t id)
@@ -249,6 +275,27 @@ static CUresult ctx_set_current(CUcontext context)
 	return (uint64_t)context == 1 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
+static CUresult stream_get_device(CUstream stream, CUdevice *device)
+{
+	*device = 12;
+	return CUDA_SUCCESS;
+}
+
+static CUresult mem_set_access(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	CHECK_EQ(n, 2);
+	CHECK_EQ(access[0].location.id, 11);
+	CHECK_EQ(access[1].location.id, 13);
+	CHECK_EQ(access[1].flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	return CUDA_SUCCESS;
+}
+
+static CUresult mem_get_location(CUmemLocation *location, CUdeviceptr address)
+{
+	*location = (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, 14};
+	return CUDA_SUCCESS;
+}
+
 static void start(void)
 {
 	CHECK(backend_load(&backend, dlopen("libc.so.6", RTLD_LAZY)) > 0);
@@ -259,6 +306,9 @@ static void start(void)
 	backend.cuGraphGetNodes = graph_get_nodes;
 	backend.cuGraphRemoveNodes = graph_remove_nodes;
 	backend.cuCtxSetCurrent = ctx_set_current;
+	backend.cuStreamGetDevice = stream_get_device;
+	backend.cuMemSetAccess = mem_set_access;
+	backend.cuMemGetLocation = mem_get_location;
 }
 
 TEST(created_objects_are_entered_and_leave)
@@ -473,4 +523,22 @@ TEST(missing_functions_say_so)
 	    backend_load(&empty, dlopen("libc.so.6", RTLD_LAZY)), sizeof(empty) / sizeof(void *));
 	CHECK_EQ(empty.cuInit(0), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(empty.cuGraphGetNodes(NULL, NULL, &n), CUDA_ERROR_NOT_SUPPORTED);
+}
+
+TEST(ordinals_are_the_programs_here_and_the_workers_there)
+{
+	const CUmemAccessDesc access[] = {
+	    {{CU_MEM_LOCATION_TYPE_DEVICE, 1}, CU_MEM_ACCESS_FLAGS_PROT_READ},
+	    {{CU_MEM_LOCATION_TYPE_DEVICE, 3}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+	};
+	CUmemLocation location;
+	CUdevice device;
+
+	start();
+	CHECK_EQ(cuStreamGetDevice(NULL, &device), CUDA_SUCCESS);
+	CHECK_EQ(device, 2);
+	CHECK_EQ(cuMemSetAccess(0x1000, access, 2), CUDA_SUCCESS);
+	CHECK_EQ(access[0].location.id, 1);
+	CHECK_EQ(cuMemGetLocation(&location, 0x1000), CUDA_SUCCESS);
+	CHECK_EQ(location.id, 4);
 }

@@ -75,3 +75,19 @@ struct args_cuGraphRemoveNodes {
 struct args_rosenPing {
 	int nothing;
 };
+
+struct args_cuStreamGetDevice {
+	CUstream stream;
+	CUdevice *device;
+};
+
+struct args_cuMemSetAccess {
+	CUdeviceptr address;
+	const CUmemAccessDesc *access;
+	size_t n;
+};
+
+struct args_cuMemGetLocation {
+	CUmemLocation *location;
+	CUdeviceptr address;
+};

@@ -8,6 +8,8 @@
 #include "api/codec.h"
 
 _Static_assert(_Alignof(CUuuid) <= WIRE_ALIGN, "CUuuid in a record");
+_Static_assert(_Alignof(CUmemLocation) <= WIRE_ALIGN, "CUmemLocation in a record");
+_Static_assert(_Alignof(CUmemAccessDesc) <= WIRE_ALIGN, "CUmemAccessDesc in a record");
 
 size_t wire_size_cuInit(const struct args_cuInit *a)
 {
@@ -414,4 +416,106 @@ void wire_encode_reply_rosenPing(struct wire_writer *w, const struct args_rosenP
 
 void wire_decode_reply_rosenPing(struct wire_reader *r, struct args_rosenPing *a)
 {
+}
+
+size_t wire_size_cuStreamGetDevice(const struct args_cuStreamGetDevice *a)
+{
+	return 8;
+}
+
+size_t wire_reply_size_cuStreamGetDevice(const struct args_cuStreamGetDevice *a)
+{
+	return 8;
+}
+
+void wire_encode_cuStreamGetDevice(struct wire_writer *w, const struct args_cuStreamGetDevice *a)
+{
+	wire_put_u64(w, (uint64_t)a->stream);
+}
+
+bool wire_decode_cuStreamGetDevice(struct wire_reader *r, struct pool *pool,
+    struct args_cuStreamGetDevice *a)
+{
+	a->stream = (CUstream)wire_get_u64(r);
+	a->device = codec_take(r, pool, sizeof(CUdevice));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuStreamGetDevice(struct wire_writer *w,
+    const struct args_cuStreamGetDevice *a)
+{
+	wire_put_u64(w, (uint64_t)*a->device);
+}
+
+void wire_decode_reply_cuStreamGetDevice(struct wire_reader *r, struct args_cuStreamGetDevice *a)
+{
+	*a->device = (CUdevice)wire_get_u64(r);
+}
+
+size_t wire_size_cuMemSetAccess(const struct args_cuMemSetAccess *a)
+{
+	return codec_add(16, codec_run(codec_mul(a->n, sizeof(CUmemAccessDesc))));
+}
+
+size_t wire_reply_size_cuMemSetAccess(const struct args_cuMemSetAccess *a)
+{
+	return 0;
+}
+
+void wire_encode_cuMemSetAccess(struct wire_writer *w, const struct args_cuMemSetAccess *a)
+{
+	wire_put_u64(w, (uint64_t)a->address);
+	wire_put_u64(w, (uint64_t)a->n);
+	wire_put_bytes(w, a->access, codec_mul(a->n, sizeof(CUmemAccessDesc)));
+}
+
+bool wire_decode_cuMemSetAccess(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemSetAccess *a)
+{
+	a->address = (CUdeviceptr)wire_get_u64(r);
+	a->n = (size_t)wire_get_u64(r);
+	a->access = codec_get_run(r, codec_mul(a->n, sizeof(CUmemAccessDesc)));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuMemSetAccess(struct wire_writer *w, const struct args_cuMemSetAccess *a)
+{
+}
+
+void wire_decode_reply_cuMemSetAccess(struct wire_reader *r, struct args_cuMemSetAccess *a)
+{
+}
+
+size_t wire_size_cuMemGetLocation(const struct args_cuMemGetLocation *a)
+{
+	return 8;
+}
+
+size_t wire_reply_size_cuMemGetLocation(const struct args_cuMemGetLocation *a)
+{
+	return wire_padded(sizeof(CUmemLocation));
+}
+
+void wire_encode_cuMemGetLocation(struct wire_writer *w, const struct args_cuMemGetLocation *a)
+{
+	wire_put_u64(w, (uint64_t)a->address);
+}
+
+bool wire_decode_cuMemGetLocation(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemGetLocation *a)
+{
+	a->address = (CUdeviceptr)wire_get_u64(r);
+	a->location = codec_take(r, pool, sizeof(CUmemLocation));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuMemGetLocation(struct wire_writer *w,
+    const struct args_cuMemGetLocation *a)
+{
+	wire_put_raw(w, a->location, sizeof(CUmemLocation));
+}
+
+void wire_decode_reply_cuMemGetLocation(struct wire_reader *r, struct args_cuMemGetLocation *a)
+{
+	codec_get_struct(r, a->location, sizeof(CUmemLocation));
 }

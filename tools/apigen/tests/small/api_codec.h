@@ -120,3 +120,29 @@ void wire_encode_rosenPing(struct wire_writer *w, const struct args_rosenPing *a
 bool wire_decode_rosenPing(struct wire_reader *r, struct pool *pool, struct args_rosenPing *a);
 void wire_encode_reply_rosenPing(struct wire_writer *w, const struct args_rosenPing *a);
 void wire_decode_reply_rosenPing(struct wire_reader *r, struct args_rosenPing *a);
+
+size_t wire_size_cuStreamGetDevice(const struct args_cuStreamGetDevice *a);
+size_t wire_reply_size_cuStreamGetDevice(const struct args_cuStreamGetDevice *a);
+void wire_encode_cuStreamGetDevice(struct wire_writer *w, const struct args_cuStreamGetDevice *a);
+bool wire_decode_cuStreamGetDevice(struct wire_reader *r, struct pool *pool,
+    struct args_cuStreamGetDevice *a);
+void wire_encode_reply_cuStreamGetDevice(struct wire_writer *w,
+    const struct args_cuStreamGetDevice *a);
+void wire_decode_reply_cuStreamGetDevice(struct wire_reader *r, struct args_cuStreamGetDevice *a);
+
+size_t wire_size_cuMemSetAccess(const struct args_cuMemSetAccess *a);
+size_t wire_reply_size_cuMemSetAccess(const struct args_cuMemSetAccess *a);
+void wire_encode_cuMemSetAccess(struct wire_writer *w, const struct args_cuMemSetAccess *a);
+bool wire_decode_cuMemSetAccess(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemSetAccess *a);
+void wire_encode_reply_cuMemSetAccess(struct wire_writer *w, const struct args_cuMemSetAccess *a);
+void wire_decode_reply_cuMemSetAccess(struct wire_reader *r, struct args_cuMemSetAccess *a);
+
+size_t wire_size_cuMemGetLocation(const struct args_cuMemGetLocation *a);
+size_t wire_reply_size_cuMemGetLocation(const struct args_cuMemGetLocation *a);
+void wire_encode_cuMemGetLocation(struct wire_writer *w, const struct args_cuMemGetLocation *a);
+bool wire_decode_cuMemGetLocation(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemGetLocation *a);
+void wire_encode_reply_cuMemGetLocation(struct wire_writer *w,
+    const struct args_cuMemGetLocation *a);
+void wire_decode_reply_cuMemGetLocation(struct wire_reader *r, struct args_cuMemGetLocation *a);

@@ -53,6 +53,14 @@ const struct api_desc api_desc[] = {
 	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
 	[FN_rosenPing] = {.name = "rosenPing", .class = API_SYNC, .id = API_rosenPing,
 	    .flags = API_F_CUSTOM_SERVER | API_F_INTERNAL | API_F_CODEC_TEST},
+	[FN_cuStreamGetDevice] = {.name = "cuStreamGetDevice", .class = API_SYNC,
+	    .id = API_cuStreamGetDevice, .since = 12080,
+	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
+	[FN_cuMemSetAccess] = {.name = "cuMemSetAccess", .class = API_SYNC,
+	    .id = API_cuMemSetAccess, .since = 10020, .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
+	[FN_cuMemGetLocation] = {.name = "cuMemGetLocation", .class = API_SYNC,
+	    .id = API_cuMemGetLocation, .since = 10020,
+	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
 };
 
 static const uint16_t by_id[] = {
@@ -68,6 +76,9 @@ static const uint16_t by_id[] = {
 	FN_cuDeviceGetUuid,
 	FN_cuGraphRemoveNodes,
 	FN_rosenPing,
+	FN_cuStreamGetDevice,
+	FN_cuMemSetAccess,
+	FN_cuMemGetLocation,
 };
 
 const struct api_desc *api_desc_by_id(uint32_t id)

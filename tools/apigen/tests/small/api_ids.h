@@ -19,6 +19,9 @@ enum api_id {
 	API_cuDeviceGetUuid = 0x010b,
 	API_cuGraphRemoveNodes = 0x010c,
 	API_rosenPing = 0x010d,
+	API_cuStreamGetDevice = 0x010e,
+	API_cuMemSetAccess = 0x010f,
+	API_cuMemGetLocation = 0x0110,
 };
 
 enum api_fn {
@@ -38,5 +41,8 @@ enum api_fn {
 	FN_cuDeviceGetUuid,
 	FN_cuGraphRemoveNodes,
 	FN_rosenPing,
+	FN_cuStreamGetDevice,
+	FN_cuMemSetAccess,
+	FN_cuMemGetLocation,
 	API_N_FUNCTIONS,
 };

@@ -84,6 +84,24 @@ static CUresult missing_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nod
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+static CUresult missing_cuStreamGetDevice(CUstream stream, CUdevice *device)
+{
+	log_warn_once("the GPU driver of this server has no cuStreamGetDevice");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult missing_cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	log_warn_once("the GPU driver of this server has no cuMemSetAccess");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult missing_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
+{
+	log_warn_once("the GPU driver of this server has no cuMemGetLocation");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 #define FUNCTION(name) {#name, offsetof(struct backend, name), (void (*)(void))missing_##name}
 static const struct {
 	const char *name;
@@ -102,6 +120,9 @@ static const struct {
 	FUNCTION(cuCtxSetCurrent),
 	FUNCTION(cuDeviceGetUuid),
 	FUNCTION(cuGraphRemoveNodes),
+	FUNCTION(cuStreamGetDevice),
+	FUNCTION(cuMemSetAccess),
+	FUNCTION(cuMemGetLocation),
 };
 #undef FUNCTION
 

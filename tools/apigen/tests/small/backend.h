@@ -25,6 +25,9 @@ struct backend {
 	CUresult (*cuCtxSetCurrent)(CUcontext context);
 	CUresult (*cuDeviceGetUuid)(CUuuid *uuid, CUdevice device);
 	CUresult (*cuGraphRemoveNodes)(CUgraph graph, const CUgraphNode *nodes, size_t n);
+	CUresult (*cuStreamGetDevice)(CUstream stream, CUdevice *device);
+	CUresult (*cuMemSetAccess)(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
+	CUresult (*cuMemGetLocation)(CUmemLocation *location, CUdeviceptr address);
 };
 
 /* library is dlopen()'s. Returns how many functions it lacks. */

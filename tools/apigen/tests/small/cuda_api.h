@@ -25,5 +25,8 @@ CUresult cuCtxSetCurrent(CUcontext context);
 CUresult cuGraphicsGLRegisterBuffer(void **resource, unsigned buffer, unsigned flags);
 CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device);
 CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n);
+CUresult cuStreamGetDevice(CUstream stream, CUdevice *device);
+CUresult cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
+CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address);
 
 #pragma GCC visibility pop

@@ -19,6 +19,9 @@ CODEC_FUZZ(cuCtxSetCurrent)
 CODEC_FUZZ(cuDeviceGetUuid)
 CODEC_FUZZ(cuGraphRemoveNodes)
 CODEC_FUZZ(rosenPing)
+CODEC_FUZZ(cuStreamGetDevice)
+CODEC_FUZZ(cuMemSetAccess)
+CODEC_FUZZ(cuMemGetLocation)
 
 const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuInit, fuzz_cuInit},
@@ -33,5 +36,8 @@ const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuDeviceGetUuid, fuzz_cuDeviceGetUuid},
 	{API_cuGraphRemoveNodes, fuzz_cuGraphRemoveNodes},
 	{API_rosenPing, fuzz_rosenPing},
+	{API_cuStreamGetDevice, fuzz_cuStreamGetDevice},
+	{API_cuMemSetAccess, fuzz_cuMemSetAccess},
+	{API_cuMemGetLocation, fuzz_cuMemGetLocation},
 };
 const size_t codec_n_fuzz_entries = ARRAY_SIZE(codec_fuzz_entries);

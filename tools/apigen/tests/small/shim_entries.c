@@ -153,3 +153,33 @@ CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
 	SHIM_LEAVE(FN_cuGraphRemoveNodes, r);
 	return r;
 }
+
+CUresult cuStreamGetDevice(CUstream stream, CUdevice *device)
+{
+	SHIM_ENTER(FN_cuStreamGetDevice);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (likely(device))
+		r = remote_cuStreamGetDevice(stream, device);
+	SHIM_LEAVE(FN_cuStreamGetDevice, r);
+	return r;
+}
+
+CUresult cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	SHIM_ENTER(FN_cuMemSetAccess);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (likely(access || !n))
+		r = remote_cuMemSetAccess(address, access, n);
+	SHIM_LEAVE(FN_cuMemSetAccess, r);
+	return r;
+}
+
+CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
+{
+	SHIM_ENTER(FN_cuMemGetLocation);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (likely(location))
+		r = remote_cuMemGetLocation(location, address);
+	SHIM_LEAVE(FN_cuMemGetLocation, r);
+	return r;
+}

@@ -21,10 +21,13 @@ const struct abi_proc shim_procs[] = {
 	{"cuInit", "", 2000, "cuInit", (void *)cuInit},
 	{"cuLaunchHostFunc", "", 10000, "cuLaunchHostFunc", (void *)cuLaunchHostFunc},
 	{"cuMemAlloc", "", 3020, "cuMemAlloc_v2", (void *)cuMemAlloc_v2},
+	{"cuMemGetLocation", "", 10020, "cuMemGetLocation", (void *)cuMemGetLocation},
+	{"cuMemSetAccess", "", 10020, "cuMemSetAccess", (void *)cuMemSetAccess},
 	{"cuMemcpyHtoD", "", 3020, "cuMemcpyHtoD_v2", (void *)cuMemcpyHtoD_v2},
 	{"cuMemcpyHtoD", "_ptds", 7000, "cuMemcpyHtoD_v2_ptds", (void *)cuMemcpyHtoD_v2_ptds},
 	{"cuMemcpyHtoDAsync", "", 3020, "cuMemcpyHtoDAsync_v2", (void *)cuMemcpyHtoDAsync_v2},
 	{"cuMemcpyHtoDAsync", "_ptsz", 7000, "cuMemcpyHtoDAsync_v2_ptsz",
 	    (void *)cuMemcpyHtoDAsync_v2_ptsz},
+	{"cuStreamGetDevice", "", 12080, "cuStreamGetDevice", (void *)cuStreamGetDevice},
 };
 const size_t shim_n_procs = ARRAY_SIZE(shim_procs);

@@ -180,7 +180,7 @@ CUresult remote_cuCtxSetCurrent(CUcontext context)
 
 CUresult remote_cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
 {
-	struct args_cuDeviceGetUuid a = {.uuid = uuid, .device = device};
+	struct args_cuDeviceGetUuid a = {.uuid = uuid, .device = shim_device_real(device)};
 	struct shim_call call;
 	CUresult r = shim_call_begin(&call, API_cuDeviceGetUuid, wire_size_cuDeviceGetUuid(&a),
 	    SHIM_WAIT, wire_reply_size_cuDeviceGetUuid(&a));
@@ -220,5 +220,58 @@ CUresult remote_rosenPing(void)
 		return r;
 	wire_encode_rosenPing(&call.writer, &a);
 	r = shim_call_finish(&call);
+	return shim_call_end(&call, r);
+}
+
+CUresult remote_cuStreamGetDevice(CUstream stream, CUdevice *device)
+{
+	struct args_cuStreamGetDevice a = {.stream = stream, .device = device};
+	struct shim_call call;
+	CUresult r = shim_call_begin(&call, API_cuStreamGetDevice, wire_size_cuStreamGetDevice(&a),
+	    SHIM_WAIT, wire_reply_size_cuStreamGetDevice(&a));
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuStreamGetDevice(&call.writer, &a);
+	r = shim_call_finish(&call);
+	if (r == CUDA_SUCCESS)
+		wire_decode_reply_cuStreamGetDevice(&call.reader, &a);
+	if (r == CUDA_SUCCESS)
+		*device = shim_device_visible(*device);
+	return shim_call_end(&call, r);
+}
+
+CUresult remote_cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	_Alignas(16) char access_room[SHIM_LOCATED_ROOM];
+	struct args_cuMemSetAccess a = {.address = address, .access = shim_located_real(access, n,
+	    sizeof(*access), offsetof(CUmemAccessDesc, location), access_room, sizeof(access_room)),
+	    .n = n};
+	struct shim_call call;
+	CUresult r = shim_call_begin(&call, API_cuMemSetAccess, wire_size_cuMemSetAccess(&a),
+	    SHIM_WAIT, 0);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuMemSetAccess(&call.writer, &a);
+	r = shim_call_finish(&call);
+	return shim_call_end(&call, r);
+}
+
+CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
+{
+	struct args_cuMemGetLocation a = {.location = location, .address = address};
+	struct shim_call call;
+	CUresult r = shim_call_begin(&call, API_cuMemGetLocation, wire_size_cuMemGetLocation(&a),
+	    SHIM_WAIT, wire_reply_size_cuMemGetLocation(&a));
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuMemGetLocation(&call.writer, &a);
+	r = shim_call_finish(&call);
+	if (r == CUDA_SUCCESS)
+		wire_decode_reply_cuMemGetLocation(&call.reader, &a);
+	if (r == CUDA_SUCCESS)
+		shim_located_visible(location, 0);
 	return shim_call_end(&call, r);
 }

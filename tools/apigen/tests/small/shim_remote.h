@@ -24,3 +24,6 @@ CUresult remote_cuCtxSetCurrent(CUcontext context);
 CUresult remote_cuDeviceGetUuid(CUuuid *uuid, CUdevice device);
 CUresult remote_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n);
 CUresult remote_rosenPing(void);
+CUresult remote_cuStreamGetDevice(CUstream stream, CUdevice *device);
+CUresult remote_cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
+CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address);

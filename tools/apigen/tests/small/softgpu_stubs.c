@@ -84,3 +84,21 @@ CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n)
 	log_warn_once("the software GPU does not support cuGraphRemoveNodes");
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
+
+CUresult cuStreamGetDevice(CUstream stream, CUdevice *device)
+{
+	log_warn_once("the software GPU does not support cuStreamGetDevice");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	log_warn_once("the software GPU does not support cuMemSetAccess");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
+{
+	log_warn_once("the software GPU does not support cuMemGetLocation");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}

@@ -180,3 +180,48 @@ TEST(rosenPing)
 	CODEC_CALL(rosenPing);
 	codec_test_fini(&t);
 }
+
+TEST(cuStreamGetDevice)
+{
+	struct codec_test t = {0};
+	struct args_cuStreamGetDevice a = {0}, b;
+
+	codec_test_random(&a.stream, sizeof(a.stream));
+	a.device = codec_test_memory(&t, sizeof(CUdevice));
+	CODEC_CALL(cuStreamGetDevice);
+	CODEC_SAME(&a.stream, &b.stream, sizeof(a.stream));
+	codec_test_fill(b.device, sizeof(CUdevice));
+	CODEC_REPLY(cuStreamGetDevice, );
+	CODEC_SAME(a.device, b.device, sizeof(CUdevice));
+	codec_test_fini(&t);
+}
+
+TEST(cuMemSetAccess)
+{
+	struct codec_test t = {0};
+	struct args_cuMemSetAccess a = {0}, b;
+
+	codec_test_random(&a.address, sizeof(a.address));
+	a.n = (size_t)codec_test_length();
+	a.access = codec_test_memory(&t, codec_mul(a.n, sizeof(CUmemAccessDesc)));
+	CODEC_CALL(cuMemSetAccess);
+	CODEC_SAME(&a.address, &b.address, sizeof(a.address));
+	CODEC_SAME(a.access, b.access, codec_mul(a.n, sizeof(CUmemAccessDesc)));
+	CODEC_SAME(&a.n, &b.n, sizeof(a.n));
+	codec_test_fini(&t);
+}
+
+TEST(cuMemGetLocation)
+{
+	struct codec_test t = {0};
+	struct args_cuMemGetLocation a = {0}, b;
+
+	a.location = codec_test_memory(&t, sizeof(CUmemLocation));
+	codec_test_random(&a.address, sizeof(a.address));
+	CODEC_CALL(cuMemGetLocation);
+	CODEC_SAME(&a.address, &b.address, sizeof(a.address));
+	codec_test_fill(b.location, sizeof(CUmemLocation));
+	CODEC_REPLY(cuMemGetLocation, );
+	CODEC_SAME(a.location, b.location, sizeof(CUmemLocation));
+	codec_test_fini(&t);
+}

@@ -107,6 +107,31 @@ CUresult remote_cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size
 	return ENTRY_RESULT;
 }
 
+CUresult remote_cuStreamGetDevice(CUstream stream, CUdevice *device)
+{
+	ENTRY_REACHED(remote_cuStreamGetDevice);
+	ENTRY_SEEN(stream);
+	ENTRY_SEEN(device);
+	return ENTRY_RESULT;
+}
+
+CUresult remote_cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n)
+{
+	ENTRY_REACHED(remote_cuMemSetAccess);
+	ENTRY_SEEN(address);
+	ENTRY_SEEN(access);
+	ENTRY_SEEN(n);
+	return ENTRY_RESULT;
+}
+
+CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
+{
+	ENTRY_REACHED(remote_cuMemGetLocation);
+	ENTRY_SEEN(location);
+	ENTRY_SEEN(address);
+	return ENTRY_RESULT;
+}
+
 TEST(entry_cuInit)
 {
 	unsigned flags;
@@ -333,5 +358,50 @@ TEST(entry_cuGraphRemoveNodes)
 	ENTRY_EXPECT(n);
 	entry_expect_end();
 	CHECK_EQ(cuGraphRemoveNodes(graph, NULL, n), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+}
+
+TEST(entry_cuStreamGetDevice)
+{
+	CUstream stream;
+	ENTRY_RANDOM(stream);
+	CUdevice *device = ENTRY_POINTER(0);
+	CHECK_EQ(cuStreamGetDevice(stream, device), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuStreamGetDevice);
+	ENTRY_EXPECT(stream);
+	ENTRY_EXPECT(device);
+	entry_expect_end();
+	CHECK_EQ(cuStreamGetDevice(stream, NULL), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+}
+
+TEST(entry_cuMemSetAccess)
+{
+	CUdeviceptr address;
+	ENTRY_RANDOM(address);
+	const CUmemAccessDesc *access = ENTRY_POINTER(0);
+	size_t n;
+	ENTRY_RANDOM(n);
+	CHECK_EQ(cuMemSetAccess(address, access, n), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuMemSetAccess);
+	ENTRY_EXPECT(address);
+	ENTRY_EXPECT(access);
+	ENTRY_EXPECT(n);
+	entry_expect_end();
+	CHECK_EQ(cuMemSetAccess(address, NULL, n), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+}
+
+TEST(entry_cuMemGetLocation)
+{
+	CUmemLocation *location = ENTRY_POINTER(0);
+	CUdeviceptr address;
+	ENTRY_RANDOM(address);
+	CHECK_EQ(cuMemGetLocation(location, address), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuMemGetLocation);
+	ENTRY_EXPECT(location);
+	ENTRY_EXPECT(address);
+	entry_expect_end();
+	CHECK_EQ(cuMemGetLocation(NULL, address), CUDA_ERROR_INVALID_VALUE);
 	entry_expect_end();
 }

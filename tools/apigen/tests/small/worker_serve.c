@@ -175,6 +175,44 @@ static CUresult serve_rosenPing(struct call *call)
 	return worker_rosenPing(call, &a);
 }
 
+static CUresult serve_cuStreamGetDevice(struct call *call)
+{
+	struct args_cuStreamGetDevice a;
+
+	if (!wire_decode_cuStreamGetDevice(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	a.stream = call_stream(call, (uint64_t)a.stream);
+	if (call->error != CUDA_SUCCESS)
+		return call->error;
+	CUresult r = call->backend->cuStreamGetDevice(a.stream, a.device);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_reply_cuStreamGetDevice(&call->writer, &a);
+	return CUDA_SUCCESS;
+}
+
+static CUresult serve_cuMemSetAccess(struct call *call)
+{
+	struct args_cuMemSetAccess a;
+
+	if (!wire_decode_cuMemSetAccess(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	return call->backend->cuMemSetAccess(a.address, a.access, a.n);
+}
+
+static CUresult serve_cuMemGetLocation(struct call *call)
+{
+	struct args_cuMemGetLocation a;
+
+	if (!wire_decode_cuMemGetLocation(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	CUresult r = call->backend->cuMemGetLocation(a.location, a.address);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_reply_cuMemGetLocation(&call->writer, &a);
+	return CUDA_SUCCESS;
+}
+
 const struct worker_entry worker_entries[] = {
 	{API_cuInit, serve_cuInit, false},
 	{API_cuEventCreate, serve_cuEventCreate, false},
@@ -188,5 +226,8 @@ const struct worker_entry worker_entries[] = {
 	{API_cuDeviceGetUuid, serve_cuDeviceGetUuid, false},
 	{API_cuGraphRemoveNodes, serve_cuGraphRemoveNodes, false},
 	{API_rosenPing, serve_rosenPing, false},
+	{API_cuStreamGetDevice, serve_cuStreamGetDevice, false},
+	{API_cuMemSetAccess, serve_cuMemSetAccess, false},
+	{API_cuMemGetLocation, serve_cuMemGetLocation, false},
 };
 const size_t worker_n_entries = ARRAY_SIZE(worker_entries);
