@@ -82,3 +82,49 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr fro
 
 	return r == CUDA_SUCCESS ? cuMemcpyDtoDAsync_v2(to, from, size, stream) : r;
 }
+
+/* ---- many copies with one call: each by itself in stream order, as hints may be ignored ---- */
+
+static bool batch_is_valid(size_t n, const CUmemcpyAttributes *attributes,
+    const size_t *attribute_indices, size_t n_attributes)
+{
+	if (!n_attributes || !attributes || !attribute_indices || n_attributes > n ||
+	    attribute_indices[0])
+		return false;
+	for (size_t i = 0; i < n_attributes; i++)
+		if (attributes[i].srcAccessOrder < CU_MEMCPY_SRC_ACCESS_ORDER_STREAM ||
+		    attributes[i].srcAccessOrder > CU_MEMCPY_SRC_ACCESS_ORDER_ANY ||
+		    attribute_indices[i] >= n ||
+		    (i && attribute_indices[i] <= attribute_indices[i - 1]))
+			return false;
+	return true;
+}
+
+/* failed: which copy was refused, SIZE_MAX for the call as a whole; may be NULL. */
+CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
+    CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes, size_t *failed,
+    CUstream stream)
+{
+	CUresult r = sg_enter();
+
+	if (failed)
+		*failed = SIZE_MAX;
+	/* The legacy stream is refused by the interface. */
+	if (r == CUDA_SUCCESS &&
+	    (!n || !to || !from || !sizes || !stream || stream == CU_STREAM_LEGACY ||
+		!batch_is_valid(n, attributes, attribute_indices, n_attributes)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
+		r = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
+		if (r != CUDA_SUCCESS && failed)
+			*failed = i;
+	}
+	return r;
+}
+
+CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
+    CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes, CUstream stream)
+{
+	return cuMemcpyBatchAsync(
+	    to, from, sizes, n, attributes, attribute_indices, n_attributes, NULL, stream);
+}

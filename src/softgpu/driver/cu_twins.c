@@ -66,6 +66,14 @@ TWIN(cuMemcpy3D_v2, _ptds, (const CUDA_MEMCPY3D *copy), (copy))
 TWIN(cuMemcpy3DAsync_v2, _ptsz, (const CUDA_MEMCPY3D *copy, CUstream stream), (copy, stream))
 TWIN(cuMemcpy3DPeer, _ptds, (const CUDA_MEMCPY3D_PEER *copy), (copy))
 TWIN(cuMemcpy3DPeerAsync, _ptsz, (const CUDA_MEMCPY3D_PEER *copy, CUstream stream), (copy, stream))
+TWIN(cuMemcpyBatchAsync, _ptsz, (CUdeviceptr *destinations, CUdeviceptr *sources, size_t *sizes,
+    size_t count, CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes,
+    size_t *failed, CUstream stream), (destinations, sources, sizes, count, attributes,
+    attribute_indices, n_attributes, failed, stream))
+TWIN(cuMemcpyBatchAsync_v2, _ptsz, (CUdeviceptr *destinations, CUdeviceptr *sources, size_t *sizes,
+    size_t count, CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes,
+    CUstream stream), (destinations, sources, sizes, count, attributes, attribute_indices,
+    n_attributes, stream))
 TWIN(cuMemsetD8_v2, _ptds, (CUdeviceptr address, unsigned char value, size_t count), (address,
     value, count))
 TWIN(cuMemsetD8Async, _ptsz, (CUdeviceptr address, unsigned char value, size_t count, CUstream
@@ -108,6 +116,26 @@ TWIN(cuStreamSetAttribute, _ptsz, (CUstream stream, CUstreamAttrID attribute, co
 TWIN(cuStreamCopyAttributes, _ptsz, (CUstream destination, CUstream source), (destination, source))
 TWIN(cuStreamAddCallback, _ptsz, (CUstream stream, CUstreamCallback callback, void *user, unsigned
     flags), (stream, callback, user, flags))
+TWIN(cuStreamWaitValue32, _ptsz, (CUstream stream, CUdeviceptr address, uint32_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWaitValue32_v2, _ptsz, (CUstream stream, CUdeviceptr address, uint32_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWaitValue64, _ptsz, (CUstream stream, CUdeviceptr address, uint64_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWaitValue64_v2, _ptsz, (CUstream stream, CUdeviceptr address, uint64_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWriteValue32, _ptsz, (CUstream stream, CUdeviceptr address, uint32_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWriteValue32_v2, _ptsz, (CUstream stream, CUdeviceptr address, uint32_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWriteValue64, _ptsz, (CUstream stream, CUdeviceptr address, uint64_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamWriteValue64_v2, _ptsz, (CUstream stream, CUdeviceptr address, uint64_t value, unsigned
+    flags), (stream, address, value, flags))
+TWIN(cuStreamBatchMemOp, _ptsz, (CUstream stream, unsigned count, CUstreamBatchMemOpParams
+    *operations, unsigned flags), (stream, count, operations, flags))
+TWIN(cuStreamBatchMemOp_v2, _ptsz, (CUstream stream, unsigned count, CUstreamBatchMemOpParams
+    *operations, unsigned flags), (stream, count, operations, flags))
 TWIN(cuStreamIsCapturing, _ptsz, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
 TWIN(cuStreamGetCaptureInfo, _ptsz, (CUstream stream, CUstreamCaptureStatus *status, uint64_t *id),
     (stream, status, id))

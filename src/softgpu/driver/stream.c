@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/util.h"
 
+#define STREAM_QUEUE_MAX 4096
+
 _Thread_local unsigned sg_per_thread_default;
 
 static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -139,6 +141,7 @@ static void stream_run_first(struct sg_stream *stream)
 	work_execute(work, stream->context);
 	pthread_mutex_lock(&engine_lock);
 	stream->first = work->next;
+	stream->n_queued--;
 	if (!stream->first)
 		stream->last_queued = NULL;
 	work_finish(work);
@@ -205,6 +208,7 @@ static void stream_queue(struct sg_stream *stream, struct sg_work *work)
 	else
 		stream->first = work;
 	stream->last_queued = work;
+	stream->n_queued++;
 	stream_set_last(stream, work);
 	pthread_cond_signal(&stream->wake);
 }
@@ -214,6 +218,9 @@ CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct
 	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
 	pthread_mutex_lock(&engine_lock);
+	/* A program far ahead of the device waits, as it does with real ones. */
+	while (stream->n_queued >= STREAM_QUEUE_MAX)
+		pthread_cond_wait(&engine_progress, &engine_lock);
 	if (work_collect_needs(stream, work) && work_need(work, after) &&
 	    stream_start_thread(stream)) {
 		stream_queue(stream, work);

@@ -53,7 +53,8 @@ struct sg_stream {
 	int priority;
 	CUlaunchAttributeValue attributes[CU_LAUNCH_ATTRIBUTE_MAX];
 	struct sg_work *first, *last_queued; /* waiting or running */
-	struct sg_work *last;		     /* the newest, done or not; a reference */
+	unsigned n_queued;
+	struct sg_work *last; /* the newest, done or not; a reference */
 	bool has_thread, running_inline, closing;
 	pthread_t thread;
 	pthread_cond_t wake;

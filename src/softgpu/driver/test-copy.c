@@ -101,6 +101,32 @@ static void check_box(
 	CHECK_BYTES(got, wanted, SIZE);
 }
 
+TEST(batches)
+{
+	CUmemcpyAttributes how = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	CUdeviceptr to[3], from[3];
+	size_t sizes[] = {100, 200, 300}, index = 0, failed = 0;
+	CUstream stream;
+
+	test_context();
+	make_pattern();
+	CHECK_OK(cuStreamCreate(&stream, 0));
+	for (int i = 0; i < 3; i++) {
+		to[i] = test_alloc(sizes[i]);
+		from[i] = (CUdeviceptr)pattern + 1000 * (unsigned)i;
+	}
+	CHECK_OK(cuMemcpyBatchAsync_v2(to, from, sizes, 3, &how, &index, 1, stream));
+	CHECK_OK(cuMemcpyDtoH_v2(back, to[2], 300));
+	CHECK_BYTES(back, pattern + 2000, 300);
+	sizes[1]++;
+	CHECK_EQ(cuMemcpyBatchAsync(to, from, sizes, 3, &how, &index, 1, &failed, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(failed, 1);
+	CHECK_EQ(cuMemcpyBatchAsync(to, from, sizes, 3, &how, &index, 1, &failed, NULL),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK(failed == SIZE_MAX);
+}
+
 TEST(boxes)
 {
 	CUdeviceptr device;

@@ -223,6 +223,47 @@ TEST(queries)
 	CHECK_EQ(mode, CU_STREAM_CAPTURE_MODE_RELAXED);
 }
 
+TEST(words_are_waited_for)
+{
+	CUdeviceptr words;
+	CUstream a, b;
+
+	test_context();
+	words = test_alloc(16);
+	CHECK_OK(cuMemsetD32_v2(words, 0, 4));
+	CHECK_OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamWaitValue32_v2(a, words, 3, CU_STREAM_WAIT_VALUE_GEQ));
+	submit(a, 2);
+	submit(b, 0);
+	CHECK_OK(cuStreamWriteValue64_v2(b, words + 8, UINT64_C(5) << 32, 0));
+	CHECK_OK(cuStreamWaitValue64_v2(b, words + 8, UINT64_C(4) << 32, CU_STREAM_WAIT_VALUE_AND));
+	submit(b, 1);
+	CHECK_OK(cuStreamSynchronize(b));
+	CHECK_EQ(cuStreamQuery(a), CUDA_ERROR_NOT_READY);
+	CHECK_OK(cuStreamWriteValue32_v2(b, words, 4, 0));
+	CHECK_OK(cuStreamSynchronize(a));
+	check_order(3);
+	CHECK_EQ(cuStreamWriteValue32_v2(b, words + 2, 4, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuStreamWriteValue32_v2(b, words + 16, 4, 0), CUDA_ERROR_INVALID_VALUE);
+	/* A wait that nobody fulfils ends with the context. */
+	CHECK_OK(cuStreamWaitValue32_v2(a, words, 99, CU_STREAM_WAIT_VALUE_EQ));
+	CHECK_OK(cuDevicePrimaryCtxReset_v2(0));
+}
+
+TEST(long_queues_are_bounded)
+{
+	CUdeviceptr word;
+	unsigned value;
+
+	test_context();
+	word = test_alloc(4);
+	for (unsigned i = 0; i < 20000; i++)
+		CHECK_OK(cuMemsetD32Async(word, i, 1, NULL));
+	CHECK_OK(cuMemcpyDtoH_v2(&value, word, 4));
+	CHECK_EQ(value, 19999);
+}
+
 static void *churn(void *context)
 {
 	CHECK_OK(cuCtxSetCurrent(context));
