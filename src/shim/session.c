@@ -34,6 +34,7 @@
 #include "base/fd.h"
 #include "base/install.h"
 #include "base/log.h"
+#include "base/socket.h"
 #include "gen/api_desc.h"
 #include "shim/device.h"
 #include "shim/object.h"
@@ -112,6 +113,10 @@ static int connect_server(struct sockaddr_un *address)
 		r = -errno;
 		fd_close(fd);
 		return r;
+	}
+	if (!*session.config.server && !socket_peer_is_ours(fd)) {
+		fd_close(fd);
+		return -EPERM;
 	}
 	return fd;
 }
