@@ -141,6 +141,12 @@ static void read_number(struct ptx_lexer *lexer)
 		lexer->token.kind = PTX_TOKEN_BAD;
 }
 
+/* % starts the names of registers; alone it is an operator. */
+static bool is_remainder(const struct ptx_lexer *lexer)
+{
+	return *lexer->at == '%' && (lexer->at + 1 == lexer->end || !is_word(lexer->at[1]));
+}
+
 static void read_word(struct ptx_lexer *lexer)
 {
 	lexer->token.kind = PTX_TOKEN_WORD;
@@ -182,7 +188,7 @@ void ptx_lexer_next(struct ptx_lexer *lexer)
 	}
 	if (is_digit(*lexer->at)) {
 		read_number(lexer);
-	} else if (is_word(*lexer->at)) {
+	} else if (is_word(*lexer->at) && !is_remainder(lexer)) {
 		read_word(lexer);
 	} else {
 		token->kind = PTX_TOKEN_SIGN;

@@ -138,23 +138,37 @@ static void image_extend(struct parser *parser, struct initialiser *in, uint64_t
 	variable->image_size = MAX(variable->image_size, end);
 }
 
+bool parse_float(struct parser *parser, struct ptx_token *out)
+{
+	struct ptx_lexer ahead = parser->lexer;
+	bool minus = parser_at(parser, '-');
+
+	if (minus)
+		ptx_lexer_next(&ahead);
+	if (ahead.token.kind != PTX_TOKEN_F32 && ahead.token.kind != PTX_TOKEN_F64)
+		return false;
+	*out = ahead.token;
+	if (minus)
+		out->value ^= UINT64_C(1) << (out->kind == PTX_TOKEN_F32 ? 31 : 63);
+	ptx_lexer_next(&ahead);
+	parser->lexer = ahead;
+	return true;
+}
+
 /* The bits of a floating literal as an element: decimal ones are read as double. */
-static uint64_t convert_float(
-    const struct initialiser *in, const struct ptx_token *token, bool minus)
+static uint64_t convert_float(const struct initialiser *in, const struct ptx_token *token)
 {
 	uint64_t bits = token->value;
+	uint32_t narrow_bits;
+	double wide;
+	float narrow;
 
-	if (token->kind == PTX_TOKEN_F64 && in->element_size == sizeof(float)) {
-		double wide;
-		float narrow;
-		uint32_t narrow_bits;
-
-		memcpy(&wide, &bits, sizeof(wide));
-		narrow = (float)wide;
-		memcpy(&narrow_bits, &narrow, sizeof(narrow_bits));
-		bits = narrow_bits;
-	}
-	return minus ? bits ^ UINT64_C(1) << (in->element_size * 8 - 1) : bits;
+	if (token->kind == PTX_TOKEN_F32 || in->element_size != sizeof(float))
+		return bits;
+	memcpy(&wide, &bits, sizeof(wide));
+	narrow = (float)wide;
+	memcpy(&narrow_bits, &narrow, sizeof(narrow_bits));
+	return narrow_bits;
 }
 
 static void parse_symbol_value(
@@ -180,35 +194,33 @@ static void parse_symbol_value(
 		relocation->addend = (int64_t)parse_constant(parser);
 }
 
+static void parse_masked_symbol(
+    struct parser *parser, struct initialiser *in, uint64_t offset, uint64_t mask)
+{
+	bool generic = parser_accept_word(parser, "generic");
+
+	if (generic)
+		parser_expect(parser, '(');
+	parse_symbol_value(parser, in, offset, mask, generic);
+}
+
 /* symbol, symbol+4, generic(symbol)+4, 0xFF00(any of these), numbers. */
 static void parse_value(struct parser *parser, struct initialiser *in, uint64_t offset)
 {
-	const struct ptx_token *token = &parser->lexer.token;
+	struct ptx_token literal;
 	uint64_t value;
-	bool minus;
 
 	image_extend(parser, in, offset + in->element_size);
-	if (token->kind == PTX_TOKEN_WORD && !parser_at_word(parser, "WARP_SZ")) {
-		bool generic = parser_accept_word(parser, "generic");
-
-		if (generic)
-			parser_expect(parser, '(');
-		parse_symbol_value(parser, in, offset, UINT64_MAX, generic);
+	if (parser->lexer.token.kind == PTX_TOKEN_WORD && !parser_at_word(parser, "WARP_SZ")) {
+		parse_masked_symbol(parser, in, offset, UINT64_MAX);
 		return;
 	}
-	minus = parser_accept(parser, '-');
-	if (token->kind == PTX_TOKEN_F32 || token->kind == PTX_TOKEN_F64) {
-		value = convert_float(in, token, minus);
-		ptx_lexer_next(&parser->lexer);
+	if (parse_float(parser, &literal)) {
+		value = convert_float(in, &literal);
 	} else {
 		value = parse_constant(parser);
-		value = minus ? -value : value;
 		if (parser_accept(parser, '(')) {
-			bool generic = parser_accept_word(parser, "generic");
-
-			if (generic)
-				parser_expect(parser, '(');
-			parse_symbol_value(parser, in, offset, value, generic);
+			parse_masked_symbol(parser, in, offset, value);
 			parser_expect(parser, ')');
 			return;
 		}
@@ -286,6 +298,7 @@ static void parse_dimensions(struct parser *parser, struct initialiser *in, uint
 static void parse_properties(struct parser *parser, struct ptx_variable *variable, uint32_t *vector)
 {
 	const struct ptx_token *token = &parser->lexer.token;
+	bool of_pointee = false;
 
 	*vector = 1;
 	while (parser_accept(parser, '.')) {
@@ -294,7 +307,8 @@ static void parse_properties(struct parser *parser, struct ptx_variable *variabl
 
 			if (!is_power_of_two(align) || align > 1u << 20)
 				parser_fail(parser, "alignment must be a power of two");
-			variable->align = (uint32_t)align;
+			if (!of_pointee)
+				variable->align = (uint32_t)align;
 		} else if (parser_accept_word(parser, "attribute")) {
 			parser_expect(parser, '(');
 			variable->is_managed = parser_at(parser, '.') &&
@@ -306,8 +320,9 @@ static void parse_properties(struct parser *parser, struct ptx_variable *variabl
 			*vector = 2;
 		} else if (parser_accept_word(parser, "v4")) {
 			*vector = 4;
-		} else if (parser_accept_word(parser, "ptr") ||
-			   parser_accept_word(parser, "global") ||
+		} else if (parser_accept_word(parser, "ptr")) {
+			of_pointee = true;
+		} else if (parser_accept_word(parser, "global") ||
 			   parser_accept_word(parser, "shared") ||
 			   parser_accept_word(parser, "local") ||
 			   parser_accept_word(parser, "const")) {

@@ -116,25 +116,11 @@ static void parse_offset(struct parser *parser, struct ptx_operand *out)
 
 static void parse_number(struct parser *parser, struct ptx_operand *out)
 {
-	struct ptx_token *token = &parser->lexer.token;
-	bool minus = false;
+	struct ptx_token literal;
 
-	if (parser_at(parser, '-') && parser->lexer.at < parser->lexer.end) {
-		struct ptx_lexer ahead = parser->lexer;
-
-		ptx_lexer_next(&ahead);
-		minus = ahead.token.kind == PTX_TOKEN_F32 || ahead.token.kind == PTX_TOKEN_F64;
-		if (minus)
-			ptx_lexer_next(&parser->lexer);
-	}
-	if (token->kind == PTX_TOKEN_F32 || token->kind == PTX_TOKEN_F64) {
-		bool single = token->kind == PTX_TOKEN_F32;
-
-		out->kind = single ? PTX_OPERAND_F32 : PTX_OPERAND_F64;
-		out->value = token->value;
-		if (minus)
-			out->value ^= UINT64_C(1) << (single ? 31 : 63);
-		ptx_lexer_next(&parser->lexer);
+	if (parse_float(parser, &literal)) {
+		out->kind = literal.kind == PTX_TOKEN_F32 ? PTX_OPERAND_F32 : PTX_OPERAND_F64;
+		out->value = literal.value;
 		return;
 	}
 	out->kind = PTX_OPERAND_INTEGER;

@@ -74,6 +74,8 @@ void parser_refer(struct parser *parser, struct ptx_variable *variable,
 
 /* parse-data.c: declarations of variables, their initial values, constant expressions */
 uint64_t parse_constant(struct parser *parser);
+/* A floating literal with its sign, if one stands here. */
+bool parse_float(struct parser *parser, struct ptx_token *out);
 enum ptx_type parse_type(struct parser *parser); /* the word behind the dot */
 /* Behind the space's word, up to and with the semicolon. */
 void parse_variables(struct parser *parser, enum ptx_space space, enum ptx_linkage linkage);
