@@ -75,6 +75,20 @@ static struct arena *arena_at(struct worker *worker, CUdeviceptr address)
 
 /* --- allocating --- */
 
+/*
+ * The error that broke the current context, if one did: the arena can hand out addresses without the
+ * backend, but a program that allocates on a broken context is told, as CUDA tells it. Not while a
+ * stream captures: a query of the default stream would spoil the capture.
+ */
+static CUresult context_error(struct call *call)
+{
+	/* Relaxed: a capture begun beside this allocation is a race of the client's own threads. */
+	if (atomic_load_explicit(&call->worker->captures, memory_order_relaxed))
+		return CUDA_SUCCESS;
+	CUresult r = call->backend->cuStreamQuery(NULL);
+	return r == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : r;
+}
+
 static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
 {
 	CUdevice device;
@@ -84,6 +98,9 @@ static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
 		return r;
 	if (!bytes)
 		return CUDA_ERROR_INVALID_VALUE;
+	r = context_error(call);
+	if (r != CUDA_SUCCESS)
+		return r;
 	struct arena *arena = arena_of(call->worker, device);
 	r = arena ? arena_take(arena, bytes, (uint64_t)call_job(call)->context, address)
 		  : CUDA_ERROR_OUT_OF_MEMORY;
