@@ -150,7 +150,7 @@ static void context_deactivate(struct sg_context *context)
 	sg_stream_free_all(context);
 	sg_module_unload_all(context);
 	sg_registration_drop(context->id);
-	sg_arena_free_context(context->id);
+	sg_arena_free_context(context->id, sg_pool_range_gone);
 }
 
 /* ---- the primary context ---- */

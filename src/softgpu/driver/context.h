@@ -33,7 +33,7 @@ struct sg_context {
 	struct sg_stream *streams;	  /* all, the legacy one too; lock: the engine's */
 	struct sg_module_object *modules; /* lock: the modules' */
 	atomic_uint stop;		  /* raised to end running kernels at destruction */
-	struct sg_context *next;	  /* of all contexts; lock: the contexts' */
+	struct sg_context *next;	  /* of all with streams; lock: the engine's */
 };
 
 /* True when cuInit() was successful in this very process, not in the parent of a fork. */

@@ -70,6 +70,16 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 							   : CUDA_SUCCESS;
 }
 
+/* Memory may have been freed between the call and its turn in the stream, which is the program's
+ * mistake and must not become our crash. */
+static bool side_is_there(const struct sg_side *side, struct sg_box box)
+{
+	size_t extent;
+
+	return !sg_arena_holds(side->address) ||
+	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
+}
+
 /* ---- the work ---- */
 
 static CUresult copy_run(struct sg_work *work, struct sg_context *context)
@@ -77,6 +87,8 @@ static CUresult copy_run(struct sg_work *work, struct sg_context *context)
 	struct copy_work *copy = (struct copy_work *)work;
 	const struct sg_side *to = &copy->destination, *from = &copy->source;
 
+	if (!side_is_there(to, copy->box) || !side_is_there(from, copy->box))
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
 	for (size_t layer = 0; layer < copy->box.layers; layer++)
 		for (size_t row = 0; row < copy->box.rows; row++)
 			/* CUDA leaves overlapping copies undefined; we do not. */
@@ -162,7 +174,11 @@ static void fill_row(char *row, const struct fill_work *fill)
 static CUresult fill_run(struct sg_work *work, struct sg_context *context)
 {
 	const struct fill_work *fill = (const struct fill_work *)work;
+	const struct sg_side side = {.address = fill->destination, .pitch = fill->pitch};
+	const struct sg_box box = {fill->width * fill->element_size, fill->rows, 1};
 
+	if (!side_is_there(&side, box))
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
 	for (size_t row = 0; row < fill->rows; row++)
 		fill_row((char *)fill->destination + row * fill->pitch, fill);
 	return CUDA_SUCCESS;

@@ -120,11 +120,11 @@ CUresult cuArrayDestroy(CUarray handle)
 	struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
 	if (!array)
 		return CUDA_ERROR_INVALID_HANDLE;
-	r = sg_context_wait(context);
+	sg_engine_wait();
 	sg_handle_free(handle);
 	sg_arena_free(array->address);
 	free(array);
-	return r;
+	return atomic_load_explicit(&context->error, memory_order_relaxed);
 }
 
 static CUresult array_enter(CUarray handle, const void *output, const struct sg_array **array)

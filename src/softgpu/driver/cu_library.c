@@ -51,7 +51,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *handle, const char *path, CUjit_option
 	CUresult r = sg_enter();
 
 	if (r == CUDA_SUCCESS)
-		r = sg_file_read(path, &text);
+		r = sg_file_read(path, &text, NULL);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = cuLibraryLoadData(
@@ -70,18 +70,6 @@ static CUresult library_enter(CUlibrary handle, struct sg_module_object **librar
 	return *library ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* Kernels of the library may be running in any context; the primary and the current one are those
- * a program can have reached. */
-static void library_wait(void)
-{
-	struct sg_context *primary = sg_context_primary(), *current;
-
-	if (atomic_load_explicit(&primary->active, memory_order_acquire))
-		sg_context_wait(primary);
-	if (sg_context_get(NULL, &current) == CUDA_SUCCESS && current != primary)
-		sg_context_wait(current);
-}
-
 CUresult cuLibraryUnload(CUlibrary handle)
 {
 	struct sg_module_object *library;
@@ -89,7 +77,7 @@ CUresult cuLibraryUnload(CUlibrary handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	library_wait();
+	sg_engine_wait(); /* its kernels may be running in any context */
 	sg_module_close(library);
 	return CUDA_SUCCESS;
 }

@@ -34,6 +34,12 @@ static CUresult memory_alloc(
 	return r;
 }
 
+/* What a call that had to wait returns: work may have failed meanwhile. */
+static CUresult memory_result_after(const struct sg_context *context)
+{
+	return atomic_load_explicit(&context->error, memory_order_relaxed);
+}
+
 /* ---- device memory ---- */
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size)
@@ -109,12 +115,12 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 	if (range.kind != SG_RANGE_DEVICE && range.kind != SG_RANGE_MANAGED &&
 	    range.kind != SG_RANGE_POOL)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = sg_context_wait(context);
+	sg_engine_wait();
 	if (range.kind == SG_RANGE_POOL)
 		sg_pool_free_range(&range);
 	else
 		sg_arena_free(address);
-	return r;
+	return memory_result_after(context);
 }
 
 CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
@@ -183,9 +189,9 @@ CUresult cuMemFreeHost(void *address)
 	if (!sg_arena_find((uint64_t)address, &range) || range.address != (uint64_t)address ||
 	    range.kind != SG_RANGE_HOST)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = sg_context_wait(context);
+	sg_engine_wait();
 	sg_arena_free(range.address);
-	return r;
+	return memory_result_after(context);
 }
 
 /* ---- registered host memory ---- */
@@ -303,7 +309,8 @@ CUresult cuMemHostUnregister(void *address)
 		return r;
 	if (!address)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = sg_context_wait(context);
+	sg_engine_wait();
+	r = memory_result_after(context);
 	pthread_mutex_lock(&registration_lock);
 	struct sg_registration *found = registration_at((uint64_t)address, 1);
 	if (!found) {

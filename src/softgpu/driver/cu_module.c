@@ -40,7 +40,7 @@ CUresult cuModuleLoad(CUmodule *handle, const char *path)
 	CUresult r = sg_enter();
 
 	if (r == CUDA_SUCCESS)
-		r = sg_file_read(path, &text);
+		r = sg_file_read(path, &text, NULL);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = cuModuleLoadData(handle, text);
@@ -69,9 +69,10 @@ CUresult cuModuleUnload(CUmodule handle)
 		return r;
 	if (!module->context)
 		return CUDA_ERROR_NOT_PERMITTED;
-	r = sg_context_wait(module->context);
+	struct sg_context *context = module->context;
+	sg_engine_wait();
 	sg_module_close(module);
-	return r;
+	return atomic_load_explicit(&context->error, memory_order_relaxed);
 }
 
 CUresult cuModuleGetFunction(CUfunction *function, CUmodule handle, const char *name)

@@ -36,7 +36,9 @@ static void facts_of_range(const struct sg_range *range, struct pointer_facts *f
 	bool is_host = range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED;
 
 	facts->type = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
-	facts->context = pointer_context(range->context_id);
+	/* Memory of a pool is the device's, although it goes with the context. */
+	if (range->kind != SG_RANGE_POOL)
+		facts->context = pointer_context(range->context_id);
 	facts->device = facts->address;
 	if (range->kind == SG_RANGE_REGISTERED)
 		facts->host = (void *)(range->host + offset);

@@ -74,6 +74,12 @@ CUresult sg_pool_free_range(const struct sg_range *range)
 	return CUDA_SUCCESS;
 }
 
+void sg_pool_range_gone(const struct sg_range *range)
+{
+	if (range->kind == SG_RANGE_POOL)
+		pool_uncharge(range->owner, range->size);
+}
+
 static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *pool, CUstream handle)
 {
 	struct sg_range range = {.size = size, .kind = SG_RANGE_POOL, .owner = pool};
@@ -91,6 +97,7 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 		return r;
 	if (!pool_charge(pool, size))
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	range.context_id = context->id;
 	if (sg_arena_alloc(&range, POOL_ALIGN) < 0) {
 		pool_uncharge(pool, size);
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -27,7 +27,7 @@ static ssize_t file_read_all(int fd, char *text, size_t size)
 	return (ssize_t)used;
 }
 
-CUresult sg_file_read(const char *path, char **text)
+CUresult sg_file_read(const char *path, char **text, size_t *size)
 {
 	struct stat status;
 
@@ -45,5 +45,7 @@ CUresult sg_file_read(const char *path, char **text)
 		free(*text);
 		return CUDA_ERROR_INVALID_IMAGE;
 	}
+	if (size)
+		*size = (size_t)status.st_size;
 	return CUDA_SUCCESS;
 }

@@ -45,6 +45,8 @@ struct sg_pool;
 
 /* Frees pool memory in the order of a stream's work. */
 CUresult sg_pool_free_range(const struct sg_range *range);
+/* The range is gone already, with its context. */
+void sg_pool_range_gone(const struct sg_range *range);
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
 /* 0 or -ENOMEM. */
 int sg_pool_init(void);

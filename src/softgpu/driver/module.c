@@ -12,17 +12,16 @@
 #include <string.h>
 
 #include "abi/image.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/jit_options.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/image/image.h"
 #include "softgpu/mem/arena.h"
 
-#define MODULE_LOG_SIZE 8192
-#define MODULE_PTX_MAX	90 /* PTX ISA 9.0, of CUDA 13.0 */
+#define MODULE_PTX_MAX 90 /* PTX ISA 9.0, of CUDA 13.0 */
 
 static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -43,69 +42,6 @@ static int module_memory_alloc(void *context, size_t size, size_t align, uint64_
 static void module_memory_free(void *context, uint64_t address, size_t size)
 {
 	sg_arena_free(address);
-}
-
-/* ---- JIT options ---- */
-
-struct jit_options {
-	struct sg_log info, error;
-	void **info_size, **error_size, **wall_time; /* slots to answer in */
-	char own_error[MODULE_LOG_SIZE];	     /* for our log when the caller wants none */
-};
-
-/* Integers travel in the pointer-sized slots themselves. Options about code generation for real
- * GPUs have no meaning here and are accepted. */
-static CUresult jit_options_read(
-    struct jit_options *jit, unsigned n, const CUjit_option *options, void **values)
-{
-	memset(jit, 0, sizeof(*jit));
-	if (n && !options)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (unsigned i = 0; i < n; i++) {
-		if (options[i] >= CU_JIT_NUM_OPTIONS || !values)
-			return CUDA_ERROR_INVALID_VALUE;
-		switch (options[i]) {
-		case CU_JIT_INFO_LOG_BUFFER:
-			jit->info.text = values[i];
-			break;
-		case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-			jit->info.capacity = (unsigned)(uintptr_t)values[i];
-			jit->info_size = &values[i];
-			break;
-		case CU_JIT_ERROR_LOG_BUFFER:
-			jit->error.text = values[i];
-			break;
-		case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-			jit->error.capacity = (unsigned)(uintptr_t)values[i];
-			jit->error_size = &values[i];
-			break;
-		case CU_JIT_WALL_TIME:
-			jit->wall_time = &values[i];
-			break;
-		default:
-			break;
-		}
-	}
-	if (!jit->info.text)
-		jit->info.capacity = 0;
-	if (!jit->error.text || !jit->error.capacity)
-		jit->error = (struct sg_log){jit->own_error, sizeof(jit->own_error), 0};
-	return CUDA_SUCCESS;
-}
-
-static void jit_options_answer(struct jit_options *jit, uint64_t started_ns)
-{
-	float ms = (float)((double)(clock_now_ns() - started_ns) / 1e6);
-
-	if (jit->info_size)
-		*jit->info_size = (void *)jit->info.used;
-	if (jit->error_size)
-		*jit->error_size =
-		    (void *)(jit->error.text == jit->own_error ? 0 : jit->error.used);
-	if (jit->wall_time) {
-		*jit->wall_time = NULL;
-		memcpy(jit->wall_time, &ms, sizeof(ms));
-	}
 }
 
 /* ---- loading ---- */
@@ -129,11 +65,11 @@ static CUresult module_result(int r)
 }
 
 /* A text of a later language, or for a device beyond this one, is refused before it is read. */
-static CUresult module_check_heads(const struct sg_image *texts)
+static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
 {
-	for (size_t i = 0; i < texts->n_texts; i++) {
+	for (size_t i = 0; i < n_texts; i++) {
 		struct sg_text_head head;
-		sg_text_head_read(&texts->texts[i], &head);
+		sg_text_head_read(&texts[i], &head);
 		if (head.version > MODULE_PTX_MAX)
 			return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
 		if (head.target > (unsigned)sg_device.capability)
@@ -142,38 +78,44 @@ static CUresult module_check_heads(const struct sg_image *texts)
 	return CUDA_SUCCESS;
 }
 
-/* The texts become one module. */
-static CUresult module_link(const struct sg_image *texts, uint64_t context_id,
-    struct jit_options *jit, struct sg_module **module)
+CUresult sg_module_link(const struct sg_text *texts, size_t n_texts, uint64_t context_id,
+    struct sg_jit_options *jit, struct sg_module **module)
 {
 	const struct sg_memory_ops memory = {
 	    module_memory_alloc, module_memory_free, (void *)context_id};
-	struct sg_ptx_input *inputs = calloc(texts->n_texts, sizeof(*inputs));
+	CUresult result = module_check_heads(texts, n_texts);
 
+	if (result != CUDA_SUCCESS)
+		return result;
+	struct sg_ptx_input *inputs = calloc(n_texts, sizeof(*inputs));
 	if (!inputs)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	for (size_t i = 0; i < texts->n_texts; i++)
-		inputs[i] = (struct sg_ptx_input){NULL, texts->texts[i].text, texts->texts[i].size};
-	int r = sg_module_load(inputs, texts->n_texts, &memory, &jit->info, &jit->error, module);
+	for (size_t i = 0; i < n_texts; i++)
+		inputs[i] = (struct sg_ptx_input){NULL, texts[i].text, texts[i].size};
+	int r = sg_module_load(inputs, n_texts, &memory, &jit->info, &jit->error, module);
 	free(inputs);
 	if (r != 0)
 		log_info("a module was refused: %.*s", (int)jit->error.used, jit->error.text);
 	return module_result(r);
 }
 
+CUresult sg_module_image_result(int r)
+{
+	return r == 0		       ? CUDA_SUCCESS
+	       : r == SG_IMAGE_NO_PTX  ? CUDA_ERROR_NO_BINARY_FOR_GPU
+	       : r == SG_IMAGE_INVALID ? CUDA_ERROR_INVALID_IMAGE
+				       : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static CUresult module_read(
-    const void *image, uint64_t context_id, struct jit_options *jit, struct sg_module **module)
+    const void *image, uint64_t context_id, struct sg_jit_options *jit, struct sg_module **module)
 {
 	struct sg_image texts;
 	int r = sg_image_init(&texts, image, ABI_IMAGE_NO_LIMIT, sg_device.capability);
 
 	if (r != 0)
-		return r == SG_IMAGE_NO_PTX    ? CUDA_ERROR_NO_BINARY_FOR_GPU
-		       : r == SG_IMAGE_INVALID ? CUDA_ERROR_INVALID_IMAGE
-					       : CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult result = module_check_heads(&texts);
-	if (result == CUDA_SUCCESS)
-		result = module_link(&texts, context_id, jit, module);
+		return sg_module_image_result(r);
+	CUresult result = sg_module_link(texts.texts, texts.n_texts, context_id, jit, module);
 	sg_image_fini(&texts);
 	return result;
 }
@@ -247,17 +189,16 @@ static CUresult module_wrap(
 CUresult sg_module_open(const void *image, unsigned n_options, CUjit_option *options, void **values,
     struct sg_context *context, struct sg_module_object **out)
 {
-	uint64_t started_ns = clock_now_ns();
 	struct sg_module *module = NULL;
-	struct jit_options jit;
-	CUresult r = jit_options_read(&jit, n_options, options, values);
+	struct sg_jit_options jit;
+	CUresult r = sg_jit_options_read(&jit, n_options, options, values);
 
 	if (r == CUDA_SUCCESS && !image)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = module_read(image, context ? context->id : 0, &jit, &module);
-	jit_options_answer(&jit, started_ns);
+	sg_jit_options_answer(&jit);
 	return r == CUDA_SUCCESS ? module_wrap(module, context, out) : r;
 }
 

@@ -12,7 +12,9 @@
 
 #include "abi/cuda.h"
 #include "softgpu/driver/context.h"
+#include "softgpu/driver/jit_options.h"
 #include "softgpu/exec/module.h"
+#include "softgpu/image/image.h"
 
 struct sg_function {
 	CUfunction function;
@@ -43,6 +45,13 @@ struct sg_function *sg_function_get(CUfunction handle);
  */
 CUresult sg_module_open(const void *image, unsigned n_options, CUjit_option *options, void **values,
     struct sg_context *context, struct sg_module_object **module);
+/* The texts become one module; the reasons of a failure are in jit's logs. */
+CUresult sg_module_link(const struct sg_text *texts, size_t n_texts, uint64_t context_id,
+    struct sg_jit_options *jit, struct sg_module **module);
+
+/* CUDA's result for what sg_image_init() returned. */
+CUresult sg_module_image_result(int r);
+
 void sg_module_close(struct sg_module_object *module);
 
 void sg_module_unload_all(struct sg_context *context);

@@ -23,6 +23,7 @@ _Thread_local unsigned sg_per_thread_default;
 
 static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t engine_progress = PTHREAD_COND_INITIALIZER; /* some work is done */
+static struct sg_context *engine_contexts;
 static atomic_uint_fast64_t stream_next_id = 3; /* 1 and 2 name the special streams */
 
 /* ---- work ---- */
@@ -155,6 +156,16 @@ static void stream_free(struct sg_stream *stream)
 	free(stream);
 }
 
+/* With the engine locked: the context's last stream is gone. */
+static void engine_forget(struct sg_context *context)
+{
+	struct sg_context **link = &engine_contexts;
+
+	while (*link != context)
+		link = &(*link)->next;
+	*link = context->next;
+}
+
 /* With the engine locked. */
 static void stream_unlink(struct sg_stream *stream)
 {
@@ -163,6 +174,8 @@ static void stream_unlink(struct sg_stream *stream)
 	while (*link != stream)
 		link = &(*link)->next;
 	*link = stream->next;
+	if (!stream->context->streams)
+		engine_forget(stream->context);
 	pthread_cond_broadcast(&engine_progress);
 }
 
@@ -333,6 +346,22 @@ CUresult sg_context_wait(struct sg_context *context)
 	return stream_drain(context->legacy, true);
 }
 
+void sg_engine_wait(void)
+{
+	struct sg_work *pending;
+
+	pthread_mutex_lock(&engine_lock);
+	do {
+		pending = NULL;
+		for (struct sg_context *c = engine_contexts; c && !pending; c = c->next)
+			pending = stream_pending(c->streams, true);
+		while (pending && !sg_work_is_done(pending))
+			pthread_cond_wait(&engine_progress, &engine_lock);
+		sg_work_unref(pending);
+	} while (pending);
+	pthread_mutex_unlock(&engine_lock);
+}
+
 bool sg_stream_is_idle(struct sg_stream *stream)
 {
 	pthread_mutex_lock(&engine_lock);
@@ -360,6 +389,10 @@ struct sg_stream *sg_stream_new(struct sg_context *context, unsigned flags, int 
 	stream->attributes[CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP].memSyncDomainMap.remote = 1;
 	pthread_cond_init(&stream->wake, NULL);
 	pthread_mutex_lock(&engine_lock);
+	if (!context->streams) {
+		context->next = engine_contexts;
+		engine_contexts = context;
+	}
 	stream->next = context->streams;
 	context->streams = stream;
 	pthread_mutex_unlock(&engine_lock);

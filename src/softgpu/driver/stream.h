@@ -88,6 +88,10 @@ CUresult sg_stream_run(struct sg_stream *stream, struct sg_work *work);
 /* Waits for everything submitted so far. The context's error afterwards. */
 CUresult sg_stream_wait(struct sg_stream *stream);
 CUresult sg_context_wait(struct sg_context *context);
+
+/* The same for all contexts: before memory or code is taken away that any of them may be using. */
+void sg_engine_wait(void);
+
 void sg_work_wait(struct sg_work *work);
 
 /* Whether everything submitted is done. */

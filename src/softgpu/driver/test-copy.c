@@ -101,6 +101,15 @@ static void check_box(
 	CHECK_BYTES(got, wanted, SIZE);
 }
 
+static CUdeviceptr word;
+
+static CUdeviceptr word_alloc(void)
+{
+	word = test_alloc(4);
+	CHECK_OK(cuMemsetD32_v2(word, 0, 1));
+	return word;
+}
+
 TEST(batches)
 {
 	CUmemcpyAttributes how = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
@@ -125,6 +134,23 @@ TEST(batches)
 	CHECK_EQ(cuMemcpyBatchAsync(to, from, sizes, 3, &how, &index, 1, &failed, NULL),
 	    CUDA_ERROR_INVALID_VALUE);
 	CHECK(failed == SIZE_MAX);
+}
+
+TEST(memory_freed_too_early_is_an_error_and_no_crash)
+{
+	CUdeviceptr a;
+	CUstream copying, freeing;
+
+	test_context();
+	CHECK_OK(cuStreamCreate(&copying, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuMemAllocAsync(&a, SIZE, freeing));
+	CHECK_OK(cuStreamWaitValue32_v2(copying, word_alloc(), 1, CU_STREAM_WAIT_VALUE_EQ));
+	CHECK_OK(cuMemsetD8Async(a, 1, SIZE, copying));
+	CHECK_OK(cuMemFreeAsync(a, freeing));
+	CHECK_OK(cuStreamSynchronize(freeing));
+	CHECK_OK(cuStreamWriteValue32_v2(freeing, word, 1, 0));
+	CHECK_EQ(cuStreamSynchronize(copying), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
 TEST(boxes)

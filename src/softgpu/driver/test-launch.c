@@ -290,6 +290,49 @@ TEST(bad_images)
 	CHECK(strstr(text, "nonsense"));
 }
 
+TEST(texts_are_linked)
+{
+	static char caller[] =
+	    HEAD ".extern .func (.param .b32 r) twice(.param .b32 x);\n"
+		 ".visible .entry run(.param .u64 to)\n"
+		 "{\n"
+		 "	.reg .b32 %r; .reg .b64 %d; .param .b32 in; .param .b32 out;\n"
+		 "	ld.param.u64 %d, [to]; mov.u32 %r, 21; st.param.b32 [in], %r;\n"
+		 "	call (out), twice, (in);\n"
+		 "	ld.param.b32 %r, [out]; st.global.u32 [%d], %r; ret;\n"
+		 "}\n";
+	static char callee[] =
+	    HEAD ".visible .func (.param .b32 r) twice(.param .b32 x)\n"
+		 "{\n"
+		 "	.reg .b32 %r;\n"
+		 "	ld.param.b32 %r, [x]; add.u32 %r, %r, %r; st.param.b32 [r], %r; ret;\n"
+		 "}\n";
+	CUdeviceptr to;
+	void *values[] = {&to}, *image;
+	CUmodule module;
+	unsigned value = 0;
+	CUlinkState link;
+	size_t size = 0;
+
+	test_context();
+	to = test_alloc(4);
+	CHECK_OK(cuLinkCreate_v2(0, NULL, NULL, &link));
+	CHECK_EQ(cuLinkComplete(link, &image, &size), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuLinkAddData_v2(
+	    link, CU_JIT_INPUT_PTX, caller, sizeof(caller), "caller", 0, NULL, NULL));
+	CHECK_EQ(cuLinkComplete(link, &image, &size), CUDA_ERROR_INVALID_PTX);
+	CHECK_OK(cuLinkAddData_v2(
+	    link, CU_JIT_INPUT_PTX, callee, sizeof(callee), "callee", 0, NULL, NULL));
+	CHECK_OK(cuLinkComplete(link, &image, &size));
+	CHECK(size > sizeof(caller));
+	CHECK_OK(cuModuleLoadData(&module, image));
+	CHECK_OK(cuLinkDestroy(link));
+	CHECK_EQ(cuLinkDestroy(link), CUDA_ERROR_INVALID_HANDLE);
+	CHECK_OK(launch(function(module, "run"), 1, 1, values));
+	CHECK_OK(cuMemcpyDtoH_v2(&value, to, 4));
+	CHECK_EQ(value, 42);
+}
+
 TEST(occupancy)
 {
 	CUmodule module = load();

@@ -152,6 +152,10 @@ TEST(pools_count_what_is_taken)
 	CHECK_EQ(cuMemsetD8_v2(a, 1, 1), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(pool_value(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
 	CHECK_EQ(pool_value(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH), 6000);
+	CHECK_OK(cuMemAllocFromPoolAsync(&a, 50, pool, NULL));
+	CHECK_OK(cuDevicePrimaryCtxReset_v2(0));
+	CHECK_EQ(pool_value(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
+	test_context();
 	CHECK_OK(cuDeviceSetMemPool(0, pool));
 	CHECK_OK(cuMemAllocAsync(&a, 100, NULL));
 	CHECK_EQ(pool_value(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 100);

@@ -155,6 +155,67 @@ static int fatbin_text(const void *data, size_t limit, int capability, struct sg
 	return found ? member_text(&best, text) : SG_IMAGE_NO_PTX;
 }
 
+/* ---- linked images ---- */
+
+/* A member kind of our own: a text that belongs to the program whatever the device. */
+#define MEMBER_LINKED 0x5347
+
+#define FATBIN_HEADER_SIZE 16
+#define MEMBER_HEADER_SIZE 64
+
+static void image_put(uint8_t *at, uint64_t value, size_t size)
+{
+	memcpy(at, &value, size);
+}
+
+void *sg_image_pack(const struct sg_text *texts, size_t n_texts, size_t *size)
+{
+	size_t body = 0;
+
+	for (size_t i = 0; i < n_texts; i++)
+		body += MEMBER_HEADER_SIZE + align_up(texts[i].size, 8);
+	uint8_t *fatbin = calloc(1, FATBIN_HEADER_SIZE + body), *at = fatbin;
+	if (!fatbin)
+		return NULL;
+	image_put(at, ABI_FATBIN_MAGIC, 4);
+	image_put(at + 4, 1, 2);
+	image_put(at + 6, FATBIN_HEADER_SIZE, 2);
+	image_put(at + 8, body, 8);
+	at += FATBIN_HEADER_SIZE;
+	for (size_t i = 0; i < n_texts; i++) {
+		image_put(at, MEMBER_LINKED, 2);
+		image_put(at + 4, MEMBER_HEADER_SIZE, 4);
+		image_put(at + 8, align_up(texts[i].size, 8), 4);
+		image_put(at + 40, ABI_MEMBER_64BIT, 8);
+		memcpy(at + MEMBER_HEADER_SIZE, texts[i].text, texts[i].size);
+		at += MEMBER_HEADER_SIZE + align_up(texts[i].size, 8);
+	}
+	*size = FATBIN_HEADER_SIZE + body;
+	return fatbin;
+}
+
+/* How many linked texts the fatbin has; the first `room` of them are put in texts. */
+static size_t fatbin_linked(const void *data, size_t limit, struct sg_text *texts, size_t room)
+{
+	struct abi_fatbin fatbin;
+	struct abi_member member;
+	size_t n = 0;
+
+	if (abi_fatbin_init(&fatbin, data, limit) < 0)
+		return 0;
+	while (abi_fatbin_next(&fatbin, &member) == 0) {
+		if (member.kind != MEMBER_LINKED)
+			continue;
+		if (n < room)
+			texts[n] = (struct sg_text){
+			    .text = (const char *)member.payload, .size = member.payload_size};
+		n++;
+	}
+	return n;
+}
+
+/* ---- reading ---- */
+
 static int image_reserve(struct sg_image *image, size_t n)
 {
 	image->texts = calloc(n, sizeof(*image->texts));
@@ -176,10 +237,18 @@ static int image_read_prelinked(
 
 static int image_read(struct sg_image *image, const struct abi_image *measured, int capability)
 {
-	int r = image_reserve(image, 1);
+	size_t linked = measured->kind == ABI_IMAGE_FATBIN
+			    ? fatbin_linked(measured->data, measured->size, NULL, 0)
+			    : 0;
+	int r = image_reserve(image, MAX(linked, (size_t)1));
 
 	if (r < 0)
 		return r;
+	if (linked) {
+		image->n_texts =
+		    fatbin_linked(measured->data, measured->size, image->texts, linked);
+		return 0;
+	}
 	if (measured->kind == ABI_IMAGE_ELF)
 		return SG_IMAGE_NO_PTX;
 	if (measured->kind == ABI_IMAGE_PTX)

@@ -31,6 +31,10 @@ struct sg_image {
 int sg_image_init(struct sg_image *image, const void *pointer, size_t limit, int capability);
 void sg_image_fini(struct sg_image *image);
 
+/* A fatbin that sg_image_init() reads as all these texts, for what cuLinkComplete hands out. Freed
+ * with free(); NULL: out of memory. */
+void *sg_image_pack(const struct sg_text *texts, size_t n_texts, size_t *size);
+
 /* What a text says of itself in its first two directives, 0 where it says nothing: the version of
  * the language (80 for 8.0) and the architecture it was made for (90 for sm_90, sm_90a). */
 struct sg_text_head {

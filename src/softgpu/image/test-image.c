@@ -122,6 +122,24 @@ TEST(relocatable_code)
 	check_text(&wrapper, 80, "whole");
 }
 
+TEST(linked_images_keep_all_texts)
+{
+	const struct sg_text texts[] = {
+	    {.text = TEXT "//one", .size = sizeof(TEXT "//one")}, {.text = TEXT, .size = 9}};
+	struct sg_image image;
+	size_t size;
+	void *packed = sg_image_pack(texts, 2, &size);
+
+	CHECK(packed);
+	CHECK_EQ(sg_image_init(&image, packed, size, 80), 0);
+	CHECK_EQ(image.n_texts, 2);
+	CHECK_STR(image.texts[0].text, TEXT "//one");
+	CHECK_EQ(image.texts[1].size, 16);
+	CHECK_STR(image.texts[1].text, ".version ");
+	sg_image_fini(&image);
+	free(packed);
+}
+
 static void check_head(const char *text, unsigned version, unsigned target)
 {
 	const struct sg_text whole = {.text = text, .size = strlen(text)};

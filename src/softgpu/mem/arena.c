@@ -281,12 +281,17 @@ int sg_arena_free(uint64_t address)
 	return r;
 }
 
-void sg_arena_free_context(uint64_t context_id)
+void sg_arena_free_context(uint64_t context_id, void (*freed)(const struct sg_range *range))
 {
 	pthread_rwlock_wrlock(&arena_lock);
-	for (size_t i = arena_ranges.n; i-- > 0;)
-		if (range_at(i)->context_id == context_id)
-			arena_remove_locked(i);
+	for (size_t i = arena_ranges.n; i-- > 0;) {
+		struct sg_range range = *range_at(i);
+		if (range.context_id != context_id)
+			continue;
+		arena_remove_locked(i);
+		if (freed)
+			freed(&range);
+	}
 	pthread_rwlock_unlock(&arena_lock);
 }
 

@@ -81,8 +81,9 @@ int sg_arena_alias(struct sg_range *range);
 /* -ENOENT: no allocation begins at address. */
 int sg_arena_free(uint64_t address);
 
-/* Frees everything that belongs to a context. */
-void sg_arena_free_context(uint64_t context_id);
+/* Frees everything that belongs to a context; freed, which may be NULL, is told of each, and must not
+ * call back. */
+void sg_arena_free_context(uint64_t context_id, void (*freed)(const struct sg_range *range));
 
 /* The allocation that contains address. False: none does. */
 bool sg_arena_find(uint64_t address, struct sg_range *range);

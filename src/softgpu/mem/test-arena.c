@@ -95,6 +95,14 @@ TEST(lookups)
 	CHECK(!sg_arena_covers(address, SIZE_MAX));
 }
 
+static int n_freed;
+
+static void count_freed(const struct sg_range *range)
+{
+	CHECK_EQ(range->context_id, 1);
+	n_freed++;
+}
+
 TEST(a_context_takes_its_memory_along)
 {
 	struct sg_range other = {.size = 1, .context_id = 2};
@@ -102,7 +110,9 @@ TEST(a_context_takes_its_memory_along)
 	CHECK_EQ(sg_arena_init(MIB), 0);
 	uint64_t a = alloc(1), b = alloc(70000);
 	CHECK_EQ(sg_arena_alloc(&other, 1), 0);
-	sg_arena_free_context(1);
+	n_freed = 0;
+	sg_arena_free_context(1, count_freed);
+	CHECK_EQ(n_freed, 2);
 	CHECK(!sg_arena_covers(a, 1) && !sg_arena_covers(b, 1));
 	CHECK(sg_arena_covers(other.address, 1));
 }
