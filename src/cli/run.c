@@ -54,16 +54,19 @@ static bool begin(const struct server_use *use, const char *id, bool measure_gpu
 	return good;
 }
 
+/* path "-": stderr, which may be a file that opening it again would cut off. */
 static void write_json(const char *path, struct json_object *object)
 {
-	FILE *file = fopen(path, "we");
+	const char *text = json_object_to_json_string_ext(
+	    object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	bool to_stderr = !strcmp(path, "-");
+	FILE *file = to_stderr ? stderr : fopen(path, "we");
 
-	if (!file || fputs(json_object_to_json_string_ext(
-			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE),
-			 file) < 0)
+	bool written = file && fprintf(file, "%s\n", text) > 0;
+	if (file && !to_stderr && fclose(file))
+		written = false;
+	if (!written)
 		cli_error("cannot write %s: %s", path, strerror(errno));
-	if (file)
-		fclose(file);
 }
 
 static void show_stats(const struct run_arguments *a, const struct server_use *use, const char *id,
@@ -136,7 +139,7 @@ static int run(const struct command *command, int argc, char **argv)
 	    OPTION_ROW_SWITCH("stats", &a.stats,
 		"Print a table of what crossed the path to stderr when the program has ended."),
 	    OPTION_ROW_TEXT("stats-json", "FILE", &a.stats_json,
-		"Write the same to FILE as JSON (/dev/stderr is a file too)."),
+		"Write the same to FILE as JSON; - means stderr."),
 	    OPTION_ROW_TEXT("trace", "FILE", &a.trace,
 		"Record every call and wait, and write them to FILE as JSON for Perfetto "
 		"(ui.perfetto.dev) and chrome://tracing."),

@@ -222,6 +222,10 @@ TEST(session_counts_in_the_statistics)
 	json_object_put(json);
 	CHECK_EQ(ROSEN("run", "--stats", "--", "true"), 0);
 	CHECK(strstr(result.error, "no CUDA call"));
+	CHECK_EQ(ROSEN("run", "--stats-json", "-", "--", "true"), 0);
+	json = json_tokener_parse(result.error);
+	CHECK_EQ(json_object_get_int64(json_object_object_get(json, "sessions")), 0);
+	json_object_put(json);
 	tear_down();
 }
 
