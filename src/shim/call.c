@@ -13,7 +13,8 @@
  *
  * Errors of posted calls are kept by the worker in the channel's control page. Any later posted call
  * reports them, and so does a waiting call that brings nothing back; one that brings something back
- * (a new allocation) does not, since the program would lose what it got.
+ * (a new allocation) does not, since the program would lose what it got. Errors that end a context
+ * are remembered, so that every later call gives them, as CUDA does.
  */
 #include "shim/call.h"
 
@@ -29,6 +30,84 @@
 #include "shim/thread.h"
 
 #define RECORD_ROOM (WIRE_RECORD_MAX - sizeof(struct wire_record))
+
+/* The error that ended a context. The error is written last and read first. */
+static struct {
+	_Atomic uint32_t error; /* 0: none */
+	_Atomic(CUcontext) context;
+} ended;
+
+/* Those of which CUDA says that the process must be started again. */
+static bool ends_context(uint32_t error)
+{
+	switch (error) {
+	case CUDA_ERROR_ILLEGAL_ADDRESS:
+	case CUDA_ERROR_LAUNCH_TIMEOUT:
+	case CUDA_ERROR_ASSERT:
+	case CUDA_ERROR_HARDWARE_STACK_ERROR:
+	case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+	case CUDA_ERROR_MISALIGNED_ADDRESS:
+	case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+	case CUDA_ERROR_INVALID_PC:
+	case CUDA_ERROR_LAUNCH_FAILED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static CUresult noted(uint32_t error)
+{
+	uint32_t none = 0;
+
+	if (likely(!error) || !ends_context(error) || !shim_thread.context)
+		return (CUresult)error;
+	if (!atomic_load(&ended.error)) {
+		atomic_store(&ended.context, shim_thread.context);
+		atomic_compare_exchange_strong(&ended.error, &none, error);
+	}
+	return (CUresult)error;
+}
+
+void shim_context_ended(CUcontext context)
+{
+	if (atomic_load(&ended.context) == context) {
+		atomic_store(&ended.error, 0);
+		atomic_store(&ended.context, NULL);
+	}
+}
+
+/* Calls that do not work in the current context, or that end one. */
+static bool needs_no_context(uint32_t id)
+{
+	switch (id) {
+	case API_cuDevicePrimaryCtxRetain:
+	case API_cuDevicePrimaryCtxRelease_v2:
+	case API_cuDevicePrimaryCtxReset_v2:
+	case API_cuDevicePrimaryCtxSetFlags_v2:
+	case API_cuCtxCreate_v2:
+	case API_cuCtxCreate_v3:
+	case API_cuCtxCreate_v4:
+	case API_cuCtxDestroy_v2:
+	case API_rosenLaneState:
+	case API_rosenLaneEnd:
+	case API_rosenDeviceStatus:
+	case API_rosenSegmentUnmap:
+	case API_rosenJitLog:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static CUresult refuse_ended(uint32_t id)
+{
+	uint32_t error = atomic_load(&ended.error);
+
+	return atomic_load(&ended.context) == shim_thread.context && !needs_no_context(id)
+		   ? (CUresult)error
+		   : CUDA_SUCCESS;
+}
 
 static const char *name_of(uint32_t id)
 {
@@ -96,7 +175,11 @@ CUresult shim_call_begin(
 
 	if (unlikely(usable != CUDA_SUCCESS))
 		return usable;
-	usable = prepare_thread(thread);
+	/* Relaxed: a thread that must see another's error has synchronised with it. */
+	if (unlikely(atomic_load_explicit(&ended.error, memory_order_relaxed)))
+		usable = refuse_ended(id);
+	if (likely(usable == CUDA_SUCCESS))
+		usable = prepare_thread(thread);
 	if (unlikely(usable != CUDA_SUCCESS))
 		return usable;
 
@@ -158,7 +241,7 @@ static int send_large(struct shim_call *call)
 
 CUresult shim_take_error(void)
 {
-	return session.chan ? (CUresult)chan_take_error(session.chan) : CUDA_SUCCESS;
+	return session.chan ? noted(chan_take_error(session.chan)) : CUDA_SUCCESS;
 }
 
 CUresult shim_call_wait(struct shim_call *call)
@@ -178,7 +261,7 @@ CUresult shim_call_wait(struct shim_call *call)
 	}
 	if (status == CUDA_SUCCESS && !call->reply_size)
 		status = chan_take_error(session.chan);
-	return (CUresult)status;
+	return noted(status);
 }
 
 CUresult shim_call_send(struct shim_call *call)
@@ -203,7 +286,7 @@ CUresult shim_call_finish(struct shim_call *call)
 		return r;
 	if (call->flags & WIRE_F_REPLY)
 		return shim_call_wait(call);
-	return (CUresult)chan_take_error(session.chan);
+	return noted(chan_take_error(session.chan));
 }
 
 CUresult shim_call_end(struct shim_call *call, CUresult r)

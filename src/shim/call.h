@@ -61,6 +61,13 @@ CUresult shim_call_finish(struct shim_call *call);
 CUresult shim_call_send(struct shim_call *call);
 CUresult shim_call_wait(struct shim_call *call);
 
+/*
+ * Some errors end a context: a kernel that read where nothing is leaves it unusable, and CUDA
+ * answers every further call with that error. The first one is remembered with the context that was
+ * current, until that context is destroyed or reset: this forgets it.
+ */
+void shim_context_ended(CUcontext context);
+
 /* The error that a posted call left, once; CUDA_SUCCESS when there is none. */
 CUresult shim_take_error(void);
 

@@ -124,6 +124,7 @@ static void forget_contents(CUcontext context)
 {
 	range_drop_context(context);
 	limit_forget(context);
+	shim_context_ended(context);
 }
 
 CUresult shim_cuDevicePrimaryCtxRelease_v2(CUdevice device)

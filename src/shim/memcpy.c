@@ -24,7 +24,18 @@
 
 /* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the ring. */
 #define INLINE_MAX (16u << 10)
-#define CHUNK	   (1u << 20)
+/* A copy is cut into a few chunks, so that moving one overlaps the device's work on another; small
+ * enough to stay in a processor's cache on the way, large enough not to feel the message. */
+#define CHUNK_LEAST (128u << 10)
+#define CHUNK_MOST  (512u << 10)
+
+static size_t chunk_for(size_t bytes)
+{
+	size_t chunk = align_up(bytes / 4, WIRE_CHUNK_SIZE);
+
+	return MIN(
+	    MIN(MAX(chunk, CHUNK_LEAST), CHUNK_MOST), chan_staging_largest(session.chan) / 2);
+}
 
 bool place_is_shared(uint64_t address)
 {
@@ -98,7 +109,7 @@ static CUresult copy_in_chunk(
 static CUresult copy_in(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
 	unsigned flags = place_is_known(destination, bytes) ? SHIM_POST : SHIM_WAIT;
-	size_t chunk = MIN(CHUNK, chan_staging_largest(session.chan));
+	size_t chunk = chunk_for(bytes);
 
 	if (bytes <= INLINE_MAX)
 		return copy_in_record(destination, source, bytes, stream, flags);
@@ -128,8 +139,7 @@ static CUresult copy_out_send(
 static CUresult copy_out_staged(
     char *destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	size_t chunk = MIN(
-	    MIN(CHUNK, chan_staging_largest(session.chan) / 2), align_up(bytes, WIRE_CHUNK_SIZE));
+	size_t chunk = chunk_for(bytes);
 	struct shim_call call[2];
 	struct wire_bulk run;
 	void *memory;

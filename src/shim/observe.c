@@ -141,7 +141,7 @@ void observe_waited(uint64_t start_ns)
 
 void observe_bytes(size_t bytes)
 {
-	struct chan_stat *row = stat_row(shim_thread.entry);
+	struct chan_stat *row = session.stats ? stat_row(shim_thread.entry) : NULL;
 
 	if (row)
 		atomic_fetch_add_explicit(&row->bytes, bytes, memory_order_relaxed);
