@@ -33,7 +33,8 @@ static int by_proc(const void *left, const void *right)
 		     : (a->proc_version > b->proc_version) - (a->proc_version < b->proc_version);
 }
 
-static void table_map(struct out *out)
+/* more: a name beside the functions, or NULL. */
+static void table_map(struct out *out, const char *more)
 {
 	size_t n;
 	struct fn **sorted = api_sorted(out->api, table_exported, by_name, &n);
@@ -43,19 +44,22 @@ static void table_map(struct out *out)
 	out_line(out, "global:");
 	for (size_t i = 0; i < n; i++)
 		out_line(out, "\t%s;", sorted[i]->name);
+	if (more)
+		out_line(out, "\t%s;", more);
 	out_line(out, "local:");
 	out_line(out, "\t*;");
 	out_line(out, "};");
 }
 
+/* The marker tells a worker that it was given the tenant's library for a GPU driver. */
 void emit_libcuda_map(struct out *out)
 {
-	table_map(out);
+	table_map(out, "rosen_shim_marker");
 }
 
 void emit_softgpu_map(struct out *out)
 {
-	table_map(out);
+	table_map(out, NULL);
 }
 
 static void table_proc_header(struct out *out, const char *library)
