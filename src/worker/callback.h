@@ -1,0 +1,56 @@
+/*
+ * Calls of the client's functions: what the backend is given in place of them.
+ *
+ * The client sends a number (shim/callback.h). callback_new() makes the object that the backend gets
+ * as user data, beside callback_run() as the function; when that runs, on a thread of the backend, it
+ * has the client called and waits for the end, so that the stream waits too. The wait ends when the
+ * client is gone.
+ *
+ *	struct callback *callback = callback_new(call, number);
+ *	if (!callback)
+ *		return CUDA_ERROR_OUT_OF_MEMORY;
+ *	CUDA_HOST_NODE_PARAMS node = {.fn = callback_run, .userData = callback};
+ *	CUresult r = call->backend->cuGraphAddHostNode(&node, graph, ..., &parameters);
+ *	return callback_give_graph(call, callback, graph, r);
+ *
+ * Any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+
+struct call;
+struct callback;
+struct callbacks;
+struct worker;
+
+/* A callback that may run many times, until callback_end(). NULL: out of memory. */
+struct callback *callback_new(struct call *call, uint64_t number);
+
+/* The client forgets the number; the object is gone. Also as the destructor of a user object of the
+ * backend's. Does not wait. */
+void callback_end(void *callback);
+
+/*
+ * Hands the callback over after the backend's call that made it part of graph gave r: it ends with
+ * the graph and all that was made from it (a user object of the backend's sees to that), or at once
+ * when r is a failure. A graph that cannot hold user objects, or NULL for none, makes it last as
+ * long as the session. Returns r.
+ */
+CUresult callback_give_graph(
+    struct call *call, struct callback *callback, CUgraph graph, CUresult r);
+
+/* A CUhostFn for the backend: has the client run it, returns when it has. */
+void callback_run(void *callback);
+
+/* The number behind a host node's parameters; 0 when they are not of our making. */
+uint64_t callback_number(CUhostFn function, const void *user);
+
+/* The session's part. */
+struct callbacks *callbacks_new(struct worker *worker);
+/* Lets everyone go who waits for the client. */
+void callbacks_stop(struct callbacks *callbacks);
+struct callbacks *callbacks_free(struct callbacks *callbacks);
