@@ -3,6 +3,7 @@
  * comes first on the PCI bus. Each rule is checked with the answers beside it, so that a refusal is
  * known to come from the rule.
  */
+#include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,7 +220,7 @@ TEST(process_names)
 
 	start();
 	CHECK_EQ(nvmlSystemGetProcessName((unsigned)getpid(), whole, sizeof(whole)), NVML_SUCCESS);
-	CHECK(strstr(whole, "test-shim-nvml"));
+	CHECK(strstr(whole, program_invocation_short_name));
 	CHECK_EQ(nvmlSystemGetProcessName((unsigned)getpid(), cut, sizeof(cut)), NVML_SUCCESS);
 	CHECK_EQ(strlen(cut), 4);
 	CHECK_BYTES(cut, whole, 4);
