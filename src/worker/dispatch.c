@@ -27,6 +27,7 @@
 #include "worker/arena.h"
 #include "worker/gpu_time.h"
 #include "worker/jit_options.h"
+#include "worker/memory.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -161,7 +162,7 @@ static int attach(struct worker *worker, struct lane *lane, const struct job *jo
 	uint64_t limit = MIN(worker->options.bulk_limit, WIRE_IMAGE_MAX);
 	const void *bytes = reader.failed ? NULL : chan_staging_memory(worker->chan, &run);
 
-	if (!bytes || run.size > limit - lane->attached)
+	if (!bytes || !run.size || run.size > limit - lane->attached)
 		return error_origin(-EBADMSG);
 	if (lane->attached + run.size > lane->attachment_room) {
 		size_t room = MAX(lane->attached + run.size, lane->attachment_room * 2);
@@ -200,7 +201,10 @@ static int open_payload(struct worker *worker, struct job *job)
 	}
 	if (record->flags & WIRE_F_ATTACHED) {
 		job->attachment = lane->attachment;
-		call->reader = wire_reader(lane->attachment, lane->attached);
+		if (lane->attachment)
+			call->reader = wire_reader(lane->attachment, lane->attached);
+		else
+			call->reader.end = call->reader.at; /* nothing came */
 		lane->attachment = NULL;
 		lane->attached = lane->attachment_room = 0;
 	}
@@ -242,7 +246,9 @@ static void open_call(struct worker *worker, struct job *job)
 static void to_waiter(struct worker *worker, struct job *job)
 {
 	worker->job = NULL;
-	if (waiter_submit(worker, job) < 0) {
+	if (unlikely(worker->options.no_waiters)) {
+		waiter_serve(worker, job);
+	} else if (waiter_submit(worker, job) < 0) {
 		log_error("no thread could be made to wait for the GPU");
 		job_end(worker, job, CUDA_ERROR_OUT_OF_MEMORY);
 	}
@@ -326,6 +332,16 @@ int worker_run(struct worker *worker)
 	}
 }
 
+int worker_feed(struct worker *worker, const struct wire_record *record)
+{
+	if (!worker->job)
+		worker->job = job_take(worker);
+	if (!worker->job)
+		return error_origin(-ENOMEM);
+	memcpy(worker->job->record, record, record->size);
+	return error_trace(serve_record(worker, worker->job));
+}
+
 /* --- making and ending --- */
 
 static bool make_tables(struct worker *worker)
@@ -406,6 +422,7 @@ struct worker *worker_free(struct worker *worker)
 		jit_logs_fini(&worker->lanes[i].failed);
 		pthread_mutex_destroy(&worker->lanes[i].lock);
 	}
+	memory_give_put_aside(worker);
 	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
 		arena_free(worker->arenas[i]);
 	handles_free(worker->handles);

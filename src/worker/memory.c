@@ -135,20 +135,25 @@ static CUresult wait_for_device(struct call *call, bool *waited)
 	return *waited ? call->backend->cuCtxSynchronize() : CUDA_SUCCESS;
 }
 
-static void put_aside(struct worker *worker, CUdeviceptr address)
+/* False: it was put aside before, so this is the second time it is freed. */
+static bool put_aside(struct worker *worker, CUdeviceptr address)
 {
-	struct quarantine *entry = malloc(sizeof(*entry));
+	struct quarantine *entry = malloc(sizeof(*entry)), *other;
 
-	if (!entry)
-		return; /* the memory stays allocated until the session ends */
-	entry->address = address;
 	pthread_mutex_lock(&worker->memory_lock);
-	entry->next = worker->quarantine;
-	worker->quarantine = entry;
+	for (other = worker->quarantine; other && other->address != address;)
+		other = other->next;
+	if (!other && entry) { /* without memory for the note it stays allocated until the end */
+		*entry = (struct quarantine){worker->quarantine, address};
+		worker->quarantine = entry;
+		entry = NULL;
+	}
 	pthread_mutex_unlock(&worker->memory_lock);
+	free(entry);
+	return !other;
 }
 
-static void give_put_aside(struct worker *worker)
+void memory_give_put_aside(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->memory_lock);
 	struct quarantine *entry = worker->quarantine, *next;
@@ -176,11 +181,9 @@ CUresult worker_cuMemFree_v2(struct call *call, struct args_cuMemFree_v2 *a)
 	if (base != a->address)
 		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = wait_for_device(call, &waited);
-	if (!waited) {
-		put_aside(worker, a->address);
-		return CUDA_SUCCESS;
-	}
-	give_put_aside(worker);
+	if (!waited)
+		return put_aside(worker, a->address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	memory_give_put_aside(worker);
 	return arena_give(arena, a->address) ? r : CUDA_ERROR_INVALID_VALUE;
 }
 

@@ -15,3 +15,6 @@ bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
 
 /* Frees what a context that is about to end owns. */
 void memory_forget_context(struct worker *worker, CUcontext context);
+
+/* Gives back what was freed during a capture. */
+void memory_give_put_aside(struct worker *worker);

@@ -384,6 +384,7 @@ TEST(dispatch_free_during_capture_waits_until_it_is_over)
 	CHECK_EQ(CALL(&t, cuStreamBeginCapture_v2, &begin), CUDA_SUCCESS);
 	unsigned synchronised = fake.synchronised;
 	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(fake.synchronised, synchronised);
 	if (FAKE_HAS_WINDOW)
 		CHECK(fake_is_mapped(first, 1));

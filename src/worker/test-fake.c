@@ -13,7 +13,8 @@
 
 #include "base/test.h"
 
-#define RANGES 4096
+#define RANGES	4096
+#define GRANULE (2u << 20)
 
 struct fake fake;
 
@@ -25,6 +26,10 @@ static struct {
 	uint64_t start, size;
 	bool plain; /* of cuMemAlloc */
 } ranges[RANGES];
+static struct {
+	uint64_t start, size;
+} reservations[64];
+static struct physical *physicals; /* alive; so that a fresh fake can free what was left */
 static _Thread_local CUcontext current;
 static _Thread_local CUstreamCaptureMode mode;
 static _Atomic bool capturing;
@@ -239,6 +244,8 @@ static CUresult exchange_mode(CUstreamCaptureMode *exchanged)
 
 static CUresult take_capacity(size_t bytes)
 {
+	if (bytes > fake.capacity)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (atomic_fetch_add(&fake.used, bytes) + bytes <= fake.capacity)
 		return CUDA_SUCCESS;
 	atomic_fetch_sub(&fake.used, bytes);
@@ -249,7 +256,7 @@ static CUresult granularity(
     size_t *bytes, const CUmemAllocationProp *properties, CUmemAllocationGranularity_flags option)
 {
 	FALLIBLE();
-	*bytes = 2u << 20;
+	*bytes = GRANULE;
 	return CUDA_SUCCESS;
 }
 
@@ -257,23 +264,49 @@ static CUresult address_reserve(CUdeviceptr *address, size_t bytes, size_t align
     CUdeviceptr hint, unsigned long long flags)
 {
 	FALLIBLE();
-	void *at = mmap(fake.moves_ranges ? NULL : (void *)hint, bytes, PROT_NONE,
+	if (!bytes || bytes % GRANULE)
+		return CUDA_ERROR_INVALID_VALUE;
+	void *at = mmap(fake.moves_ranges ? NULL : (void *)(hint & ~0xfffull), bytes, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*address = (CUdeviceptr)at;
-	atomic_fetch_add(&fake.reserved, 1);
-	return CUDA_SUCCESS;
+	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
+		if (!reservations[i].size) {
+			reservations[i].start = (uint64_t)at;
+			reservations[i].size = bytes;
+			atomic_fetch_add(&fake.reserved, 1);
+			return CUDA_SUCCESS;
+		}
+	munmap(at, bytes);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static bool is_reserved(uint64_t address, uint64_t bytes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
+		if (address >= reservations[i].start &&
+		    address - reservations[i].start < reservations[i].size &&
+		    bytes <= reservations[i].size - (address - reservations[i].start))
+			return true;
+	return false;
 }
 
 static CUresult address_free(CUdeviceptr address, size_t bytes)
 {
-	munmap((void *)address, bytes);
-	atomic_fetch_sub(&fake.reserved, 1);
-	return CUDA_SUCCESS;
+	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
+		if (reservations[i].size && reservations[i].start == address &&
+		    reservations[i].size == bytes) {
+			reservations[i].size = 0;
+			munmap((void *)address, bytes);
+			atomic_fetch_sub(&fake.reserved, 1);
+			return CUDA_SUCCESS;
+		}
+	return CUDA_ERROR_INVALID_VALUE;
 }
 
 struct physical {
+	struct physical *next, **link; /* under lock */
 	size_t bytes;
 	unsigned references; /* the handle and each mapping; under lock */
 };
@@ -282,14 +315,22 @@ static CUresult memory_create(CUmemGenericAllocationHandle *handle, size_t bytes
     const CUmemAllocationProp *properties, unsigned long long flags)
 {
 	FALLIBLE();
+	if (!bytes || bytes % GRANULE || properties->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+	    properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE || properties->location.id)
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = take_capacity(bytes);
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct physical *physical = calloc(1, sizeof(*physical));
-	CHECK(physical && bytes % (2u << 20) == 0);
-	CHECK_EQ(properties->type, CU_MEM_ALLOCATION_TYPE_PINNED);
-	CHECK_EQ(properties->location.type, CU_MEM_LOCATION_TYPE_DEVICE);
-	*physical = (struct physical){bytes, 1};
+	CHECK(physical);
+	*physical = (struct physical){NULL, NULL, bytes, 1};
+	pthread_mutex_lock(&lock);
+	physical->next = physicals;
+	physical->link = &physicals;
+	if (physicals)
+		physicals->link = &physical->next;
+	physicals = physical;
+	pthread_mutex_unlock(&lock);
 	*handle = (CUmemGenericAllocationHandle)physical;
 	atomic_fetch_add(&fake.created, 1);
 	return CUDA_SUCCESS;
@@ -299,6 +340,11 @@ static void put_physical(struct physical *physical)
 {
 	pthread_mutex_lock(&lock);
 	bool last = --physical->references == 0;
+	if (last) {
+		*physical->link = physical->next;
+		if (physical->next)
+			physical->next->link = physical->link;
+	}
 	pthread_mutex_unlock(&lock);
 	if (!last)
 		return;
@@ -309,6 +355,8 @@ static void put_physical(struct physical *physical)
 
 static CUresult memory_release(CUmemGenericAllocationHandle handle)
 {
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
 	put_physical((struct physical *)handle);
 	return CUDA_SUCCESS;
 }
@@ -319,6 +367,19 @@ static struct {
 	struct physical *physical;
 } mappings[RANGES];
 
+/* Whether any mapping lies in the way. */
+static bool is_mapped_at(uint64_t address, size_t bytes)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !found; i++)
+		found = mappings[i].physical && mappings[i].address < address + bytes &&
+			address < mappings[i].address + mappings[i].physical->bytes;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
 static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
     CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
@@ -326,7 +387,9 @@ static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
 	bool kept = false;
 
 	FALLIBLE();
-	CHECK(bytes == physical->bytes && !offset);
+	if (!physical || bytes != physical->bytes || offset || address % 4096 ||
+	    !is_reserved(address, bytes) || is_mapped_at(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < RANGES && !kept; i++)
 		if (!mappings[i].physical) {
@@ -336,26 +399,43 @@ static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
 			kept = true;
 		}
 	pthread_mutex_unlock(&lock);
-	CHECK(kept);
+	if (!kept)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	atomic_fetch_add(&fake.mapped, 1);
 	return CUDA_SUCCESS;
+}
+
+/* Whether one mapping is exactly there. */
+static bool is_mapping(uint64_t address, size_t bytes)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !found; i++)
+		found = mappings[i].physical && mappings[i].address == address &&
+			mappings[i].physical->bytes == bytes;
+	pthread_mutex_unlock(&lock);
+	return found;
 }
 
 static CUresult memory_access(
     CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
 {
 	FALLIBLE();
-	CHECK_EQ(access->flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	if (count != 1 || access->flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE ||
+	    !is_mapping(address, bytes) || fake_is_mapped(address, 1))
+		return CUDA_ERROR_INVALID_VALUE;
 	CHECK(mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED);
-	CHECK(add_range(address, bytes, false));
-	return CUDA_SUCCESS;
+	return add_range(address, bytes, false) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
 {
 	struct physical *physical = NULL;
 
+	if (!is_mapping(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (drop_range(address, false))
 		CHECK(mmap((void *)address, bytes, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
@@ -367,7 +447,7 @@ static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
 			mappings[i].physical = NULL;
 		}
 	pthread_mutex_unlock(&lock);
-	CHECK(physical && physical->bytes == bytes);
+	CHECK(physical);
 	put_physical(physical);
 	atomic_fetch_sub(&fake.mapped, 1);
 	return CUDA_SUCCESS;
@@ -379,9 +459,12 @@ static CUresult memory_alloc(CUdeviceptr *address, size_t bytes)
 	CUresult r = take_capacity(bytes);
 	if (r != CUDA_SUCCESS)
 		return r;
-	*address = (CUdeviceptr)calloc(1, bytes);
-	CHECK(*address && add_range(*address, bytes, true));
-	return CUDA_SUCCESS;
+	*address = bytes ? (CUdeviceptr)calloc(1, bytes) : 0;
+	if (*address && add_range(*address, bytes, true))
+		return CUDA_SUCCESS;
+	free((void *)*address);
+	atomic_fetch_sub(&fake.used, bytes);
+	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 static CUresult memory_free(CUdeviceptr address)
@@ -497,6 +580,9 @@ static uint8_t *box_destination(const CUDA_MEMCPY3D *c, size_t y, size_t z)
 static CUresult copy_box(const CUDA_MEMCPY3D *c, CUstream stream)
 {
 	FALLIBLE();
+	if (c->Height * c->Depth > 1 && (c->srcPitch < c->srcXInBytes + c->WidthInBytes ||
+					    c->dstPitch < c->dstXInBytes + c->WidthInBytes))
+		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t z = 0; z < c->Depth; z++)
 		for (size_t y = 0; y < c->Height; y++) {
 			const uint8_t *source = box_source(c, y, z);
@@ -594,7 +680,7 @@ static CUresult module_load(
 	for (unsigned i = 0; i < n_options; i++)
 		if (options[i] == CU_JIT_ERROR_LOG_BUFFER && values[i])
 			strcpy(values[i], "fake: line 1");
-	if (strstr(image, "broken"))
+	if (*(const char *)image == '.' && strstr(image, "broken"))
 		return CUDA_ERROR_INVALID_PTX;
 	*module = (CUmodule)0xd000;
 	return CUDA_SUCCESS;
@@ -727,10 +813,33 @@ static void set_work_functions(struct backend *b)
 	b->cuLaunchKernelEx = launch_ex;
 }
 
+/* What the fake before this one still had. */
+static void drop_everything(void)
+{
+	for (unsigned i = 0; i < RANGES; i++) {
+		if (ranges[i].size && ranges[i].plain)
+			free((void *)ranges[i].start);
+		ranges[i].size = 0;
+		mappings[i].physical = NULL;
+	}
+	for (struct physical *next; physicals; physicals = next) {
+		next = physicals->next;
+		free(physicals);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
+		if (reservations[i].size) {
+			munmap((void *)reservations[i].start, reservations[i].size);
+			reservations[i].size = 0;
+		}
+	current = NULL;
+	atomic_store(&capturing, false);
+}
+
 void fake_init(struct backend *backend, struct backend_host *host)
 {
 	void *nothing = dlopen(NULL, RTLD_NOW); /* has none of the functions */
 
+	drop_everything();
 	memset(&fake, 0, sizeof(fake));
 	fake.capacity = 256u << 20;
 	fake.fail_in = -1;

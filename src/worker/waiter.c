@@ -47,7 +47,7 @@ static void count(int change)
 	pthread_mutex_unlock(&alive.lock);
 }
 
-static void serve(struct worker *worker, struct job *job)
+void waiter_serve(struct worker *worker, struct job *job)
 {
 	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
 
@@ -116,7 +116,7 @@ static void *waiter_thread(void *argument)
 	struct job *job;
 
 	while ((job = next_job(waiter)))
-		serve(waiter->worker, job);
+		waiter_serve(waiter->worker, job);
 	waiter_free(waiter);
 	count(-1);
 	return NULL;

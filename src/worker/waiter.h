@@ -12,6 +12,9 @@ struct worker;
  * and then the job is still the caller's. Dispatcher only. */
 int waiter_submit(struct worker *worker, struct job *job);
 
+/* What a waiter does with a job, on this thread. */
+void waiter_serve(struct worker *worker, struct job *job);
+
 /* The lane's waiter ends when its queue is empty; a later job gets a new one. Dispatcher only. */
 void waiter_retire(struct lane *lane);
 

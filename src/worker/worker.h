@@ -32,6 +32,7 @@ struct staging;
 
 struct worker_options {
 	bool arena;	  /* device memory from the window, where the backend can */
+	bool no_waiters;  /* fuzzing: everything runs on the dispatcher */
 	bool measure_gpu; /* time on the GPU into the statistics */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
@@ -141,6 +142,10 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
  * worker->last_words says how. The calling thread becomes the dispatcher.
  */
 int worker_run(struct worker *worker);
+
+/* Serves one record as if it had come from the ring: 0, or a negative errno when it ends the
+ * session. For fuzzing. */
+int worker_feed(struct worker *worker, const struct wire_record *record);
 
 /* Waits for the waiters, which must be able to end; a session's process just exits instead. */
 struct worker *worker_free(struct worker *worker);
