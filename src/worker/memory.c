@@ -86,7 +86,8 @@ static CUresult context_error(struct call *call)
 	if (atomic_load_explicit(&call->worker->captures, memory_order_relaxed))
 		return CUDA_SUCCESS;
 	CUresult r = call->backend->cuStreamQuery(NULL);
-	return r == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : r;
+	/* The errors CUDA calls sticky; others are about the query. */
+	return r >= CUDA_ERROR_ILLEGAL_ADDRESS && r <= CUDA_ERROR_LAUNCH_FAILED ? r : CUDA_SUCCESS;
 }
 
 static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
