@@ -1,0 +1,455 @@
+/*
+ * Calls through a channel inside this process, with a small worker at its other end that keeps
+ * memory and remembers what it was told: postings, waits, attachments, bulk replies, errors of
+ * posted calls, copies of every size, many threads, a worker that goes away.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/test.h"
+#include "chan/test-chan.h"
+#include "gen/api_codec.h"
+#include "gen/api_ids.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/call.h"
+#include "shim/object.h"
+#include "shim/range.h"
+#include "shim/session.h"
+#include "shim/thread.h"
+
+#define LANES	    16
+#define MEMORY_BASE WIRE_DEVICE_WINDOW_BASE
+#define MEMORY_SIZE (8u << 20)
+#define STOP_HERE   0xdead /* bytes to allocate: the worker ends */
+
+/* What the worker knows; read by tests only while it is idle. */
+static struct fake {
+	struct chan *chan;
+	uint8_t memory[MEMORY_SIZE];
+	uint64_t context[LANES];
+	_Atomic unsigned lane_states, lane_ends, replies;
+	uint8_t *attached[LANES];
+	size_t attached_size[LANES];
+	uint64_t image_sum, image_size;
+} fake;
+
+static void attach(uint16_t lane, struct wire_reader *r)
+{
+	struct wire_bulk run = {.offset = wire_get_u64(r)};
+
+	run.size = wire_get_u64(r);
+	const void *bytes = chan_staging_memory(fake.chan, &run);
+	CHECK(bytes);
+	fake.attached[lane] = realloc(fake.attached[lane], fake.attached_size[lane] + run.size);
+	memcpy(fake.attached[lane] + fake.attached_size[lane], bytes, run.size);
+	fake.attached_size[lane] += run.size;
+	chan_staging_release(fake.chan, &run);
+}
+
+static uint8_t *memory_at(CUdeviceptr address, size_t bytes)
+{
+	CHECK(address >= MEMORY_BASE && address + bytes <= MEMORY_BASE + MEMORY_SIZE);
+	return fake.memory + (address - MEMORY_BASE);
+}
+
+static void *staging_at(uint64_t offset, size_t size)
+{
+	struct wire_bulk run = {offset & ~(uint64_t)(WIRE_CHUNK_SIZE - 1), 0};
+
+	run.size = offset - run.offset + size;
+	char *memory = chan_staging_memory(fake.chan, &run);
+	CHECK(memory);
+	return memory + (offset - run.offset);
+}
+
+struct served {
+	const struct wire_record *record;
+	struct wire_reader reader;
+	struct wire_writer writer; /* outputs */
+	struct pool *pool;
+	CUresult result;
+};
+
+#define SERVE(name)                                                                                \
+	struct args_##name a;                                                                      \
+	CHECK(wire_decode_##name(&s->reader, s->pool, &a))
+
+static void serve_snapshot(struct served *s)
+{
+	SERVE(rosenSnapshot);
+	*a.needed = a.capacity;
+	for (size_t i = 0; i < a.capacity; i++)
+		((uint8_t *)a.blob)[i] = (uint8_t)(i * 7);
+	wire_encode_reply_rosenSnapshot(&s->writer, &a);
+}
+
+static void serve_load(struct served *s)
+{
+	SERVE(cuModuleLoadDataEx);
+	fake.image_sum = 0;
+	fake.image_size = a.image_bytes;
+	for (size_t i = 0; i < a.image_bytes; i++)
+		fake.image_sum += ((const uint8_t *)a.image)[i];
+	wire_encode_reply_cuModuleLoadDataEx(&s->writer, &a);
+}
+
+static bool serve_alloc(struct served *s)
+{
+	SERVE(cuMemAlloc_v2);
+	*a.address = MEMORY_BASE;
+	wire_encode_reply_cuMemAlloc_v2(&s->writer, &a);
+	return a.bytes != STOP_HERE;
+}
+
+static void serve_copy_in(struct served *s)
+{
+	SERVE(rosenCopyIn);
+	memcpy(memory_at(a.destination, a.bytes), a.source, a.bytes);
+}
+
+static void serve_copy_in_staged(struct served *s)
+{
+	SERVE(rosenCopyInStaged);
+	struct wire_bulk run = {a.offset, a.bytes};
+	memcpy(memory_at(a.destination, a.bytes), staging_at(a.offset, a.bytes), a.bytes);
+	chan_staging_release(fake.chan, &run);
+}
+
+static void serve_copy_out(struct served *s)
+{
+	SERVE(rosenCopyOut);
+	memcpy(a.destination, memory_at(a.source, a.bytes), a.bytes);
+	wire_encode_reply_rosenCopyOut(&s->writer, &a);
+}
+
+static void serve_copy_out_staged(struct served *s)
+{
+	SERVE(rosenCopyOutStaged);
+	memcpy(staging_at(a.offset, a.bytes), memory_at(a.source, a.bytes), a.bytes);
+}
+
+static void serve_memset(struct served *s)
+{
+	SERVE(cuMemsetD8Async);
+	/* A posted call fails with the error the test asked for. */
+	s->result = (CUresult)a.count;
+}
+
+static bool serve(struct served *s)
+{
+	switch (s->record->id) {
+	case WIRE_ID_ATTACH:
+		attach(s->record->lane, &s->reader);
+		return true;
+	case API_rosenLaneState: {
+		SERVE(rosenLaneState);
+		fake.context[s->record->lane] = a.context;
+		fake.lane_states++;
+		return true;
+	}
+	case API_rosenLaneEnd:
+		fake.lane_ends++;
+		return true;
+	case API_rosenSnapshot:
+		serve_snapshot(s);
+		return true;
+	case API_cuModuleLoadDataEx:
+		serve_load(s);
+		return true;
+	case API_cuMemAlloc_v2:
+		return serve_alloc(s);
+	case API_rosenCopyIn:
+		serve_copy_in(s);
+		return true;
+	case API_rosenCopyInStaged:
+		serve_copy_in_staged(s);
+		return true;
+	case API_rosenCopyOut:
+		serve_copy_out(s);
+		return true;
+	case API_rosenCopyOutStaged:
+		serve_copy_out_staged(s);
+		return true;
+	case API_cuMemsetD8Async:
+		serve_memset(s);
+		return true;
+	case API_cuCtxSynchronize:
+	case API_cuStreamSynchronize:
+		return true;
+	default:
+		test_fail(__FILE__, __LINE__, "unexpected call 0x%x", s->record->id);
+	}
+}
+
+/* The reply goes where the record says: the lane, or a staging run. */
+static void answer(struct served *s, const struct wire_bulk *bulk, const void *outputs)
+{
+	size_t size = (size_t)(s->writer.at - (const uint8_t *)outputs);
+
+	if (!(s->record->flags & WIRE_F_REPLY)) {
+		if (s->result)
+			chan_post_error(fake.chan, s->result);
+		return;
+	}
+	fake.replies++;
+	struct wire_writer writer = chan_reply_begin(fake.chan, s->record->lane);
+	if (bulk->size) {
+		CHECK(size <= bulk->size);
+		memcpy(staging_at(bulk->offset, size), outputs, size);
+	} else {
+		wire_put_raw(&writer, outputs, size);
+	}
+	chan_reply_commit(fake.chan, s->record->lane, s->record->seq, s->result, &writer);
+}
+
+static void *fake_worker(void *chan)
+{
+	static _Alignas(16) uint8_t record[WIRE_RECORD_MAX], outputs[1 << 20];
+	struct pool pool;
+	bool go_on = true;
+	int r = 0;
+
+	fake.chan = chan;
+	pool_init(&pool, 64u << 20);
+	while (go_on && (r = chan_next(chan, record)) == 0) {
+		const struct wire_record *header = (void *)record;
+		uint16_t lane = header->lane;
+		struct wire_bulk bulk = {0};
+		struct served s = {.record = header,
+		    .reader = wire_reader(header + 1, header->size - sizeof(*header)),
+		    .writer = wire_writer(outputs, sizeof(outputs)),
+		    .pool = &pool};
+		CHECK(lane < LANES);
+		if (header->flags & WIRE_F_BULK_REPLY) {
+			bulk.offset = wire_get_u64(&s.reader);
+			bulk.size = wire_get_u64(&s.reader);
+		}
+		if (header->flags & WIRE_F_ATTACHED) {
+			CHECK(s.reader.at == s.reader.end);
+			s.reader = wire_reader(fake.attached[lane], fake.attached_size[lane]);
+		}
+		go_on = serve(&s);
+		if (go_on)
+			answer(&s, &bulk, outputs);
+		if (header->flags & WIRE_F_ATTACHED)
+			fake.attached_size[lane] = 0;
+		pool_reset(&pool);
+	}
+	pool_fini(&pool);
+	for (int i = 0; i < LANES; i++)
+		free(fake.attached[i]);
+	if (!go_on)
+		chan_free(chan);
+	return (void *)(intptr_t)(go_on ? r : -ENOTCONN);
+}
+
+static const struct chan_geometry geometry = {
+    .ring_size = 1 << 17, .staging_size = 4u << 20, .lanes = LANES};
+
+/* One context that is current; a range that covers the worker's memory. */
+static struct pair start(void)
+{
+	struct range range = {.start = MEMORY_BASE,
+	    .size = MEMORY_SIZE,
+	    .context = (CUcontext)handle_primary_context(0)};
+	struct pair pair = pair_start(OVER_LOOP, &geometry, fake_worker);
+
+	session.chan = pair.client;
+	session.state = SESSION_OPEN;
+	shim_gate = SHIM_GATE_OPEN;
+	CHECK_EQ(shim_thread_init(), 0);
+	shim_object_init();
+	shim_thread.context = (CUcontext)handle_primary_context(0);
+	CHECK(range_add(&range));
+	return pair;
+}
+
+static void stop(struct pair *pair)
+{
+	session.chan = NULL;
+	pair_stop(pair);
+}
+
+TEST(outputs_come_back)
+{
+	struct pair pair = start();
+	CUdeviceptr address = 0;
+
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	CHECK_EQ(address, MEMORY_BASE);
+	stop(&pair);
+}
+
+TEST(the_lane_state_is_told_when_it_changed)
+{
+	struct pair pair = start();
+	CUdeviceptr address;
+
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	CHECK_EQ(fake.lane_states, 1);
+	CHECK_EQ(fake.context[shim_thread.lane], handle_primary_context(0));
+	shim_thread.context = (CUcontext)handle_primary_context(1);
+	CHECK_EQ(fake.lane_states, 1);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	CHECK_EQ(fake.lane_states, 2);
+	CHECK_EQ(fake.context[shim_thread.lane], handle_primary_context(1));
+	stop(&pair);
+}
+
+TEST(outputs_too_large_for_a_lane)
+{
+	static uint8_t blob[300000];
+	struct pair pair = start();
+
+	for (size_t size = 1000; size <= sizeof(blob); size += 29900) {
+		size_t needed = 0;
+		memset(blob, 0, sizeof(blob));
+		CHECK_EQ(remote_rosenSnapshot(blob, size, &needed), CUDA_SUCCESS);
+		CHECK_EQ(needed, size);
+		for (size_t i = 0; i < size; i++)
+			CHECK_EQ(blob[i], (uint8_t)(i * 7));
+	}
+	stop(&pair);
+}
+
+TEST(images_too_large_for_a_record)
+{
+	static const size_t sizes[] = {1, 32600, 32768, 70000, 3u << 20, 10u << 20};
+	struct pair pair = start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint8_t *image = malloc(sizes[i]);
+		uint64_t sum = 0;
+		CUmodule module;
+		for (size_t k = 0; k < sizes[i]; k++)
+			sum += image[k] = (uint8_t)(k * 13 + i);
+		CHECK_EQ(remote_cuModuleLoadDataEx(
+			     &module, image, sizes[i], NULL, 0, 0, NULL, NULL, NULL, 0, NULL, 0),
+		    CUDA_SUCCESS);
+		CHECK_EQ(fake.image_size, sizes[i]);
+		CHECK_EQ(fake.image_sum, sum);
+		CHECK(shim_handle_alive((uint64_t)module, HANDLE_MODULE));
+		free(image);
+	}
+	stop(&pair);
+}
+
+/* A posted memset of as many bytes fails with that error. */
+static CUresult post_failing(CUresult error)
+{
+	return remote_cuMemsetD8Async(MEMORY_BASE, 0, (size_t)error, NULL);
+}
+
+TEST(errors_of_posted_calls_show_later_and_once)
+{
+	struct pair pair = start();
+	CUdeviceptr address;
+
+	CHECK_EQ(post_failing(CUDA_ERROR_INVALID_VALUE), CUDA_SUCCESS);
+	/* One that brings something back does not tell. */
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_SUCCESS);
+	stop(&pair);
+}
+
+TEST(errors_that_end_a_context_stay)
+{
+	struct pair pair = start();
+	CUdeviceptr address;
+
+	CHECK_EQ(post_failing(CUDA_ERROR_ILLEGAL_ADDRESS), CUDA_SUCCESS);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_ERROR_ILLEGAL_ADDRESS);
+	/* Another context is not concerned, nor this one after its reset. */
+	shim_thread.context = (CUcontext)handle_primary_context(1);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	shim_thread.context = (CUcontext)handle_primary_context(0);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_ERROR_ILLEGAL_ADDRESS);
+	shim_context_ended(shim_thread.context);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_SUCCESS);
+	stop(&pair);
+}
+
+TEST(the_setting_sync_makes_posted_calls_wait)
+{
+	struct pair pair = start();
+
+	session.sync = true;
+	CHECK_EQ(post_failing(CUDA_ERROR_INVALID_VALUE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(post_failing(CUDA_SUCCESS), CUDA_SUCCESS);
+	CHECK_EQ(fake.replies, 3); /* and the lane state's */
+	stop(&pair);
+}
+
+static void check_copies(size_t at, size_t size, unsigned seed)
+{
+	uint8_t *out = malloc(size + 1), *in = malloc(size);
+
+	for (size_t i = 0; i < size; i++)
+		in[i] = (uint8_t)(i * 31 + i / 251 + seed);
+	out[size] = 0xa5;
+	CHECK_EQ(shim_cuMemcpyHtoD_v2(MEMORY_BASE + at, in, size, 0), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuMemcpyDtoH_v2(out, MEMORY_BASE + at, size, 0), CUDA_SUCCESS);
+	CHECK(memcmp(in, out, size) == 0);
+	CHECK_EQ(out[size], 0xa5);
+	free(in);
+	free(out);
+}
+
+TEST(copies_of_every_size)
+{
+	static const size_t sizes[] = {0, 1, 7, 8, 4000, 4096, 4097, 16384, 16385, 131072, 131073,
+	    524288, 524289, 1048577, 3000001, MEMORY_SIZE};
+	struct pair pair = start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		check_copies(0, sizes[i], (unsigned)i);
+		if (sizes[i] < MEMORY_SIZE)
+			check_copies(MEMORY_SIZE - sizes[i], sizes[i], (unsigned)i);
+	}
+	stop(&pair);
+}
+
+static void *copy_much(void *number)
+{
+	unsigned n = (unsigned)(uintptr_t)number;
+
+	shim_thread.context = (CUcontext)handle_primary_context(0);
+	for (size_t i = 0; i < 40; i++)
+		check_copies((size_t)n << 19, 1 + (i * 79999) % (1 << 19), n + (unsigned)i);
+	return NULL;
+}
+
+TEST_LIMIT(threads_at_once, 120)
+{
+	struct pair pair = start();
+	pthread_t threads[12];
+
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, copy_much, (void *)i), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.lane_ends, ARRAY_SIZE(threads));
+	stop(&pair);
+}
+
+TEST(a_worker_that_goes_is_an_error_at_once)
+{
+	struct pair pair = start();
+	CUdeviceptr address;
+	void *result;
+
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, STOP_HERE), CUDA_ERROR_LAUNCH_FAILED);
+	CHECK_EQ(remote_cuMemAlloc_v2(&address, 16), CUDA_ERROR_LAUNCH_FAILED);
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
+	CHECK_EQ(shim_cuMemcpyHtoD_v2(MEMORY_BASE, &address, 8, 0), CUDA_ERROR_LAUNCH_FAILED);
+	CHECK_EQ(session.state, SESSION_LOST);
+	CHECK_EQ(pthread_join(pair.thread, &result), 0);
+	session.chan = NULL;
+	chan_free(pair.client);
+}
