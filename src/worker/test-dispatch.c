@@ -342,6 +342,18 @@ TEST(dispatch_needs_a_context_where_cuda_does)
 	client_stop(&t, NULL);
 }
 
+TEST(dispatch_refuses_memory_on_a_broken_context)
+{
+	struct test_client t = client_start(NULL);
+	struct args_cuMemAlloc_v2 alloc = {.address = &(CUdeviceptr){0}, .bytes = 100};
+
+	allocate(&t, 1);
+	fake.fail_with = CUDA_ERROR_ILLEGAL_ADDRESS;
+	fake.fail_in = 0;
+	CHECK_EQ(CALL(&t, cuMemAlloc_v2, &alloc), CUDA_ERROR_ILLEGAL_ADDRESS);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_made_contexts_are_not_left_current)
 {
 	struct test_client t = client_start(NULL), other = client_lane(&t);

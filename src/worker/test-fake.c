@@ -617,6 +617,15 @@ static CUresult stream_synchronize(CUstream stream)
 	return wait_for_gpu();
 }
 
+static CUresult stream_query(CUstream stream)
+{
+	FALLIBLE();
+	pthread_mutex_lock(&lock);
+	CUresult r = held ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+	pthread_mutex_unlock(&lock);
+	return current ? r : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)
 {
 	FALLIBLE();
@@ -794,6 +803,7 @@ static void set_work_functions(struct backend *b)
 	b->cuStreamCreate = stream_create;
 	b->cuStreamDestroy_v2 = stream_destroy;
 	b->cuStreamSynchronize = stream_synchronize;
+	b->cuStreamQuery = stream_query;
 	b->cuStreamBeginCapture_v2 = capture_begin;
 	b->cuStreamEndCapture = capture_end;
 	b->cuStreamIsCapturing = is_capturing;
