@@ -23,7 +23,7 @@ struct thread_stream {
 static pthread_key_t thread_streams_key;
 static pthread_once_t thread_streams_once = PTHREAD_ONCE_INIT;
 
-/* At a thread's end. Streams of contexts that are gone went with them. */
+/* At a thread's end. Streams of contexts that are gone went with them; a forked child has none. */
 static void thread_streams_end(void *list)
 {
 	struct thread_stream *next;
@@ -31,7 +31,8 @@ static void thread_streams_end(void *list)
 	for (struct thread_stream *entry = list; entry; entry = next) {
 		struct sg_context *context = sg_handle_get(entry->context, SG_CONTEXT);
 		next = entry->next;
-		if (context && atomic_load_explicit(&context->active, memory_order_acquire) &&
+		if (sg_is_initialized() && context &&
+		    atomic_load_explicit(&context->active, memory_order_acquire) &&
 		    context->id == entry->context_id)
 			sg_stream_destroy(entry->stream);
 		free(entry);
