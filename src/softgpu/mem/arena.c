@@ -20,6 +20,8 @@
 #include "base/error.h"
 #include "base/util.h"
 
+#define ARENA_GUARDED_MAX 16384 /* half the mappings a process may have, at two each */
+
 struct arena_gap {
 	uint64_t address, size;
 };
@@ -99,10 +101,11 @@ static struct sg_range *range_find(uint64_t address)
 	return range && address - range->address < MAX(range->size, (size_t)1) ? range : NULL;
 }
 
-/* Address space of an allocation: its pages and the guard behind them. */
+/* Address space of an allocation: its pages and the guard behind them. Neighbours without a guard
+ * are one mapping to the kernel. */
 static uint64_t range_span(const struct sg_range *range)
 {
-	return align_up(range->size, SG_ARENA_PAGE) + SG_ARENA_PAGE;
+	return align_up(range->size, SG_ARENA_PAGE) + range->guard;
 }
 
 int sg_arena_init(size_t capacity)
@@ -201,10 +204,15 @@ static int range_map(const struct sg_range *range)
 		   : 0;
 }
 
+/* Where the kernel has no mapping left to split, the pages are at least given back. */
 static void range_unmap(const struct sg_range *range)
 {
-	mmap((void *)range->address, range_span(range), PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	void *address = (void *)range->address;
+	size_t size = range_span(range);
+
+	if (mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+		-1, 0) == MAP_FAILED)
+		madvise(address, size, MADV_DONTNEED);
 }
 
 static size_t range_charge(const struct sg_range *range)
@@ -216,6 +224,7 @@ static int arena_add_locked(struct sg_range *range, size_t align)
 {
 	size_t charge = range_charge(range);
 
+	range->guard = arena_ranges.n < ARENA_GUARDED_MAX ? SG_ARENA_PAGE : 0;
 	if (charge > arena_capacity - arena_used)
 		return -ENOMEM; /* every program may ask for too much: no trace */
 	int r = lists_reserve();

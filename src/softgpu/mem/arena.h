@@ -8,8 +8,10 @@
  *   [SG_EXEC_WINDOW_BASE, + SG_EXEC_WINDOW_SIZE) stacks, shared memory, parameters of running
  *                                                kernels (softgpu/exec maps it, nobody else)
  *
- * The first part is reserved without access. An allocation makes its own pages accessible and leaves at
- * least one page behind them that is not; freeing takes the access away and gives the memory back.
+ * The first part is reserved without access. An allocation makes its own pages accessible and leaves
+ * one page behind them that is not; freeing takes the access away and gives the memory back. A
+ * program with very many allocations gets the later ones without that page, because the kernel
+ * limits the number of mappings (vm.max_map_count).
  *
  * All functions may be called from any thread. Return codes: 0 or a negative errno.
  */
@@ -61,6 +63,7 @@ struct sg_range {
 	uint64_t host;	  /* REGISTERED: the program's address; HOST, MANAGED: the same as address;
 			     else 0 */
 	uint64_t id;	  /* never used twice */
+	size_t guard;	  /* inaccessible bytes behind it; the arena's own */
 	bool sync_memops; /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 };
 

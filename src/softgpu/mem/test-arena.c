@@ -138,6 +138,28 @@ TEST(shared_memory_is_seen_twice)
 	CHECK_EQ(sg_arena_alias(&range), -EINVAL);
 }
 
+TEST(more_allocations_than_the_kernel_has_mappings)
+{
+	enum { COUNT = 70000 };
+	static uint64_t addresses[COUNT];
+
+	CHECK_EQ(sg_arena_init((size_t)1 << 30), 0);
+	for (unsigned i = 0; i < COUNT; i++) {
+		addresses[i] = alloc(256);
+		*(unsigned *)addresses[i] = i;
+	}
+	/* Every second one first: that makes the most holes. */
+	for (unsigned i = 0; i < COUNT; i += 2)
+		CHECK_EQ(sg_arena_free(addresses[i]), 0);
+	for (unsigned i = 1; i < COUNT; i += 2) {
+		CHECK_EQ(*(unsigned *)addresses[i], i);
+		CHECK_EQ(sg_arena_free(addresses[i]), 0);
+	}
+	uint64_t again = alloc(1 << 20);
+	for (unsigned i = 0; i < 1 << 18; i++)
+		CHECK_EQ(((uint32_t *)again)[i], 0);
+}
+
 /* Random allocations against a naive table; ends with all address space merged again. */
 TEST(churn)
 {
