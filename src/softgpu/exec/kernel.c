@@ -47,6 +47,7 @@ static void find_closure(struct sg_kernel *kernel)
 		}
 		kernel->needs_fibers |= jit_needs_fibers(f);
 		kernel->has_indirect_call |= f->has_indirect_call;
+		kernel->uses_reserved_shared |= f->uses_reserved_shared;
 		for (size_t h = 0; f->has_indirect_call && h < module->n_handles; h++)
 			reach(kernel, module->handles[h], stamp);
 		for (struct ptx_variable *v = f->variables; v; v = v->next)

@@ -14,7 +14,7 @@
 
 /*
  * One thread of a running block ("lane", for threads are the host's). Compiled code reads the public
- * half at fixed offsets; only the machine writes.
+ * half at fixed offsets and writes no more than call_site.
  */
 struct sg_lane {
 	uint32_t tid[3], ntid[3], ctaid[3], nctaid[3];
@@ -24,7 +24,9 @@ struct sg_lane {
 	uint8_t *shared;       /* base of the block's shared memory, inside the arena */
 	uint64_t shared_size;  /* bytes, a multiple of 16 */
 	uint32_t dynamic_shared_size;
-	uint32_t spins;			/* of polling loops, counts down to the next yield */
+	uint32_t reserved_shared; /* offset of SG_RESERVED_SHARED bytes, in kernels that use them */
+	uint32_t spins;		  /* of polling loops, counts down to the next yield */
+	uint32_t call_site;	  /* of the last call, written by compiled code */
 	uint64_t stack_low, stack_high; /* local memory lies here */
 	const uint32_t *stop;		/* non-zero: give up */
 	const uint32_t *envreg;		/* 32 of them */
@@ -32,6 +34,10 @@ struct sg_lane {
 	struct sg_fiber *fiber;
 	uint32_t number; /* in the block */
 };
+
+/* What cooperative groups keep in shared memory, at two places. */
+#define SG_RESERVED_SHARED 1024u
+#define SG_RESERVED_SECOND 512u
 
 typedef void (*sg_kernel_code)(struct sg_lane *lane);
 
@@ -62,7 +68,7 @@ enum sg_exchange {
 	SG_EXCHANGE_REDUX_OR,
 	SG_EXCHANGE_REDUX_XOR,
 	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
-	SG_EXCHANGE_ACTIVE, /* b: the place in the code */
+	SG_EXCHANGE_ACTIVE, /* b: the place in the code, c: of the call that led there */
 };
 
 /* Barrier numbers 0 to 15 are the program's; this one stands for the cluster, of one block. */
@@ -70,3 +76,16 @@ enum sg_exchange {
 #define SG_BARRIERS	   17
 
 enum sg_barrier_reduction { SG_BARRIER_POPC, SG_BARRIER_AND, SG_BARRIER_OR };
+
+/* sg_video(operation, flags, a, b, c): add sub avrg absdiff min max, in the order of the opcodes, then
+ * the comparisons eq ne lt le gt ge of vset. */
+#define SG_VIDEO_SET 6u
+
+enum sg_video_flags {
+	SG_VIDEO_A_SIGNED = 1,
+	SG_VIDEO_B_SIGNED = 2,
+	SG_VIDEO_D_SIGNED = 4,
+	SG_VIDEO_SATURATE = 8,
+	SG_VIDEO_ADD = 16,
+	SG_VIDEO_PAIR = 32, /* halves instead of bytes */
+};

@@ -154,7 +154,7 @@ static bool ensure_shared(struct sg_machine *machine, uint32_t n)
 	for (; machine->n_shared < n; machine->n_shared++)
 		if (!map(machine->slice + SHARED_OFFSET +
 			     machine->n_shared * (uint64_t)SHARED_STRIDE,
-			SG_MAX_SHARED_BYTES, PROT_READ | PROT_WRITE))
+			SG_MAX_SHARED_BYTES + PAGE, PROT_READ | PROT_WRITE))
 			return false;
 	return true;
 }
@@ -282,6 +282,13 @@ _Noreturn void machine_fault(
 	machine_leave(machine);
 }
 
+/* The program's, and what the system keeps behind them. */
+static uint64_t shared_bytes(const struct sg_grid *grid)
+{
+	return align_up(grid->shared_size, 16) +
+	       (grid->kernel->uses_reserved_shared ? SG_RESERVED_SHARED : 0);
+}
+
 static void lane_set_block(
     struct sg_lane *lane, const struct sg_grid *grid, struct sg_block *block, uint64_t number)
 {
@@ -294,7 +301,8 @@ static void lane_set_block(
 	    .grid_id = grid->id,
 	    .params = grid->params,
 	    .shared = block->shared,
-	    .shared_size = align_up(grid->shared_size, 16),
+	    .shared_size = shared_bytes(grid),
+	    .reserved_shared = (uint32_t)align_up(grid->shared_size, 16),
 	    .dynamic_shared_size = launch->dynamic_shared_bytes,
 	    .stop = grid->stop,
 	    .envreg = grid->envreg,
@@ -328,7 +336,7 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	block->n_threads = block->alive = grid->n_threads;
 	block->shared =
 	    (uint8_t *)(machine->slice + SHARED_OFFSET + resident * (uint64_t)SHARED_STRIDE);
-	memset(block->shared, 0, align_up(grid->shared_size, 16));
+	memset(block->shared, 0, shared_bytes(grid));
 	memset(block->barriers, 0, sizeof(block->barriers));
 	for (uint32_t i = 0; i < n_warps; i++) {
 		struct sg_warp *warp = &block->warps[i];

@@ -17,6 +17,7 @@ struct sg_kernel {
 	size_t n_closure;
 	bool has_indirect_call;
 	bool needs_fibers;
+	bool uses_reserved_shared;
 	uint32_t dynamic_offset; /* of dynamic shared memory */
 	bool prepared;		 /* under module->lock */
 	int prepare_result;

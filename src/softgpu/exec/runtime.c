@@ -142,6 +142,64 @@ uint32_t sg_prmt(uint32_t mode, uint64_t bytes, uint32_t selector)
 	return result;
 }
 
+static int32_t video_element(uint32_t word, unsigned bits, unsigned index, bool is_signed)
+{
+	uint32_t top = word << (32 - bits * (index + 1));
+
+	return is_signed ? (int32_t)top >> (32 - bits) : (int32_t)(top >> (32 - bits));
+}
+
+static int32_t video_one(uint32_t operation, int32_t a, int32_t b)
+{
+	switch (operation) {
+	case 0:
+		return a + b;
+	case 1:
+		return a - b;
+	case 2: /* rounded away from zero */
+		return (a + b + (a + b >= 0)) >> 1;
+	case 3:
+		return a < b ? b - a : a - b;
+	case 4:
+		return MIN(a, b);
+	case 5:
+		return MAX(a, b);
+	case SG_VIDEO_SET:
+		return a == b;
+	case SG_VIDEO_SET + 1:
+		return a != b;
+	case SG_VIDEO_SET + 2:
+		return a < b;
+	case SG_VIDEO_SET + 3:
+		return a <= b;
+	case SG_VIDEO_SET + 4:
+		return a > b;
+	default:
+		return a >= b;
+	}
+}
+
+uint32_t sg_video(uint32_t operation, uint32_t flags, uint32_t a, uint32_t b, uint32_t c)
+{
+	unsigned bits = flags & SG_VIDEO_PAIR ? 16 : 8;
+	bool is_signed = flags & SG_VIDEO_D_SIGNED;
+	int32_t low = is_signed ? -(1 << (bits - 1)) : 0,
+		high = (1 << (is_signed ? bits - 1 : bits)) - 1;
+	uint32_t packed = 0, sum = c;
+
+	for (unsigned i = 0; i < 32 / bits; i++) {
+		int32_t value =
+		    video_one(operation, video_element(a, bits, i, flags & SG_VIDEO_A_SIGNED),
+			video_element(b, bits, i, flags & SG_VIDEO_B_SIGNED));
+
+		if (flags & SG_VIDEO_SATURATE)
+			value = MAX(low, MIN(high, value));
+		packed |= ((uint32_t)value & ((1u << bits) - 1)) << bits * i;
+		sum += (uint32_t)value;
+	}
+	return flags & SG_VIDEO_ADD ? sum : packed;
+}
+
 float sg_sin(float x)
 {
 	return sinf(x);
@@ -198,6 +256,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_copy_async),
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
+    ENTRY(sg_video),
     ENTRY(sg_sin),
     ENTRY(sg_cos),
     ENTRY(sg_lg2),

@@ -147,11 +147,23 @@ ROWS(integer_arithmetic,
     {"add.cc.u32 %r0, %r1, %r2; addc.u32 %r0, %r3, 0;", 'r', {0xffffffff, 1, 5}, 6},
     {"add.cc.u32 %r0, %r1, %r2; addc.cc.u32 %r0, %r3, 0; addc.u32 %r0, 0, 0;", 'r', {0xffffffff, 1, 0xffffffff}, 1},
     {"sub.cc.u32 %r0, %r1, %r2; subc.u32 %r0, %r3, 0;", 'r', {1, 2, 5}, 4},
+    {"sub.cc.u32 %r0, %r1, %r2; addc.u32 %r0, 0, 0;", 'r', {2, 1}, 1},
+    {"sub.cc.u32 %r0, %r1, %r2; addc.u32 %r0, 0, 0;", 'r', {1, 2}, 0},
+    {"sub.cc.u32 %r0, 0, 1; subc.cc.u32 %r0, 0, 0; subc.u32 %r0, %r1, 0;", 'r', {7}, 6},
     {"mad.lo.cc.u32 %r0, %r1, %r2, %r3; madc.hi.u32 %r0, %r1, %r2, 0;", 'r', {0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffff},
     {"mad.hi.cc.u64 %d0, %d1, %d2, %d3; addc.u64 %d0, 0, 0;", 'd', {UINT64_MAX, UINT64_MAX, 5}, 1},
     {"dp4a.s32.s32 %r0, %r1, %r2, %r3;", 'r', {0xff02ff01, 0x01020304, 10}, 10 + 4 - 3 + 4 - 1},
     {"dp4a.u32.s32 %r0, %r1, %r2, %r3;", 'r', {0x000000ff, 0x000000ff, 0}, 0xffffff01},
     {"dp2a.hi.s32.u32 %r0, %r1, %r2, %r3;", 'r', {0xffff0002, 0x03040506, 1}, 1 + 2 * 4 - 3})
+
+ROWS(video,
+    {"vadd4.u32.u32.u32 %r0, %r1, %r2, %r3;", 'r', {0xff010203, 0x01010101, 0}, 0x00020304},
+    {"vadd4.u32.u32.u32.sat %r0, %r1, %r2, %r3;", 'r', {0xff010203, 0x01010101, 0}, 0xff020304},
+    {"vsub2.s32.s32.s32.sat %r0, %r1, %r2, %r3;", 'r', {0x80000005, 0x00010006, 0}, 0x8000ffff},
+    {"vabsdiff4.u32.u32.u32.add %r0, %r1, %r2, %r3;", 'r', {0x10203040, 0x40302010, 7}, 7 + 0x30 + 0x10 + 0x10 + 0x30},
+    {"vavrg4.u32.u32.u32 %r0, %r1, %r2, %r3;", 'r', {0x01020304, 0x02020302, 0}, 0x02020303},
+    {"vmax2.s32.s32.s32 %r0, %r1, %r2, %r3;", 'r', {0xffff0005, 0x00010004, 0}, 0x00010005},
+    {"vset4.u32.u32.lt %r0, %r1, %r2, %r3;", 'r', {0x01020304, 0x02020302, 0}, 0x01000000})
 
 ROWS(bits,
     {"popc.b64 %r0, %d1;", 'r', {UINT64_C(0xf00000000000000f)}, 8},

@@ -204,15 +204,17 @@ void warp_lane_exits(struct sg_block *block, struct sg_lane *lane)
 /* Of several places, the first in the code: what comes later is where the others will join. */
 static uint32_t members_of_first_site(const struct sg_warp *warp)
 {
-	uint32_t site = UINT32_MAX, members = 0;
+	uint64_t site = UINT64_MAX;
+	uint32_t members = 0;
 
 	for (uint32_t left = warp->waiting; left; left &= left - 1) {
 		const struct sg_arrival *arrival = &warp->fibers[__builtin_ctz(left)]->arrival;
+		uint64_t place = (uint64_t)arrival->c << 32 | arrival->b;
 
-		if (arrival->kind != SG_EXCHANGE_ACTIVE || arrival->b > site)
+		if (arrival->kind != SG_EXCHANGE_ACTIVE || place > site)
 			continue;
-		members = (arrival->b == site ? members : 0) | (left & -left);
-		site = arrival->b;
+		members = (place == site ? members : 0) | (left & -left);
+		site = place;
 	}
 	return members;
 }

@@ -257,39 +257,44 @@ void emit_mad(struct emit *emit)
 	destination(emit, 0, sum, type);
 }
 
+/* Adds b to *sum; returns the carry out. */
+static struct value add_with_carry(
+    struct emit *emit, const char *ir, struct value *sum, struct value b)
+{
+	struct value pair =
+	    emit_value(emit, "call {%s, i1} @llvm.uadd.with.overflow.%s(%s %s, %s %s)", ir, ir, ir,
+		sum->text, ir, b.text);
+
+	*sum = emit_value(emit, "extractvalue {%s, i1} %s, 0", ir, pair.text);
+	return emit_value(emit, "extractvalue {%s, i1} %s, 1", ir, pair.text);
+}
+
 /*
- * CC.CF is a slot of its own. A sum of three has a carry out when either step has one; madc.hi adds to
- * the upper half of the product.
+ * CC.CF is a slot of its own. Subtraction is a + ~b + carry, as hardware does it: CF is then the
+ * opposite of a borrow. PTX only says that subc takes what sub.cc left; compilers mix them with addc.
  */
 void emit_carry(struct emit *emit)
 {
 	enum ptx_opcode opcode = emit->in->opcode;
 	enum ptx_type type = type_at(emit, 0);
 	const char *ir = ir_name(ir_of(type));
-	bool is_mad = opcode == PTX_OP_mad || opcode == PTX_OP_madc;
-	bool is_sub = opcode == PTX_OP_sub || opcode == PTX_OP_subc;
-	const char *step = is_sub ? "usub" : "uadd";
-	struct value a = source(emit, 1, type), b = source(emit, 2, type), pair, sum, carry;
+	struct value sum = source(emit, 1, type), b = source(emit, 2, type), carry, in, again;
 
 	emit->uses_carry = true;
-	if (is_mad) {
-		a = has(emit, PTX_MODIFIER_hi)
-			? multiply_high(emit, type, a, b)
-			: emit_value(emit, "mul %s %s, %s", ir, a.text, b.text);
+	if (opcode == PTX_OP_mad || opcode == PTX_OP_madc) {
+		sum = has(emit, PTX_MODIFIER_hi)
+			  ? multiply_high(emit, type, sum, b)
+			  : emit_value(emit, "mul %s %s, %s", ir, sum.text, b.text);
 		b = source(emit, 3, type);
+	} else if (opcode == PTX_OP_sub || opcode == PTX_OP_subc) {
+		b = emit_value(emit, "xor %s %s, -1", ir, b.text);
 	}
-	pair = emit_value(emit, "call {%s, i1} @llvm.%s.with.overflow.%s(%s %s, %s %s)", ir, step,
-	    ir, ir, a.text, ir, b.text);
-	sum = emit_value(emit, "extractvalue {%s, i1} %s, 0", ir, pair.text);
-	carry = emit_value(emit, "extractvalue {%s, i1} %s, 1", ir, pair.text);
-	if (opcode == PTX_OP_addc || opcode == PTX_OP_subc || opcode == PTX_OP_madc) {
-		struct value in = emit_value(emit, "load i1, ptr %%carry"), again;
-
+	carry = add_with_carry(emit, ir, &sum, b);
+	if (opcode != PTX_OP_add && opcode != PTX_OP_mad) {
+		in = opcode == PTX_OP_sub ? ir_constant(IR_I1, 1)
+					  : emit_value(emit, "load i1, ptr %%carry");
 		in = emit_value(emit, "zext i1 %s to %s", in.text, ir);
-		pair = emit_value(emit, "call {%s, i1} @llvm.%s.with.overflow.%s(%s %s, %s %s)", ir,
-		    step, ir, ir, sum.text, ir, in.text);
-		sum = emit_value(emit, "extractvalue {%s, i1} %s, 0", ir, pair.text);
-		again = emit_value(emit, "extractvalue {%s, i1} %s, 1", ir, pair.text);
+		again = add_with_carry(emit, ir, &sum, in);
 		carry = emit_value(emit, "or i1 %s, %s", carry.text, again.text);
 	}
 	if (has(emit, PTX_MODIFIER_cc))

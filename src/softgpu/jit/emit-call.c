@@ -270,6 +270,19 @@ static void check_builtin(struct emit *emit, const struct ptx_function *callee)
 	    callee->name);
 }
 
+uint32_t code_site(const struct emit *emit)
+{
+	return emit->function->serial << 20 | emit->position;
+}
+
+static void note_call(struct emit *emit)
+{
+	struct value at = emit_value(
+	    emit, "getelementptr i8, ptr %%lane, i64 %zu", offsetof(struct sg_lane, call_site));
+
+	emit_line(emit, "store i32 %d, ptr %s", (int32_t)code_site(emit), at.text);
+}
+
 void emit_call(struct emit *emit)
 {
 	struct call call = {0};
@@ -303,6 +316,7 @@ void emit_call(struct emit *emit)
 		    prototype ? prototype->n_params : 0, false);
 	}
 	arguments = emit->arguments.bytes;
+	note_call(emit);
 	if (callee && !callee->has_body) {
 		check_builtin(emit, callee);
 		emit_line(emit, "call void @sg_builtin_%s(ptr %%lane%s)", callee->name, arguments);

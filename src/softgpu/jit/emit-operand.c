@@ -147,6 +147,13 @@ static struct value envreg_value(struct emit *emit, uint64_t number)
 	return emit_value(emit, "load i32, ptr %s", at.text);
 }
 
+static struct value reserved_shared(struct emit *emit, unsigned offset)
+{
+	struct value base = lane_field(emit, IR_I32, offsetof(struct sg_lane, reserved_shared));
+
+	return emit_value(emit, "add i32 %s, %u", base.text, offset);
+}
+
 struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 {
 	switch (operand->special) {
@@ -191,6 +198,15 @@ struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 		return clock_value(emit, operand->special);
 	case PTX_SPECIAL_envreg:
 		return envreg_value(emit, operand->value);
+	case PTX_SPECIAL_reserved_smem_offset_begin:
+	case PTX_SPECIAL_reserved_smem_offset_0:
+		return reserved_shared(emit, 0);
+	case PTX_SPECIAL_reserved_smem_offset_1:
+		return reserved_shared(emit, SG_RESERVED_SECOND);
+	case PTX_SPECIAL_reserved_smem_offset_end:
+		return reserved_shared(emit, SG_RESERVED_SHARED);
+	case PTX_SPECIAL_reserved_smem_offset_cap:
+		return ir_constant(IR_I32, SG_RESERVED_SHARED);
 	case PTX_SPECIAL_nsmid:
 		return lane_field(emit, IR_I32, offsetof(struct sg_lane, n_sms));
 	case PTX_SPECIAL_cluster_nctaid_x:

@@ -113,13 +113,18 @@ void emit_redux(struct emit *emit)
 	    exchange(emit, kind, member_mask(emit, 2), value, zero(), zero()));
 }
 
+/*
+ * Lanes belong together when they ask at the same place. In a function that was not inlined (nvcc -G
+ * wraps every intrinsic) the place is the call: each call notes its own.
+ */
 void emit_activemask(struct emit *emit)
 {
-	struct value site = ir_constant(IR_I32, emit->function->serial << 20 | emit->position);
-	struct value none = zero();
+	struct value site = ir_constant(IR_I32, code_site(emit)), caller = site;
 
-	set_low(
-	    emit, emit->in->operands, exchange(emit, SG_EXCHANGE_ACTIVE, none, none, site, none));
+	if (!emit->function->is_entry)
+		caller = lane_field(emit, IR_I32, offsetof(struct sg_lane, call_site));
+	set_low(emit, emit->in->operands,
+	    exchange(emit, SG_EXCHANGE_ACTIVE, zero(), zero(), site, caller));
 }
 
 void emit_elect(struct emit *emit)

@@ -71,6 +71,7 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 
 /* emit-call.c */
 void emit_function(struct emit *emit, const struct ptx_function *function);
+uint32_t code_site(const struct emit *emit); /* of the instruction, unique and rising */
 bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
 
 /* emit-half.c: f16 and bf16 through float */

@@ -148,6 +148,7 @@ const char jit_prelude[] =
 	"declare i32 @sg_e5m2x2_to_f16x2(i32, i16) nounwind memory(none)\n"
 	"declare float @sg_to_f32(i32, double) nounwind memory(none)\n"
 	"declare i32 @sg_to_tf32(i32, float) nounwind memory(none)\n"
+	"declare i32 @sg_video(i32, i32, i32, i32, i32) nounwind memory(none)\n"
 	"declare i32 @sg_fns(i32, i32, i32) nounwind memory(none)\n"
 	"declare i32 @sg_prmt(i32, i64, i32) nounwind memory(none)\n"
 	"declare i64 @sg_globaltimer() nounwind\n"

@@ -7,103 +7,93 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang-format off */
 /* T(name, bits, class): class b(its), u(nsigned), s(igned), f(loat), p(redicate) */
 #define PTX_TYPES(T)                                                                               \
-	T(b8, 8, b)                                                                                \
-	T(b16, 16, b)                                                                              \
-	T(b32, 32, b)                                                                              \
-	T(b64, 64, b) T(b128, 128, b) T(u8, 8, u) T(u16, 16, u) T(u32, 32, u) T(u64, 64, u)        \
-	    T(s8, 8, s) T(s16, 16, s) T(s32, 32, s) T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f)    \
-		T(bf16, 16, f) T(bf16x2, 32, f) T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f)        \
-		    T(tf32, 32, b) T(e4m3x2, 16, b) T(e5m2x2, 16, b) T(u16x2, 32, u)               \
-			T(s16x2, 32, s) T(pred, 1, p)
+	T(b8, 8, b) T(b16, 16, b) T(b32, 32, b) T(b64, 64, b) T(b128, 128, b) T(u8, 8, u)          \
+	T(u16, 16, u) T(u32, 32, u) T(u64, 64, u) T(s8, 8, s) T(s16, 16, s) T(s32, 32, s)          \
+	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
+	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
+	T(e5m2x2, 16, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)
 
 /* M(identifier, spelling) */
 #define PTX_MODIFIERS(M)                                                                           \
-	M(ftz, "ftz")                                                                              \
-	M(noftz, "noftz")                                                                          \
-	M(sat, "sat")                                                                              \
-	M(satfinite, "satfinite") M(relu, "relu") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(           \
-	    rp, "rp") M(rna, "rna") M(rni, "rni") M(rzi, "rzi") M(rmi, "rmi") M(rpi,               \
-	    "rpi") M(approx, "approx") M(full, "full") M(lo, "lo") M(hi, "hi") M(wide, "wide")     \
-	    M(cc, "cc") M(global, "global") M(shared, "shared") M(shared_cta, "shared::cta") M(    \
-		shared_cluster, "shared::cluster") M(local, "local") M(const, "const") M(param,    \
-		"param") M(param_entry, "param::entry") M(param_func, "param::func") M(v2, "v2")   \
-		M(v4, "v4") M(v8, "v8") M(uni, "uni") M(eq, "eq") M(ne, "ne") M(lt, "lt") M(       \
-		    le, "le") M(gt, "gt") M(ge, "ge") M(ls, "ls") M(hs, "hs") M(equ, "equ")        \
-		    M(neu, "neu") M(ltu, "ltu") M(leu, "leu") M(gtu, "gtu") M(geu, "geu") M(       \
-			num, "num") M(nan, "nan") M(NaN,                                           \
-			"NaN") M(and, "and") M(or, "or") M(xor,                                    \
-			"xor") M(popc, "popc") M(add, "add") M(inc,                                \
-			"inc") M(dec, "dec") M(exch, "exch") M(cas,                                \
-			"cas") M(min, "min") M(max,                                                \
-			"max") M(xorsign, "xorsign") M(abs,                                        \
-			"abs") M(sync, "sync") M(arrive, "arrive") M(red, "red") M(warp,           \
-			"warp") M(cta, "cta") M(aligned,                                           \
-			"aligned") M(all, "all") M(any,                                            \
-			"any") M(ballot, "ballot") M(up, "up") M(down, "down") M(bfly, "bfly")     \
-			M(idx, "idx") M(to, "to") M(volatile, "volatile") M(relaxed, "relaxed") M( \
-			    acquire, "acquire") M(release, "release") M(acq_rel,                   \
-			    "acq_rel") M(weak, "weak") M(sc, "sc") M(mmio, "mmio") M(cluster,      \
-			    "cluster") M(gpu, "gpu") M(sys,                                        \
-			    "sys") M(gl, "gl") M(ca, "ca") M(cg, "cg") M(cs, "cs") M(lu,           \
-			    "lu") M(cv,                                                            \
-			    "cv") M(wb,                                                            \
-			    "wb") M(wt,                                                            \
-			    "wt") M(nc,                                                            \
-			    "nc") M(shiftamt,                                                      \
-			    "shiftamt") M(l, "l") M(r,                                             \
-			    "r") M(wrap, "wrap") M(clamp, "clamp") M(f4e, "f4e") M(b4e,            \
-			    "b4e") M(rc8, "rc8") M(ecl,                                            \
-			    "ecl") M(ecr, "ecr") M(rc16, "rc16") M(finite, "finite") M(infinite,   \
-			    "infinite") M(number, "number") M(notanumber, "notanumber") M(normal,  \
-			    "normal") M(subnormal, "subnormal") M(async, "async") M(commit_group,  \
-			    "commit_group") M(wait_group, "wait_group") M(wait_all,                \
-			    "wait_all") M(L1, "L1") M(L2, "L2") M(L1_evict_normal,                 \
-			    "L1::evict_normal") M(L1_evict_unchanged, "L1::evict_unchanged")       \
-			    M(L1_evict_first, "L1::evict_first") M(L1_evict_last,                  \
-				"L1::evict_last") M(L1_no_allocate, "L1::no_allocate")             \
-				M(L2_evict_normal, "L2::evict_normal") M(L2_evict_first,           \
-				    "L2::evict_first") M(L2_evict_last, "L2::evict_last")          \
-				    M(L2_evict_unchanged, "L2::evict_unchanged")                   \
-					M(L2_cache_hint, "L2::cache_hint") M(L2_64B, "L2::64B")    \
-					    M(L2_128B, "L2::128B") M(L2_256B, "L2::256B")          \
-						M(fractional, "fractional") M(proxy, "proxy")      \
-						    M(alias, "alias") M(launch_dependents,         \
-							"launch_dependents") M(wait, "wait")       \
-							M(mbarrier_init, "mbarrier_init")          \
-							    M(unified, "unified") M(bulk, "bulk")  \
-								M(reduce, "reduce")                \
-								    M(prefetch, "prefetch")
+	M(ftz, "ftz") M(noftz, "noftz") M(sat, "sat") M(satfinite, "satfinite")                    \
+	M(relu, "relu") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(rp, "rp") M(rna, "rna")              \
+	M(rni, "rni") M(rzi, "rzi") M(rmi, "rmi") M(rpi, "rpi") M(approx, "approx")                \
+	M(full, "full") M(lo, "lo") M(hi, "hi") M(wide, "wide") M(cc, "cc")                        \
+	M(global, "global") M(shared, "shared") M(shared_cta, "shared::cta")                       \
+	M(shared_cluster, "shared::cluster") M(local, "local") M(const, "const")                   \
+	M(param, "param") M(param_entry, "param::entry") M(param_func, "param::func")              \
+	M(v2, "v2") M(v4, "v4") M(v8, "v8") M(uni, "uni") M(eq, "eq") M(ne, "ne")                  \
+	M(lt, "lt") M(le, "le") M(gt, "gt") M(ge, "ge") M(ls, "ls") M(hs, "hs")                    \
+	M(equ, "equ") M(neu, "neu") M(ltu, "ltu") M(leu, "leu") M(gtu, "gtu")                      \
+	M(geu, "geu") M(num, "num") M(nan, "nan") M(NaN, "NaN") M(and, "and") M(or, "or")          \
+	M(xor, "xor") M(popc, "popc") M(add, "add") M(inc, "inc") M(dec, "dec")                    \
+	M(exch, "exch") M(cas, "cas") M(min, "min") M(max, "max") M(xorsign, "xorsign")            \
+	M(abs, "abs") M(sync, "sync") M(arrive, "arrive") M(red, "red") M(warp, "warp")            \
+	M(cta, "cta") M(aligned, "aligned") M(all, "all") M(any, "any")                            \
+	M(ballot, "ballot") M(up, "up") M(down, "down") M(bfly, "bfly") M(idx, "idx")              \
+	M(to, "to") M(volatile, "volatile") M(relaxed, "relaxed") M(acquire, "acquire")            \
+	M(release, "release") M(acq_rel, "acq_rel") M(weak, "weak") M(sc, "sc")                    \
+	M(mmio, "mmio") M(cluster, "cluster") M(gpu, "gpu") M(sys, "sys") M(gl, "gl")              \
+	M(ca, "ca") M(cg, "cg") M(cs, "cs") M(lu, "lu") M(cv, "cv") M(wb, "wb")                    \
+	M(wt, "wt") M(nc, "nc") M(shiftamt, "shiftamt") M(l, "l") M(r, "r")                        \
+	M(wrap, "wrap") M(clamp, "clamp") M(f4e, "f4e") M(b4e, "b4e") M(rc8, "rc8")                \
+	M(ecl, "ecl") M(ecr, "ecr") M(rc16, "rc16") M(finite, "finite")                            \
+	M(infinite, "infinite") M(number, "number") M(notanumber, "notanumber")                    \
+	M(normal, "normal") M(subnormal, "subnormal") M(async, "async")                            \
+	M(commit_group, "commit_group") M(wait_group, "wait_group")                                \
+	M(wait_all, "wait_all") M(L1, "L1") M(L2, "L2")                                            \
+	M(L1_evict_normal, "L1::evict_normal")                                                     \
+	M(L1_evict_unchanged, "L1::evict_unchanged") M(L1_evict_first, "L1::evict_first")          \
+	M(L1_evict_last, "L1::evict_last") M(L1_no_allocate, "L1::no_allocate")                    \
+	M(L2_evict_normal, "L2::evict_normal") M(L2_evict_first, "L2::evict_first")                \
+	M(L2_evict_last, "L2::evict_last") M(L2_evict_unchanged, "L2::evict_unchanged")            \
+	M(L2_cache_hint, "L2::cache_hint") M(L2_64B, "L2::64B") M(L2_128B, "L2::128B")             \
+	M(L2_256B, "L2::256B") M(fractional, "fractional") M(proxy, "proxy")                       \
+	M(alias, "alias") M(launch_dependents, "launch_dependents") M(wait, "wait")                \
+	M(mbarrier_init, "mbarrier_init") M(unified, "unified") M(bulk, "bulk")                    \
+	M(reduce, "reduce") M(prefetch, "prefetch")
 
-/* S(identifier, spelling, type) */
+/* S(identifier, spelling, type); of %envreg0..31 the number is in the operand's value */
 #define PTX_SPECIALS(S)                                                                            \
-	S(tid_x, "%tid.x", u32)                                                                    \
-	S(tid_y, "%tid.y", u32)                                                                    \
-	S(tid_z, "%tid.z", u32)                                                                    \
-	S(ntid_x, "%ntid.x", u32) S(ntid_y, "%ntid.y", u32) S(ntid_z, "%ntid.z", u32) S(           \
-	    ctaid_x, "%ctaid.x", u32) S(ctaid_y, "%ctaid.y", u32) S(ctaid_z, "%ctaid.z",           \
-	    u32) S(nctaid_x, "%nctaid.x", u32) S(nctaid_y, "%nctaid.y", u32) S(nctaid_z,           \
-	    "%nctaid.z", u32) S(laneid, "%laneid", u32) S(warpid, "%warpid", u32) S(nwarpid,       \
-	    "%nwarpid", u32) S(smid, "%smid", u32) S(nsmid, "%nsmid", u32) S(gridid, "%gridid",    \
-	    u64) S(lanemask_eq, "%lanemask_eq", u32) S(lanemask_le, "%lanemask_le",                \
-	    u32) S(lanemask_lt, "%lanemask_lt", u32) S(lanemask_ge, "%lanemask_ge",                \
-	    u32) S(lanemask_gt, "%lanemask_gt", u32) S(clock, "%clock", u32) S(clock_hi,           \
-	    "%clock_hi", u32) S(clock64, "%clock64", u64) S(globaltimer, "%globaltimer",           \
-	    u64) S(globaltimer_lo, "%globaltimer_lo", u32) S(globaltimer_hi, "%globaltimer_hi",    \
-	    u32) S(dynamic_smem_size, "%dynamic_smem_size", u32) S(total_smem_size,                \
-	    "%total_smem_size", u32) S(aggr_smem_size, "%aggr_smem_size", u32)                     \
-	    S(is_explicit_cluster, "%is_explicit_cluster", pred) S(clusterid_x, "%clusterid.x",    \
-		u32) S(clusterid_y, "%clusterid.y", u32) S(clusterid_z, "%clusterid.z",            \
-		u32) S(nclusterid_x, "%nclusterid.x", u32) S(nclusterid_y, "%nclusterid.y", u32)   \
-		S(nclusterid_z, "%nclusterid.z", u32) S(cluster_ctaid_x, "%cluster_ctaid.x", u32)  \
-		    S(cluster_ctaid_y, "%cluster_ctaid.y", u32) S(cluster_ctaid_z,                 \
-			"%cluster_ctaid.z", u32) S(cluster_nctaid_x, "%cluster_nctaid.x", u32)     \
-			S(cluster_nctaid_y, "%cluster_nctaid.y", u32) S(cluster_nctaid_z,          \
-			    "%cluster_nctaid.z", u32) S(cluster_ctarank, "%cluster_ctarank", u32)  \
-			    S(cluster_nctarank, "%cluster_nctarank", u32) S(envreg, "%envreg",     \
-				u32) /* %envreg0..31: the number is in the operand's value */
+	S(tid_x, "%tid.x", u32) S(tid_y, "%tid.y", u32) S(tid_z, "%tid.z", u32)                    \
+	S(ntid_x, "%ntid.x", u32) S(ntid_y, "%ntid.y", u32) S(ntid_z, "%ntid.z", u32)              \
+	S(ctaid_x, "%ctaid.x", u32) S(ctaid_y, "%ctaid.y", u32)                                    \
+	S(ctaid_z, "%ctaid.z", u32) S(nctaid_x, "%nctaid.x", u32)                                  \
+	S(nctaid_y, "%nctaid.y", u32) S(nctaid_z, "%nctaid.z", u32)                                \
+	S(laneid, "%laneid", u32) S(warpid, "%warpid", u32) S(nwarpid, "%nwarpid", u32)            \
+	S(smid, "%smid", u32) S(nsmid, "%nsmid", u32) S(gridid, "%gridid", u64)                    \
+	S(lanemask_eq, "%lanemask_eq", u32) S(lanemask_le, "%lanemask_le", u32)                    \
+	S(lanemask_lt, "%lanemask_lt", u32) S(lanemask_ge, "%lanemask_ge", u32)                    \
+	S(lanemask_gt, "%lanemask_gt", u32) S(clock, "%clock", u32)                                \
+	S(clock_hi, "%clock_hi", u32) S(clock64, "%clock64", u64)                                  \
+	S(globaltimer, "%globaltimer", u64) S(globaltimer_lo, "%globaltimer_lo", u32)              \
+	S(globaltimer_hi, "%globaltimer_hi", u32)                                                  \
+	S(dynamic_smem_size, "%dynamic_smem_size", u32)                                            \
+	S(total_smem_size, "%total_smem_size", u32)                                                \
+	S(aggr_smem_size, "%aggr_smem_size", u32)                                                  \
+	S(is_explicit_cluster, "%is_explicit_cluster", pred)                                       \
+	S(clusterid_x, "%clusterid.x", u32) S(clusterid_y, "%clusterid.y", u32)                    \
+	S(clusterid_z, "%clusterid.z", u32) S(nclusterid_x, "%nclusterid.x", u32)                  \
+	S(nclusterid_y, "%nclusterid.y", u32) S(nclusterid_z, "%nclusterid.z", u32)                \
+	S(cluster_ctaid_x, "%cluster_ctaid.x", u32)                                                \
+	S(cluster_ctaid_y, "%cluster_ctaid.y", u32)                                                \
+	S(cluster_ctaid_z, "%cluster_ctaid.z", u32)                                                \
+	S(cluster_nctaid_x, "%cluster_nctaid.x", u32)                                              \
+	S(cluster_nctaid_y, "%cluster_nctaid.y", u32)                                              \
+	S(cluster_nctaid_z, "%cluster_nctaid.z", u32)                                              \
+	S(cluster_ctarank, "%cluster_ctarank", u32)                                                \
+	S(cluster_nctarank, "%cluster_nctarank", u32)                                              \
+	S(reserved_smem_offset_begin, "%reserved_smem_offset_begin", u32)                          \
+	S(reserved_smem_offset_end, "%reserved_smem_offset_end", u32)                              \
+	S(reserved_smem_offset_cap, "%reserved_smem_offset_cap", u32)                              \
+	S(reserved_smem_offset_0, "%reserved_smem_offset_0", u32)                                  \
+	S(reserved_smem_offset_1, "%reserved_smem_offset_1", u32)                                  \
+	S(envreg, "%envreg", u32)
 
+/* clang-format on */
 #define PTX_TYPE_ENUM(name, bits, class) PTX_TYPE_##name,
 enum ptx_type { PTX_TYPE_NONE, PTX_TYPES(PTX_TYPE_ENUM) PTX_TYPE_COUNT };
 #define PTX_MODIFIER_ENUM(name, spelling) PTX_MODIFIER_##name,

@@ -54,15 +54,19 @@
 	OP(bra, 1, 1, PTX_OP_BRANCH, bra) OP(brx, 2, 2, PTX_OP_BRANCH, brx)                        \
 	OP(call, 1, 4, 0, call) OP(ret, 0, 0, 0, ret) OP(exit, 0, 0, 0, exit)                      \
 	OP(trap, 0, 0, 0, trap) OP(brkpt, 0, 0, 0, trap) OP(nanosleep, 1, 1, 0, nanosleep)         \
-	OP(pmevent, 1, 1, 0, nothing) OP(setmaxnreg, 1, 1, 0, nothing)
+	OP(pmevent, 1, 1, 0, nothing) OP(setmaxnreg, 1, 1, 0, nothing)                             \
+	/* SIMD video (9.7.18) */                                                                  \
+	OP(vadd2, 4, 4, 0, video) OP(vsub2, 4, 4, 0, video) OP(vavrg2, 4, 4, 0, video)             \
+	OP(vabsdiff2, 4, 4, 0, video) OP(vmin2, 4, 4, 0, video) OP(vmax2, 4, 4, 0, video)          \
+	OP(vset2, 4, 4, 0, video) OP(vadd4, 4, 4, 0, video) OP(vsub4, 4, 4, 0, video)              \
+	OP(vavrg4, 4, 4, 0, video) OP(vabsdiff4, 4, 4, 0, video) OP(vmin4, 4, 4, 0, video)         \
+	OP(vmax4, 4, 4, 0, video) OP(vset4, 4, 4, 0, video)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
 	OP(tex) OP(tld4) OP(txq) OP(suld) OP(sust) OP(sured) OP(suq) OP(istypep)                   \
 	OP(mbarrier) OP(wmma) OP(mma) OP(ldmatrix) OP(stmatrix) OP(movmatrix) OP(wgmma)            \
 	OP(tcgen05) OP(multimem) OP(tensormap) OP(getctarank) OP(clusterlaunchcontrol)             \
-	OP(vadd) OP(vsub) OP(vabsdiff) OP(vmin) OP(vmax) OP(vshl) OP(vshr) OP(vmad) OP(vset)       \
-	OP(vadd2) OP(vsub2) OP(vavrg2) OP(vabsdiff2) OP(vmin2) OP(vmax2) OP(vset2)                 \
-	OP(vadd4) OP(vsub4) OP(vavrg4) OP(vabsdiff4) OP(vmin4) OP(vmax4) OP(vset4)
+	OP(vadd) OP(vsub) OP(vabsdiff) OP(vmin) OP(vmax) OP(vshl) OP(vshr) OP(vmad) OP(vset)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,

@@ -45,6 +45,9 @@ static bool accept_special(struct parser *parser, struct ptx_operand *out)
 		return false;
 	out->kind = PTX_OPERAND_SPECIAL;
 	out->special = (enum ptx_special)special;
+	if (special >= PTX_SPECIAL_reserved_smem_offset_begin &&
+	    special <= PTX_SPECIAL_reserved_smem_offset_1)
+		parser->function->uses_reserved_shared = true;
 	out->value = number;
 	lexer->at = text + size;
 	ptx_lexer_next(lexer);

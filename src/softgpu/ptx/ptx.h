@@ -176,6 +176,7 @@ struct ptx_function {
 	bool is_entry;
 	bool has_body;
 	bool has_indirect_call;
+	bool uses_reserved_shared; /* %reserved_smem_offset_* */
 	enum ptx_linkage linkage;
 	uint32_t line;
 	struct ptx_unit *unit;
