@@ -58,10 +58,21 @@ static bool enter_jail(void)
 	return r == 0;
 }
 
+/*
+ * These choose and order devices for a program, and the shim applies them there. A rosend started by
+ * that program's `rosen run` has them in its environment too; applied twice they would hide devices.
+ */
+static void forget_device_choice(void)
+{
+	unsetenv("CUDA_VISIBLE_DEVICES");
+	unsetenv("CUDA_DEVICE_ORDER");
+}
+
 static bool load_backend(const struct control_start *start)
 {
 	char text[HELLO_TEXT_MAX];
 
+	forget_device_choice();
 	if (backend_open(start->library, &backend, &host, text, sizeof(text)) < 0) {
 		control_fail("%s", text);
 		return false;

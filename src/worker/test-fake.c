@@ -650,7 +650,7 @@ static CUresult is_capturing(CUstream stream, CUstreamCaptureStatus *status)
 static CUresult event_create(CUevent *event, unsigned flags)
 {
 	FALLIBLE();
-	*event = (CUevent)(0xe0000 + 16ull * atomic_fetch_add(&fake.events, 1));
+	*event = FAKE_EVENT(atomic_fetch_add(&fake.events, 1));
 	return CUDA_SUCCESS;
 }
 
@@ -739,7 +739,8 @@ static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, un
 	CHECK(!values && extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER);
 	CHECK(extra[2] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[4] == CU_LAUNCH_PARAM_END);
 	struct fake_launch *last = &fake.last_launch;
-	*last = (struct fake_launch){function, stream, grid_x, *(size_t *)extra[3], {0}};
+	*last = (struct fake_launch){
+	    .function = function, .stream = stream, .grid_x = grid_x, .bytes = *(size_t *)extra[3]};
 	if (last->bytes)
 		memcpy(last->parameters, extra[1], MIN(last->bytes, sizeof(last->parameters)));
 	atomic_fetch_add(&fake.launches, 1);
@@ -749,9 +750,16 @@ static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, un
 static CUresult launch_ex(
     const CUlaunchConfig *config, CUfunction function, void **values, void **extra)
 {
-	return launch(function, config->gridDimX, config->gridDimY, config->gridDimZ,
+	CUresult r = launch(function, config->gridDimX, config->gridDimY, config->gridDimZ,
 	    config->blockDimX, config->blockDimY, config->blockDimZ, config->sharedMemBytes,
 	    config->hStream, values, extra);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	fake.last_launch.n_attributes = config->numAttrs;
+	for (unsigned i = 0; i < MIN(config->numAttrs, 4); i++)
+		fake.last_launch.attributes[i] = config->attrs[i];
+	return CUDA_SUCCESS;
 }
 
 /* --- the tables --- */

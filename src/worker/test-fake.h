@@ -14,6 +14,7 @@
 
 #define FAKE_CONTEXT  ((CUcontext)0xc000)
 #define FAKE_FUNCTION ((CUfunction)0xf000)
+#define FAKE_EVENT(n) ((CUevent)(0xe0000 + 16ull * (n)))
 #define FAKE_BUS_ID   "0000:FA:4E.0"
 
 /* The thread sanitizer lets nobody map memory where the device window is. */
@@ -29,6 +30,8 @@ struct fake_launch {
 	unsigned grid_x;
 	size_t bytes;
 	uint8_t parameters[64]; /* the first of them */
+	unsigned n_attributes;
+	CUlaunchAttribute attributes[4]; /* the first of them */
 };
 
 struct fake {
