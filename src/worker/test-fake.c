@@ -721,7 +721,8 @@ static CUresult module_function(CUfunction *function, CUmodule module, const cha
 static CUresult parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
 {
 	*offset = index * 8;
-	*bytes = index ? 4 : 8;
+	if (bytes)
+		*bytes = index ? 4 : 8;
 	return index < 2 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
