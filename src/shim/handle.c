@@ -205,20 +205,37 @@ static struct slot *slot_of_worker(uint64_t id, struct table *table)
 	return slot;
 }
 
-void *shim_object_attach(uint64_t id, enum handle_kind kind, void *object)
+static struct slot *slot_to_attach(uint64_t id, enum handle_kind kind)
 {
 	struct table *table = table_of(id, kind);
-	void *present = NULL;
 
 	if (!table)
 		return NULL;
-	struct slot *slot = handle_by_worker(id) ? slot_of_worker(id, table) : slot_alive(id, kind);
+	return handle_by_worker(id) ? slot_of_worker(id, table) : slot_alive(id, kind);
+}
+
+void *shim_object_attach(uint64_t id, enum handle_kind kind, void *object)
+{
+	struct slot *slot = slot_to_attach(id, kind);
+	void *present = NULL;
+
 	if (!slot)
 		return NULL;
 	if (atomic_compare_exchange_strong_explicit(
 		&slot->object, &present, object, memory_order_release, memory_order_acquire))
 		return object;
 	return present;
+}
+
+bool shim_object_replace(uint64_t id, enum handle_kind kind, void *object)
+{
+	struct slot *slot = slot_to_attach(id, kind);
+
+	if (!slot)
+		return false;
+	/* Release: pairs with the acquire in shim_object(). */
+	retire(atomic_exchange_explicit(&slot->object, object, memory_order_acq_rel));
+	return true;
 }
 
 void shim_object_init(void)

@@ -21,9 +21,6 @@
 #include "shim/thread.h"
 #include "wire/limits.h"
 
-/* Parameter buffers up to this size live on the stack: programs have small ones. */
-#define PACK_ON_STACK 1024
-
 enum launch_verdict launch_check(const struct launch_limits *limits, const struct function *f,
     const unsigned grid[3], const unsigned block[3], unsigned shared, CUresult *error)
 {
@@ -89,11 +86,30 @@ CUresult launch_extra(void **extra, const void **buffer, size_t *bytes)
 	return CUDA_SUCCESS;
 }
 
+CUresult launch_buffer(
+    const struct function *f, void **values, void **extra, void *stack, struct launch_buffer *out)
+{
+	out->heap = NULL;
+	if (extra && !values)
+		return launch_extra(extra, &out->bytes, &out->size);
+	out->bytes = stack;
+	out->size = f->bytes;
+	if (!f->n_parameters)
+		return CUDA_SUCCESS;
+	if (unlikely(!values))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(f->bytes > LAUNCH_ON_STACK)) {
+		out->heap = malloc(f->bytes);
+		if (!out->heap)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		out->bytes = out->heap;
+	}
+	return launch_pack(f, values, out->heap ?: stack);
+}
+
 /* One launch on its way: what all forms share. */
 struct launch {
-	const void *parameters;
-	size_t bytes;
-	void *heap; /* when parameters are too large for the stack */
+	struct launch_buffer parameters;
 	unsigned flags;
 };
 
@@ -124,7 +140,7 @@ static const struct launch_limits *limits_of(CUdevice device)
 	return limits;
 }
 
-/* Checks and packs. stack: PACK_ON_STACK bytes that live as long as the launch. */
+/* Checks and packs. stack: LAUNCH_ON_STACK bytes that live as long as the launch. */
 static CUresult prepare(struct launch *launch, CUfunction function, const unsigned grid[3],
     const unsigned block[3], unsigned shared, CUstream stream, void **values, void **extra,
     void *stack)
@@ -133,7 +149,7 @@ static CUresult prepare(struct launch *launch, CUfunction function, const unsign
 	struct function *f;
 	CUresult r;
 
-	launch->heap = NULL;
+	launch->parameters.heap = NULL;
 	launch->flags = SHIM_POST;
 	if (unlikely(!thread->context))
 		return CUDA_ERROR_INVALID_CONTEXT;
@@ -149,21 +165,7 @@ static CUresult prepare(struct launch *launch, CUfunction function, const unsign
 	if (unlikely(verdict == LAUNCH_ASK))
 		launch->flags = SHIM_WAIT;
 
-	if (extra && !values)
-		return launch_extra(extra, &launch->parameters, &launch->bytes);
-	launch->parameters = stack;
-	launch->bytes = f->bytes;
-	if (!f->n_parameters)
-		return CUDA_SUCCESS;
-	if (unlikely(!values))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (unlikely(f->bytes > PACK_ON_STACK)) {
-		launch->heap = malloc(f->bytes);
-		if (!launch->heap)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		launch->parameters = launch->heap;
-	}
-	return launch_pack(f, values, launch->heap ?: stack);
+	return launch_buffer(f, values, extra, stack, &launch->parameters);
 }
 
 CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -171,7 +173,7 @@ CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid
     void **values, void **extra)
 {
 	const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
-	_Alignas(16) char stack[PACK_ON_STACK];
+	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	struct launch launch;
 	struct shim_call call;
 
@@ -179,7 +181,7 @@ CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid
 	if (unlikely(r != CUDA_SUCCESS))
 		goto out;
 	struct args_cuLaunchKernel a = {function, grid_x, grid_y, grid_z, block_x, block_y, block_z,
-	    shared, stream, launch.parameters, launch.bytes};
+	    shared, stream, launch.parameters.bytes, launch.parameters.size};
 	r = shim_call_begin(
 	    &call, API_cuLaunchKernel, wire_size_cuLaunchKernel(&a), launch.flags, 0);
 	if (likely(r == CUDA_SUCCESS)) {
@@ -187,8 +189,8 @@ CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid
 		r = shim_call_end(&call, shim_call_finish(&call));
 	}
 out:
-	if (unlikely(launch.heap))
-		free(launch.heap);
+	if (unlikely(launch.parameters.heap))
+		free(launch.parameters.heap);
 	return r;
 }
 
@@ -197,14 +199,15 @@ CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, un
     CUstream stream, void **values)
 {
 	const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
-	_Alignas(16) char stack[PACK_ON_STACK];
+	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	struct launch launch;
 	struct shim_call call;
 
 	CUresult r = prepare(&launch, function, grid, block, shared, stream, values, NULL, stack);
 	if (r == CUDA_SUCCESS) {
 		struct args_cuLaunchCooperativeKernel a = {function, grid_x, grid_y, grid_z,
-		    block_x, block_y, block_z, shared, stream, launch.parameters, launch.bytes};
+		    block_x, block_y, block_z, shared, stream, launch.parameters.bytes,
+		    launch.parameters.size};
 		/* Whether all blocks fit at once only the backend knows, and CUDA says so at once. */
 		r = shim_call_begin(&call, API_cuLaunchCooperativeKernel,
 		    wire_size_cuLaunchCooperativeKernel(&a), SHIM_WAIT, 0);
@@ -213,7 +216,7 @@ CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, un
 			r = shim_call_end(&call, shim_call_finish(&call));
 		}
 	}
-	free(launch.heap);
+	free(launch.parameters.heap);
 	return r;
 }
 
@@ -242,7 +245,7 @@ CUresult shim_cuLaunchKernelEx(
 {
 	const unsigned grid[3] = {c->gridDimX, c->gridDimY, c->gridDimZ};
 	const unsigned block[3] = {c->blockDimX, c->blockDimY, c->blockDimZ};
-	_Alignas(16) char stack[PACK_ON_STACK];
+	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	struct launch launch;
 	struct shim_call call;
 
@@ -253,7 +256,7 @@ CUresult shim_cuLaunchKernelEx(
 	if (likely(r == CUDA_SUCCESS)) {
 		struct args_cuLaunchKernelEx a = {function, grid[0], grid[1], grid[2], block[0],
 		    block[1], block[2], c->sharedMemBytes, c->hStream, c->attrs, c->numAttrs,
-		    launch.parameters, launch.bytes};
+		    launch.parameters.bytes, launch.parameters.size};
 		r = shim_call_begin(&call, API_cuLaunchKernelEx, wire_size_cuLaunchKernelEx(&a),
 		    launch.flags | shim_flags, 0);
 		if (likely(r == CUDA_SUCCESS)) {
@@ -261,7 +264,7 @@ CUresult shim_cuLaunchKernelEx(
 			r = shim_call_end(&call, shim_call_finish(&call));
 		}
 	}
-	if (unlikely(launch.heap))
-		free(launch.heap);
+	if (unlikely(launch.parameters.heap))
+		free(launch.parameters.heap);
 	return r;
 }

@@ -30,3 +30,19 @@ CUresult launch_pack(const struct function *f, void *const *values, void *buffer
 
 /* The buffer an `extra` list names. CUDA_ERROR_INVALID_VALUE: none, or too large. */
 CUresult launch_extra(void **extra, const void **buffer, size_t *bytes);
+
+/* A kernel's parameter buffer: on the caller's stack, in the program's memory, or in heap, which is
+ * to be freed. */
+struct launch_buffer {
+	const void *bytes;
+	size_t size;
+	void *heap;
+};
+
+/* Parameter buffers up to this size live on the stack: programs have small ones. */
+#define LAUNCH_ON_STACK 1024
+
+/* The buffer for what the program passes as values or as extra. stack: LAUNCH_ON_STACK bytes that
+ * live as long as the buffer. heap is set even on failure. */
+CUresult launch_buffer(
+    const struct function *f, void **values, void **extra, void *stack, struct launch_buffer *out);

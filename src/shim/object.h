@@ -24,6 +24,10 @@ void *shim_object(uint64_t id, enum handle_kind kind);
  */
 void *shim_object_attach(uint64_t id, enum handle_kind kind, void *object);
 
+/* Attaches object in place of what is there, which ends like that of an id that died. False: the id is
+ * dead or memory is short, and object stays the caller's. */
+bool shim_object_replace(uint64_t id, enum handle_kind kind, void *object);
+
 /* Enters the ids of the primary contexts as alive; all other context ids lie above them. */
 void shim_object_init(void);
 

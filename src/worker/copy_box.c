@@ -3,6 +3,8 @@
  * is checked by the bytes it spans: a host side inside a segment, a packed side inside the staging
  * area, a device side in device memory; an array needs none, its handle was checked already.
  */
+#include "worker/copy_box.h"
+
 #include "gen/worker_custom.h"
 #include "worker/memory.h"
 #include "worker/segment.h"
@@ -74,6 +76,43 @@ static CUresult settle(struct call *call, struct side *side, const struct box *b
 	if (side->type == CU_MEMORYTYPE_DEVICE)
 		return memory_is_device(call, at, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	return CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Decides what the client's shim decides for other copies: what UNIFIED is, and how much what was left
+ * zero is. */
+static void decide(struct call *call, struct side *side, const struct box *box)
+{
+	side->pitch = side->pitch ?: side->x + box->width;
+	side->rows = side->rows ?: side->y + box->height;
+	if (side->type == CU_MEMORYTYPE_UNIFIED)
+		side->type = segments_cover(call->worker->segments, side->address, 1)
+				 ? CU_MEMORYTYPE_HOST
+				 : CU_MEMORYTYPE_DEVICE;
+}
+
+CUresult copy_box_check(struct call *call, const CUDA_MEMCPY3D *c)
+{
+	bool from_host = c->srcMemoryType == CU_MEMORYTYPE_HOST;
+	bool to_host = c->dstMemoryType == CU_MEMORYTYPE_HOST;
+	struct box box = {
+	    .source = {c->srcMemoryType, from_host ? (CUdeviceptr)c->srcHost : c->srcDevice,
+		c->srcArray, NULL, c->srcXInBytes, c->srcY, c->srcZ, c->srcLOD, c->srcPitch,
+		c->srcHeight},
+	    .destination = {c->dstMemoryType, to_host ? (CUdeviceptr)c->dstHost : c->dstDevice,
+		c->dstArray, NULL, c->dstXInBytes, c->dstY, c->dstZ, c->dstLOD, c->dstPitch,
+		c->dstHeight},
+	    .width = c->WidthInBytes,
+	    .height = c->Height,
+	    .depth = c->Depth,
+	};
+
+	if (!box.width || !box.height || !box.depth)
+		return CUDA_SUCCESS; /* touches no memory; whether that may be, the backend says */
+	if (!c->srcMemoryType || !c->dstMemoryType)
+		return CUDA_ERROR_INVALID_VALUE;
+	decide(call, &box.source, &box);
+	decide(call, &box.destination, &box);
+	return settle(call, &box.source, &box) ?: settle(call, &box.destination, &box);
 }
 
 /* The rows of a slice matter to CUDA only where there are slices. */

@@ -3,6 +3,8 @@
  * function is expected; where the backend insists on one of the two, the other form is tried, since
  * an id does not say which the program holds.
  */
+#include "worker/function.h"
+
 #include <string.h>
 
 #include "gen/worker_custom.h"
@@ -31,8 +33,7 @@ CUresult worker_cuKernelGetName(struct call *call, struct args_cuKernelGetName *
 	return r ?: give_name(found, a->name, a->capacity, a->length);
 }
 
-/* One parameter's place. CUDA_ERROR_INVALID_VALUE: there is no such parameter. */
-static CUresult parameter(
+CUresult function_parameter(
     struct call *call, CUfunction function, size_t index, size_t *offset, size_t *bytes)
 {
 	CUresult r = call->backend->cuFuncGetParamInfo(function, index, offset, bytes);
@@ -60,7 +61,7 @@ CUresult worker_rosenFunctionInfo(struct call *call, struct args_rosenFunctionIn
 	unsigned n = 0;
 	CUresult r;
 
-	while ((r = parameter(call, a->function, n, &offset, &bytes)) == CUDA_SUCCESS) {
+	while ((r = function_parameter(call, a->function, n, &offset, &bytes)) == CUDA_SUCCESS) {
 		if (offset > UINT32_MAX || bytes > UINT32_MAX || n == WIRE_PARAMETERS_MAX)
 			return CUDA_ERROR_NOT_SUPPORTED;
 		if (n < a->capacity)

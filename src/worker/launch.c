@@ -6,6 +6,8 @@
  * Launch attributes cross as they are in memory, but for handles: an event's id becomes the
  * backend's event, and anything else that would carry a pointer is refused.
  */
+#include "worker/launch.h"
+
 #include <string.h>
 
 #include "gen/worker_custom.h"
@@ -14,13 +16,7 @@
 
 #define ATTRIBUTES_MAX 256u /* CUDA has fewer than 32 kinds */
 
-struct launch_extra {
-	const void *words[5];
-	size_t bytes;
-};
-
-/* What cuLaunchKernel takes as `extra`; it points into *out. */
-static void **make_extra(const void *parameters, size_t bytes, struct launch_extra *out)
+void **launch_extra(const void *parameters, size_t bytes, struct launch_extra *out)
 {
 	out->bytes = bytes;
 	out->words[0] = CU_LAUNCH_PARAM_BUFFER_POINTER;
@@ -40,7 +36,7 @@ CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
 	struct gpu_span *span = gpu_time_begin(call, a->stream);
 	CUresult r = call->backend->cuLaunchKernel(a->function, a->grid_x, a->grid_y, a->grid_z,
 	    a->block_x, a->block_y, a->block_z, a->shared, a->stream, NULL,
-	    make_extra(a->parameters, a->parameter_bytes, &extra));
+	    launch_extra(a->parameters, a->parameter_bytes, &extra));
 	gpu_time_end(call, span, a->stream);
 	return r;
 }
@@ -52,13 +48,13 @@ static CUresult translate_event(struct call *call, CUevent *event)
 	return call->error;
 }
 
-static CUresult translate(struct call *call, CUlaunchAttribute *attribute)
+CUresult launch_attribute(struct call *call, CUlaunchAttributeID id, CUlaunchAttributeValue *value)
 {
-	switch (attribute->id) {
+	switch (id) {
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
-		return translate_event(call, &attribute->value.programmaticEvent.event);
+		return translate_event(call, &value->programmaticEvent.event);
 	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
-		return translate_event(call, &attribute->value.launchCompletionEvent.event);
+		return translate_event(call, &value->launchCompletionEvent.event);
 	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
 		return CUDA_ERROR_NOT_SUPPORTED; /* the driver would write a handle through it */
 	default:
@@ -82,7 +78,7 @@ static CUresult copy_attributes(
 		return call->error;
 	memcpy(*out, attributes, n * sizeof(**out));
 	for (unsigned i = 0; i < n && r == CUDA_SUCCESS; i++)
-		r = translate(call, &(*out)[i]);
+		r = launch_attribute(call, (*out)[i].id, &(*out)[i].value);
 	return r;
 }
 
@@ -95,7 +91,7 @@ static CUresult launch(struct call *call, const CUlaunchConfig *config, CUfuncti
 		return CUDA_ERROR_INVALID_VALUE;
 	struct gpu_span *span = gpu_time_begin(call, config->hStream);
 	CUresult r = call->backend->cuLaunchKernelEx(
-	    config, function, NULL, make_extra(parameters, bytes, &extra));
+	    config, function, NULL, launch_extra(parameters, bytes, &extra));
 	gpu_time_end(call, span, config->hStream);
 	return r;
 }

@@ -1,0 +1,96 @@
+/*
+ * Graphs as a whole. Instantiation and update have something to say when they fail, and a failed call
+ * brings no outputs: so these succeed when the backend was asked, and its result is an output.
+ *
+ * The backend draws a graph into a file it opens by name; here that is memory with a name that only
+ * this process can use.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "gen/worker_custom.h"
+#include "worker/worker.h"
+
+/* Enters what was made under the id the client minted for it. */
+static CUresult adopt(struct call *call, uint64_t id, CUgraphExec exec, CUresult status)
+{
+	if (status != CUDA_SUCCESS)
+		return CUDA_SUCCESS;
+	CUresult r = call_adopt(call, HANDLE_GRAPHEXEC, id, (uint64_t)exec);
+	if (r != CUDA_SUCCESS)
+		call->backend->cuGraphExecDestroy(exec);
+	return r;
+}
+
+CUresult worker_cuGraphInstantiate_v2(struct call *call, struct args_cuGraphInstantiate_v2 *a)
+{
+	CUgraphExec exec = NULL;
+
+	*a->status = call->backend->cuGraphInstantiate_v2(
+	    &exec, a->graph, a->error_node, a->log_bytes ? a->log : NULL, a->log_bytes);
+	return adopt(call, a->exec, exec, *a->status);
+}
+
+CUresult worker_cuGraphInstantiateWithParams(
+    struct call *call, struct args_cuGraphInstantiateWithParams *a)
+{
+	CUDA_GRAPH_INSTANTIATE_PARAMS parameters = {.flags = a->flags, .hUploadStream = a->stream};
+	CUgraphExec exec = NULL;
+
+	*a->status = call->backend->cuGraphInstantiateWithParams(&exec, a->graph, &parameters);
+	*a->error_node = parameters.hErrNode_out;
+	*a->result = parameters.result_out;
+	return adopt(call, a->exec, exec, *a->status);
+}
+
+CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecUpdate_v2 *a)
+{
+	CUgraphExecUpdateResultInfo info = {0};
+
+	*a->status = call->backend->cuGraphExecUpdate_v2(a->exec, a->graph, &info);
+	*a->result = info.result;
+	*a->error_node = info.errorNode;
+	*a->error_from = info.errorFromNode;
+	return CUDA_SUCCESS;
+}
+
+/* --- drawing --- */
+
+/* What the backend wrote: as much as there is room for, and how much there is. */
+static CUresult read_drawing(int fd, char *text, size_t capacity, size_t *bytes)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat) < 0)
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	*bytes = (size_t)stat.st_size;
+	for (size_t done = 0, wanted = MIN(*bytes, capacity); done < wanted;) {
+		ssize_t n = pread(fd, text + done, wanted - done, (off_t)done);
+		if (n <= 0)
+			return CUDA_ERROR_OPERATING_SYSTEM;
+		done += (size_t)n;
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_cuGraphDebugDotPrint(struct call *call, struct args_cuGraphDebugDotPrint *a)
+{
+	int fd = memfd_create("rosen-graph", MFD_CLOEXEC);
+	char path[64];
+
+	if (fd < 0) {
+		log_warn("no memory for the drawing of a graph");
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CUresult r = call->backend->cuGraphDebugDotPrint(a->graph, path, a->flags);
+	if (r == CUDA_SUCCESS)
+		r = read_drawing(fd, a->text, a->capacity, a->bytes);
+	fd_close(fd);
+	return r;
+}
