@@ -1,7 +1,8 @@
 /*
  * Barriers of a block (PTX ISA 9.7.13, bar). Without a count all threads that have not exited must
- * come; with one, that many. Where nobody can run any more and threads that exited early would make up
- * a count, they are counted in: hardware counts warps, of which the exited lanes are a part.
+ * come; with one, that many. Where nobody can run any more and threads that exited early would
+ * make up a count, they are counted in: hardware counts warps, of which the exited lanes are a
+ * part.
  */
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"

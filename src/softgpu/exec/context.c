@@ -1,7 +1,7 @@
 /*
- * The callee-saved registers are pushed in one order and popped in the other. The signal handler of
- * fault.c leaves a kernel by pointing the interrupted flow at sg_context_jump, so that one must work
- * with nothing but its argument. Rounding modes are restored by whoever changes them.
+ * The callee-saved registers are pushed in one order and popped in the other. The signal handler
+ * of fault.c leaves a kernel by pointing the interrupted flow at sg_context_jump, so that one must
+ * work with nothing but its argument. Rounding modes are restored by whoever changes them.
  */
 #include "softgpu/exec/context.h"
 

@@ -43,9 +43,9 @@ struct sg_fault {
 
 /*
  * params: the packed parameter buffer at the kernel's own offsets; shorter than param_bytes is an
- * error. printf_sink gets the finished text of each device printf, from several threads at once;
- * NULL means the process's stdout. stop: polled; when it becomes non-zero the grid ends with
- * STOPPED. NULL for none.
+ * error. printf_sink gets the finished text of each device printf, from several threads at once,
+ * on a stack of some 32 KiB; NULL means the process's stdout. stop: polled; when it becomes
+ * non-zero the grid ends with STOPPED. NULL for none.
  */
 struct sg_launch {
 	uint32_t grid[3];

@@ -2,10 +2,10 @@
  * Faults of compiled code: what its checks report, and what the host's memory protection catches
  * (freed device memory, a stack that ran out).
  *
- * The signal handler acts only on a thread that is inside a kernel, told by a thread-local pointer; all
- * else goes to whoever handled the signal before. It runs on the machine's own signal stack, for the
- * thread's may be used up, and does not jump: it makes the interrupted flow go on in sg_context_jump, so
- * that the signal ends in the ordinary way and its mask is restored.
+ * The signal handler acts only on a thread that is inside a kernel, told by a thread-local
+ * pointer; all else goes to whoever handled the signal before. It runs on the machine's own signal
+ * stack, for the thread's may be used up, and does not jump: it makes the interrupted flow go on
+ * in sg_context_jump, so that the signal ends in the ordinary way and its mask is restored.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /*
- * Fuzz target: PTX as a hostile program could bring it. The text is parsed, linked and laid out, and
- * every kernel translated to IR; the last step, LLVM, is left out by pointing at no compiler. Nothing
- * is run.
+ * Fuzz target: PTX as a hostile program could bring it. The text is parsed, linked and laid out,
+ * and every kernel translated to IR; the last step, LLVM, is left out by pointing at no compiler.
+ * Nothing is run.
  */
 #include <errno.h>
 #include <stdlib.h>

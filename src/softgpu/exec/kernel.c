@@ -1,9 +1,9 @@
 /*
- * Kernels: the functions one can reach, its shared memory's layout, its facts, and its native code,
- * made once at the first need.
+ * Kernels: the functions one can reach, its shared memory's layout, its facts, and its native
+ * code, made once at the first need.
  *
- * A .shared variable belongs to every kernel that reaches it, at an offset of that kernel's own: the
- * offset is written into the variable just before the translation, under the module's lock.
+ * A .shared variable belongs to every kernel that reaches it, at an offset of that kernel's own:
+ * the offset is written into the variable just before the translation, under the module's lock.
  */
 #include <errno.h>
 #include <stdio.h>

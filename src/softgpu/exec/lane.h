@@ -1,10 +1,10 @@
 /*
- * What compiled code and the machine that runs it know of each other: the state of a thread, and the
- * names of the functions compiled code calls.
+ * What compiled code and the machine that runs it know of each other: the state of a thread, and
+ * the names of the functions compiled code calls.
  *
- * A kernel is void kernel(struct sg_lane *): one call runs one thread. A .func is void f(struct sg_lane
- * *, void *return0, ..., void *param0, ...): every value is passed in memory, so that direct calls,
- * calls through pointers and the machine's own functions (vprintf) look alike.
+ * A kernel is void kernel(struct sg_lane *): one call runs one thread. A .func is void f(struct
+ * sg_lane *, void *return0, ..., void *param0, ...): every value is passed in memory, so that
+ * direct calls, calls through pointers and the machine's own functions (vprintf) look alike.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #include "softgpu/mem/arena.h"
 
 /*
- * One thread of a running block ("lane", for threads are the host's). Compiled code reads the public
- * half at fixed offsets and writes no more than call_site.
+ * One thread of a running block ("lane", for threads are the host's). Compiled code reads the
+ * public half at fixed offsets and writes no more than call_site.
  */
 struct sg_lane {
 	uint32_t tid[3], ntid[3], ctaid[3], nctaid[3];
@@ -49,7 +49,8 @@ typedef void (*sg_kernel_code)(struct sg_lane *lane);
 /* What the lanes of a warp do together: sg_exchange(lane, kind, mask, value, b, c). */
 enum sg_exchange {
 	SG_EXCHANGE_SYNC,
-	SG_EXCHANGE_SHFL_UP, /* value; b: distance, c: clamp | segment mask << 8. Result: value | predicate << 32 */
+	/* b: distance, c: clamp | segment mask << 8. Result: value | predicate << 32 */
+	SG_EXCHANGE_SHFL_UP,
 	SG_EXCHANGE_SHFL_DOWN,
 	SG_EXCHANGE_SHFL_BFLY,
 	SG_EXCHANGE_SHFL_IDX,
@@ -77,8 +78,8 @@ enum sg_exchange {
 
 enum sg_barrier_reduction { SG_BARRIER_POPC, SG_BARRIER_AND, SG_BARRIER_OR };
 
-/* sg_video(operation, flags, a, b, c): add sub avrg absdiff min max, in the order of the opcodes, then
- * the comparisons eq ne lt le gt ge of vset. */
+/* sg_video(operation, flags, a, b, c): add sub avrg absdiff min max, in the order of the
+ * opcodes, then the comparisons eq ne lt le gt ge of vset. */
 #define SG_VIDEO_SET 6u
 
 enum sg_video_flags {

@@ -1,13 +1,13 @@
 /*
  * Launches: checks, the pool of host threads, the end of a grid.
  *
- * Blocks are handed out in order from a counter: code that looks back at earlier blocks relies on it.
- * The launching thread always takes part. It runs the first block alone and calls helpers only if what
- * is left, at that speed, is worth waking them: a small grid never leaves the calling thread. Helpers
- * borrow a machine per grid they help.
+ * Blocks are handed out in order from a counter: code that looks back at earlier blocks relies on
+ * it. The launching thread always takes part. It runs the first block alone and calls helpers only
+ * if what is left, at that speed, is worth waking them: a small grid never leaves the calling
+ * thread. Helpers borrow a machine per grid they help.
  *
- * A cooperative grid runs whole on the launching thread's machine, all blocks resident, so that they
- * may wait for each other; how many fit is what sg_cooperative_blocks() says.
+ * A cooperative grid runs whole on the launching thread's machine, all blocks resident, so that
+ * they may wait for each other; how many fit is what sg_cooperative_blocks() says.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #define MAX_GRID_X	   0x7fffffffu
 #define MAX_GRID_YZ	   0xffffu
 #define MAX_BLOCK_Z	   64u
-#define GRID_WORKSPACE	   4096u /* behind the parameters: environment registers, cooperative barrier */
+#define GRID_WORKSPACE	   4096u /* behind the parameters: %envreg, cooperative barrier */
 #define COOPERATIVE_BLOCKS 64u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -104,7 +104,8 @@ static void *helper(void *unused)
 		}
 		grid->helpers++;
 		pthread_mutex_unlock(&lock);
-		machine = machine_acquire(true);
+		/* Not waiting: the machines may all belong to launches that wait for helpers. */
+		machine = machine_acquire(false);
 		if (machine) {
 			run_blocks(machine, grid);
 			machine_release(machine);
@@ -223,9 +224,9 @@ static const char *find_flaw(const struct sg_kernel *kernel, const struct sg_lau
 }
 
 /*
- * Parameters go into the arena, where kernels may take their addresses; behind them what cooperative
- * groups find through %envreg1 (upper half) and 2: the address of a workspace, which starts with its
- * size.
+ * Parameters go into the arena, where kernels may take their addresses; behind them what
+ * cooperative groups find through %envreg1 (upper half) and 2: the address of a workspace, which
+ * starts with its size.
  */
 static void place_params(struct sg_machine *machine, struct sg_grid *grid)
 {

@@ -1,10 +1,10 @@
 /*
- * Linking the texts of a module: externs find their definitions, variables their addresses, functions
- * whose address is taken a handle; initial values are written.
+ * Linking the texts of a module: externs find their definitions, variables their addresses,
+ * functions whose address is taken a handle; initial values are written.
  *
- * A weak symbol defined several times is taken from the first text. An extern shared array without a
- * size is dynamic shared memory and needs no definition; the machine's own functions (vprintf...) and
- * functions nobody calls need none either.
+ * A weak symbol defined several times is taken from the first text. An extern shared array without
+ * a size is dynamic shared memory and needs no definition; the machine's own functions
+ * (vprintf...) and functions nobody calls need none either.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -5,14 +5,14 @@
  *
  *   guard | parameters | shared memory of up to 256 blocks | stacks with a guard page below each
  *
- * so that parameters, shared and local memory have arena addresses and generic pointers to them are
- * plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
+ * so that parameters, shared and local memory have arena addresses and generic pointers to them
+ * are plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
  *
- * Kernels whose threads never meet run on one stack, thread after thread. Otherwise each thread is a
- * fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange computes
- * its result and wakes the others; nobody spins. When no fiber is ready the block is settled: lanes
- * that asked for the active mask get it, exited threads are counted in, and if that wakes nobody the
- * threads wait for each other and the grid ends as a deadlock.
+ * Kernels whose threads never meet run on one stack, thread after thread. Otherwise each thread is
+ * a fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange
+ * computes its result and wakes the others; nobody spins. When no fiber is ready the block is
+ * settled: lanes that asked for the active mask get it, exited threads are counted in, and if that
+ * wakes nobody the threads wait for each other and the grid ends as a deadlock.
  *
  * A fault abandons the fibers where they stand: they own nothing but their stacks.
  */
@@ -37,7 +37,8 @@
 #define SHARED_STRIDE (256u << 10)
 #define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * (uint64_t)SHARED_STRIDE + PAGE)
 
-/* Beside local memory: frames, spills, and the machine's own functions (printf's are the deepest). */
+/* Beside local memory: frames, spills, and the machine's own functions (printf's are the
+ * deepest). */
 #define FIBER_STACK  (64u << 10)
 #define SERIAL_STACK (1u << 20)
 
@@ -191,12 +192,14 @@ static void enqueue(struct sg_machine *machine, struct sg_fiber *fiber)
 
 static bool grid_failed(const struct sg_grid *grid)
 {
-	/* Relaxed: only a hint to stop early; the fault itself is read after the machines are joined. */
+	/* Relaxed: only a hint to stop early; the fault itself is read after the machines are
+	 * joined. */
 	return atomic_load_explicit(&grid->failed, memory_order_relaxed);
 }
 
-/* Goes on with the next fiber that can run, without the detour over the scheduler; with the scheduler
- * when there is none or the grid has failed. Returns when somebody switches back to fiber. */
+/* Goes on with the next fiber that can run, without the detour over the scheduler; with the
+ * scheduler when there is none or the grid has failed. Returns when somebody switches back to
+ * fiber. */
 static void suspend(struct sg_machine *machine, struct sg_fiber *fiber)
 {
 	struct sg_fiber *next = machine->ready;

@@ -1,6 +1,6 @@
 /*
- * A machine runs blocks on one host thread: its threads' stacks, shared memory, and the scheduler that
- * switches between them. Launches borrow machines; see machine.c for the design.
+ * A machine runs blocks on one host thread: its threads' stacks, shared memory, and the scheduler
+ * that switches between them. Launches borrow machines; see machine.c for the design.
  */
 #pragma once
 

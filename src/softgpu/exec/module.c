@@ -1,4 +1,5 @@
-/* Modules: loading, unloading and what can be asked of them. Design in module.h; linking in link.c. */
+/* Modules: loading, unloading and what can be asked of them. Design in module.h; linking in
+ * link.c. */
 #include "softgpu/exec/module.h"
 
 #include <errno.h>

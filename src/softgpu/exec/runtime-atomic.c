@@ -19,8 +19,8 @@ static double max(double a, double b)
 	return isnan(a) ? b : isnan(b) ? a : a > b || (a == b && signbit(b)) ? a : b;
 }
 
-/* Relaxed: PTX orders atomics by fences and by the order in the instruction, which LLVM sees not here;
- * on x86 a locked instruction orders everything anyway. */
+/* Relaxed: PTX orders atomics by fences and by the order in the instruction, which LLVM sees not
+ * here; on x86 a locked instruction orders everything anyway. */
 #define LOOP(word, at, expression)                                                                 \
 	({                                                                                         \
 		word loop_old = __atomic_load_n(at, __ATOMIC_RELAXED);                             \

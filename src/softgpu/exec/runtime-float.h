@@ -1,6 +1,6 @@
 /*
- * Float operations that compiled code calls. mode: 0 to nearest even, 1 towards zero, 2 down, 3 up, 4
- * to nearest with ties away. f16, bf16 and fp8 values are their bits.
+ * Float operations that compiled code calls. mode: 0 to nearest even, 1 towards zero, 2 down, 3
+ * up, 4 to nearest with ties away. f16, bf16 and fp8 values are their bits.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* Whole kernels: memory, barriers, warps, atomics, calls, grids. PTX by hand, results by plain C. */
+/* Whole kernels: memory, barriers, warps, atomics, calls, grids. PTX by hand, results by plain
+ * C. */
 #include "softgpu/exec/test-machine.h"
 
 #include <stdatomic.h>
@@ -33,7 +34,8 @@ TEST(vector_add)
 	sg_module_unload(module);
 }
 
-/* One word per thread of a block, to and from a kernel body that has its number in %i and address in %o. */
+/* One word per thread of a block, to and from a kernel body that has its number in %i and
+ * address in %o. */
 static uint32_t *run_block(const char *body, uint32_t blocks, uint32_t threads, uint32_t words)
 {
 	static char text[16384];

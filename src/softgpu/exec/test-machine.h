@@ -1,6 +1,6 @@
 /*
- * For tests that run kernels: device memory without the driver, modules from strings, launches in one
- * line. Include once per test program. A test is skipped when there is no compiler.
+ * For tests that run kernels: device memory without the driver, modules from strings, launches in
+ * one line. Include once per test program. A test is skipped when there is no compiler.
  */
 #pragma once
 
@@ -10,6 +10,13 @@
 #include "base/test.h"
 #include "softgpu/exec/exec.h"
 #include "softgpu/mem/arena.h"
+
+/* ThreadSanitizer keeps its own data where kernels have their stacks. */
+#ifdef __SANITIZE_THREAD__
+#define MACHINE_CANNOT_RUN 1
+#else
+#define MACHINE_CANNOT_RUN 0
+#endif
 
 #define PTX_HEAD ".version 8.0\n.target sm_80\n.address_size 64\n"
 
@@ -77,6 +84,8 @@ static inline struct sg_kernel *kernel_get(struct sg_module *module, const char 
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 	int r;
 
+	if (MACHINE_CANNOT_RUN)
+		SKIP("kernels do not run under ThreadSanitizer");
 	if (!kernel)
 		test_fail(__FILE__, __LINE__, "no kernel %s", name);
 	r = sg_kernel_prepare(kernel, &log);

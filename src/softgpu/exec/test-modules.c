@@ -1,4 +1,5 @@
-/* Loading: variables and their values, linking of several texts, what is refused and how it is said. */
+/* Loading: variables and their values, linking of several texts, what is refused and how it is
+ * said. */
 #include "softgpu/exec/test-machine.h"
 
 TEST(variables_and_initial_values)

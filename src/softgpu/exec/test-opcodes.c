@@ -1,9 +1,10 @@
 /*
- * What single instructions compute, by tables: an instruction, its operands' bits, the wanted bits.
+ * What single instructions compute, by tables: an instruction, its operands' bits, the wanted
+ * bits.
  *
- * In the snippets %d1 to %d3 are the inputs as 64 bits, %r1 to %r3 and %h1 to %h3 their lower halves
- * and quarters, %p1 to %p3 whether they differ from 0. The result goes to %d0, %r0, %h0 or %p0, named
- * by the row's letter. Values follow from the PTX ISA document, mostly from its edges.
+ * In the snippets %d1 to %d3 are the inputs as 64 bits, %r1 to %r3 and %h1 to %h3 their lower
+ * halves and quarters, %p1 to %p3 whether they differ from 0. The result goes to %d0, %r0, %h0 or
+ * %p0, named by the row's letter. Values follow from the PTX ISA document, mostly from its edges.
  */
 #include <errno.h>
 #include <math.h>
@@ -145,12 +146,14 @@ ROWS(integer_arithmetic,
     {"max.s16x2 %r0, %r1, %r2;", 'r', {0x8000ffff, 0x00010001}, 0x00010001},
     {"min.relu.s32 %r0, %r1, %r2;", 'r', {0xffffffff, 1}, 0},
     {"add.cc.u32 %r0, %r1, %r2; addc.u32 %r0, %r3, 0;", 'r', {0xffffffff, 1, 5}, 6},
-    {"add.cc.u32 %r0, %r1, %r2; addc.cc.u32 %r0, %r3, 0; addc.u32 %r0, 0, 0;", 'r', {0xffffffff, 1, 0xffffffff}, 1},
+    {"add.cc.u32 %r0, %r1, %r2; addc.cc.u32 %r0, %r3, 0; addc.u32 %r0, 0, 0;",
+        'r', {0xffffffff, 1, 0xffffffff}, 1},
     {"sub.cc.u32 %r0, %r1, %r2; subc.u32 %r0, %r3, 0;", 'r', {1, 2, 5}, 4},
     {"sub.cc.u32 %r0, %r1, %r2; addc.u32 %r0, 0, 0;", 'r', {2, 1}, 1},
     {"sub.cc.u32 %r0, %r1, %r2; addc.u32 %r0, 0, 0;", 'r', {1, 2}, 0},
     {"sub.cc.u32 %r0, 0, 1; subc.cc.u32 %r0, 0, 0; subc.u32 %r0, %r1, 0;", 'r', {7}, 6},
-    {"mad.lo.cc.u32 %r0, %r1, %r2, %r3; madc.hi.u32 %r0, %r1, %r2, 0;", 'r', {0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffff},
+    {"mad.lo.cc.u32 %r0, %r1, %r2, %r3; madc.hi.u32 %r0, %r1, %r2, 0;",
+        'r', {0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffff},
     {"mad.hi.cc.u64 %d0, %d1, %d2, %d3; addc.u64 %d0, 0, 0;", 'd', {UINT64_MAX, UINT64_MAX, 5}, 1},
     {"dp4a.s32.s32 %r0, %r1, %r2, %r3;", 'r', {0xff02ff01, 0x01020304, 10}, 10 + 4 - 3 + 4 - 1},
     {"dp4a.u32.s32 %r0, %r1, %r2, %r3;", 'r', {0x000000ff, 0x000000ff, 0}, 0xffffff01},
@@ -160,7 +163,8 @@ ROWS(video,
     {"vadd4.u32.u32.u32 %r0, %r1, %r2, %r3;", 'r', {0xff010203, 0x01010101, 0}, 0x00020304},
     {"vadd4.u32.u32.u32.sat %r0, %r1, %r2, %r3;", 'r', {0xff010203, 0x01010101, 0}, 0xff020304},
     {"vsub2.s32.s32.s32.sat %r0, %r1, %r2, %r3;", 'r', {0x80000005, 0x00010006, 0}, 0x8000ffff},
-    {"vabsdiff4.u32.u32.u32.add %r0, %r1, %r2, %r3;", 'r', {0x10203040, 0x40302010, 7}, 7 + 0x30 + 0x10 + 0x10 + 0x30},
+    {"vabsdiff4.u32.u32.u32.add %r0, %r1, %r2, %r3;", 'r', {0x10203040, 0x40302010, 7},
+        7 + 0x30 + 0x10 + 0x10 + 0x30},
     {"vavrg4.u32.u32.u32 %r0, %r1, %r2, %r3;", 'r', {0x01020304, 0x02020302, 0}, 0x02020303},
     {"vmax2.s32.s32.s32 %r0, %r1, %r2, %r3;", 'r', {0xffff0005, 0x00010004, 0}, 0x00010005},
     {"vset4.u32.u32.lt %r0, %r1, %r2, %r3;", 'r', {0x01020304, 0x02020302, 0}, 0x01000000})
@@ -242,11 +246,13 @@ ROWS(float_arithmetic,
     {"add.sat.f32 %r0, %r1, %r2;", 'r', {F(0.75f), F(0.5f)}, F(1)},
     {"add.sat.f32 %r0, %r1, %r2;", 'r', {NAN32, F(0.5f)}, 0},
     {"mul.rz.f32 %r0, %r1, %r2;", 'r', {F(0x1.fffffep0f), F(0x1.fffffep0f)}, F(0x1.fffffcp1f)},
-    {"fma.rn.f32 %r0, %r1, %r2, %r3;", 'r', {F(0x1.000002p0f), F(0x1.000004p0f), F(-1)}, F(0x1.800002p-22f)},
+    {"fma.rn.f32 %r0, %r1, %r2, %r3;", 'r', {F(0x1.000002p0f), F(0x1.000004p0f), F(-1)},
+        F(0x1.800002p-22f)},
     {"fma.rm.f32 %r0, %r1, %r2, %r3;", 'r', {F(1), F(1), F(-0x1p-40f)}, F(0x1.fffffep-1f)},
     {"fma.rn.sat.f32 %r0, %r1, %r2, %r3;", 'r', {F(2), F(-2), F(1)}, 0},
     {"mad.rn.f32 %r0, %r1, %r2, %r3;", 'r', {F(2), F(3), F(4)}, F(10)},
-    {"fma.rn.f64 %d0, %d1, %d2, %d3;", 'd', {D(0x1.0000000000001p0), D(0x1.0000000000001p0), D(-1)}, D(0x1.00000000000008p-51)},
+    {"fma.rn.f64 %d0, %d1, %d2, %d3;", 'd',
+        {D(0x1.0000000000001p0), D(0x1.0000000000001p0), D(-1)}, D(0x1.00000000000008p-51)},
     {"div.rn.f32 %r0, %r1, %r2;", 'r', {F(1), F(3)}, F(1.0f / 3.0f)},
     {"div.rz.f32 %r0, %r1, %r2;", 'r', {F(2), F(3)}, 0x3f2aaaaa},
     {"div.rn.f32 %r0, %r1, %r2;", 'r', {F(1), F(-0.0f)}, F(-INFINITY)},

@@ -1,11 +1,11 @@
 /*
- * What the lanes of a warp do together. A lane leaves what it brings in its fiber and waits; the last
- * one of the members computes the results of all and wakes them.
+ * What the lanes of a warp do together. A lane leaves what it brings in its fiber and waits; the
+ * last one of the members computes the results of all and wakes them.
  *
- * Members are the lanes of the instruction's mask that have not exited; all must come with the same
- * mask and the same kind of exchange, as PTX demands. Asking for the active mask is the exception: its
- * members are whoever is at the same place when no other lane of the warp can run, so that the answer
- * is the same as that of a GPU that reconverges as soon as it can.
+ * Members are the lanes of the instruction's mask that have not exited; all must come with the
+ * same mask and the same kind of exchange, as PTX demands. Asking for the active mask is the
+ * exception: its members are whoever is at the same place when no other lane of the warp can run,
+ * so that the answer is the same as that of a GPU that reconverges as soon as it can.
  */
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"

@@ -1,7 +1,7 @@
 /*
  * Finding softgpu-llvm.so and passing work to it. It is loaded at the first compile, for it maps a
- * hundred megabytes of LLVM, and never unloaded. One lock around all of it: compiles are rare, and a
- * second kernel of the same process can wait.
+ * hundred megabytes of LLVM, and never unloaded. One lock around all of it: compiles are rare, and
+ * a second kernel of the same process can wait.
  */
 #include <dlfcn.h>
 #include <pthread.h>

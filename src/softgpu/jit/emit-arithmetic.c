@@ -271,7 +271,8 @@ static struct value add_with_carry(
 
 /*
  * CC.CF is a slot of its own. Subtraction is a + ~b + carry, as hardware does it: CF is then the
- * opposite of a borrow. PTX only says that subc takes what sub.cc left; compilers mix them with addc.
+ * opposite of a borrow. PTX only says that subc takes what sub.cc left; compilers mix them with
+ * addc.
  */
 void emit_carry(struct emit *emit)
 {

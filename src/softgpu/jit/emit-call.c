@@ -215,6 +215,29 @@ static void pass_all(struct emit *emit, const struct ptx_operand *list,
 		    is_result);
 }
 
+/* The callee's declaration says what it takes; for a pointer without prototype, the call does. */
+static void pass_values(struct emit *emit, const struct call *call,
+    const struct ptx_function *callee, const struct ptx_prototype *prototype)
+{
+	static struct ptx_variable *const none[1];
+	struct ptx_prototype own = {0};
+
+	if (callee) {
+		own = (struct ptx_prototype){
+		    callee->returns, callee->params, callee->n_returns, callee->n_params};
+		prototype = &own;
+	}
+	if (!prototype) {
+		pass_all(emit, call->returns, NULL, 0, true);
+		pass_all(emit, call->params, NULL, 0, false);
+		return;
+	}
+	pass_all(emit, call->returns, prototype->returns ?: (struct ptx_variable **)none,
+	    prototype->n_returns, true);
+	pass_all(emit, call->params, prototype->params ?: (struct ptx_variable **)none,
+	    prototype->n_params, false);
+}
+
 /* After the call: results that go to registers, not to .param variables. */
 static void fetch_results(struct emit *emit, const struct call *call, uint32_t first_slot,
     const struct ptx_function *callee)
@@ -304,17 +327,7 @@ void emit_call(struct emit *emit)
 	emit->arguments.size = 0;
 	text_append(&emit->arguments, "", 0);
 	first_slot = emit->n_temps;
-	if (callee) {
-		pass_all(emit, call.returns, callee->returns ?: (struct ptx_variable *[]){NULL},
-		    callee->n_returns, true);
-		pass_all(emit, call.params, callee->params ?: (struct ptx_variable *[]){NULL},
-		    callee->n_params, false);
-	} else {
-		pass_all(emit, call.returns, prototype ? prototype->returns : NULL,
-		    prototype ? prototype->n_returns : 0, true);
-		pass_all(emit, call.params, prototype ? prototype->params : NULL,
-		    prototype ? prototype->n_params : 0, false);
-	}
+	pass_values(emit, &call, callee, prototype);
 	arguments = emit->arguments.bytes;
 	note_call(emit);
 	if (callee && !callee->has_body) {

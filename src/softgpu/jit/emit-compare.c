@@ -80,7 +80,8 @@ static void compare_pair(struct emit *emit, enum ptx_type type, struct value res
 	}
 }
 
-/* setp.f16x2 p|q: p for the lower half, q for the upper; otherwise q is the comparison turned round. */
+/* setp.f16x2 p|q: p for the lower half, q for the upper; otherwise q is the comparison turned
+ * round. */
 void emit_setp(struct emit *emit)
 {
 	enum ptx_type type = type_at(emit, 0);

@@ -1,9 +1,10 @@
 /*
  * mov, cvt and cvta (PTX ISA 9.7.9).
  *
- * cvt goes by the classes of its types: integer to integer, float to integer, integer to float, float
- * to float, and the packed forms. f16 and bf16 sources are widened to float first, which is exact.
- * Roundings the host's instructions do not do are the machine's (softgpu/exec/runtime-float.c).
+ * cvt goes by the classes of its types: integer to integer, float to integer, integer to float,
+ * float to float, and the packed forms. f16 and bf16 sources are widened to float first, which is
+ * exact. Roundings the host's instructions do not do are the machine's
+ * (softgpu/exec/runtime-float.c).
  */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
@@ -48,8 +49,8 @@ static struct value round_to_integral(struct emit *emit, enum ptx_type type, str
 }
 
 /*
- * Saturates. A NaN gives 0, but for conversions from or to 64 bits, which give 0x800...: PTX ISA, cvt,
- * notes on float-to-integer conversion.
+ * Saturates. A NaN gives 0, but for conversions from or to 64 bits, which give 0x800...: PTX ISA,
+ * cvt, notes on float-to-integer conversion.
  */
 static struct value float_to_integer(struct emit *emit, enum ptx_type to, enum ptx_type from)
 {

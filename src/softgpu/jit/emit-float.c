@@ -42,7 +42,8 @@ void emit_copysign(struct emit *emit)
 	    type);
 }
 
-/* rcp and rsqrt.approx.ftz.f64 look at and make only the upper 32 bits, subnormals counting as 0. */
+/* rcp and rsqrt.approx.ftz.f64 look at and make only the upper 32 bits, subnormals counting as
+ * 0. */
 static struct value upper_half(struct emit *emit, struct value value)
 {
 	struct value bits = emit_value(emit, "bitcast double %s to i64", value.text), tiny;

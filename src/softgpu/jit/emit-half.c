@@ -1,7 +1,7 @@
 /*
- * f16 and bf16, and instructions on pairs of 16-bit values. Sums, products, quotients and square roots
- * of both are exact when computed in float and rounded once more (24 >= 2 * 11 + 2 bits); fma is not,
- * and is the machine's.
+ * f16 and bf16, and instructions on pairs of 16-bit values. Sums, products, quotients and square
+ * roots of both are exact when computed in float and rounded once more (24 >= 2 * 11 + 2 bits);
+ * fma is not, and is the machine's.
  */
 #include "softgpu/jit/emit.h"
 

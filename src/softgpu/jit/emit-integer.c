@@ -1,4 +1,5 @@
-/* Integer instructions beyond arithmetic: bits, fields, shifts, dot products (PTX ISA 9.7.1, 9.7.8). */
+/* Integer instructions beyond arithmetic: bits, fields, shifts, dot products (PTX ISA 9.7.1,
+ * 9.7.8). */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
 
@@ -163,7 +164,8 @@ void emit_bmsk(struct emit *emit)
 	    PTX_TYPE_b32);
 }
 
-/* The lower b bits of a, extended. clamp: b stops at 32; wrap: modulo 32, of which 0 bits make 0. */
+/* The lower b bits of a, extended. clamp: b stops at 32; wrap: modulo 32, of which 0 bits make
+ * 0. */
 void emit_szext(struct emit *emit)
 {
 	enum ptx_type type = type_at(emit, 0);
@@ -342,8 +344,8 @@ void emit_prmt(struct emit *emit)
 }
 
 /*
- * vadd4.d.a.b d, a, b, c and its kin: four bytes or two halves of a and b, each result saturated or cut;
- * with .add their sum is added to c. Selectors and masks are not read by the parser.
+ * vadd4.d.a.b d, a, b, c and its kin: four bytes or two halves of a and b, each result saturated
+ * or cut; with .add their sum is added to c. Selectors and masks are not read by the parser.
  */
 void emit_video(struct emit *emit)
 {

@@ -1,9 +1,9 @@
 /*
  * ld st atom red cp.async and fences (PTX ISA 9.7.9, 9.7.13).
  *
- * A generic address is a host address. One compare finds an address outside the arena or, the address
- * rotated right by the alignment's bits, a misaligned one:  ror(a - base, n) < size >> n  holds only
- * when the n low bits are zero. Variables of the function itself need no check.
+ * A generic address is a host address. One compare finds an address outside the arena or, the
+ * address rotated right by the alignment's bits, a misaligned one:  ror(a - base, n) < size >> n
+ * holds only when the n low bits are zero. Variables of the function itself need no check.
  *
  * Weak accesses are plain; volatile, relaxed, acquire and release ones are LLVM's atomics of that
  * order, sc fences are seq_cst.
@@ -450,7 +450,8 @@ void emit_stacksave(struct emit *emit)
 	operand_set(emit, emit->in->operands, stack, IR_I64, false);
 }
 
-/* stackrestore of anything but a saved stack would be the host's stack pointer: only local values. */
+/* stackrestore of anything but a saved stack would be the host's stack pointer: only local
+ * values. */
 void emit_stackrestore(struct emit *emit)
 {
 	struct value stack = operand_get(emit, emit->in->operands, IR_I64, false);

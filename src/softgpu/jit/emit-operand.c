@@ -154,6 +154,31 @@ static struct value reserved_shared(struct emit *emit, unsigned offset)
 	return emit_value(emit, "add i32 %s, %u", base.text, offset);
 }
 
+/* Shared memory the system keeps to itself, and clusters, of which each is one block. */
+static struct value system_value(struct emit *emit, enum ptx_special special)
+{
+	switch (special) {
+	case PTX_SPECIAL_reserved_smem_offset_begin:
+	case PTX_SPECIAL_reserved_smem_offset_0:
+		return reserved_shared(emit, 0);
+	case PTX_SPECIAL_reserved_smem_offset_1:
+		return reserved_shared(emit, SG_RESERVED_SECOND);
+	case PTX_SPECIAL_reserved_smem_offset_end:
+		return reserved_shared(emit, SG_RESERVED_SHARED);
+	case PTX_SPECIAL_reserved_smem_offset_cap:
+		return ir_constant(IR_I32, SG_RESERVED_SHARED);
+	case PTX_SPECIAL_cluster_nctaid_x:
+	case PTX_SPECIAL_cluster_nctaid_y:
+	case PTX_SPECIAL_cluster_nctaid_z:
+	case PTX_SPECIAL_cluster_nctarank:
+		return ir_constant(IR_I32, 1);
+	case PTX_SPECIAL_is_explicit_cluster:
+		return ir_constant(IR_I1, 0);
+	default: /* cluster_ctaid, cluster_ctarank */
+		return ir_constant(IR_I32, 0);
+	}
+}
+
 struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 {
 	switch (operand->special) {
@@ -198,26 +223,10 @@ struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 		return clock_value(emit, operand->special);
 	case PTX_SPECIAL_envreg:
 		return envreg_value(emit, operand->value);
-	case PTX_SPECIAL_reserved_smem_offset_begin:
-	case PTX_SPECIAL_reserved_smem_offset_0:
-		return reserved_shared(emit, 0);
-	case PTX_SPECIAL_reserved_smem_offset_1:
-		return reserved_shared(emit, SG_RESERVED_SECOND);
-	case PTX_SPECIAL_reserved_smem_offset_end:
-		return reserved_shared(emit, SG_RESERVED_SHARED);
-	case PTX_SPECIAL_reserved_smem_offset_cap:
-		return ir_constant(IR_I32, SG_RESERVED_SHARED);
 	case PTX_SPECIAL_nsmid:
 		return lane_field(emit, IR_I32, offsetof(struct sg_lane, n_sms));
-	case PTX_SPECIAL_cluster_nctaid_x:
-	case PTX_SPECIAL_cluster_nctaid_y:
-	case PTX_SPECIAL_cluster_nctaid_z:
-	case PTX_SPECIAL_cluster_nctarank: /* every cluster is one block */
-		return ir_constant(IR_I32, 1);
-	case PTX_SPECIAL_is_explicit_cluster:
-		return ir_constant(IR_I1, 0);
-	default: /* cluster_ctaid, cluster_ctarank */
-		return ir_constant(IR_I32, 0);
+	default:
+		return system_value(emit, operand->special);
 	}
 }
 

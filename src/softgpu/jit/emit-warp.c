@@ -1,6 +1,7 @@
 /*
- * Instructions at which threads meet: barriers, shuffles, votes (PTX ISA 9.7.9, 9.7.13). All are calls
- * into the machine, which runs other threads until all have come (softgpu/exec/warp.c, barrier.c).
+ * Instructions at which threads meet: barriers, shuffles, votes (PTX ISA 9.7.9, 9.7.13). All are
+ * calls into the machine, which runs other threads until all have come (softgpu/exec/warp.c,
+ * barrier.c).
  */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
@@ -114,8 +115,8 @@ void emit_redux(struct emit *emit)
 }
 
 /*
- * Lanes belong together when they ask at the same place. In a function that was not inlined (nvcc -G
- * wraps every intrinsic) the place is the call: each call notes its own.
+ * Lanes belong together when they ask at the same place. In a function that was not inlined (nvcc
+ * -G wraps every intrinsic) the place is the call: each call notes its own.
  */
 void emit_activemask(struct emit *emit)
 {

@@ -1,15 +1,15 @@
 /*
- * The translator: PTX to textual LLVM IR, one thread at a time ("scalar"). This file keeps the state,
- * prints lines, walks a function's code and drives a whole program; an emitter per opcode does the
- * rest (emit-*.c), found by the table of softgpu/ptx/opcodes.h.
+ * The translator: PTX to textual LLVM IR, one thread at a time ("scalar"). This file keeps the
+ * state, prints lines, walks a function's code and drives a whole program; an emitter per opcode
+ * does the rest (emit-*.c), found by the table of softgpu/ptx/opcodes.h.
  *
- * Why text: printing and parsing it is a tenth of the time of a compile, any output can be read and fed
- * to opt, and the core links no LLVM. Registers are stack slots, which LLVM's first pass turns into
- * SSA; labels are blocks; a predicated instruction is a branch around it, which LLVM turns back into
- * selects where that pays.
+ * Why text: printing and parsing it is a tenth of the time of a compile, any output can be read
+ * and fed to opt, and the core links no LLVM. Registers are stack slots, which LLVM's first pass
+ * turns into SSA; labels are blocks; a predicated instruction is a branch around it, which LLVM
+ * turns back into selects where that pays.
  *
- * Every access of memory is checked against the arena and for alignment by one rotate and one compare.
- * Backward branches look at the stop flag, so that an endless kernel can be ended.
+ * Every access of memory is checked against the arena and for alignment by one rotate and one
+ * compare. Backward branches look at the stop flag, so that an endless kernel can be ended.
  */
 #include "softgpu/jit/emit.h"
 
@@ -210,8 +210,9 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 
 /*
  * Since nvcc 13 float values live in .b32 registers. A slot of the wrong type costs a move between
- * register files at each use, so each register votes: results of float instructions against others. Registers
- * start as zero, where PTX says nothing: a kernel that reads one early must not differ from run to run.
+ * register files at each use, so each register votes: results of float instructions against
+ * others. Registers start as zero, where PTX says nothing: a kernel that reads one early must not
+ * differ from run to run.
  */
 static void choose_register_types(struct emit *emit)
 {

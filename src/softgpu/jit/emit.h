@@ -1,8 +1,8 @@
 /*
  * Inside the translator: its state, and what the emitters of the opcodes use.
  *
- * A struct value is the text of an LLVM operand: a temporary's name or a constant. f16 and bf16 values
- * are i16, pairs of them i32: arithmetic on them goes through float.
+ * A struct value is the text of an LLVM operand: a temporary's name or a constant. f16 and bf16
+ * values are i16, pairs of them i32: arithmetic on them goes through float.
  */
 #pragma once
 

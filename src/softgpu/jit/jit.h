@@ -1,6 +1,6 @@
 /*
- * From PTX trees to machine code, in two steps that know nothing of each other: jit_translate() prints
- * a kernel as LLVM IR, jit_compile() (softgpu-llvm.so behind it) makes it native.
+ * From PTX trees to machine code, in two steps that know nothing of each other: jit_translate()
+ * prints a kernel as LLVM IR, jit_compile() (softgpu-llvm.so behind it) makes it native.
  */
 #pragma once
 
@@ -12,9 +12,9 @@
 #include "softgpu/ptx/ptx.h"
 
 /*
- * A kernel and the functions it may reach. Addresses of global and const variables, offsets of shared
- * ones, serials and handles of functions must be settled. handles[i] is the function whose address is
- * SG_FUNCTION_BASE + 16 i; those not in the closure cannot be called.
+ * A kernel and the functions it may reach. Addresses of global and const variables, offsets of
+ * shared ones, serials and handles of functions must be settled. handles[i] is the function whose
+ * address is SG_FUNCTION_BASE + 16 i; those not in the closure cannot be called.
  */
 struct jit_program {
 	struct ptx_function *entry;
@@ -57,8 +57,9 @@ enum jit_compile_result {
 };
 
 /*
- * The first call loads softgpu-llvm.so: from $SOFTGPU_LLVM, or the folder of the library this code is
- * linked into. Any thread, one at a time inside. message gets one line when the result is not 0.
+ * The first call loads softgpu-llvm.so: from $SOFTGPU_LLVM, or the folder of the library this code
+ * is linked into. Any thread, one at a time inside. message gets one line when the result is not
+ * 0.
  */
 int jit_compile(const char *ir, size_t size, const struct jit_symbol *symbols, size_t n_symbols,
     char *message, size_t message_size, struct jit_code **out);

@@ -1,9 +1,10 @@
 /*
  * softgpu-llvm.so: LLVM IR in, machine code of this CPU out, by LLVM's C interface (16 to 19).
  *
- * One LLJIT serves the process; each kernel is a module of its own under a resource tracker, so that
- * unloading gives its memory back. The passes are few and chosen by measurement: what O3 does beyond
- * them costs as much again and gains nothing here. The caller holds a lock around every function.
+ * One LLJIT serves the process; each kernel is a module of its own under a resource tracker, so
+ * that unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
+ * beyond them costs as much again and gains nothing here. The caller holds a lock around every
+ * function.
  */
 #include "softgpu/jit/llvm.h"
 

@@ -1,7 +1,8 @@
 /*
- * The seam between the core and softgpu-llvm.so, the only part that links LLVM. The module exports one
- * function, sg_llvm_open(), which the core finds by dlsym; everything else goes through the table it
- * returns. Both are built and installed together: version only guards against a stale copy.
+ * The seam between the core and softgpu-llvm.so, the only part that links LLVM. The module exports
+ * one function, sg_llvm_open(), which the core finds by dlsym; everything else goes through the
+ * table it returns. Both are built and installed together: version only guards against a stale
+ * copy.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * What every translated program starts with: declarations of LLVM's intrinsics and the machine's
- * functions, and PTX operations that take more than one LLVM instruction, always inlined. Those that
- * a program does not use cost a few microseconds.
+ * functions, and PTX operations that take more than one LLVM instruction, always inlined. Those
+ * that a program does not use cost a few microseconds.
  */
 #include "softgpu/jit/emit.h"
 

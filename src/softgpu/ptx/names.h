@@ -1,6 +1,7 @@
 /*
- * The words of PTX: types, modifiers, special registers and opcodes, each list once, as a macro. The
- * enums come from the lists here, the tables from the same lists in names.c and the translator.
+ * The words of PTX: types, modifiers, special registers and opcodes, each list once, as a macro.
+ * The enums come from the lists here, the tables from the same lists in names.c and the
+ * translator.
  */
 #pragma once
 

@@ -65,9 +65,8 @@ struct ptx_variable {
 	bool is_array;
 	bool is_managed; /* .attribute(.managed) */
 	bool is_kernel_param;
-	uint32_t reg; /* space REG: a .func's parameter kept in this register */
-	uint32_t
-	    offset; /* kernel parameters: in the packed buffer; shared: in the kernel being compiled */
+	uint32_t reg;	      /* space REG: a .func's parameter kept in this register */
+	uint32_t offset;      /* of a kernel parameter in the buffer; of a shared one, scratch */
 	const uint8_t *image; /* initial bytes; zeroes follow up to size */
 	uint64_t image_size;
 	struct ptx_relocation *relocations;
