@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/mem/arena.h"
@@ -143,9 +144,13 @@ CUresult sg_copy(CUstream handle, const struct sg_side *destination, const struc
 	if (!copy)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	copy->work.fini = copy_fini;
+	copy->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_MEMCPY);
 	copy->destination = *destination;
 	copy->source = *source;
 	copy->box = box;
+	/* A graph reads and writes the program's memory when it is launched. */
+	if (is_async && sg_capture_id(stream))
+		return sg_stream_submit(stream, &copy->work, NULL);
 	if (is_async && to_pinned && !from_pinned &&
 	    box.width * box.rows * box.layers <= COPY_STAGED_MAX && copy_stage(copy))
 		from_pinned = true;
@@ -206,6 +211,7 @@ CUresult sg_fill(CUstream handle, CUdeviceptr destination, size_t pitch, uint32_
 	if (!fill)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	fill->destination = destination;
+	fill->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_MEMSET);
 	fill->pitch = pitch;
 	fill->element_size = element_size;
 	fill->width = width;

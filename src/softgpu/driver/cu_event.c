@@ -9,6 +9,7 @@
 
 #include "base/util.h"
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
 
 #define EVENT_FLAGS                                                                                \
@@ -32,12 +33,21 @@ static struct sg_work *event_marker(struct sg_event *event)
 	return marker;
 }
 
-/* Takes the reference. */
-static void event_set_marker(struct sg_event *event, struct sg_work *marker)
+static uint64_t event_capture_id(struct sg_event *event)
+{
+	pthread_mutex_lock(&event_lock);
+	uint64_t id = event->capture_id;
+	pthread_mutex_unlock(&event_lock);
+	return id;
+}
+
+/* Takes the reference. capture_id: the event now stands for a place in that capture. */
+static void event_set_marker(struct sg_event *event, struct sg_work *marker, uint64_t capture_id)
 {
 	pthread_mutex_lock(&event_lock);
 	struct sg_work *old = event->marker;
 	event->marker = marker;
+	event->capture_id = capture_id;
 	pthread_mutex_unlock(&event_lock);
 	sg_work_unref(old);
 }
@@ -84,7 +94,7 @@ CUresult cuEventDestroy_v2(CUevent handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	sg_handle_free(handle);
-	event_set_marker(event, NULL);
+	event_set_marker(event, NULL, 0);
 	free(event);
 	return CUDA_SUCCESS;
 }
@@ -114,14 +124,20 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 		return r;
 	if (event->context != stream->context->handle)
 		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t capture_id = sg_capture_id(stream);
+	if (capture_id) {
+		event_set_marker(event, NULL, capture_id);
+		return CUDA_SUCCESS;
+	}
 	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
 	if (!marker)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	marker->node = SG_NODE_NONE;
 	marker->always = true; /* who waits for it must learn of the context's error, not hang */
 	sg_work_ref(marker);
 	r = sg_stream_submit(stream, marker, NULL);
 	if (r == CUDA_SUCCESS)
-		event_set_marker(event, marker);
+		event_set_marker(event, marker, 0);
 	else
 		sg_work_unref(marker);
 	return r;
@@ -150,6 +166,8 @@ CUresult cuEventQuery(CUevent handle)
 		r = event_get(handle, &event);
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (event_capture_id(event))
+		return CUDA_ERROR_CAPTURED_EVENT;
 	struct sg_work *marker = event_marker(event);
 	bool done = !marker || sg_work_is_done(marker);
 	sg_work_unref(marker);
@@ -166,6 +184,8 @@ CUresult cuEventSynchronize(CUevent handle)
 		r = event_get(handle, &event);
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (event_capture_id(event))
+		return CUDA_ERROR_CAPTURED_EVENT;
 	struct sg_work *marker = event_marker(event);
 	sg_work_wait(marker);
 	sg_work_unref(marker);
@@ -226,10 +246,15 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r != CUDA_SUCCESS)
 		return r;
+	uint64_t capture_id = event_capture_id(event);
+	if (capture_id)
+		return sg_capture_join(stream, capture_id);
 	struct sg_work *marker = event_marker(event);
 	if (!marker)
 		return CUDA_SUCCESS; /* never recorded: nothing to wait for */
 	struct sg_work *wait = sg_work_new(sizeof(*wait), marker_run);
+	if (wait)
+		wait->node = SG_NODE_NONE;
 	r = wait ? sg_stream_submit(stream, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
 	sg_work_unref(marker);
 	return r;

@@ -179,6 +179,7 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 	if (!launch)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	launch->kernel = function->kernel;
+	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_KERNEL);
 	memcpy(launch->launch.grid, shape->grid, sizeof(shape->grid));
 	memcpy(launch->launch.block, shape->block, sizeof(shape->block));
 	launch->launch.dynamic_shared_bytes = shape->shared;

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 
@@ -95,6 +96,9 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
 		return r;
+	/* An allocation as part of a graph would live by its own rules. */
+	if (sg_capture_breaks(stream))
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (!pool_charge(pool, size))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	range.context_id = context->id;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
 
 #define PRIORITY_GREATEST (-5)
@@ -139,6 +140,8 @@ CUresult cuStreamSynchronize(CUstream handle)
 	struct sg_stream *stream;
 	CUresult r = stream_enter(handle, &stream);
 
+	if (r == CUDA_SUCCESS && sg_capture_breaks(stream))
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	return r == CUDA_SUCCESS ? sg_stream_wait(stream) : r;
 }
 
@@ -147,6 +150,8 @@ CUresult cuStreamQuery(CUstream handle)
 	struct sg_stream *stream;
 	CUresult r = stream_enter(handle, &stream);
 
+	if (r == CUDA_SUCCESS && sg_capture_breaks(stream))
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (r != CUDA_SUCCESS)
 		return r;
 	bool idle = sg_stream_is_idle(stream);
@@ -192,6 +197,7 @@ static CUresult host_work_submit(
 	if (!host)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	host->work.always = true;
+	host->work.node = callback ? SG_NODE_NEVER : SG_NODE(CU_GRAPH_NODE_TYPE_HOST);
 	host->function = function;
 	host->callback = callback;
 	host->handle = handle;
@@ -347,52 +353,4 @@ CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t len
 	    flags != CU_MEM_ATTACH_SINGLE)
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r;
-}
-
-/* ---- capture: never under way, since graphs are not supported ---- */
-
-CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
-{
-	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
-
-	if (r == CUDA_SUCCESS && !status)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		*status = CU_STREAM_CAPTURE_STATUS_NONE;
-	return r;
-}
-
-CUresult cuStreamGetCaptureInfo(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id)
-{
-	return cuStreamIsCapturing(handle, status);
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
-    CUgraph *graph, const CUgraphNode **dependencies, size_t *n_dependencies)
-{
-	return cuStreamIsCapturing(handle, status);
-}
-
-CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
-    CUgraph *graph, const CUgraphNode **dependencies, const CUgraphEdgeData **edges,
-    size_t *n_dependencies)
-{
-	return cuStreamIsCapturing(handle, status);
-}
-
-static _Thread_local CUstreamCaptureMode thread_capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-	CUresult r = sg_enter();
-
-	if (r == CUDA_SUCCESS && (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	CUstreamCaptureMode old = thread_capture_mode;
-	thread_capture_mode = *mode;
-	*mode = old;
-	return CUDA_SUCCESS;
 }

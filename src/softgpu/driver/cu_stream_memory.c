@@ -149,6 +149,7 @@ CUresult cuStreamBatchMemOp_v2(
 	    sg_work_new(sizeof(*words) + (n + 1) * sizeof(*operations), word_run);
 	if (!words)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	words->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_BATCH_MEM_OP);
 	memcpy(words->operations, operations, n * sizeof(*operations));
 	return sg_stream_submit(stream, &words->work, NULL);
 }

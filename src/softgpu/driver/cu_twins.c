@@ -136,6 +136,9 @@ TWIN(cuStreamBatchMemOp, _ptsz, (CUstream stream, unsigned count, CUstreamBatchM
     *operations, unsigned flags), (stream, count, operations, flags))
 TWIN(cuStreamBatchMemOp_v2, _ptsz, (CUstream stream, unsigned count, CUstreamBatchMemOpParams
     *operations, unsigned flags), (stream, count, operations, flags))
+TWIN(cuStreamBeginCapture, _ptsz, (CUstream stream), (stream))
+TWIN(cuStreamBeginCapture_v2, _ptsz, (CUstream stream, CUstreamCaptureMode mode), (stream, mode))
+TWIN(cuStreamEndCapture, _ptsz, (CUstream stream, CUgraph *graph), (stream, graph))
 TWIN(cuStreamIsCapturing, _ptsz, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
 TWIN(cuStreamGetCaptureInfo, _ptsz, (CUstream stream, CUstreamCaptureStatus *status, uint64_t *id),
     (stream, status, id))
@@ -160,6 +163,8 @@ TWIN(cuLaunchCooperativeKernel, _ptsz, (CUfunction function, unsigned grid_x, un
     stream, values))
 TWIN(cuLaunchHostFunc, _ptsz, (CUstream stream, CUhostFn function, void *user), (stream, function,
     user))
+TWIN(cuGraphUpload, _ptsz, (CUgraphExec exec, CUstream stream), (exec, stream))
+TWIN(cuGraphLaunch, _ptsz, (CUgraphExec exec, CUstream stream), (exec, stream))
 TWIN(cuMemAllocAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUstream stream), (address, bytes,
     stream))
 TWIN(cuMemAllocFromPoolAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool,

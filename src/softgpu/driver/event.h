@@ -15,5 +15,6 @@ struct sg_event {
 	CUevent handle;
 	unsigned flags;
 	CUcontext context;	/* may be gone */
+	uint64_t capture_id;	/* 0: not recorded in a capture; lock: the events' */
 	struct sg_work *marker; /* NULL: never recorded; lock: the events' */
 };

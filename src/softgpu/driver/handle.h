@@ -22,6 +22,9 @@ enum sg_kind {
 	SG_POOL,
 	SG_ARRAY,
 	SG_LINK,
+	SG_GRAPH,
+	SG_GRAPH_EXEC,
+	SG_GRAPH_NODE,
 };
 
 /* 0 or -ENOMEM. Once, before any other function here. */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "softgpu/driver/graph.h"
 
 #define STREAM_QUEUE_MAX 4096
 
@@ -226,23 +227,42 @@ static void stream_queue(struct sg_stream *stream, struct sg_work *work)
 	pthread_cond_signal(&stream->wake);
 }
 
-CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after)
+void sg_engine_lock(void)
 {
-	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
-
 	pthread_mutex_lock(&engine_lock);
+}
+
+void sg_engine_unlock(void)
+{
+	pthread_mutex_unlock(&engine_lock);
+}
+
+/* With the engine locked. */
+static CUresult stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after)
+{
+	bool taken;
+	CUresult r = sg_capture_work(stream, work, false, &taken);
+
+	if (taken)
+		return r;
 	/* A program far ahead of the device waits, as it does with real ones. */
 	while (stream->n_queued >= STREAM_QUEUE_MAX)
 		pthread_cond_wait(&engine_progress, &engine_lock);
-	if (work_collect_needs(stream, work) && work_need(work, after) &&
-	    stream_start_thread(stream)) {
-		stream_queue(stream, work);
-		result = CUDA_SUCCESS;
-	}
-	pthread_mutex_unlock(&engine_lock);
-	if (result != CUDA_SUCCESS)
+	if (!work_collect_needs(stream, work) || !work_need(work, after) ||
+	    !stream_start_thread(stream)) {
 		sg_work_unref(work);
-	return result;
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	stream_queue(stream, work);
+	return CUDA_SUCCESS;
+}
+
+CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after)
+{
+	pthread_mutex_lock(&engine_lock);
+	CUresult r = stream_submit(stream, work, after);
+	pthread_mutex_unlock(&engine_lock);
+	return r;
 }
 
 /* With the engine locked; leaves it locked. */
@@ -258,26 +278,36 @@ static void stream_run_inline(struct sg_stream *stream, struct sg_work *work)
 	pthread_cond_signal(&stream->wake); /* others may have queued meanwhile */
 }
 
+/* With the engine locked. */
+static CUresult stream_run(struct sg_stream *stream, struct sg_work *work)
+{
+	if (!work_collect_needs(stream, work))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!stream->first && !stream->running_inline && work_is_ready(work)) {
+		stream_run_inline(stream, work);
+		return work->result;
+	}
+	if (!stream_start_thread(stream))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	sg_work_ref(work);
+	stream_queue(stream, work);
+	while (!sg_work_is_done(work))
+		pthread_cond_wait(&engine_progress, &engine_lock);
+	return work->result;
+}
+
 CUresult sg_stream_run(struct sg_stream *stream, struct sg_work *work)
 {
-	CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+	bool taken;
 
 	pthread_mutex_lock(&engine_lock);
-	if (work_collect_needs(stream, work)) {
-		if (!stream->first && !stream->running_inline && work_is_ready(work)) {
-			stream_run_inline(stream, work);
-		} else if (stream_start_thread(stream)) {
-			sg_work_ref(work);
-			stream_queue(stream, work);
-			while (!sg_work_is_done(work))
-				pthread_cond_wait(&engine_progress, &engine_lock);
-		}
-		if (sg_work_is_done(work))
-			result = work->result;
+	CUresult r = sg_capture_work(stream, work, true, &taken);
+	if (!taken) {
+		r = stream_run(stream, work);
+		sg_work_unref(work);
 	}
 	pthread_mutex_unlock(&engine_lock);
-	sg_work_unref(work);
-	return result;
+	return r;
 }
 
 /* ---- waiting ---- */
@@ -407,6 +437,7 @@ static void stream_close(struct sg_stream *stream)
 	stream->handle = NULL;
 	while (stream->running_inline)
 		pthread_cond_wait(&engine_progress, &engine_lock);
+	sg_capture_abandon(stream);
 	stream->closing = true;
 	if (stream->has_thread) {
 		pthread_cond_signal(&stream->wake);

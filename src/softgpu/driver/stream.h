@@ -17,6 +17,14 @@
 #include "abi/cuda.h"
 #include "softgpu/driver/context.h"
 
+/* What capturing makes of a piece of work; see graph.h. */
+enum sg_node_kind {
+	SG_NODE_NEVER, /* it cannot be captured */
+	SG_NODE_NONE,  /* nothing: order is kept anyway */
+	SG_NODE_FIRST, /* a node of type 0, and so on */
+};
+#define SG_NODE(type) ((enum sg_node_kind)(SG_NODE_FIRST + (type)))
+
 /* The first member of a struct that describes what to do. */
 struct sg_work {
 	atomic_uint references;
@@ -29,6 +37,7 @@ struct sg_work {
 	CUresult (*run)(struct sg_work *work, struct sg_context *context);
 	void (*fini)(struct sg_work *work); /* with the last reference; may be NULL */
 	bool always;
+	enum sg_node_kind node;
 	struct sg_work *next;	/* in the stream's queue */
 	struct sg_work **needs; /* references */
 	size_t n_needs, needs_room;
@@ -45,6 +54,8 @@ static inline bool sg_work_is_done(struct sg_work *work)
 	return atomic_load_explicit(&work->done, memory_order_acquire);
 }
 
+struct sg_capture;
+
 struct sg_stream {
 	CUstream handle; /* NULL: the legacy stream */
 	struct sg_context *context;
@@ -54,7 +65,8 @@ struct sg_stream {
 	CUlaunchAttributeValue attributes[CU_LAUNCH_ATTRIBUTE_MAX];
 	struct sg_work *first, *last_queued; /* waiting or running */
 	unsigned n_queued;
-	struct sg_work *last; /* the newest, done or not; a reference */
+	struct sg_capture *capture; /* NULL: not being captured */
+	struct sg_work *last;	    /* the newest, done or not; a reference */
 	bool has_thread, running_inline, closing;
 	pthread_t thread;
 	pthread_cond_t wake;
@@ -77,8 +89,12 @@ void sg_stream_destroy(struct sg_stream *stream);
 /* Ends all streams of the context, after their work. */
 void sg_stream_free_all(struct sg_context *context);
 
-/* Queues the work and takes the caller's reference. after: one more piece it depends on, may be
- * NULL. Only CUDA_ERROR_OUT_OF_MEMORY. */
+/* Around changes to what the engine's lock guards. */
+void sg_engine_lock(void);
+void sg_engine_unlock(void);
+
+/* Queues the work, or captures it, and takes the caller's reference. after: one more piece it
+ * depends on, may be NULL. CUDA_ERROR_OUT_OF_MEMORY, or why it cannot be captured. */
 CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after);
 
 /* The same, and returns after it is done, with its result or the context's error. Runs it on the

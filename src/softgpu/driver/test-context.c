@@ -217,8 +217,8 @@ TEST(functions_are_found_by_name)
 
 TEST(what_is_missing_says_so)
 {
-	CUgraph graph;
+	CUgraphNode node;
 
 	test_context();
-	CHECK_EQ(cuGraphCreate(&graph, 0), CUDA_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(cuGraphAddEmptyNode(&node, NULL, NULL, 0), CUDA_ERROR_NOT_SUPPORTED);
 }
