@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "wire/limits.h"
 #include "worker/extents.h"
 
 #define SLABS UINT64_MAX /* owner of pages that are slabs: no context's handle */
@@ -25,6 +26,9 @@ struct arena {
 	uint64_t base, size;
 	CUmemAllocationProp properties;
 	pthread_mutex_t lock;
+	CUmemAccessDesc
+	    access[WIRE_DEVICES_MAX]; /* under lock: the device itself, then its peers */
+	unsigned n_access;
 	struct extents pages, blocks;
 	uint64_t spare; /* an empty slab that stays mapped, 0: none */
 	uint64_t mapped;
@@ -36,10 +40,6 @@ static CUresult map(struct arena *arena, uint64_t address, uint64_t size)
 {
 	const struct backend *backend = arena->backend;
 	CUmemGenericAllocationHandle memory;
-	CUmemAccessDesc access = {
-	    .location = arena->properties.location,
-	    .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
-	};
 
 	CUresult r = backend->cuMemCreate(&memory, size, &arena->properties, 0);
 	if (r != CUDA_SUCCESS)
@@ -48,7 +48,7 @@ static CUresult map(struct arena *arena, uint64_t address, uint64_t size)
 	backend->cuMemRelease(memory);
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = backend->cuMemSetAccess(address, size, &access, 1);
+	r = backend->cuMemSetAccess(address, size, arena->access, arena->n_access);
 	if (r != CUDA_SUCCESS) {
 		backend->cuMemUnmap(address, size);
 		return r;
@@ -203,6 +203,46 @@ bool arena_find(struct arena *arena, CUdeviceptr address, CUdeviceptr *base, siz
 	return range != NULL;
 }
 
+static CUmemAccessDesc access_for(CUdevice device)
+{
+	return (CUmemAccessDesc){
+	    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device},
+	    .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+	};
+}
+
+/* What is mapped already becomes accessible too. Under the lock. */
+static CUresult allow(struct arena *arena, CUdevice device)
+{
+	CUmemAccessDesc access = access_for(device);
+	const struct extent *page;
+	CUresult r = CUDA_SUCCESS;
+
+	if (arena->n_access == WIRE_DEVICES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (uint64_t at = 0; (page = extents_next(&arena->pages, at)); at = page->start + 1)
+		r = r ?: arena->backend->cuMemSetAccess(page->start, page->size, &access, 1);
+	if (r == CUDA_SUCCESS)
+		arena->access[arena->n_access++] = access;
+	return r;
+}
+
+CUresult arena_allow(struct arena *arena, CUdevice device, bool wanted)
+{
+	CUresult r = CUDA_SUCCESS;
+	unsigned i = 1;
+
+	pthread_mutex_lock(&arena->lock);
+	while (i < arena->n_access && arena->access[i].location.id != device)
+		i++;
+	if (device != arena->device && wanted && i == arena->n_access)
+		r = allow(arena, device);
+	else if (!wanted && i < arena->n_access)
+		arena->access[i] = arena->access[--arena->n_access];
+	pthread_mutex_unlock(&arena->lock);
+	return r;
+}
+
 bool arena_covers(const struct arena *arena, CUdeviceptr address)
 {
 	return address - arena->base < arena->size;
@@ -233,6 +273,8 @@ static void set_properties(struct arena *arena)
 	p->type = CU_MEM_ALLOCATION_TYPE_PINNED;
 	p->location.type = CU_MEM_LOCATION_TYPE_DEVICE;
 	p->location.id = arena->device;
+	arena->access[0] = access_for(arena->device);
+	arena->n_access = 1;
 	if (has(arena->backend, arena->device,
 		CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED))
 		p->requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;

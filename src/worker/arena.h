@@ -46,6 +46,10 @@ void arena_give_all(struct arena *arena, uint64_t owner);
 /* The allocation address lies in, as asked for; false when it lies in none. */
 bool arena_find(struct arena *arena, CUdeviceptr address, CUdeviceptr *base, size_t *size);
 
+/* From now on device may access all memory of this arena, or, with allow false, no longer. What is
+ * mapped already keeps the access it was given. */
+CUresult arena_allow(struct arena *arena, CUdevice device, bool allow);
+
 bool arena_covers(const struct arena *arena, CUdeviceptr address);
 /* Physical bytes mapped. */
 uint64_t arena_bytes(struct arena *arena);

@@ -6,6 +6,7 @@
 #include "worker/copy_box.h"
 
 #include "gen/worker_custom.h"
+#include "worker/gpu_time.h"
 #include "worker/memory.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
@@ -182,7 +183,7 @@ static CUresult copy_box(struct call *call, struct box *box)
 	CUresult r = settle(call, &box->source, box) ?: settle(call, &box->destination, box);
 	if (r == CUDA_SUCCESS && packed && capturing(call, box->stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	return r ?: issue(call, box);
+	return r ?: GPU_TIMED(call, box->stream, issue(call, box));
 }
 
 #define BOX(a)                                                                                     \

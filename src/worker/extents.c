@@ -229,7 +229,8 @@ const struct extent *extents_find(const struct extents *extents, uint64_t addres
 	return node && node->used && address - node->start < node->asked ? node : NULL;
 }
 
-static const struct extent *next_of(const struct extent *node, uint64_t owner, uint64_t from)
+/* owner NULL: anybody's. */
+static const struct extent *next_of(const struct extent *node, const uint64_t *owner, uint64_t from)
 {
 	if (!node)
 		return NULL;
@@ -237,7 +238,7 @@ static const struct extent *next_of(const struct extent *node, uint64_t owner, u
 		const struct extent *found = next_of(node->left, owner, from);
 		if (found)
 			return found;
-		if (node->used && node->owner == owner)
+		if (node->used && (!owner || node->owner == *owner))
 			return node;
 	}
 	return next_of(node->right, owner, from);
@@ -245,5 +246,10 @@ static const struct extent *next_of(const struct extent *node, uint64_t owner, u
 
 const struct extent *extents_next_of(const struct extents *extents, uint64_t owner, uint64_t from)
 {
-	return next_of(extents->root, owner, from);
+	return next_of(extents->root, &owner, from);
+}
+
+const struct extent *extents_next(const struct extents *extents, uint64_t from)
+{
+	return next_of(extents->root, NULL, from);
 }

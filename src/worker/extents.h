@@ -59,3 +59,6 @@ const struct extent *extents_find(const struct extents *extents, uint64_t addres
 
 /* The first used range at or above from that belongs to owner, NULL when there is none. */
 const struct extent *extents_next_of(const struct extents *extents, uint64_t owner, uint64_t from);
+
+/* The first used range at or above from, NULL when there is none. */
+const struct extent *extents_next(const struct extents *extents, uint64_t from);

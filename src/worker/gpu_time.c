@@ -100,16 +100,17 @@ static void harvest(struct call *call, unsigned most)
 	pthread_mutex_unlock(&time->lock);
 }
 
-void gpu_time_harvest(struct call *call)
-{
-	if (call->worker->gpu_time)
-		harvest(call, SPANS_MAX);
-}
-
-/* Events in a capturing stream would become part of the graph. */
+/* Events in a capturing stream would become part of the graph, and asking one is among the calls that
+ * a capture forbids. */
 static bool capturing(struct call *call)
 {
 	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) > 0;
+}
+
+void gpu_time_harvest(struct call *call)
+{
+	if (call->worker->gpu_time && !capturing(call))
+		harvest(call, SPANS_MAX);
 }
 
 struct gpu_span *gpu_time_begin(struct call *call, CUstream stream)

@@ -20,3 +20,12 @@ void gpu_time_end(struct call *call, struct gpu_span *span, CUstream stream);
 
 /* Adds up what has finished. After a wait for the GPU that is everything waited for. */
 void gpu_time_harvest(struct call *call);
+
+/* expression, a CUresult, with the span of what it puts into stream. */
+#define GPU_TIMED(call, stream, expression)                                                        \
+	({                                                                                         \
+		struct gpu_span *gpu_span = gpu_time_begin(call, stream);                          \
+		CUresult gpu_result = (expression);                                                \
+		gpu_time_end(call, gpu_span, stream);                                              \
+		gpu_result;                                                                        \
+	})

@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/gpu_time.h"
 #include "worker/memory.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
@@ -59,7 +60,8 @@ CUresult worker_cuMemcpyAsync(struct call *call, struct args_cuMemcpyAsync *a)
 	if (!memory_is_clients(call, a->destination, a->bytes) ||
 	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemcpyAsync(a->destination, a->source, a->bytes, a->stream);
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyAsync(a->destination, a->source, a->bytes, a->stream));
 }
 
 CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *a)
@@ -82,8 +84,9 @@ CUresult worker_cuMemcpyHtoDAsync_v2(struct call *call, struct args_cuMemcpyHtoD
 	if (!in_segment(call, a->source, a->bytes) ||
 	    !memory_is_device(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemcpyHtoDAsync_v2(
-	    a->destination, (const void *)a->source, a->bytes, a->stream);
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyHtoDAsync_v2(
+		a->destination, (const void *)a->source, a->bytes, a->stream));
 }
 
 CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *a)
@@ -106,8 +109,9 @@ CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoH
 	if (!in_segment(call, a->destination, a->bytes) ||
 	    !memory_is_device(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemcpyDtoHAsync_v2(
-	    (void *)a->destination, a->source, a->bytes, a->stream);
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyDtoHAsync_v2(
+		(void *)a->destination, a->source, a->bytes, a->stream));
 }
 
 static CUresult device_to_device(
@@ -115,7 +119,8 @@ static CUresult device_to_device(
 {
 	if (!memory_is_device(call, destination, bytes) || !memory_is_device(call, source, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemcpyDtoDAsync_v2(destination, source, bytes, stream);
+	return GPU_TIMED(
+	    call, stream, call->backend->cuMemcpyDtoDAsync_v2(destination, source, bytes, stream));
 }
 
 /* Does not wait, by CUDA's own rules: the asynchronous form is the same. */
@@ -148,8 +153,9 @@ CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsy
 	if (!memory_is_device(call, a->destination, a->bytes) ||
 	    !memory_is_device(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context, a->source,
-	    a->source_context, a->bytes, a->stream);
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context, a->source,
+		a->source_context, a->bytes, a->stream));
 }
 
 CUresult worker_cuMemcpyAtoD_v2(struct call *call, struct args_cuMemcpyAtoD_v2 *a)
@@ -196,8 +202,8 @@ CUresult worker_rosenCopyIn(struct call *call, struct args_rosenCopyIn *a)
 {
 	return check(memory_is_device(call, a->destination, a->bytes))
 		   ?: refuse_capture(call, a->stream)
-		   ?: call->backend->cuMemcpyHtoDAsync_v2(
-			  a->destination, a->source, a->bytes, a->stream);
+		   ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
+			  a->destination, a->source, a->bytes, a->stream));
 }
 
 CUresult worker_rosenCopyInStaged(struct call *call, struct args_rosenCopyInStaged *a)
@@ -209,8 +215,8 @@ CUresult worker_rosenCopyInStaged(struct call *call, struct args_rosenCopyInStag
 		return CALL_MALFORMED;
 	CUresult r = check(memory_is_device(call, a->destination, a->bytes))
 			 ?: refuse_capture(call, a->stream)
-			 ?: call->backend->cuMemcpyHtoDAsync_v2(
-				a->destination, source, a->bytes, a->stream);
+			 ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
+				a->destination, source, a->bytes, a->stream));
 	if (r == CUDA_SUCCESS)
 		staging_release_after(call, &run, a->stream);
 	else
@@ -223,7 +229,7 @@ static CUresult copy_out(
 {
 	return check(memory_is_device(call, source, bytes))
 		   ?: refuse_capture(call, stream)
-		   ?: call->backend->cuMemcpyDtoHAsync_v2(destination, source, bytes, stream)
+		   ?: GPU_TIMED(call, stream, call->backend->cuMemcpyDtoHAsync_v2(destination, source, bytes, stream))
 		   ?: call->backend->cuStreamSynchronize(stream);
 }
 

@@ -199,6 +199,35 @@ void memory_forget_context(struct worker *worker, CUcontext context)
 	}
 }
 
+/* --- peers --- */
+
+/*
+ * Memory of the peer's device becomes accessible from the current one. The backend's own call covers
+ * its own allocations; the arena's are mapped device by device.
+ */
+static CUresult allow_peer(struct call *call, CUcontext peer, bool allow)
+{
+	CUdevice from, to;
+	CUresult r = call->backend->cuCtxGetDevice(&from);
+
+	r = r ?: call->backend->cuCtxGetDevice_v2(&to, peer);
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct arena *arena = arena_of(call->worker, to);
+	return arena ? arena_allow(arena, from, allow) : CUDA_SUCCESS;
+}
+
+CUresult worker_cuCtxEnablePeerAccess(struct call *call, struct args_cuCtxEnablePeerAccess *a)
+{
+	return call->backend->cuCtxEnablePeerAccess(a->peer, a->flags)
+		   ?: allow_peer(call, a->peer, true);
+}
+
+CUresult worker_cuCtxDisablePeerAccess(struct call *call, struct args_cuCtxDisablePeerAccess *a)
+{
+	return call->backend->cuCtxDisablePeerAccess(a->peer) ?: allow_peer(call, a->peer, false);
+}
+
 uint64_t worker_device_memory(struct worker *worker)
 {
 	uint64_t bytes = 0;

@@ -105,6 +105,31 @@ TEST(arena_frees_what_an_owner_has)
 	CHECK_EQ(fake.used, 0);
 }
 
+TEST(arena_gives_peers_access)
+{
+	struct arena *arena = make();
+	CUdeviceptr before, after;
+
+	CHECK_EQ(arena_take(arena, 5 * MIB, 1, &before), CUDA_SUCCESS);
+	CHECK_EQ(fake_access(before), 1 << 0);
+	CHECK_EQ(arena_allow(arena, 3, true), CUDA_SUCCESS);
+	CHECK_EQ(arena_allow(arena, 3, true), CUDA_SUCCESS);
+	CHECK_EQ(arena_allow(arena, 0, true), CUDA_SUCCESS); /* itself */
+	CHECK_EQ(arena_allow(arena, 0, false), CUDA_SUCCESS);
+	CHECK_EQ(fake_access(before), 1 << 0 | 1 << 3);
+	CHECK_EQ(arena_take(arena, 5 * MIB, 1, &after), CUDA_SUCCESS);
+	CHECK_EQ(fake_access(after), 1 << 0 | 1 << 3);
+	CHECK_EQ(arena_allow(arena, 3, false), CUDA_SUCCESS);
+	CHECK(arena_give(arena, after));
+	CHECK_EQ(arena_take(arena, 5 * MIB, 1, &after), CUDA_SUCCESS);
+	CHECK_EQ(fake_access(after), 1 << 0);
+	fake.fail_in = 0;
+	CHECK_EQ(arena_allow(arena, 4, true), CUDA_ERROR_UNKNOWN);
+	CHECK(arena_give(arena, before));
+	CHECK(arena_give(arena, after));
+	arena_free(arena);
+}
+
 TEST(arena_needs_the_right_backend)
 {
 	const char *why;

@@ -126,6 +126,11 @@ TEST(extents_of_one_owner)
 	for (const struct extent *e; (e = extents_next_of(&extents, 2, at)); at = e->start + 1)
 		CHECK_EQ(e->start, start[2 + 3 * n++]);
 	CHECK_EQ(n, 3);
+	n = 0;
+	at = 0;
+	for (const struct extent *e; (e = extents_next(&extents, at)); at = e->start + 1)
+		CHECK_EQ(e->start, start[n++]);
+	CHECK_EQ(n, 9);
 	CHECK(!extents_next_of(&extents, 5, 0));
 	extents_fini(&extents);
 }

@@ -59,5 +59,8 @@ void fake_release(void);
 /* How many threads wait for the GPU now. */
 unsigned fake_waiting(void);
 
+/* The devices that may access the mapping at address, one bit each. */
+unsigned fake_access(uint64_t address);
+
 /* Whether [address, address + bytes) is device memory that is mapped. */
 bool fake_is_mapped(uint64_t address, size_t bytes);
