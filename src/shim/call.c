@@ -196,7 +196,7 @@ CUresult shim_call_begin(
 	if (unlikely(atomic_load_explicit(&shim_gate, memory_order_relaxed) & SHIM_GATE_OBSERVE))
 		observe_bytes(payload);
 
-	bool bulk = reply_size > chan_reply_room(session.chan);
+	bool bulk = reply_size && reply_size > chan_reply_room(session.chan);
 	if (unlikely(bulk || payload > RECORD_ROOM))
 		return begin_large(call, payload, bulk ? reply_size : 0);
 	int r = chan_begin(session.chan, call->lane, id, (uint16_t)call->flags, payload,

@@ -51,6 +51,21 @@ enum launch_verdict launch_check(const struct launch_limits *limits, const struc
 	return LAUNCH_ASK;
 }
 
+/* Most parameters are pointers and numbers: those are one move each, not a call. */
+static inline void copy_parameter(char *to, const void *from, uint32_t size)
+{
+	switch (size) {
+	case 8:
+		memcpy(to, from, 8);
+		break;
+	case 4:
+		memcpy(to, from, 4);
+		break;
+	default:
+		memcpy(to, from, size);
+	}
+}
+
 CUresult launch_pack(const struct function *f, void *const *values, void *buffer)
 {
 	uint32_t end = 0;
@@ -59,9 +74,9 @@ CUresult launch_pack(const struct function *f, void *const *values, void *buffer
 		const struct function_parameter *p = &f->parameter[i];
 		if (unlikely(!values[i]))
 			return CUDA_ERROR_INVALID_VALUE;
-		if (p->offset > end)
+		if (unlikely(p->offset > end))
 			memset((char *)buffer + end, 0, p->offset - end);
-		memcpy((char *)buffer + p->offset, values[i], p->size);
+		copy_parameter((char *)buffer + p->offset, values[i], p->size);
 		end = MAX(end, p->offset + p->size);
 	}
 	return CUDA_SUCCESS;

@@ -56,7 +56,10 @@ TEST(grids_and_blocks)
 	    {{1, 1, 1}, {32, 33, 1}, 0, LAUNCH_REFUSED, CUDA_ERROR_INVALID_VALUE},
 	};
 
-	check_cases(function_with(0), cases, ARRAY_SIZE(cases));
+	struct function *f = function_with(0);
+
+	check_cases(f, cases, ARRAY_SIZE(cases));
+	free(f);
 }
 
 TEST(more_threads_than_registers_allow)
@@ -70,6 +73,7 @@ TEST(more_threads_than_registers_allow)
 
 	f->max_threads = 256;
 	check_cases(f, cases, ARRAY_SIZE(cases));
+	free(f);
 }
 
 TEST(shared_memory)
@@ -91,6 +95,7 @@ TEST(shared_memory)
 	check_cases(f, before, ARRAY_SIZE(before));
 	f->dynamic_limit = 100000;
 	check_cases(f, after, ARRAY_SIZE(after));
+	free(f);
 }
 
 TEST(parameters_lie_at_their_offsets)
@@ -113,6 +118,7 @@ TEST(parameters_lie_at_their_offsets)
 	CHECK_EQ(buffer[18], 0xee);
 	values[1] = NULL;
 	CHECK_EQ(launch_pack(f, values, buffer), CUDA_ERROR_INVALID_VALUE);
+	free(f);
 }
 
 TEST(extra_lists)
