@@ -8,6 +8,7 @@
  * what a program may do with the driver's own list (use it before touching the stream again) it can
  * do with this.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -90,11 +91,29 @@ struct lent {
 };
 
 static _Thread_local struct lent lent __attribute__((tls_model("initial-exec")));
+static pthread_key_t lent_key; /* its destructor runs in a thread that was lent something */
+
+static void lent_end(void *unused)
+{
+	(void)unused;
+	free(lent.nodes);
+	free(lent.edges);
+	lent = (struct lent){0};
+}
+
+static void lent_init(void)
+{
+	pthread_key_create(&lent_key, lent_end);
+}
 
 static bool make_room(size_t capacity)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 	if (lent.capacity >= capacity)
 		return true;
+	pthread_once(&once, lent_init);
+	pthread_setspecific(lent_key, &lent);
 	free(lent.nodes);
 	free(lent.edges);
 	lent.nodes = calloc(capacity, sizeof(*lent.nodes));
