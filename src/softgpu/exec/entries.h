@@ -16,6 +16,10 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count);
 uint32_t sg_barrier_red(
     struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate);
 
+/* mbarrier.c */
+uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uint64_t value);
+uint32_t sg_mbarrier_pending(uint64_t state);
+
 /* fault.c */
 _Noreturn void sg_fault_access(
     struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write, bool is_shared);
@@ -26,6 +30,7 @@ _Noreturn void sg_trap(struct sg_lane *lane);
 _Noreturn void sg_exit(struct sg_lane *lane);
 _Noreturn void sg_bad_call(struct sg_lane *lane);
 void sg_poll(struct sg_lane *lane);
+void sg_give_way(struct sg_lane *lane);
 void sg_nanosleep(struct sg_lane *lane, uint32_t ns);
 uint64_t sg_globaltimer(void);
 bool sg_is_space(struct sg_lane *lane, uint32_t space, uint64_t address);

@@ -90,3 +90,14 @@ enum sg_video_flags {
 	SG_VIDEO_ADD = 16,
 	SG_VIDEO_PAIR = 32, /* halves instead of bytes */
 };
+
+/* sg_mbarrier(lane, operation, address, value) */
+enum sg_mbarrier_operation {
+	SG_MBARRIER_INIT,     /* value: threads */
+	SG_MBARRIER_EXPECT,   /* value: bytes */
+	SG_MBARRIER_COMPLETE, /* value: bytes */
+	SG_MBARRIER_ARRIVE,   /* value: threads. Result: the state before */
+	SG_MBARRIER_DROP,     /* likewise, and never expected again */
+	SG_MBARRIER_TEST,     /* value: a state. Has its phase ended? */
+	SG_MBARRIER_TEST_PARITY,
+};

@@ -34,7 +34,7 @@ _Noreturn void sg_exit(struct sg_lane *lane)
 }
 
 /* Lets the block's other threads run; alone, the host's other threads. */
-static void give_way(struct sg_lane *lane)
+void sg_give_way(struct sg_lane *lane)
 {
 	struct sg_machine *machine = lane->block->machine;
 
@@ -52,7 +52,7 @@ void sg_poll(struct sg_lane *lane)
 	if (lane->spins--)
 		return;
 	lane->spins = SG_POLL_PERIOD;
-	give_way(lane);
+	sg_give_way(lane);
 }
 
 void sg_nanosleep(struct sg_lane *lane, uint32_t ns)
@@ -61,7 +61,7 @@ void sg_nanosleep(struct sg_lane *lane, uint32_t ns)
 
 	if (!machine_has_ready(lane->block->machine))
 		nanosleep(&time, NULL);
-	give_way(lane);
+	sg_give_way(lane);
 }
 
 uint64_t sg_globaltimer(void)
@@ -243,6 +243,8 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_barrier),
     ENTRY(sg_barrier_arrive),
     ENTRY(sg_barrier_red),
+    ENTRY(sg_mbarrier),
+    ENTRY(sg_mbarrier_pending),
     ENTRY(sg_fault_access),
     ENTRY(sg_stopped),
     ENTRY(sg_trap),

@@ -369,6 +369,24 @@ TEST(copies_to_shared_memory)
 	}
 }
 
+/* Two rounds through a barrier in memory, waited for once by state and once by parity. */
+TEST(barriers_in_shared_memory)
+{
+	uint32_t *out = run_block(
+	    ".shared .align 8 .b64 b; .shared .align 4 .u32 s[96];\n"
+	    "setp.ne.u32 %p1, %i, 0; @!%p1 mbarrier.init.shared.b64 [b], 96; bar.sync 0;\n"
+	    "mov.u32 %r1, s; shl.b32 %r2, %i, 2; add.u32 %r3, %r1, %r2; sub.u32 %r4, %r1, %r2;\n"
+	    "st.shared.u32 [%r3], %i; mbarrier.arrive.shared.b64 %d1, [b];\n"
+	    "W: mbarrier.test_wait.shared.b64 %p2, [b], %d1; @!%p2 bra W;\n"
+	    "ld.shared.u32 %r5, [%r4+380]; mbarrier.arrive.shared.b64 _, [b];\n"
+	    "V: mbarrier.try_wait.parity.shared.b64 %p2, [b], 1; @!%p2 bra V;\n"
+	    "st.global.u32 [%o], %r5;\n",
+	    2, 96, 1);
+
+	for (int i = 0; i < 192; i++)
+		CHECK_EQ(out[i], 95 - i % 96);
+}
+
 static char printed[8192];
 static size_t n_printed;
 

@@ -405,6 +405,12 @@ void emit_cp(struct emit *emit)
 
 	if (!has(emit, PTX_MODIFIER_async))
 		emit_unsupported(emit);
+	if (has(emit, PTX_MODIFIER_mbarrier)) {
+		if (in->n_operands != 1)
+			emit_fail(emit, "cp.async.mbarrier needs an address");
+		emit_mbarrier_of_copies(emit);
+		return;
+	}
 	if (has(emit, PTX_MODIFIER_commit_group) || has(emit, PTX_MODIFIER_wait_group) ||
 	    has(emit, PTX_MODIFIER_wait_all))
 		return;

@@ -188,3 +188,87 @@ void emit_nanosleep(struct emit *emit)
 	emit_line(emit, "call void @sg_nanosleep(ptr %%lane, i32 %s)",
 	    source(emit, 0, PTX_TYPE_u32).text);
 }
+
+/* The operand that is an address: 0, or 1 behind a result. */
+static unsigned address_index(const struct emit *emit)
+{
+	return emit->in->operands[0].kind == PTX_OPERAND_ADDRESS ? 0 : 1;
+}
+
+static struct value mbarrier(
+    struct emit *emit, enum sg_mbarrier_operation operation, struct value at, struct value value)
+{
+	return emit_value(emit, "call i64 @sg_mbarrier(ptr %%lane, i32 %d, ptr %s, i64 %s)",
+	    operation, at.text, value.text);
+}
+
+static void mbarrier_arrive(struct emit *emit, struct value at, unsigned index)
+{
+	enum sg_mbarrier_operation operation =
+	    has(emit, PTX_MODIFIER_arrive_drop) ? SG_MBARRIER_DROP : SG_MBARRIER_ARRIVE;
+	struct value count = {"1"}, extra, state;
+
+	if (emit->in->n_operands > index + 1) {
+		extra = emit_value(
+		    emit, "zext i32 %s to i64", source(emit, index + 1, PTX_TYPE_u32).text);
+		if (has(emit, PTX_MODIFIER_expect_tx))
+			mbarrier(emit, SG_MBARRIER_EXPECT, at, extra);
+		else
+			count = extra;
+	}
+	state = mbarrier(emit, operation, at, count);
+	if (index)
+		operand_set(emit, emit->in->operands, state, IR_I64, false);
+}
+
+static void mbarrier_wait(struct emit *emit, struct value at)
+{
+	bool parity = has(emit, PTX_MODIFIER_parity);
+	struct value value = source(emit, 2, parity ? PTX_TYPE_u32 : PTX_TYPE_b64);
+
+	if (parity)
+		value = emit_value(emit, "zext i32 %s to i64", value.text);
+	value = mbarrier(emit, parity ? SG_MBARRIER_TEST_PARITY : SG_MBARRIER_TEST, at, value);
+	destination(emit, 0, emit_value(emit, "trunc i64 %s to i1", value.text), PTX_TYPE_pred);
+}
+
+void emit_mbarrier(struct emit *emit)
+{
+	unsigned index = address_index(emit);
+	struct value at, value;
+
+	if (has(emit, PTX_MODIFIER_pending_count)) {
+		value = emit_value(emit, "call i32 @sg_mbarrier_pending(i64 %s)",
+		    source(emit, 1, PTX_TYPE_b64).text);
+		destination(emit, 0, value, PTX_TYPE_u32);
+		return;
+	}
+	if (index >= emit->in->n_operands)
+		emit_fail(emit, "mbarrier needs an address");
+	at = memory_pointer(emit, &emit->in->operands[index], space_of(emit), 8, true);
+	if (has(emit, PTX_MODIFIER_inval))
+		return;
+	if (has(emit, PTX_MODIFIER_arrive) || has(emit, PTX_MODIFIER_arrive_drop)) {
+		mbarrier_arrive(emit, at, index);
+	} else if (has(emit, PTX_MODIFIER_test_wait) || has(emit, PTX_MODIFIER_try_wait)) {
+		mbarrier_wait(emit, at);
+	} else {
+		value = emit_value(
+		    emit, "zext i32 %s to i64", source(emit, index + 1, PTX_TYPE_u32).text);
+		mbarrier(emit,
+		    has(emit, PTX_MODIFIER_init)	? SG_MBARRIER_INIT
+		    : has(emit, PTX_MODIFIER_expect_tx) ? SG_MBARRIER_EXPECT
+							: SG_MBARRIER_COMPLETE,
+		    at, value);
+	}
+}
+
+/* cp.async.mbarrier.arrive{.noinc} [at]: the copies are done, so it arrives now; without .noinc it
+ * also adds itself to the count, which comes to nothing. */
+void emit_mbarrier_of_copies(struct emit *emit)
+{
+	struct value at = memory_pointer(emit, emit->in->operands, space_of(emit), 8, true);
+
+	if (has(emit, PTX_MODIFIER_noinc))
+		mbarrier(emit, SG_MBARRIER_ARRIVE, at, (struct value){"1"});
+}

@@ -69,6 +69,9 @@ enum ptx_space space_of(struct emit *emit);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 
+/* emit-warp.c */
+void emit_mbarrier_of_copies(struct emit *emit);
+
 /* emit-call.c */
 void emit_function(struct emit *emit, const struct ptx_function *function);
 uint32_t code_site(const struct emit *emit); /* of the instruction, unique and rising */

@@ -163,6 +163,8 @@ const char jit_prelude[] =
 	"declare void @sg_copy_async(ptr, ptr, i32, i32) nounwind\n"
 	"declare ptr @sg_check_stack(ptr, i64) nounwind\n"
 	"declare i64 @sg_exchange(ptr, i32, i32, i64, i32, i32) nounwind\n"
+	"declare i64 @sg_mbarrier(ptr, i32, ptr, i64) nounwind\n"
+	"declare i32 @sg_mbarrier_pending(i64) nounwind memory(none)\n"
 	"declare void @sg_barrier(ptr, i32, i32) nounwind\n"
 	"declare void @sg_barrier_arrive(ptr, i32, i32) nounwind\n"
 	"declare i32 @sg_barrier_red(ptr, i32, i32, i32, i1) nounwind\n"

@@ -55,7 +55,11 @@
 	M(L2_256B, "L2::256B") M(fractional, "fractional") M(proxy, "proxy")                       \
 	M(alias, "alias") M(launch_dependents, "launch_dependents") M(wait, "wait")                \
 	M(mbarrier_init, "mbarrier_init") M(unified, "unified") M(bulk, "bulk")                    \
-	M(reduce, "reduce") M(prefetch, "prefetch")
+	M(reduce, "reduce") M(prefetch, "prefetch") M(init, "init") M(inval, "inval")              \
+	M(expect_tx, "expect_tx") M(complete_tx, "complete_tx")                                    \
+	M(arrive_drop, "arrive_drop") M(noComplete, "noComplete")                                  \
+	M(test_wait, "test_wait") M(try_wait, "try_wait") M(parity, "parity")                      \
+	M(pending_count, "pending_count") M(mbarrier, "mbarrier") M(noinc, "noinc")
 
 /* S(identifier, spelling, type); of %envreg0..31 the number is in the operand's value */
 #define PTX_SPECIALS(S)                                                                            \
