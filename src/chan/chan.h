@@ -132,6 +132,8 @@ int chan_attach(struct chan *chan, uint16_t lane, const void *bytes, size_t size
  * the client is gone or chan_stop() was called; -EBADMSG: the ring is malformed.
  */
 int chan_next(struct chan *chan, void *buffer);
+/* Whether chan_next() would return at once. The dispatcher's thread only. */
+bool chan_has_next(struct chan *chan);
 
 /* Memory of a run as the worker may use it: NULL unless run lies inside the staging area. */
 void *chan_staging_memory(struct chan *chan, const struct wire_bulk *run);
@@ -147,6 +149,15 @@ struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane);
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
 size_t chan_reply_room(const struct chan *chan);
+
+/*
+ * Replies nobody asked for, in a lane whose thread does nothing but wait for them: the client has
+ * said so by a record, and the replies' numbers follow the record's. Each is written when the one
+ * before it is done. The client's word reaches the worker without the ring, which may be stuck
+ * behind a call that waits for just this; nothing wakes the worker, which looks from time to time.
+ */
+void chan_reply_done(struct chan *chan, uint16_t lane, uint32_t seq); /* client */
+bool chan_reply_is_done(struct chan *chan, uint16_t lane, uint32_t seq);
 
 /* Keeps the first CUresult of a failed posted call for the client to find. Any thread. */
 void chan_post_error(struct chan *chan, uint32_t status);

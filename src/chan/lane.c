@@ -165,6 +165,19 @@ void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t 
 	wait_notify(chan, SITE_LANES + lane, &slot->doorbell);
 }
 
+/* --- unasked replies --- */
+
+void chan_reply_done(struct chan *chan, uint16_t lane, uint32_t seq)
+{
+	/* Release: what the client did comes before the worker's knowing it. */
+	atomic_store_explicit(&chan_lane(chan, lane)->done, seq, memory_order_release);
+}
+
+bool chan_reply_is_done(struct chan *chan, uint16_t lane, uint32_t seq)
+{
+	return atomic_load_explicit(&chan_lane(chan, lane)->done, memory_order_acquire) == seq;
+}
+
 /* --- errors of posted calls --- */
 
 void chan_post_error(struct chan *chan, uint32_t status)

@@ -117,12 +117,15 @@ _Static_assert(sizeof(struct region_control) <= REGION_CONTROL_SIZE, "control fi
  * seq: the worker stores it (release) after status, size and payload; the client's acquire load of
  * the number it waits for makes them visible. It is the worker's alone. The payload begins on the
  * line after the doorbell.
+ *
+ * done: the client stores the number of an unasked reply (release) after it has acted on it; the
+ * worker's acquire load makes the effects visible and allows the next such reply.
  */
 struct region_lane {
 	alignas(CACHE_LINE) _Atomic uint32_t seq;
 	uint32_t status; /* CUresult */
 	uint32_t size;	 /* of the payload; the client bounds it */
-	uint32_t reserved;
+	_Atomic uint32_t done;
 	struct doorbell doorbell;
 	uint8_t payload[WIRE_LANE_SIZE - 2 * CACHE_LINE];
 };

@@ -25,13 +25,6 @@
 CUresult callback_new(CUhostFn function, void *user, uint64_t *number);
 CUresult callback_new_stream(
     CUstreamCallback function, CUstream stream, void *user, uint64_t *number);
-/* A user object's destructor: its id is dropped when it has run. */
-CUresult callback_new_destructor(
-    CUhostFn function, void *user, CUuserObject object, uint64_t *number);
-
-/* For a call that could not be sent: the worker never heard of the number. */
-void callback_drop(uint64_t number);
-
 /* What was registered under a number of callback_new(); false: no such callback (any more). */
 bool callback_find(uint64_t number, CUhostFn *function, void **user);
 

@@ -1,11 +1,13 @@
 /*
- * The slow side of an entry: the library is not initialised, or somebody observes its calls.
+ * The slow side of an entry: the library is not initialised, or somebody observes its calls, or the
+ * program has callbacks, in which CUDA calls are refused.
  */
 #include "shim/entry.h"
 
 #include "base/log.h"
 #include "gen/api_desc.h"
 #include "gen/shim_custom.h"
+#include "shim/thread.h"
 
 CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool early)
 {
@@ -13,6 +15,8 @@ CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool earl
 
 	if ((gate & SHIM_GATE_CLOSED) && !early)
 		return CUDA_ERROR_NOT_INITIALIZED;
+	if ((gate & SHIM_GATE_CALLBACK) && shim_thread.in_callback && !early)
+		return CUDA_ERROR_NOT_PERMITTED;
 	if (gate & SHIM_GATE_OBSERVE)
 		observe_enter(function, entry);
 	return CUDA_SUCCESS;

@@ -36,6 +36,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "gen/api_desc.h"
+#include "shim/callback.h"
 #include "shim/device.h"
 #include "shim/object.h"
 #include "shim/observe.h"
@@ -63,6 +64,7 @@ static void after_fork(void)
 	range_after_fork();
 	device_after_fork();
 	abi_storage_after_fork();
+	callback_after_fork();
 	if (session.chan) {
 		chan_abandon(session.chan);
 		session.chan = NULL;

@@ -16,8 +16,9 @@
 /* What cuInit has not been called for, or what a fork() ended, answers at once. */
 enum shim_gate {
 	SHIM_GATE_OPEN = 0,
-	SHIM_GATE_CLOSED = 1 << 0,  /* see session.state why */
-	SHIM_GATE_OBSERVE = 1 << 1, /* count and trace every entry */
+	SHIM_GATE_CLOSED = 1 << 0,   /* see session.state why */
+	SHIM_GATE_OBSERVE = 1 << 1,  /* count and trace every entry */
+	SHIM_GATE_CALLBACK = 1 << 2, /* the calling thread may be the callback thread */
 };
 
 /* The one word every entry looks at: enum shim_gate. Zero: go on, nobody watches. */

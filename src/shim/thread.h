@@ -27,6 +27,8 @@ struct shim_thread {
 	uint32_t capture_mode, told_capture_mode;
 	CUcontext told_context;
 
+	bool in_callback; /* runs a function of the program on CUDA's behalf */
+
 	uint32_t entry;	    /* row of the function the program is in, while somebody observes */
 	uint64_t waited_ns; /* spent waiting for replies, while somebody observes */
 

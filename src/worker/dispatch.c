@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "gen/api_desc.h"
 #include "worker/arena.h"
+#include "worker/callback.h"
 #include "worker/gpu_time.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
@@ -383,8 +384,9 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	bool made = make_tables(worker);
 	worker->segments = made ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
-	worker->gpu_time = worker->staging && options->measure_gpu ? gpu_time_new(worker) : NULL;
-	if (!worker->staging || (options->measure_gpu && !worker->gpu_time))
+	worker->callbacks = worker->staging ? callbacks_new(worker) : NULL;
+	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
+	if (!worker->callbacks || (options->measure_gpu && !worker->gpu_time))
 		return worker_free(worker);
 	return worker;
 }
@@ -409,8 +411,11 @@ struct worker *worker_free(struct worker *worker)
 {
 	if (!worker)
 		return NULL;
+	if (worker->callbacks)
+		callbacks_stop(worker->callbacks);
 	if (worker->lanes)
 		waiters_join(worker);
+	callbacks_free(worker->callbacks);
 	jobs_free(worker);
 	gpu_time_free(worker->gpu_time);
 	staging_free(worker->staging);

@@ -22,6 +22,7 @@
 
 struct arena;
 struct backend_host;
+struct callbacks;
 struct gpu_time;
 struct link_state;
 struct segments;
@@ -126,6 +127,7 @@ struct worker {
 	unsigned n_links;
 	struct segments *segments;
 	struct staging *staging;
+	struct callbacks *callbacks;
 	struct gpu_time *gpu_time; /* NULL unless measured */
 
 	pthread_mutex_t end_lock;
