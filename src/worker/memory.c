@@ -188,14 +188,36 @@ CUresult worker_cuMemFree_v2(struct call *call, struct args_cuMemFree_v2 *a)
 	return arena_give(arena, a->address) ? r : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* Forgets what was put aside and is gone by other means: its address may be given out again. */
+static void drop_put_aside(struct worker *worker, struct arena *arena)
+{
+	struct quarantine *entry;
+	CUdeviceptr base;
+	size_t size;
+
+	pthread_mutex_lock(&worker->memory_lock);
+	for (struct quarantine **at = &worker->quarantine; (entry = *at);) {
+		if (!arena_covers(arena, entry->address) ||
+		    arena_find(arena, entry->address, &base, &size)) {
+			at = &entry->next;
+			continue;
+		}
+		*at = entry->next;
+		free(entry);
+	}
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
 void memory_forget_context(struct worker *worker, CUcontext context)
 {
 	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++) {
 		pthread_mutex_lock(&worker->memory_lock);
 		struct arena *arena = worker->arenas[i];
 		pthread_mutex_unlock(&worker->memory_lock);
-		if (arena)
-			arena_give_all(arena, (uint64_t)context);
+		if (!arena)
+			continue;
+		arena_give_all(arena, (uint64_t)context);
+		drop_put_aside(worker, arena);
 	}
 }
 

@@ -411,6 +411,32 @@ TEST(dispatch_free_during_capture_waits_until_it_is_over)
 	client_stop(&t, NULL);
 }
 
+TEST(dispatch_memory_put_aside_ends_with_its_context)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the device window");
+	struct test_client t = client_start(NULL);
+	uint64_t stream = mint(HANDLE_STREAM, 1), graph = 0;
+	struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
+	struct args_cuStreamBeginCapture_v2 begin = {.stream = (CUstream)mint(HANDLE_STREAM, 1)};
+	struct args_cuStreamEndCapture end = {.stream = begin.stream, .graph = (CUgraph *)&graph};
+	struct args_cuMemFree_v2 release = {.address = allocate(&t, 4 << 20)};
+	struct args_cuDevicePrimaryCtxReset_v2 reset = {.device = 0};
+
+	POST(&t, cuStreamCreate, &create);
+	CHECK_EQ(CALL(&t, cuStreamBeginCapture_v2, &begin), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuStreamEndCapture, &end), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &reset), CUDA_SUCCESS);
+	/* The address is given out again; what was put aside must not take it away. */
+	CUdeviceptr again = allocate(&t, 4 << 20);
+	CHECK_EQ(again, release.address);
+	release.address = allocate(&t, 4 << 20);
+	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_SUCCESS);
+	CHECK(fake_is_mapped(again, 4 << 20));
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_compiler_logs_of_a_failed_load)
 {
 	struct test_client t = client_start(NULL);
