@@ -144,6 +144,8 @@ TEST(unsupported_instructions)
 	struct sg_module *module = module_load(
 	    PTX_HEAD ".visible .entry bad() { .reg .f32 %f<5>; .reg .b64 %d;\n"
 		     "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d, {%f1, %f2}]; ret; }\n"
+		     ".visible .entry bulk() { .reg .b64 %d; cp.async.bulk.shared::cluster.global\n"
+		     ".mbarrier::complete_tx::bytes [%d], [%d], 16, [%d]; ret; }\n"
 		     ".visible .entry good() { ret; }\n");
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 	struct sg_launch l = {.grid = {1, 1, 1}, .block = {1, 1, 1}};
@@ -152,6 +154,7 @@ TEST(unsupported_instructions)
 	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "bad"), &log), SG_MODULE_UNSUPPORTED);
 	CHECK(strstr(machine_log, "ptx:5: "));
 	CHECK(strstr(machine_log, "tex"));
+	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "bulk"), &log), SG_MODULE_UNSUPPORTED);
 	CHECK_EQ(sg_launch(sg_module_kernel(module, "bad"), &l, &fault), SG_FAULT_NOT_STARTED);
 	CHECK_EQ(fault.prepare_result, SG_MODULE_UNSUPPORTED);
 	launch_fine(kernel_get(module, "good"), 1, 1, NULL, 0);

@@ -59,7 +59,8 @@
 	M(expect_tx, "expect_tx") M(complete_tx, "complete_tx")                                    \
 	M(arrive_drop, "arrive_drop") M(noComplete, "noComplete")                                  \
 	M(test_wait, "test_wait") M(try_wait, "try_wait") M(parity, "parity")                      \
-	M(pending_count, "pending_count") M(mbarrier, "mbarrier") M(noinc, "noinc")
+	M(pending_count, "pending_count") M(mbarrier, "mbarrier") M(noinc, "noinc")         \
+	M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")
 
 /* S(identifier, spelling, type); of %envreg0..31 the number is in the operand's value */
 #define PTX_SPECIALS(S)                                                                            \

@@ -147,32 +147,6 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 		parser_fail(parser, "\"@\" needs a predicate register");
 }
 
-/* The dotted words behind the opcode. */
-static void parse_modifiers(struct parser *parser, struct ptx_instruction *instruction)
-{
-	const struct ptx_token *token = &parser->lexer.token;
-
-	while (parser_accept(parser, '.')) {
-		int found =
-		    token->kind == PTX_TOKEN_WORD ? ptx_type_find(token->text, token->size) : -1;
-
-		if (found >= 0) {
-			if (instruction->n_types == PTX_MAX_TYPES)
-				parser_fail(parser, "too many types");
-			instruction->types[instruction->n_types++] = (enum ptx_type)found;
-		} else {
-			if (token->kind == PTX_TOKEN_WORD)
-				found = ptx_modifier_find(token->text, token->size);
-			if (found < 0)
-				parser_fail(parser, "unknown modifier \".%.*s\" of %s",
-				    (int)MIN(token->size, 60u), token->text,
-				    ptx_opcode_info(instruction->opcode)->name);
-			instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
-		}
-		ptx_lexer_next(&parser->lexer);
-	}
-}
-
 /* Forms that came with the asynchronous copies of sm_90; their operands have a grammar of their
  * own. */
 static bool is_unsupported_form(const struct ptx_instruction *instruction)
@@ -181,6 +155,51 @@ static bool is_unsupported_form(const struct ptx_instruction *instruction)
 	       ptx_has(instruction, PTX_MODIFIER_reduce) ||
 	       ((instruction->opcode == PTX_OP_st || instruction->opcode == PTX_OP_red) &&
 		   ptx_has(instruction, PTX_MODIFIER_async));
+}
+
+/* Words of PTX 9.0 that stand for nothing this machine can do. */
+static bool is_foreign_word(const struct ptx_token *token)
+{
+	static const char *const words[] = {"tensormap", "tensormap::generic", "tensor", "pack",
+	    "e2m1x2", "e2m3x2", "e3m2x2", "ue8m0x2", "s2f6x2", "scaled", "multimem"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))
+			return true;
+	return false;
+}
+
+static void parse_modifier(struct parser *parser, struct ptx_instruction *instruction)
+{
+	const struct ptx_token *token = &parser->lexer.token;
+	bool is_word = token->kind == PTX_TOKEN_WORD;
+	int found = is_word ? ptx_type_find(token->text, token->size) : -1;
+
+	if (found >= 0) {
+		if (instruction->n_types == PTX_MAX_TYPES)
+			parser_fail(parser, "too many types");
+		instruction->types[instruction->n_types++] = (enum ptx_type)found;
+		return;
+	}
+	found = is_word ? ptx_modifier_find(token->text, token->size) : -1;
+	if (found >= 0) {
+		instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
+		return;
+	}
+	if (!is_word || !(is_unsupported_form(instruction) || is_foreign_word(token)))
+		parser_fail(parser, "unknown modifier \".%.*s\" of %s", (int)MIN(token->size, 60u),
+		    token->text, ptx_opcode_info(instruction->opcode)->name);
+	instruction->unsupported = true;
+}
+
+/* The dotted words behind the opcode. */
+static void parse_modifiers(struct parser *parser, struct ptx_instruction *instruction)
+{
+	while (parser_accept(parser, '.')) {
+		parse_modifier(parser, instruction);
+		ptx_lexer_next(&parser->lexer);
+	}
+	instruction->unsupported |= is_unsupported_form(instruction);
 }
 
 static void parse_operands(struct parser *parser, struct ptx_instruction *instruction)
@@ -220,10 +239,8 @@ static void parse_instruction(
 		instruction->predicate_negated = predicate->negated;
 	}
 	instruction->unsupported = !ptx_opcode_info(instruction->opcode)->supported;
-	if (!instruction->unsupported) {
+	if (!instruction->unsupported)
 		parse_modifiers(parser, instruction);
-		instruction->unsupported = is_unsupported_form(instruction);
-	}
 	if (instruction->unsupported)
 		ptx_lexer_skip_past(&parser->lexer, ';');
 	else
