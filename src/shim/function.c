@@ -112,38 +112,74 @@ static struct function *remembering(CUfunction handle, CUdevice device)
 
 	if (!session.cache || (!f && function_find(handle, &f) != CUDA_SUCCESS))
 		return NULL;
-	if (f->device == CU_DEVICE_INVALID)
-		f->device = device;
-	return f->device == device ? f : NULL;
+	CUdevice known = atomic_load_explicit(&f->device, memory_order_relaxed);
+	if (unlikely(known == CU_DEVICE_INVALID &&
+		     atomic_compare_exchange_strong(&f->device, &known, device)))
+		known = device;
+	return known == device ? f : NULL;
+}
+
+static bool remembered(const _Atomic uint32_t *bits, const _Atomic int *values,
+    CUfunction_attribute attribute, int *value)
+{
+	if (!(atomic_load_explicit(bits, memory_order_acquire) & 1u << attribute))
+		return false;
+	*value = atomic_load_explicit(&values[attribute], memory_order_relaxed);
+	return true;
+}
+
+static void remember(
+    _Atomic uint32_t *bits, _Atomic int *values, CUfunction_attribute attribute, int value)
+{
+	atomic_store_explicit(&values[attribute], value, memory_order_relaxed);
+	/* Release: who sees the bit sees the value. */
+	atomic_fetch_or_explicit(bits, 1u << attribute, memory_order_release);
 }
 
 static bool attribute_known(struct function *f, CUfunction_attribute attribute, int *value)
 {
-	if (!f || (unsigned)attribute >= FUNCTION_ATTRIBUTES ||
-	    !(atomic_load_explicit(&f->known, memory_order_acquire) & 1u << attribute))
-		return false;
-	*value = atomic_load_explicit(&f->attribute[attribute], memory_order_relaxed);
-	return true;
+	return f && (unsigned)attribute < FUNCTION_ATTRIBUTES &&
+	       remembered(&f->known, f->attribute, attribute, value);
 }
 
 static void attribute_note(struct function *f, CUfunction_attribute attribute, int value)
 {
-	if (!f || (unsigned)attribute >= FUNCTION_ATTRIBUTES)
-		return;
-	atomic_store_explicit(&f->attribute[attribute], value, memory_order_relaxed);
-	/* Release: who sees the bit sees the value. */
-	atomic_fetch_or_explicit(&f->known, 1u << attribute, memory_order_release);
+	if (f && (unsigned)attribute < FUNCTION_ATTRIBUTES)
+		remember(&f->known, f->attribute, attribute, value);
 }
 
-/* An attribute was set: others may depend on it. */
-static void attribute_was_set(struct function *f, CUfunction_attribute attribute, int value)
+static bool attribute_is_set(struct function *f, CUfunction_attribute attribute, int value)
 {
-	atomic_store_explicit(&f->known, 0, memory_order_relaxed);
+	int set;
+
+	return f && (unsigned)attribute < FUNCTION_ATTRIBUTES &&
+	       remembered(&f->was_set, f->set, attribute, &set) && set == value;
+}
+
+static void forget_answers(struct function *f, CUfunction_attribute attribute)
+{
+	atomic_fetch_and_explicit(&f->known, ~(1u << attribute), memory_order_relaxed);
+	atomic_fetch_and_explicit(&f->was_set, ~(1u << attribute), memory_order_relaxed);
 	for (int i = 0; i < FUNCTION_OCCUPANCY; i++)
 		atomic_store_explicit(&f->occupancy[i], 0, memory_order_relaxed);
+}
+
+/* The backend may make another value of it, which is asked for when somebody wants to know. What is
+ * set on a kernel holds for its function too. */
+static void attribute_was_set(struct function *f, CUfunction_attribute attribute, int value)
+{
+	if (!f || (unsigned)attribute >= FUNCTION_ATTRIBUTES)
+		return;
+	forget_answers(f, attribute);
+	struct function *same = shim_object(
+	    (uint64_t)atomic_load_explicit(&f->function, memory_order_acquire), HANDLE_FUNCTION);
+	if (same) {
+		forget_answers(same, attribute);
+		atomic_store_explicit(&same->dynamic_limit, -1, memory_order_relaxed);
+	}
 	if (attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
 		atomic_store_explicit(&f->dynamic_limit, value, memory_order_relaxed);
-	attribute_note(f, attribute, value);
+	remember(&f->was_set, f->set, attribute, value);
 }
 
 CUresult shim_cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction function)
@@ -161,12 +197,11 @@ CUresult shim_cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUf
 CUresult shim_cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value)
 {
 	struct function *f = remembering(function, shim_thread.device);
-	int present;
 
-	if (attribute_known(f, attribute, &present) && present == value)
+	if (attribute_is_set(f, attribute, value))
 		return CUDA_SUCCESS;
 	CUresult r = remote_cuFuncSetAttribute(function, attribute, value);
-	if (r == CUDA_SUCCESS && f)
+	if (r == CUDA_SUCCESS)
 		attribute_was_set(f, attribute, value);
 	return r;
 }
@@ -188,24 +223,23 @@ CUresult shim_cuKernelSetAttribute(
     CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device)
 {
 	struct function *f = remembering((CUfunction)kernel, device);
-	int present;
 
-	if (attribute_known(f, attribute, &present) && present == value)
+	if (attribute_is_set(f, attribute, value))
 		return CUDA_SUCCESS;
 	CUresult r = remote_cuKernelSetAttribute(attribute, value, kernel, device);
-	if (r == CUDA_SUCCESS && f)
+	if (r == CUDA_SUCCESS)
 		attribute_was_set(f, attribute, value);
 	return r;
 }
 
 CUresult shim_cuKernelGetFunction(CUfunction *function, CUkernel kernel)
 {
-	struct function *f = session.cache ? shim_object((uint64_t)kernel, HANDLE_KERNEL) : NULL;
+	struct function *f = NULL;
 	uint64_t context = 0, none = 0;
 
 	if (context_id(NULL, &context) != CUDA_SUCCESS)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (f) {
+	if (session.cache && function_find((CUfunction)kernel, &f) == CUDA_SUCCESS) {
 		*function = atomic_load_explicit(&f->function, memory_order_acquire);
 		if (*function && f->function_context == context)
 			return CUDA_SUCCESS;

@@ -23,9 +23,12 @@ struct function {
 	_Atomic int dynamic_limit;
 
 	/* Remembered attributes, of one device: a bit per attribute that is known. */
-	CUdevice device;
+	_Atomic CUdevice device;
 	_Atomic uint32_t known;
 	_Atomic int attribute[FUNCTION_ATTRIBUTES];
+	/* What the program set last: libraries set the same before every launch. */
+	_Atomic uint32_t was_set;
+	_Atomic int set[FUNCTION_ATTRIBUTES];
 
 	/* Remembered occupancy: key and answer in one word, 0 unused. */
 	_Atomic uint64_t occupancy[FUNCTION_OCCUPANCY];
