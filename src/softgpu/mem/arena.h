@@ -21,11 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __SANITIZE_THREAD__
-/* The thread sanitizer keeps the usual place for itself; programs get 512 GiB at the bottom. */
+#ifdef ROSEN_SANITIZE_THREAD
+/* The thread sanitizer keeps the usual place for itself; programs get 256 GiB at the bottom. */
 #define SG_ARENA_BASE  UINT64_C(0x1000000000)
-#define SG_ALLOC_SIZE  (UINT64_C(128) << 30)
-#define SG_SHARED_SIZE (UINT64_C(64) << 30)
+#define SG_ALLOC_SIZE  (UINT64_C(64) << 30)
+#define SG_SHARED_SIZE (UINT64_C(16) << 30)
 #else
 #define SG_ARENA_BASE  UINT64_C(0x200000000000)
 #define SG_ALLOC_SIZE  (UINT64_C(4) << 40)
