@@ -126,8 +126,10 @@ static void print_one(
 	if (strchr("diouxXc", conversion)) {
 		uint64_t value = take(printer, wide ? 8 : 4);
 
-		if (conversion != 'c')
-			strcpy(format + length, "ll"), length += 2;
+		if (conversion != 'c') {
+			strcpy(format + length, "ll");
+			length += 2;
+		}
 		format[length] = conversion;
 		format[length + 1] = 0;
 		if (conversion == 'c')
