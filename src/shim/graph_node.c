@@ -14,6 +14,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/callback.h"
 #include "shim/launch.h"
 #include "shim/object.h"
 #include "shim/place.h"
@@ -103,10 +104,16 @@ static CUresult pack_array(
 	return CUDA_SUCCESS;
 }
 
-static CUresult refuse(const char *what)
+/* The function stays here; its number goes in place of what it is called with. */
+static CUresult pack_host(CUDA_HOST_NODE_PARAMS_v2 *host)
 {
-	log_warn_once("graph nodes of type %s are not supported", what);
-	return CUDA_ERROR_NOT_SUPPORTED;
+	uint64_t number = 0;
+	CUresult r =
+	    host->fn ? callback_new(host->fn, host->userData, &number) : CUDA_ERROR_INVALID_VALUE;
+
+	host->fn = NULL;
+	host->userData = (void *)(uintptr_t)number; /* NOLINT(performance-no-int-to-ptr) */
+	return r;
 }
 
 /* Moves what p points to into tail. stack: LAUNCH_ON_STACK bytes. */
@@ -134,10 +141,11 @@ static CUresult pack(CUgraphNodeParams *p, void *stack, struct launch_buffer *ta
 		p->conditional.phGraph_out = NULL;
 		return p->conditional.size <= COUNT_MOST ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_GRAPH_NODE_TYPE_HOST:
-		return refuse("HOST");
+		return pack_host(&p->host);
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-		return refuse("EXT_SEMAS");
+		log_warn_once("graph nodes of external semaphores are not supported");
+		return CUDA_ERROR_NOT_SUPPORTED;
 	default:
 		return CUDA_SUCCESS;
 	}
@@ -238,6 +246,12 @@ static CUgraphNodeParams of_copy(const CUDA_MEMCPY3D *copy, CUcontext context)
 	    .type = CU_GRAPH_NODE_TYPE_MEMCPY, .memcpy = {.copyCtx = context, .copyParams = *copy}};
 }
 
+static CUgraphNodeParams of_host(const CUDA_HOST_NODE_PARAMS *host)
+{
+	return (CUgraphNodeParams){
+	    .type = CU_GRAPH_NODE_TYPE_HOST, .host = {host->fn, host->userData}};
+}
+
 static CUgraphNodeParams of_operations(const CUDA_BATCH_MEM_OP_NODE_PARAMS *o)
 {
 	return (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
@@ -268,6 +282,15 @@ CUresult shim_cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph,
 {
 	struct place_in_graph place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_copy(parameters, context);
+
+	return add(node, &place, &p);
+}
+
+CUresult shim_cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, const CUDA_HOST_NODE_PARAMS *parameters)
+{
+	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	CUgraphNodeParams p = of_host(parameters);
 
 	return add(node, &place, &p);
 }
@@ -361,6 +384,17 @@ CUresult shim_cuGraphExecMemcpyNodeSetParams(
     CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D *parameters, CUcontext context)
 {
 	return set_exec(exec, node, false, of_copy(parameters, context));
+}
+
+CUresult shim_cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS *parameters)
+{
+	return set(NULL, node, false, of_host(parameters));
+}
+
+CUresult shim_cuGraphExecHostNodeSetParams(
+    CUgraphExec exec, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *parameters)
+{
+	return set_exec(exec, node, false, of_host(parameters));
 }
 
 CUresult shim_cuGraphBatchMemOpNodeSetParams(
@@ -469,17 +503,37 @@ CUresult shim_cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_P
 	return r;
 }
 
+/* Of a node without a tail. */
+static CUresult get_plain(CUgraphNode node, CUgraphNodeType type, CUgraphNodeParams *p)
+{
+	size_t bytes;
+	void *tail;
+	CUresult r = get(node, type, p, &tail, &bytes);
+
+	free(tail);
+	return r;
+}
+
 CUresult shim_cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *parameters)
 {
 	CUgraphNodeParams p;
-	size_t bytes;
-	void *tail;
-	CUresult r = get(node, CU_GRAPH_NODE_TYPE_MEMCPY, &p, &tail, &bytes);
+	CUresult r = get_plain(node, CU_GRAPH_NODE_TYPE_MEMCPY, &p);
 
-	free(tail);
 	if (r == CUDA_SUCCESS)
 		*parameters = p.memcpy.copyParams;
 	return r;
+}
+
+CUresult shim_cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS *parameters)
+{
+	CUgraphNodeParams p;
+	CUresult r = get_plain(node, CU_GRAPH_NODE_TYPE_HOST, &p);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return callback_find((uint64_t)p.host.userData, &parameters->fn, &parameters->userData)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult shim_cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS *parameters)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gen/worker_custom.h"
+#include "worker/callback.h"
 #include "worker/copy_box.h"
 #include "worker/function.h"
 #include "worker/launch.h"
@@ -27,6 +28,7 @@ struct tail {
 struct node {
 	CUgraphNodeParams p;
 	struct launch_extra extra;
+	struct callback *callback; /* of a host node: to be handed to its graph */
 };
 
 /* The tail as an array of count elements, NULL for none. False: it is not one. */
@@ -83,12 +85,21 @@ static CUresult build_operations(
 	return call->error;
 }
 
+static CUresult build_host(struct call *call, struct node *node)
+{
+	node->callback = callback_new(call, (uint64_t)node->p.host.userData);
+	node->p.host.fn = callback_run;
+	node->p.host.userData = node->callback;
+	return node->callback ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
     const struct tail *tail, struct node *node)
 {
 	CUgraphNodeParams *p = &node->p;
 
 	*p = *parameters;
+	node->callback = NULL;
 	switch ((int)p->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return build_kernel(call, node, tail);
@@ -117,7 +128,8 @@ static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
 		p->conditional.phGraph_out = NULL;
 		REAL(call, HANDLE_CONTEXT, p->conditional.ctx);
 		return call->error;
-	case CU_GRAPH_NODE_TYPE_HOST: /* functions and semaphores are not the worker's to name */
+	case CU_GRAPH_NODE_TYPE_HOST:
+		return build_host(call, node);
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
 		return CUDA_ERROR_NOT_SUPPORTED;
@@ -134,6 +146,11 @@ static CUDA_KERNEL_NODE_PARAMS kernel_of(const CUgraphNodeParams *p)
 	_Static_assert(sizeof(kernel) == sizeof(p->kernel), "the versions differ in name only");
 	memcpy(&kernel, &p->kernel, sizeof(kernel));
 	return kernel;
+}
+
+static CUDA_HOST_NODE_PARAMS host_of(const CUgraphNodeParams *p)
+{
+	return (CUDA_HOST_NODE_PARAMS){p->host.fn, p->host.userData};
 }
 
 static CUDA_BATCH_MEM_OP_NODE_PARAMS operations_of(const CUgraphNodeParams *p)
@@ -162,6 +179,7 @@ static CUresult add_by_type(
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS operations;
 	CUDA_KERNEL_NODE_PARAMS kernel;
+	CUDA_HOST_NODE_PARAMS host;
 
 	switch ((int)p->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -171,6 +189,10 @@ static CUresult add_by_type(
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return backend->cuGraphAddMemcpyNode(a->node, a->graph, a->dependencies, a->count,
 		    &p->memcpy.copyParams, p->memcpy.copyCtx);
+	case CU_GRAPH_NODE_TYPE_HOST:
+		host = host_of(p);
+		return backend->cuGraphAddHostNode(
+		    a->node, a->graph, a->dependencies, a->count, &host);
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
 		return add_allocation(backend, a, p);
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
@@ -204,6 +226,8 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 	if (a->n_graphs != (conditional ? p->conditional.size : 0))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = a->generic ? add_any(call->backend, a, p) : add_by_type(call->backend, a, p);
+	if (node.callback)
+		r = callback_give_graph(call, node.callback, a->graph, r);
 	if (r != CUDA_SUCCESS)
 		return r;
 	*a->address = p->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ? p->alloc.dptr : 0;
@@ -219,6 +243,7 @@ static CUresult set_by_type(
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS operations;
 	CUDA_KERNEL_NODE_PARAMS kernel;
+	CUDA_HOST_NODE_PARAMS host;
 
 	switch ((int)p->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -229,6 +254,10 @@ static CUresult set_by_type(
 		return exec ? backend->cuGraphExecMemcpyNodeSetParams(
 				  exec, node, &p->memcpy.copyParams, p->memcpy.copyCtx)
 			    : backend->cuGraphMemcpyNodeSetParams(node, &p->memcpy.copyParams);
+	case CU_GRAPH_NODE_TYPE_HOST:
+		host = host_of(p);
+		return exec ? backend->cuGraphExecHostNodeSetParams(exec, node, &host)
+			    : backend->cuGraphHostNodeSetParams(node, &host);
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		operations = operations_of(p);
 		return exec ? backend->cuGraphExecBatchMemOpNodeSetParams(exec, node, &operations)
@@ -238,19 +267,24 @@ static CUresult set_by_type(
 	}
 }
 
+static CUresult set_any(
+    const struct backend *backend, CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *p)
+{
+	return exec ? backend->cuGraphExecNodeSetParams(exec, node, p)
+		    : backend->cuGraphNodeSetParams(node, p);
+}
+
 CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeSet *a)
 {
-	const struct backend *backend = call->backend;
 	const struct tail tail = {a->tail, a->tail_bytes};
 	struct node node;
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!a->generic)
-		return set_by_type(backend, a->exec, a->node, &node.p);
-	return a->exec ? backend->cuGraphExecNodeSetParams(a->exec, a->node, &node.p)
-		       : backend->cuGraphNodeSetParams(a->node, &node.p);
+	r = a->generic ? set_any(call->backend, a->exec, a->node, &node.p)
+		       : set_by_type(call->backend, a->exec, a->node, &node.p);
+	return node.callback ? callback_give_graph(call, node.callback, NULL, r) : r;
 }
 
 /* --- getting --- */
@@ -380,6 +414,18 @@ static CUresult get_operations(
 	    a, operations.paramArray, operations.count * sizeof(*operations.paramArray));
 }
 
+/* Nodes of our making, or of captured host functions, which are of our making too. */
+static CUresult get_host(
+    struct call *call, struct args_rosenGraphNodeGet *a, CUDA_HOST_NODE_PARAMS_v2 *out)
+{
+	CUDA_HOST_NODE_PARAMS host = {0};
+	CUresult r = call->backend->cuGraphHostNodeGetParams(a->node, &host);
+
+	if (r == CUDA_SUCCESS)
+		out->userData = (void *)callback_number(host.fn, host.userData);
+	return r;
+}
+
 CUresult worker_rosenGraphNodeGet(struct call *call, struct args_rosenGraphNodeGet *a)
 {
 	CUgraphNodeParams *p = a->parameters;
@@ -392,6 +438,9 @@ CUresult worker_rosenGraphNodeGet(struct call *call, struct args_rosenGraphNodeG
 		break;
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		r = get_copy(call, a, &p->memcpy);
+		break;
+	case CU_GRAPH_NODE_TYPE_HOST:
+		r = get_host(call, a, &p->host);
 		break;
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
 		r = get_allocation(call, a, &p->alloc);

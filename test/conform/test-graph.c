@@ -519,6 +519,50 @@ CONFORM(nodes_of_memory_operations)
 	CHECK_EQ(t.host[0], 14);
 }
 
+static void add_ten(void *user)
+{
+	for (int i = 0; i < N; i++)
+		((unsigned *)user)[i] += 10;
+}
+
+static void add_hundred(void *user)
+{
+	for (int i = 0; i < N; i++)
+		((unsigned *)user)[i] += 100;
+}
+
+CONFORM(host_nodes)
+{
+	struct graph_test t = begin();
+	CUDA_HOST_NODE_PARAMS parameters = {add_ten, t.host}, got;
+	CUgraphNode set = add_set(&t, t.graph, 1), fetch = add_fetch(&t, &set), host, back;
+	CUDA_MEMCPY3D copy = to_device(t.host, t.data);
+
+	OK(cuGraphAddHostNode(&host, t.graph, &fetch, 1, &parameters));
+	OK(cuGraphAddMemcpyNode(&back, t.graph, &host, 1, &copy, t.context));
+	OK(cuGraphHostNodeGetParams(host, &got));
+	CHECK(got.fn == add_ten && got.userData == t.host);
+	CUgraphExec exec = instantiate(t.graph);
+	for (int i = 0; i < 3; i++) {
+		run_graph(&t, exec);
+		check_device(&t, 11);
+	}
+	parameters.fn = add_hundred;
+	OK(cuGraphExecHostNodeSetParams(exec, host, &parameters));
+	run_graph(&t, exec);
+	check_device(&t, 101);
+	OK(cuGraphHostNodeSetParams(host, &parameters));
+	OK(cuGraphHostNodeGetParams(host, &got));
+	CHECK(got.fn == add_hundred);
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_HOST, .host = {add_ten, t.host}};
+	CUgraphNode again;
+	OK(cuGraphRemoveDependencies(t.graph, &host, &back, NULL, 1));
+	OK(cuGraphAddNode(&again, t.graph, &host, NULL, 1, &p));
+	OK(cuGraphAddDependencies(t.graph, &again, &back, NULL, 1));
+	run_graph(&t, instantiate(t.graph));
+	check_device(&t, 111);
+}
+
 /* A node whose body runs when the handle's value is not zero, which is its default at every launch. */
 static void add_if(struct graph_test *t, const CUgraphNode *after, unsigned value)
 {
