@@ -149,6 +149,8 @@ struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane);
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
 size_t chan_reply_room(const struct chan *chan);
+/* Where all replies lie, from a page's beginning: to be pinned. */
+void *chan_reply_area(struct chan *chan, size_t *size);
 
 /*
  * Replies nobody asked for, in a lane whose thread does nothing but wait for them: the client has

@@ -148,6 +148,12 @@ size_t chan_reply_room(const struct chan *chan)
 	return sizeof(((struct region_lane *)NULL)->payload);
 }
 
+void *chan_reply_area(struct chan *chan, size_t *size)
+{
+	*size = (size_t)chan->layout.geometry.lanes * WIRE_LANE_SIZE;
+	return chan->memory + chan->layout.lanes;
+}
+
 struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane)
 {
 	return wire_writer(chan_lane(chan, lane)->payload, chan_reply_room(chan));

@@ -23,6 +23,16 @@ struct worker;	/* the process: channel, backend, handle table */
 struct lane;	/* what is kept per client thread */
 struct backend; /* gen/backend.h: one function pointer per CUDA function, never NULL */
 
+struct call;
+
+/* What a call waits for; see call_await_stream(). */
+struct call_await {
+	bool on;
+	enum handle_kind kind; /* STREAM or EVENT */
+	uint64_t id, real;     /* id 0: a default stream */
+	CUresult (*done)(struct call *call, void *state);
+};
+
 struct call {
 	struct worker *worker;
 	struct lane *lane;
@@ -34,6 +44,7 @@ struct call {
 	CUresult error; /* first error of id translation; the backend is not called then */
 	CUresult (*finish)(struct call *call, void *state); /* set by call_continue() */
 	void *finish_state;
+	struct call_await await;
 };
 
 /* Result of decoding a malformed record: the session ends (the client broke the protocol). */
@@ -50,6 +61,16 @@ struct call {
  */
 CUresult call_continue(
     struct call *call, CUresult (*finish)(struct call *call, void *state), void *state);
+
+/*
+ * As call_continue(), for a call whose second half only waits until stream has done all that was put
+ * into it, or event has happened. The dispatcher keeps the call and looks from time to time, which
+ * is quicker than another thread when the wait is short. done (NULL: nothing to do) runs after
+ * success, on either thread; it encodes the outputs, and its result is the call's.
+ */
+CUresult call_await_stream(struct call *call, CUstream stream,
+    CUresult (*done)(struct call *call, void *state), void *state);
+CUresult call_await_event(struct call *call, CUevent event);
 
 /* The backend's handle of id, 0 and call->error set when id is not alive or of another kind. Kinds
  * FUNCTION and KERNEL stand for each other, as in CUDA. A NULL id gives NULL without an error. */

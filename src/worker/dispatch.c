@@ -2,7 +2,8 @@
  * The dispatcher: takes records from the ring in the order in which the client's threads put them
  * there, and has each served at once, so that the GPU sees work in that order. It never waits for
  * the GPU: functions marked `blocks`, and the second halves of those that call_continue(), go to
- * the lane's waiter.
+ * the lane's waiter. Those that await a stream or an event it looks after itself for a while
+ * (await.c).
  *
  * Every call is a job: a private copy of its record (chan_next() copies straight into it), a pool
  * for temporaries, room for the answer. Jobs are reused; one that moves to a waiter takes all of
@@ -241,35 +242,24 @@ static void open_call(struct worker *worker, struct job *job)
 	job->call.flags = record->flags;
 	job->call.error = CUDA_SUCCESS;
 	job->call.finish = NULL;
+	job->call.await.on = false;
 }
 
 /* The job leaves the dispatcher's hands in any case. */
-static void to_waiter(struct worker *worker, struct job *job)
-{
-	worker->job = NULL;
-	if (unlikely(worker->options.no_waiters)) {
-		waiter_serve(worker, job);
-	} else if (waiter_submit(worker, job) < 0) {
-		log_error("no thread could be made to wait for the GPU");
-		job_end(worker, job, CUDA_ERROR_OUT_OF_MEMORY);
-	}
-}
-
 static void run(struct worker *worker, struct job *job)
 {
-	if (job->entry->blocks) {
-		to_waiter(worker, job);
-		return;
-	}
-	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
-	if (r == CUDA_SUCCESS)
-		r = job_serve(job);
-	if (r == CALL_CONTINUES) {
-		to_waiter(worker, job);
-		return;
-	}
+	CUresult r = CALL_CONTINUES;
+
 	worker->job = NULL;
-	job_end(worker, job, r);
+	if (!job->entry->blocks) {
+		r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+		if (r == CUDA_SUCCESS)
+			r = job_serve(job);
+	}
+	if (r != CALL_CONTINUES)
+		job_end(worker, job, r);
+	else if (!job->call.await.on || !awaits_add(worker, job))
+		waiter_take(worker, job);
 }
 
 static void serve_unknown(struct worker *worker, struct job *job, uint32_t id)
@@ -312,6 +302,8 @@ int worker_run(struct worker *worker)
 			worker->job = job_take(worker);
 		if (!worker->job)
 			return error_origin(-ENOMEM);
+		if (worker->awaits.n)
+			awaits_look(worker);
 		int r = chan_next(worker->chan, worker->job->record);
 		if (r == -ENOTCONN)
 			return has_last_words(worker) ? -EBADMSG : 0;
@@ -395,10 +387,10 @@ static void jobs_free(struct worker *worker)
 {
 	struct job *job = worker->job;
 
-	if (job) {
-		job->next = worker->free_jobs;
-		worker->free_jobs = job;
-	}
+	if (job)
+		job_give(worker, job);
+	while (worker->awaits.n)
+		job_give(worker, worker->awaits.jobs[--worker->awaits.n]);
 	while ((job = worker->free_jobs)) {
 		worker->free_jobs = job->next;
 		pool_fini(&job->pool);

@@ -112,6 +112,17 @@ CUresult lane_own_stream(struct call *call, CUstream *stream)
 	return r;
 }
 
+bool lane_owns_stream(struct lane *lane, CUstream stream)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lane->lock);
+	for (size_t i = 0; i < lane->n_streams && !found; i++)
+		found = lane->streams[i].stream == stream;
+	pthread_mutex_unlock(&lane->lock);
+	return found;
+}
+
 void lanes_forget_context(struct worker *worker, CUcontext context)
 {
 	for (uint32_t i = 0; i < worker->options.lanes; i++) {

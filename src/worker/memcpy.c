@@ -6,6 +6,8 @@
  *
  * Copies that take the default stream by not naming one mean the lane's own under WIRE_F_PTDS.
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
@@ -34,12 +36,10 @@ static CUstream default_stream(struct call *call)
 	return call_stream(call, 0);
 }
 
-/* A copy that is done when it returns, in the default stream of this caller. */
-static CUresult wait_for_default(struct call *call, CUresult issued)
+/* A copy that is over when the call is, in the default stream of this caller. */
+static CUresult then_await(struct call *call, CUstream stream, CUresult issued)
 {
-	if (issued != CUDA_SUCCESS)
-		return issued;
-	return call->backend->cuStreamSynchronize(default_stream(call));
+	return issued ?: call_await_stream(call, stream, NULL, NULL);
 }
 
 CUresult worker_cuMemcpy(struct call *call, struct args_cuMemcpy *a)
@@ -47,12 +47,11 @@ CUresult worker_cuMemcpy(struct call *call, struct args_cuMemcpy *a)
 	if (!memory_is_clients(call, a->destination, a->bytes) ||
 	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!(call->flags & WIRE_F_PTDS))
-		return call->backend->cuMemcpy(a->destination, a->source, a->bytes);
 	CUstream stream = default_stream(call);
 	return call->error
-		   ?: wait_for_default(call, call->backend->cuMemcpyAsync(
-						 a->destination, a->source, a->bytes, stream));
+		   ?: then_await(call, stream,
+			  call->backend->cuMemcpyAsync(
+			      a->destination, a->source, a->bytes, stream));
 }
 
 CUresult worker_cuMemcpyAsync(struct call *call, struct args_cuMemcpyAsync *a)
@@ -71,12 +70,11 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 	if (!in_segment(call, a->source, a->bytes) ||
 	    !memory_is_device(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!(call->flags & WIRE_F_PTDS))
-		return call->backend->cuMemcpyHtoD_v2(a->destination, source, a->bytes);
 	CUstream stream = default_stream(call);
 	return call->error
-		   ?: wait_for_default(call, call->backend->cuMemcpyHtoDAsync_v2(
-						 a->destination, source, a->bytes, stream));
+		   ?: then_await(call, stream,
+			  call->backend->cuMemcpyHtoDAsync_v2(
+			      a->destination, source, a->bytes, stream));
 }
 
 CUresult worker_cuMemcpyHtoDAsync_v2(struct call *call, struct args_cuMemcpyHtoDAsync_v2 *a)
@@ -96,12 +94,11 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 	if (!in_segment(call, a->destination, a->bytes) ||
 	    !memory_is_device(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!(call->flags & WIRE_F_PTDS))
-		return call->backend->cuMemcpyDtoH_v2(destination, a->source, a->bytes);
 	CUstream stream = default_stream(call);
 	return call->error
-		   ?: wait_for_default(call, call->backend->cuMemcpyDtoHAsync_v2(
-						 destination, a->source, a->bytes, stream));
+		   ?: then_await(call, stream,
+			  call->backend->cuMemcpyDtoHAsync_v2(
+			      destination, a->source, a->bytes, stream));
 }
 
 CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoHAsync_v2 *a)
@@ -224,26 +221,80 @@ CUresult worker_rosenCopyInStaged(struct call *call, struct args_rosenCopyInStag
 	return r;
 }
 
-static CUresult copy_out(
-    struct call *call, void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
+/*
+ * Into pinned memory the copy is issued at once, in its turn, and awaited. Into other memory the
+ * driver itself would wait until the copy is done, so that is the waiter's.
+ */
+struct copy_out {
+	void *destination;
+	CUdeviceptr source;
+	size_t bytes;
+	CUstream stream;
+	CUresult (*done)(struct call *call, void *state); /* NULL: nothing to do */
+};
+
+static CUresult issue_copy_out(struct call *call, const struct copy_out *copy)
 {
-	return check(memory_is_device(call, source, bytes))
-		   ?: refuse_capture(call, stream)
-		   ?: GPU_TIMED(call, stream, call->backend->cuMemcpyDtoHAsync_v2(destination, source, bytes, stream))
-		   ?: call->backend->cuStreamSynchronize(stream);
+	return GPU_TIMED(call, copy->stream,
+	    call->backend->cuMemcpyDtoHAsync_v2(
+		copy->destination, copy->source, copy->bytes, copy->stream));
+}
+
+static CUresult copy_out_slowly(struct call *call, void *state)
+{
+	const struct copy_out *copy = state;
+
+	return issue_copy_out(call, copy)
+		   ?: call->backend->cuStreamSynchronize(copy->stream)
+		   ?: (copy->done ? copy->done(call, state) : CUDA_SUCCESS);
+}
+
+static CUresult copy_out(struct call *call, const struct copy_out *wanted, bool pinned)
+{
+	struct copy_out *copy = call_take(call, sizeof(*copy));
+
+	if (!copy)
+		return call->error;
+	*copy = *wanted;
+	CUresult r = check(memory_is_device(call, copy->source, copy->bytes))
+			 ?: refuse_capture(call, copy->stream);
+	if (r == CUDA_SUCCESS && !pinned)
+		return call_continue(call, copy_out_slowly, copy);
+	return r ?: issue_copy_out(call, copy)
+		   ?: call_await_stream(call, copy->stream, copy->done, copy);
+}
+
+/* The bytes are where the answer has them already; this puts their number before them. */
+static CUresult answer_is_there(struct call *call, void *state)
+{
+	const struct copy_out *copy = state;
+	size_t padded = wire_padded(copy->bytes);
+
+	wire_put_u64(&call->writer, copy->bytes);
+	memset(call->writer.at + copy->bytes, 0, padded - copy->bytes);
+	call->writer.at += padded;
+	return CUDA_SUCCESS;
 }
 
 CUresult worker_rosenCopyOut(struct call *call, struct args_rosenCopyOut *a)
 {
-	return copy_out(call, a->destination, a->source, a->bytes, a->stream);
+	struct copy_out copy = {
+	    call->writer.at + 8, a->source, a->bytes, a->stream, answer_is_there};
+	size_t room = (size_t)(call->writer.end - call->writer.at);
+
+	if (a->bytes > room || wire_bytes_size(a->bytes) > room)
+		return CUDA_ERROR_UNKNOWN; /* as any answer that does not fit */
+	bool in_lane = call->flags & WIRE_F_REPLY && !(call->flags & WIRE_F_BULK_REPLY);
+	return copy_out(call, &copy, in_lane && staging_pins_replies(call));
 }
 
 CUresult worker_rosenCopyOutStaged(struct call *call, struct args_rosenCopyOutStaged *a)
 {
 	struct wire_bulk run = {a->offset, a->bytes};
-	void *destination = staging_memory(call, &run, a->bytes >= PIN_FROM);
+	struct copy_out copy = {
+	    staging_memory(call, &run, a->bytes >= PIN_FROM), a->source, a->bytes, a->stream, NULL};
 
-	if (!destination)
+	if (!copy.destination)
 		return CALL_MALFORMED;
-	return copy_out(call, destination, a->source, a->bytes, a->stream);
+	return copy_out(call, &copy, staging_is_pinned(call));
 }

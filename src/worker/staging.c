@@ -26,11 +26,20 @@ struct pending {
 	CUevent event;
 };
 
+/* A part of the region. Registrations end with the context they were made in, so they are made anew
+ * whenever contexts came or went. */
+struct area {
+	void *memory;
+	size_t bytes;
+	bool tried; /* under pin_lock */
+	_Atomic uint32_t epoch;
+	_Atomic bool pinned; /* as of epoch */
+};
+
 struct staging {
 	struct worker *worker;
 	pthread_mutex_t pin_lock;
-	bool pin_tried;
-	_Atomic bool pinned;
+	struct area bulk, replies;
 
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -47,6 +56,10 @@ struct staging *staging_new(struct worker *worker)
 	if (!staging)
 		return NULL;
 	staging->worker = worker;
+	struct wire_bulk all = {0, worker->options.staging_size};
+	staging->bulk.memory = chan_staging_memory(worker->chan, &all);
+	staging->bulk.bytes = all.size;
+	staging->replies.memory = chan_reply_area(worker->chan, &staging->replies.bytes);
 	pthread_mutex_init(&staging->pin_lock, NULL);
 	pthread_mutex_init(&staging->lock, NULL);
 	pthread_cond_init(&staging->more, NULL);
@@ -72,37 +85,55 @@ struct staging *staging_free(struct staging *staging)
 
 /* --- pinning --- */
 
-static void pin(struct call *call)
+static bool is_pinned(struct worker *worker, struct area *area)
 {
-	struct worker *worker = call->worker;
-	struct staging *staging = worker->staging;
-	struct wire_bulk all = {0, worker->options.staging_size};
-	void *memory = chan_staging_memory(worker->chan, &all);
+	/* Relaxed: pinned or not, the copy is right. */
+	return atomic_load_explicit(&area->pinned, memory_order_relaxed) &&
+	       atomic_load_explicit(&area->epoch, memory_order_relaxed) ==
+		   atomic_load_explicit(&worker->context_epoch, memory_order_relaxed);
+}
 
+static bool pin(struct worker *worker, struct area *area)
+{
+	struct staging *staging = worker->staging;
+	uint32_t epoch = atomic_load_explicit(&worker->context_epoch, memory_order_relaxed);
+
+	/* Registering is one of the calls a capture forbids. */
+	if (!area->memory || atomic_load_explicit(&worker->captures, memory_order_relaxed))
+		return false;
 	pthread_mutex_lock(&staging->pin_lock);
-	if (!staging->pin_tried && memory) {
-		staging->pin_tried = true;
+	if (!area->tried || atomic_load_explicit(&area->epoch, memory_order_relaxed) != epoch) {
 		CUresult r = worker->host->cuMemHostRegister_v2(
-		    memory, all.size, CU_MEMHOSTREGISTER_PORTABLE);
-		atomic_store_explicit(&staging->pinned, r == CUDA_SUCCESS, memory_order_relaxed);
-		if (r != CUDA_SUCCESS)
-			log_info(
-			    "the staging area is not pinned (error %d): large copies wait", (int)r);
+		    area->memory, area->bytes, CU_MEMHOSTREGISTER_PORTABLE);
+		bool done = r == CUDA_SUCCESS || r == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+		if (!done && !area->tried)
+			log_info("memory for copies is not pinned (error %d): they wait", (int)r);
+		area->tried = true;
+		atomic_store_explicit(&area->pinned, done, memory_order_relaxed);
+		atomic_store_explicit(&area->epoch, epoch, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&staging->pin_lock);
+	return is_pinned(worker, area);
+}
+
+bool staging_is_pinned(struct call *call)
+{
+	return is_pinned(call->worker, &call->worker->staging->bulk);
+}
+
+bool staging_pins_replies(struct call *call)
+{
+	struct area *area = &call->worker->staging->replies;
+
+	return is_pinned(call->worker, area) || pin(call->worker, area);
 }
 
 void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin_it)
 {
-	struct worker *worker = call->worker;
-	void *memory = chan_staging_memory(worker->chan, run);
+	void *memory = chan_staging_memory(call->worker->chan, run);
 
-	/* Relaxed: pinned or not, the copy is right; pin() has its own lock. Registering is one of
-	 * the calls a capture forbids. */
-	if (memory && pin_it &&
-	    !atomic_load_explicit(&worker->staging->pinned, memory_order_relaxed) &&
-	    !atomic_load_explicit(&worker->captures, memory_order_relaxed))
-		pin(call);
+	if (memory && pin_it && !staging_is_pinned(call))
+		pin(call->worker, &call->worker->staging->bulk);
 	return memory;
 }
 
@@ -213,9 +244,7 @@ static bool release_later(struct call *call, const struct wire_bulk *run, CUstre
 
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream)
 {
-	struct staging *staging = call->worker->staging;
-
-	if (atomic_load_explicit(&staging->pinned, memory_order_relaxed)) {
+	if (staging_is_pinned(call)) {
 		if (release_later(call, run, stream))
 			return;
 		call->backend->cuStreamSynchronize(stream);

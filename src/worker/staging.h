@@ -1,7 +1,7 @@
 /*
- * The staging area as the worker uses it: pinned with the backend at the first large copy, so that
- * copies from and to it run beside the dispatcher; and the runs the client handed over, which go
- * back to it when the GPU has read them.
+ * The shared memory that copies go through, pinned with the backend when it is first needed, so that
+ * they run beside the dispatcher: the staging area, and the lanes' replies, where few bytes go at
+ * once. And the runs the client handed over, which go back to it when the GPU has read them.
  */
 #pragma once
 
@@ -20,6 +20,10 @@ struct staging *staging_free(struct staging *staging);
 /* The memory of a run, NULL unless it lies inside the area. pin: the copy is large enough to be
  * worth pinning the area. */
 void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin);
+
+/* Whether copies to and from these memories are asynchronous. replies: pinned now if need be. */
+bool staging_is_pinned(struct call *call);
+bool staging_pins_replies(struct call *call);
 
 /* Gives a handed-over run back when stream has got this far. */
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream);

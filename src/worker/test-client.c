@@ -58,7 +58,7 @@ struct test_client client_start_over(enum medium medium, const struct worker_opt
 	options.lanes = geometry.lanes;
 	options.staging_size = geometry.staging_size;
 	options.bulk_limit = options.bulk_limit ?: 64 << 20;
-	options.spin_ns = 1000;
+	options.spin_ns = options.spin_ns == CLIENT_NO_SPIN ? 0 : options.spin_ns ?: 1000;
 	fake_init(&backend, &host);
 	client.pair = pair_start(medium, &geometry, serve);
 	CHECK_EQ(chan_lane_take(client.pair.client, &client.lane), 0);

@@ -23,6 +23,9 @@ struct test_client {
 	struct wire_reader reader;
 };
 
+/* As options.spin_ns: none; 0 takes a microsecond. */
+#define CLIENT_NO_SPIN UINT64_MAX
+
 /* With the device's primary context current in the lane. */
 struct test_client client_start(const struct worker_options *options);
 /* Over memfd descriptors can pass. */

@@ -646,6 +646,7 @@ static CUresult stream_synchronize(CUstream stream)
 
 static CUresult stream_query(CUstream stream)
 {
+	atomic_fetch_add(&fake.queries, 1);
 	FALLIBLE();
 	pthread_mutex_lock(&lock);
 	CUresult r = held ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "worker/gpu_time.h"
 #include "worker/worker.h"
 
@@ -172,6 +173,16 @@ int waiter_submit(struct worker *worker, struct job *job)
 	pthread_cond_signal(&waiter->more);
 	pthread_mutex_unlock(&waiter->lock);
 	return 0;
+}
+
+void waiter_take(struct worker *worker, struct job *job)
+{
+	if (unlikely(worker->options.no_waiters)) {
+		waiter_serve(worker, job);
+	} else if (waiter_submit(worker, job) < 0) {
+		log_error("no thread could be made to wait for the GPU");
+		job_end(worker, job, CUDA_ERROR_OUT_OF_MEMORY);
+	}
 }
 
 void waiter_retire(struct lane *lane)

@@ -12,6 +12,9 @@ struct worker;
  * and then the job is still the caller's. Dispatcher only. */
 int waiter_submit(struct worker *worker, struct job *job);
 
+/* The same, and where there is no waiter to be had the job ends with an error. */
+void waiter_take(struct worker *worker, struct job *job);
+
 /* What a waiter does with a job, on this thread. */
 void waiter_serve(struct worker *worker, struct job *job);
 

@@ -17,6 +17,7 @@
 #include "chan/chan.h"
 #include "gen/backend.h"
 #include "wire/limits.h"
+#include "worker/await.h"
 #include "worker/call.h"
 #include "worker/handles.h"
 
@@ -39,6 +40,7 @@ struct worker_options {
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
 	uint64_t spin_ns;    /* how long an idle thread watches memory before it sleeps */
+	uint64_t await_ns;   /* how long the dispatcher looks after a wait; 0: it follows spin_ns */
 	uint64_t bulk_limit; /* bytes one call may bring and make the worker hold */
 };
 
@@ -90,6 +92,7 @@ struct job {
 	uint64_t started_ns;
 	CUcontext context; /* the lane's when the call was taken from the ring */
 	CUstreamCaptureMode capture_mode;
+	uint64_t await_until;  /* then a waiter waits on; dispatcher only */
 	struct wire_bulk bulk; /* size 0: the answer goes into the lane */
 	uint8_t *attachment;   /* the payload, when it came as attachment; owned */
 	uint8_t scratch[512];  /* outputs of posted calls, which nobody reads */
@@ -108,7 +111,8 @@ struct worker {
 	size_t n_ids;
 	struct chan_stat **stats; /* per entry */
 
-	struct job *job; /* dispatcher only: the one being filled or served */
+	struct job *job;      /* dispatcher only: the one being filled or served */
+	struct awaits awaits; /* dispatcher only */
 	pthread_mutex_t jobs_lock;
 	struct job *free_jobs; /* under jobs_lock */
 
@@ -165,6 +169,8 @@ void lane_left(void);
 CUstreamCaptureMode lane_capture_mode(const struct worker *worker, const struct lane *lane);
 /* The lane's own default stream in the current context, made if need be. Any thread. */
 CUresult lane_own_stream(struct call *call, CUstream *stream);
+/* Whether stream is one of those and still there. Any thread. */
+bool lane_owns_stream(struct lane *lane, CUstream stream);
 /* A context was made or ended: its streams, if any, are gone. Any thread. */
 void lanes_forget_context(struct worker *worker, CUcontext context);
 /* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */

@@ -1,0 +1,169 @@
+/*
+ * Handing a call to another thread costs several microseconds: two locks, a wake-up, and the
+ * driver's data moving between processors. Most waits for the GPU are not much longer than that. So
+ * the dispatcher itself asks the driver, without waiting, whether the stream or event has got
+ * there: a question of a fifth of a microsecond. Between any two such questions it looks at the
+ * ring, and between any two records it asks one, so that neither can starve the other however many
+ * lanes there are.
+ *
+ * It does so for PATIENCE times as long as an idle thread watches memory. The driver's own way of
+ * waiting burns a processor too, so this costs nothing while there are processors to spare; where
+ * there are few it gives up sooner, and lets others run between two looks. Then a waiter blocks as
+ * the driver sees fit.
+ *
+ * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
+ * to waiters, as it would without this file.
+ *
+ * A stream or event that its own program destroys meanwhile is found out by its id before the
+ * driver is asked. A lane's own stream has none, and is looked for where it is kept.
+ */
+#include "worker/await.h"
+
+#include <sched.h>
+
+#include "base/clock.h"
+#include "gen/worker_custom.h"
+#include "worker/gpu_time.h"
+#include "worker/waiter.h"
+#include "worker/worker.h"
+
+#define PATIENCE 50
+
+static uint64_t patience_ns(const struct worker *worker)
+{
+	return worker->options.await_ns
+		   ?: worker->options.spin_ns * (worker->crowded ? 1 : PATIENCE);
+}
+
+/* --- what a call awaits --- */
+
+static bool exists(struct call *call)
+{
+	const struct call_await *await = &call->await;
+
+	if (await->id)
+		return handles_find(call->worker->handles, await->kind, await->id) == await->real;
+	return !await->real || await->real == (uint64_t)CU_STREAM_LEGACY ||
+	       lane_owns_stream(call->lane, (CUstream)await->real);
+}
+
+static CUresult ask(struct call *call)
+{
+	const struct call_await *await = &call->await;
+
+	if (!exists(call))
+		return CUDA_ERROR_INVALID_HANDLE;
+	return await->kind == HANDLE_EVENT ? call->backend->cuEventQuery((CUevent)await->real)
+					   : call->backend->cuStreamQuery((CUstream)await->real);
+}
+
+static CUresult done(struct call *call, CUresult r)
+{
+	return r == CUDA_SUCCESS && call->await.done ? call->await.done(call, call->finish_state)
+						     : r;
+}
+
+/* The same on a waiter. */
+static CUresult finish(struct call *call, void *state)
+{
+	const struct call_await *await = &call->await;
+
+	if (!exists(call))
+		return CUDA_ERROR_INVALID_HANDLE;
+	return done(call, await->kind == HANDLE_EVENT
+			      ? call->backend->cuEventSynchronize((CUevent)await->real)
+			      : call->backend->cuStreamSynchronize((CUstream)await->real));
+}
+
+static CUresult await(struct call *call, enum handle_kind kind, uint64_t real,
+    CUresult (*then)(struct call *call, void *state), void *state)
+{
+	call->await = (struct call_await){
+	    .on = true,
+	    .kind = kind,
+	    .id = real ? handles_id_of(call->worker->handles, kind, real) : 0,
+	    .real = real,
+	    .done = then,
+	};
+	return call_continue(call, finish, state);
+}
+
+CUresult call_await_stream(struct call *call, CUstream stream,
+    CUresult (*then)(struct call *call, void *state), void *state)
+{
+	return await(call, HANDLE_STREAM, (uint64_t)stream, then, state);
+}
+
+CUresult call_await_event(struct call *call, CUevent event)
+{
+	return await(call, HANDLE_EVENT, (uint64_t)event, NULL, NULL);
+}
+
+CUresult worker_cuStreamSynchronize(struct call *call, struct args_cuStreamSynchronize *a)
+{
+	return call_await_stream(call, a->stream, NULL, NULL);
+}
+
+CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchronize *a)
+{
+	return call_await_event(call, a->event);
+}
+
+/* --- the dispatcher's list --- */
+
+static bool may_ask(struct worker *worker)
+{
+	/* Relaxed: captures begin and end on this thread. */
+	return !atomic_load_explicit(&worker->captures, memory_order_relaxed);
+}
+
+bool awaits_add(struct worker *worker, struct job *job)
+{
+	struct awaits *awaits = &worker->awaits;
+
+	if (awaits->n == AWAITS_MAX || !patience_ns(worker) || !may_ask(worker))
+		return false;
+	job->await_until = clock_now_ns() + patience_ns(worker);
+	awaits->jobs[awaits->n++] = job;
+	return true;
+}
+
+static void drop(struct awaits *awaits, unsigned i)
+{
+	awaits->jobs[i] = awaits->jobs[--awaits->n];
+}
+
+static void look_at(struct worker *worker, unsigned i)
+{
+	struct job *job = worker->awaits.jobs[i];
+	CUresult r = CUDA_ERROR_NOT_READY;
+
+	if (may_ask(worker)) {
+		r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+		if (r == CUDA_SUCCESS)
+			r = ask(&job->call);
+		if (r == CUDA_ERROR_NOT_READY && clock_now_ns() < job->await_until)
+			return;
+	}
+	drop(&worker->awaits, i);
+	if (r == CUDA_ERROR_NOT_READY) {
+		waiter_take(worker, job);
+		return;
+	}
+	r = done(&job->call, r);
+	gpu_time_harvest(&job->call);
+	job_end(worker, job, r);
+}
+
+void awaits_look(struct worker *worker)
+{
+	struct awaits *awaits = &worker->awaits;
+
+	do {
+		if (++awaits->next >= awaits->n)
+			awaits->next = 0;
+		look_at(worker, awaits->next);
+		if (worker->crowded)
+			sched_yield();
+	} while (awaits->n && !chan_has_next(worker->chan));
+}
