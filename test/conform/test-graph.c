@@ -5,6 +5,15 @@
 
 #define N 1000
 
+/* For functions that not every device has: the test is skipped where one is not supported. */
+#define NEEDS(call)                                                                                \
+	do {                                                                                       \
+		CUresult needs_r = (call);                                                         \
+		if (needs_r == CUDA_ERROR_NOT_SUPPORTED)                                           \
+			SKIP("this device does not support " #call);                               \
+		conform_check(__FILE__, __LINE__, #call, needs_r, CUDA_SUCCESS);                   \
+	} while (0)
+
 /* What most tests need; all memory holds N words. */
 struct graph_test {
 	CUcontext context;
@@ -54,7 +63,7 @@ static CUgraphNode add_kernel(
 	CUDA_KERNEL_NODE_PARAMS parameters = kernel(function, values);
 	CUgraphNode node;
 
-	OK(cuGraphAddKernelNode(&node, graph, after, count, &parameters));
+	NEEDS(cuGraphAddKernelNode(&node, graph, after, count, &parameters));
 	return node;
 }
 
@@ -76,7 +85,7 @@ static CUgraphNode add_set(struct graph_test *t, CUgraph graph, unsigned value)
 	CUDA_MEMSET_NODE_PARAMS parameters = words(t->data, value);
 	CUgraphNode node;
 
-	OK(cuGraphAddMemsetNode(&node, graph, NULL, 0, &parameters, t->context));
+	NEEDS(cuGraphAddMemsetNode(&node, graph, NULL, 0, &parameters, t->context));
 	return node;
 }
 
@@ -107,7 +116,7 @@ static CUgraphNode add_fetch(struct graph_test *t, const CUgraphNode *after)
 	CUDA_MEMCPY3D copy = to_host(t->data, t->host);
 	CUgraphNode node;
 
-	OK(cuGraphAddMemcpyNode(&node, t->graph, after, after ? 1 : 0, &copy, t->context));
+	NEEDS(cuGraphAddMemcpyNode(&node, t->graph, after, after ? 1 : 0, &copy, t->context));
 	return node;
 }
 
@@ -165,9 +174,9 @@ CONFORM(structure)
 	CUgraphNodeType type;
 	size_t count = 0;
 
-	OK(cuGraphAddEmptyNode(&a, t.graph, NULL, 0));
-	OK(cuGraphAddEmptyNode(&b, t.graph, &a, 1));
-	OK(cuGraphAddEmptyNode(&c, t.graph, (CUgraphNode[]){a, b}, 2));
+	NEEDS(cuGraphAddEmptyNode(&a, t.graph, NULL, 0));
+	NEEDS(cuGraphAddEmptyNode(&b, t.graph, &a, 1));
+	NEEDS(cuGraphAddEmptyNode(&c, t.graph, (CUgraphNode[]){a, b}, 2));
 	OK(cuGraphGetNodes(t.graph, NULL, &count));
 	CHECK_EQ(count, 3);
 	count = 4;
@@ -202,7 +211,7 @@ CONFORM(clones_are_independent)
 	CUDA_MEMSET_NODE_PARAMS other = words(t.data, 8), got;
 	CUgraph clone;
 
-	OK(cuGraphClone(&clone, t.graph));
+	NEEDS(cuGraphClone(&clone, t.graph));
 	OK(cuGraphNodeFindInClone(&found, set, clone));
 	CHECK(found != set);
 	OK(cuGraphMemsetNodeSetParams(found, &other));
@@ -224,7 +233,7 @@ CONFORM(kernel_nodes_keep_copies_of_their_parameters)
 
 	CUgraphNode node = add_kernel(t.graph, NULL, 0, t.fill, (void *[]){&t.data, &value, &n});
 	value = 6; /* the node's is a copy */
-	OK(cuGraphKernelNodeGetParams(node, &got));
+	NEEDS(cuGraphKernelNodeGetParams(node, &got));
 	CHECK(got.func == t.fill);
 	CHECK_EQ(got.gridDimX, 4);
 	CHECK_EQ(got.blockDimX, 256);
@@ -239,8 +248,8 @@ CONFORM(kernel_nodes_keep_copies_of_their_parameters)
 
 	parameters = kernel(t.fill, (void *[]){&t.data, &value, &n});
 	parameters.gridDimX = 2;
-	OK(cuGraphKernelNodeSetParams(node, &parameters));
-	OK(cuGraphKernelNodeGetParams(node, &got));
+	NEEDS(cuGraphKernelNodeSetParams(node, &parameters));
+	NEEDS(cuGraphKernelNodeGetParams(node, &got));
 	CHECK_EQ(got.gridDimX, 2);
 	CHECK_EQ(*(unsigned *)got.kernelParams[1], 6);
 	run_graph(&t, instantiate(t.graph));
@@ -262,7 +271,7 @@ CONFORM(kernel_nodes_take_a_buffer)
 	CUgraphNode node;
 
 	parameters.extra = extra;
-	OK(cuGraphAddKernelNode(&node, t.graph, NULL, 0, &parameters));
+	NEEDS(cuGraphAddKernelNode(&node, t.graph, NULL, 0, &parameters));
 	buffer.value = 10;
 	run_graph(&t, instantiate(t.graph));
 	check_device(&t, 9);
@@ -296,7 +305,7 @@ CONFORM(copies_read_and_write_when_the_graph_runs)
 
 	OK(cuMemAllocHost((void **)&source, N * sizeof(unsigned)));
 	in = to_device(source, t.data);
-	OK(cuGraphAddMemcpyNode(&first, t.graph, NULL, 0, &in, t.context));
+	NEEDS(cuGraphAddMemcpyNode(&first, t.graph, NULL, 0, &in, t.context));
 	CUgraphNode middle = add_increment(&t, t.graph, &first);
 	second = add_fetch(&t, &middle);
 	CUgraphExec exec = instantiate(t.graph);
@@ -306,13 +315,13 @@ CONFORM(copies_read_and_write_when_the_graph_runs)
 		run_graph(&t, exec);
 		check_host(&t, 100 * round + 1);
 	}
-	OK(cuGraphMemcpyNodeGetParams(second, &got));
+	NEEDS(cuGraphMemcpyNodeGetParams(second, &got));
 	CHECK(got.dstHost == t.host);
 	CHECK_EQ(got.srcDevice, t.data);
 	CHECK_EQ(got.WidthInBytes, N * sizeof(unsigned));
 	out = to_host(t.data, source);
 	OK(cuGraphMemcpyNodeSetParams(second, &out));
-	OK(cuGraphMemcpyNodeGetParams(second, &got));
+	NEEDS(cuGraphMemcpyNodeGetParams(second, &got));
 	CHECK(got.dstHost == source);
 	OK(cuGraphExecMemcpyNodeSetParams(exec, second, &out, t.context));
 	run_graph(&t, exec);
@@ -402,7 +411,7 @@ CONFORM(instantiation_with_parameters)
 	run_graph(&t, exec);
 	check_device(&t, 6);
 	/* A handle that no conditional node uses. */
-	OK(cuGraphConditionalHandleCreate(&handle, t.graph, t.context, 0, 0));
+	NEEDS(cuGraphConditionalHandleCreate(&handle, t.graph, t.context, 0, 0));
 	parameters = (CUDA_GRAPH_INSTANTIATE_PARAMS){0};
 	CHECK(cuGraphInstantiateWithParams(&exec, t.graph, &parameters) != CUDA_SUCCESS);
 	CHECK_EQ(parameters.result_out, CUDA_GRAPH_INSTANTIATE_CONDITIONAL_HANDLE_UNUSED);
@@ -418,13 +427,13 @@ CONFORM(child_graphs)
 	inner = add_increment(&t, child, NULL);
 	add_increment(&t, child, &inner);
 	first = add_set(&t, t.graph, 10);
-	OK(cuGraphAddChildGraphNode(&second, t.graph, &first, 1, child));
+	NEEDS(cuGraphAddChildGraphNode(&second, t.graph, &first, 1, child));
 	OK(cuGraphChildGraphNodeGetGraph(second, &got));
 	CHECK(got != child); /* it was cloned */
 	CUgraphNodeParams parameters = {
 	    .type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = child}};
 	CUgraphNode third;
-	OK(cuGraphAddNode(&third, t.graph, &second, NULL, 1, &parameters));
+	NEEDS(cuGraphAddNode(&third, t.graph, &second, NULL, 1, &parameters));
 	OK(cuGraphDestroy(child));
 	run_graph(&t, instantiate(t.graph));
 	check_device(&t, 14);
@@ -439,12 +448,12 @@ CONFORM(event_nodes)
 	OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
 	OK(cuEventCreate(&other, CU_EVENT_DISABLE_TIMING));
 	set = add_set(&t, t.graph, 1);
-	OK(cuGraphAddEventRecordNode(&record, t.graph, &set, 1, event));
+	NEEDS(cuGraphAddEventRecordNode(&record, t.graph, &set, 1, event));
 	OK(cuGraphEventRecordNodeGetEvent(record, &got));
 	CHECK(got == event);
 	CUgraphNodeParams parameters = {
 	    .type = CU_GRAPH_NODE_TYPE_WAIT_EVENT, .eventWait = {.event = event}};
-	OK(cuGraphAddNode(&wait, t.graph, NULL, NULL, 0, &parameters));
+	NEEDS(cuGraphAddNode(&wait, t.graph, NULL, NULL, 0, &parameters));
 	OK(cuGraphEventWaitNodeGetEvent(wait, &got));
 	CHECK(got == event);
 	OK(cuGraphEventWaitNodeSetEvent(wait, other));
@@ -467,14 +476,14 @@ CONFORM(nodes_that_allocate)
 	CUgraphNode a, b, c, d;
 	CUdeviceptr freed;
 
-	OK(cuGraphAddMemAllocNode(&a, t.graph, NULL, 0, &alloc));
+	NEEDS(cuGraphAddMemAllocNode(&a, t.graph, NULL, 0, &alloc));
 	CHECK(alloc.dptr);
 	CUDA_MEMSET_NODE_PARAMS set = words(alloc.dptr, 77);
-	OK(cuGraphAddMemsetNode(&b, t.graph, &a, 1, &set, t.context));
+	NEEDS(cuGraphAddMemsetNode(&b, t.graph, &a, 1, &set, t.context));
 	CUDA_MEMCPY3D copy = to_host(alloc.dptr, t.host);
-	OK(cuGraphAddMemcpyNode(&c, t.graph, &b, 1, &copy, t.context));
-	OK(cuGraphAddMemFreeNode(&d, t.graph, &c, 1, alloc.dptr));
-	OK(cuGraphMemAllocNodeGetParams(a, &got));
+	NEEDS(cuGraphAddMemcpyNode(&c, t.graph, &b, 1, &copy, t.context));
+	NEEDS(cuGraphAddMemFreeNode(&d, t.graph, &c, 1, alloc.dptr));
+	NEEDS(cuGraphMemAllocNodeGetParams(a, &got));
 	CHECK_EQ(got.dptr, alloc.dptr);
 	CHECK_EQ(got.bytesize, alloc.bytesize);
 	OK(cuGraphMemFreeNodeGetParams(d, &freed));
@@ -502,8 +511,8 @@ CONFORM(nodes_of_memory_operations)
 	CUgraphNode node;
 
 	OK(cuMemsetD32(t.data, 1, N));
-	OK(cuGraphAddBatchMemOpNode(&node, t.graph, NULL, 0, &parameters));
-	OK(cuGraphBatchMemOpNodeGetParams(node, &got));
+	NEEDS(cuGraphAddBatchMemOpNode(&node, t.graph, NULL, 0, &parameters));
+	NEEDS(cuGraphBatchMemOpNodeGetParams(node, &got));
 	CHECK_EQ(got.count, 2);
 	CHECK_EQ(got.paramArray[1].writeValue.address, t.data + 4);
 	CHECK_EQ(got.paramArray[1].writeValue.value, 13);
@@ -538,9 +547,9 @@ CONFORM(host_nodes)
 	CUgraphNode set = add_set(&t, t.graph, 1), fetch = add_fetch(&t, &set), host, back;
 	CUDA_MEMCPY3D copy = to_device(t.host, t.data);
 
-	OK(cuGraphAddHostNode(&host, t.graph, &fetch, 1, &parameters));
-	OK(cuGraphAddMemcpyNode(&back, t.graph, &host, 1, &copy, t.context));
-	OK(cuGraphHostNodeGetParams(host, &got));
+	NEEDS(cuGraphAddHostNode(&host, t.graph, &fetch, 1, &parameters));
+	NEEDS(cuGraphAddMemcpyNode(&back, t.graph, &host, 1, &copy, t.context));
+	NEEDS(cuGraphHostNodeGetParams(host, &got));
 	CHECK(got.fn == add_ten && got.userData == t.host);
 	CUgraphExec exec = instantiate(t.graph);
 	for (int i = 0; i < 3; i++) {
@@ -552,12 +561,12 @@ CONFORM(host_nodes)
 	run_graph(&t, exec);
 	check_device(&t, 101);
 	OK(cuGraphHostNodeSetParams(host, &parameters));
-	OK(cuGraphHostNodeGetParams(host, &got));
+	NEEDS(cuGraphHostNodeGetParams(host, &got));
 	CHECK(got.fn == add_hundred);
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_HOST, .host = {add_ten, t.host}};
 	CUgraphNode again;
 	OK(cuGraphRemoveDependencies(t.graph, &host, &back, NULL, 1));
-	OK(cuGraphAddNode(&again, t.graph, &host, NULL, 1, &p));
+	NEEDS(cuGraphAddNode(&again, t.graph, &host, NULL, 1, &p));
 	OK(cuGraphAddDependencies(t.graph, &again, &back, NULL, 1));
 	run_graph(&t, instantiate(t.graph));
 	check_device(&t, 111);
@@ -569,12 +578,12 @@ static void add_if(struct graph_test *t, const CUgraphNode *after, unsigned valu
 	CUgraphNodeParams parameters = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
 	CUgraphNode node;
 
-	OK(cuGraphConditionalHandleCreate(&parameters.conditional.handle, t->graph, t->context,
+	NEEDS(cuGraphConditionalHandleCreate(&parameters.conditional.handle, t->graph, t->context,
 	    value, CU_GRAPH_COND_ASSIGN_DEFAULT));
 	parameters.conditional.type = CU_GRAPH_COND_TYPE_IF;
 	parameters.conditional.size = 1;
 	parameters.conditional.ctx = t->context;
-	OK(cuGraphAddNode(&node, t->graph, after, NULL, 1, &parameters));
+	NEEDS(cuGraphAddNode(&node, t->graph, after, NULL, 1, &parameters));
 	CHECK(parameters.conditional.phGraph_out && parameters.conditional.phGraph_out[0]);
 	add_increment(t, parameters.conditional.phGraph_out[0], NULL);
 }
@@ -602,7 +611,7 @@ CONFORM(one_function_adds_every_type)
 	CUDA_KERNEL_NODE_PARAMS values = kernel(t.fill, (void *[]){&t.data, &value, &n});
 
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
-	OK(cuGraphAddNode(&empty, t.graph, NULL, NULL, 0, &p));
+	NEEDS(cuGraphAddNode(&empty, t.graph, NULL, NULL, 0, &p));
 	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_MEMSET};
 	p.memset.dst = t.data;
 	p.memset.value = 29;
@@ -610,13 +619,13 @@ CONFORM(one_function_adds_every_type)
 	p.memset.width = N;
 	p.memset.height = 1;
 	p.memset.ctx = t.context;
-	OK(cuGraphAddNode(&set, t.graph, &empty, NULL, 1, &p));
+	NEEDS(cuGraphAddNode(&set, t.graph, &empty, NULL, 1, &p));
 	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_KERNEL};
 	memcpy(&p.kernel, &values, sizeof(values));
-	OK(cuGraphAddNode(&fill, t.graph, &set, NULL, 1, &p));
+	NEEDS(cuGraphAddNode(&fill, t.graph, &set, NULL, 1, &p));
 	CUgraphNodeParams fetch = {.type = CU_GRAPH_NODE_TYPE_MEMCPY,
 	    .memcpy = {.copyCtx = t.context, .copyParams = to_host(t.data, t.host)}};
-	OK(cuGraphAddNode(&copy, t.graph, &fill, NULL, 1, &fetch));
+	NEEDS(cuGraphAddNode(&copy, t.graph, &fill, NULL, 1, &fetch));
 	CUgraphExec exec = instantiate(t.graph);
 	run_graph(&t, exec);
 	check_host(&t, 30);
@@ -639,7 +648,7 @@ CONFORM(edges_carry_data)
 	CUgraphNode empty;
 	size_t count = 1;
 
-	OK(cuGraphAddNode(&empty, t.graph, &a, &edge, 1, &p));
+	NEEDS(cuGraphAddNode(&empty, t.graph, &a, &edge, 1, &p));
 	OK(cuGraphNodeGetDependencies(empty, &from, &got, &count));
 	CHECK_EQ(count, 1);
 	CHECK(from == a);
@@ -661,7 +670,7 @@ CONFORM(drawings)
 	CHECK(fd >= 0);
 	CUgraphNode set = add_set(&t, t.graph, 3);
 	add_increment(&t, t.graph, &set);
-	OK(cuGraphDebugDotPrint(t.graph, path, CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE));
+	NEEDS(cuGraphDebugDotPrint(t.graph, path, CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE));
 	CHECK(read(fd, text, sizeof(text) - 1) > 8);
 	CHECK(strstr(text, "digraph"));
 	close(fd);
@@ -727,18 +736,18 @@ CONFORM(captured_nodes_show_their_parameters)
 	for (size_t i = 0; i < count; i++) {
 		OK(cuGraphNodeGetType(nodes[i], &type));
 		if (type == CU_GRAPH_NODE_TYPE_MEMCPY) {
-			OK(cuGraphMemcpyNodeGetParams(nodes[i], &copy));
+			NEEDS(cuGraphMemcpyNodeGetParams(nodes[i], &copy));
 			CHECK_EQ(
 			    copy.WidthInBytes * copy.Height * copy.Depth, N * sizeof(unsigned));
 			continue;
 		}
 		CHECK_EQ(type, CU_GRAPH_NODE_TYPE_KERNEL);
-		OK(cuGraphKernelNodeGetParams(nodes[i], &parameters));
+		NEEDS(cuGraphKernelNodeGetParams(nodes[i], &parameters));
 		CHECK_EQ(parameters.gridDimX, 4);
 		CHECK_EQ(parameters.blockDimX, 256);
 		CHECK_EQ(*(CUdeviceptr *)parameters.kernelParams[0], t.data);
 		CHECK_EQ(*(int *)parameters.kernelParams[1], N);
-		OK(cuGraphKernelNodeSetParams(nodes[i], &parameters));
+		NEEDS(cuGraphKernelNodeSetParams(nodes[i], &parameters));
 	}
 	memset(source, 0, N * sizeof(unsigned));
 	run_graph(&t, instantiate(graph));
@@ -756,7 +765,7 @@ CONFORM(nodes_join_a_capture)
 	int n = N;
 
 	CUgraphNode set = add_set(&t, t.graph, 50);
-	OK(cuStreamBeginCaptureToGraph(
+	NEEDS(cuStreamBeginCaptureToGraph(
 	    t.stream, t.graph, &set, NULL, 1, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	OK(conform_launch(t.increment, 4, 256, 0, t.stream, (void *[]){&t.data, &n}));
 	OK(cuStreamGetCaptureInfo_v2(t.stream, &status, NULL, &got, &dependencies, &count));
