@@ -76,7 +76,8 @@ static void on_ended(void *data, const char *how)
 
 	probe->process = NULL;
 	if (!probe->ready && !*probe->why)
-		snprintf(probe->why, sizeof(probe->why), "the probing worker %s", how);
+		snprintf(probe->why, sizeof(probe->why), "the probing worker %s",
+		    *how ? how : "ended before it was ready");
 	finish(probe);
 }
 

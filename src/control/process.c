@@ -140,12 +140,14 @@ static void on_control(void *data, unsigned events)
 	take_message(data);
 }
 
+/* Empty for an end in order. */
 static void describe_end(int status, char *text, size_t size)
 {
+	*text = '\0';
 	if (WIFSIGNALED(status))
 		snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(status),
 		    strsignal(WTERMSIG(status)));
-	else
+	else if (WEXITSTATUS(status))
 		snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
 }
 
@@ -162,7 +164,7 @@ static void on_life(void *data, unsigned events)
 	while (process->control && take_message(process))
 		;
 	describe_end(status, how, sizeof(how));
-	log_debug("worker %d %s", process->pid, how);
+	log_debug("worker %d %s", process->pid, *how ? how : "ended");
 	if (process->owner.ended)
 		process->owner.ended(process->owner.data, how);
 	process_free(process);

@@ -28,7 +28,8 @@ union process_message {
 struct process_owner {
 	void (*message)(void *data, const union process_message *message);
 	/* Once, when the process is gone and all its messages were delivered; the process is freed
-	 * when this returns. how: for people, such as "ended by signal 9 (Killed)". */
+	 * when this returns. how: for people, such as "ended by signal 9 (Killed)"; empty
+	 * when it ended in order. */
 	void (*ended)(void *data, const char *how);
 	void *data;
 };

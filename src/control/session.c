@@ -217,11 +217,12 @@ static void on_ended(void *data, const char *how)
 	memcpy(words, session->last_words, sizeof(words));
 	if (session->state == SESSION_STARTING) {
 		snprintf(session->last_words, sizeof(session->last_words), "the worker %s%s%.160s",
-		    how, *words ? ": " : "", words);
+		    *how ? how : "ended before it was ready", *words ? ": " : "", words);
 		try_failed(session, session->last_words);
 		return;
 	}
-	if (session->state == SESSION_LIVE) {
+	/* A worker that ends in order has seen its client leave; we may hear of that a moment later. */
+	if (session->state == SESSION_LIVE && *how) {
 		snprintf(session->last_words, sizeof(session->last_words),
 		    "the worker of session %llu %s%s%.160s", (unsigned long long)session->id, how,
 		    *words ? ": " : "", words);
