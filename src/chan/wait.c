@@ -8,6 +8,11 @@
  * not halves it (down to a fraction). A worker whose client computes for long stretches so goes to
  * sleep quickly, one in the middle of a burst stays awake.
  *
+ * A reply may be worth more: its thread can do nothing else, and whoever waits for a GPU without
+ * Rosen watches too, in the driver and without end. So the time for replies may grow to
+ * REPLY_PATIENCE times the setting; past the setting itself the watcher offers its processor to
+ * others between looks.
+ *
  * On a machine with few processors the watched peer may be waiting for the very processor that the
  * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is
  * up and it parks.
@@ -25,10 +30,18 @@
 
 #define LOOKS_PER_ROUND 32 /* about a microsecond of pauses between two looks at the clock */
 #define SPIN_FLOOR	4  /* the learnt time never falls below 1/2^n of the setting */
+#define REPLY_PATIENCE	50
 
 static inline void cpu_relax(void)
 {
 	__builtin_ia32_pause();
+}
+
+static uint64_t spin_limit(const struct chan *chan, enum wait_kind kind)
+{
+	bool patient = kind == WAIT_REPLY && !chan->crowded;
+
+	return MIN(chan->spin_ns * (patient ? REPLY_PATIENCE : 1), UINT32_MAX / 2);
 }
 
 static void learn(struct chan *chan, enum wait_kind kind, bool worth)
@@ -38,7 +51,7 @@ static void learn(struct chan *chan, enum wait_kind kind, bool worth)
 	uint64_t now = atomic_load_explicit(budget, memory_order_relaxed);
 
 	now = worth ? now * 2 : now / 2;
-	now = MAX(MIN(now, chan->spin_ns), chan->spin_ns >> SPIN_FLOOR);
+	now = MAX(MIN(now, spin_limit(chan, kind)), chan->spin_ns >> SPIN_FLOOR);
 	if (now != atomic_load_explicit(budget, memory_order_relaxed))
 		atomic_store_explicit(budget, (uint32_t)now, memory_order_relaxed);
 }
@@ -47,6 +60,7 @@ static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 {
 	uint64_t budget =
 	    atomic_load_explicit(&chan->spin_budget[wait->kind], memory_order_relaxed);
+	uint64_t spent = 0;
 
 	if (!budget)
 		return 0;
@@ -57,9 +71,10 @@ static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 				return r;
 			cpu_relax();
 		}
-		if (chan->crowded)
+		if (chan->crowded || spent > chan->spin_ns)
 			sched_yield();
-	} while (clock_now_ns() - start < budget);
+		spent = clock_now_ns() - start;
+	} while (spent < budget);
 	return 0;
 }
 
@@ -106,7 +121,7 @@ int wait_until(struct chan *chan, const struct wait *wait, uint64_t timeout_ns)
 			r = park_round(chan, wait, deadline);
 		while (r == ROUND_AGAIN);
 		atomic_store_explicit(&wait->doorbell->state, DOORBELL_AWAKE, memory_order_relaxed);
-		learn(chan, wait->kind, clock_now_ns() - start < 2 * chan->spin_ns);
+		learn(chan, wait->kind, clock_now_ns() - start < 2 * spin_limit(chan, wait->kind));
 	}
 	if (r < 0)
 		return r;
