@@ -12,6 +12,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/capture.h"
 #include "shim/observe.h"
 #include "shim/place.h"
 #include "shim/session.h"
@@ -137,7 +138,7 @@ static CUresult copy_part(const struct box *part, CUstream stream)
 		return r;
 	}
 	gather(part, memory);
-	if (session.sync) {
+	if (session.sync || capture_may_be_open()) {
 		r = send(&packed, &part->destination, part, stream, true);
 		chan_staging_give(session.chan, &run);
 		return r;
@@ -166,7 +167,7 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 	size_t room = MIN(ROOM, chan_staging_largest(session.chan));
 	while (r == CUDA_SUCCESS && box_part(box, room, &position, &part))
 		r = copy_part(&part, stream);
-	return r;
+	return capture_explain(r);
 }
 
 /* Decides what a side is. host: where it says HOST; device: where it says DEVICE or UNIFIED. */

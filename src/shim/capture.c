@@ -8,10 +8,13 @@
  * what a program may do with the driver's own list (use it before touching the stream again) it can
  * do with this.
  */
+#include "shim/capture.h"
 #include <pthread.h>
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
@@ -23,10 +26,23 @@
 /* Relaxed everywhere: a thread that must see another's capture has synchronised with it. */
 static _Atomic int open_captures;
 
+bool capture_may_be_open(void)
+{
+	return atomic_load_explicit(&open_captures, memory_order_relaxed);
+}
+
+CUresult capture_explain(CUresult r)
+{
+	if (r == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+		log_warn_once("a copy from or to ordinary memory cannot be captured in a graph; "
+			      "memory of cuMemAllocHost or cuMemHostAlloc can");
+	return r;
+}
+
 /* Answers for a stream that no capture can have reached. */
 static bool surely_idle(CUstream stream)
 {
-	return !atomic_load_explicit(&open_captures, memory_order_relaxed) && shim_thread.context &&
+	return !capture_may_be_open() && shim_thread.context &&
 	       ((uint64_t)stream <= 2 || shim_handle_alive((uint64_t)stream, HANDLE_STREAM));
 }
 

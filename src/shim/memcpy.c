@@ -5,7 +5,7 @@
  *
  * Into the device nothing is waited for: once the bytes are captured the program may reuse its
  * memory, which is all that CUDA promises for pageable memory. Only when the destination is not in
- * the range map the call waits, because CUDA reports a bad address at once. Out of the device every
+ * the range map, or a capture may refuse it, the call waits, because CUDA says so at once. Out of the device every
  * copy to ordinary memory waits; large ones fill one half of a staging run while the other half is
  * being copied out. Between ordinary memory on both sides the stream is drained, then memcpy().
  */
@@ -17,6 +17,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/capture.h"
 #include "shim/observe.h"
 #include "shim/place.h"
 #include "shim/range.h"
@@ -108,7 +109,8 @@ static CUresult copy_in_chunk(
 
 static CUresult copy_in(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
-	unsigned flags = place_is_known(destination, bytes) ? SHIM_POST : SHIM_WAIT;
+	bool safe = place_is_known(destination, bytes) && !capture_may_be_open();
+	unsigned flags = safe ? SHIM_POST : SHIM_WAIT;
 	size_t chunk = chunk_for(bytes);
 
 	if (bytes <= INLINE_MAX)
@@ -201,11 +203,10 @@ static CUresult copy_moving(CUdeviceptr destination, bool destination_shared, CU
 
 	if (usable != CUDA_SUCCESS)
 		return usable;
-	if (destination_shared)
-		return copy_in(destination, from, bytes, stream);
-	if (source_shared)
-		return copy_out(to, source, bytes, stream);
-	return copy_here(to, from, bytes, stream);
+	CUresult r = destination_shared ? copy_in(destination, from, bytes, stream)
+		     : source_shared	? copy_out(to, source, bytes, stream)
+					: copy_here(to, from, bytes, stream);
+	return capture_explain(r);
 }
 
 CUresult shim_cuMemcpy(

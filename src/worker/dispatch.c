@@ -28,6 +28,7 @@
 #include "worker/arena.h"
 #include "worker/callback.h"
 #include "worker/gpu_time.h"
+#include "worker/graph_memory.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
 #include "worker/segment.h"
@@ -413,6 +414,7 @@ struct worker *worker_free(struct worker *worker)
 	staging_free(worker->staging);
 	segments_free(worker->segments);
 	links_free(worker);
+	graph_memory_free(worker);
 	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
 		free(worker->lanes[i].streams);
 		free(worker->lanes[i].attachment);

@@ -12,6 +12,7 @@
 #include "worker/callback.h"
 #include "worker/copy_box.h"
 #include "worker/function.h"
+#include "worker/graph_memory.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
 
@@ -230,7 +231,10 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 		r = callback_give_graph(call, node.callback, a->graph, r);
 	if (r != CUDA_SUCCESS)
 		return r;
-	*a->address = p->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ? p->alloc.dptr : 0;
+	if (p->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
+		*a->address = p->alloc.dptr;
+		graph_memory_note(call->worker, p->alloc.dptr, p->alloc.bytesize);
+	}
 	if (conditional && a->n_graphs)
 		memcpy(a->graphs, p->conditional.phGraph_out, a->n_graphs * sizeof(*a->graphs));
 	return CUDA_SUCCESS;

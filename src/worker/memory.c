@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/arena.h"
+#include "worker/graph_memory.h"
 #include "worker/segment.h"
 #include "worker/worker.h"
 
@@ -285,8 +286,10 @@ bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes)
 
 	if (likely(in_window(address, bytes)) || !bytes)
 		return true;
-	return !__builtin_add_overflow(address, bytes - 1, &last) &&
-	       backend_says_device(call, address) && backend_says_device(call, last);
+	if (__builtin_add_overflow(address, bytes - 1, &last))
+		return false;
+	return (backend_says_device(call, address) && backend_says_device(call, last)) ||
+	       graph_memory_covers(call->worker, address, bytes);
 }
 
 bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes)

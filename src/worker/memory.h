@@ -7,7 +7,8 @@
 #include "worker/call.h"
 
 /* Whether [address, address + bytes) is device memory, as far as this can be told without the
- * client's help: inside the device window, or the backend says so of both its ends. */
+ * client's help: inside the device window, or the backend says so of both its ends, or a graph will
+ * allocate it. */
 bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes);
 
 /* Device memory, or wholly inside one of the client's segments. */

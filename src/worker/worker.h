@@ -25,6 +25,7 @@ struct arena;
 struct backend_host;
 struct callbacks;
 struct gpu_time;
+struct graph_memory;
 struct link_state;
 struct segments;
 struct staging;
@@ -124,10 +125,11 @@ struct worker {
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
 	struct arena *arenas[WIRE_DEVICES_MAX];
-	bool no_arena[WIRE_DEVICES_MAX]; /* tried, and this backend cannot */
-	struct quarantine *quarantine;	 /* under memory_lock */
-	uint64_t next_reservation;	 /* under memory_lock; 0: none yet */
-	struct link_state *links;	 /* under memory_lock */
+	bool no_arena[WIRE_DEVICES_MAX];   /* tried, and this backend cannot */
+	struct quarantine *quarantine;	   /* under memory_lock */
+	struct graph_memory *graph_memory; /* under memory_lock; NULL: nothing noted */
+	uint64_t next_reservation;	   /* under memory_lock; 0: none yet */
+	struct link_state *links;	   /* under memory_lock */
 	unsigned n_links;
 	struct segments *segments;
 	struct staging *staging;

@@ -1,0 +1,13 @@
+/* Stream capture, as other parts of the shim see it. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "abi/cuda.h"
+
+/* Whether any stream may be capturing: calls that a capture would refuse then wait for their answer,
+ * since CUDA refuses them at once. */
+bool capture_may_be_open(void);
+
+/* Returns r, the result of a copy of ordinary memory; says what to do where a capture refused it. */
+CUresult capture_explain(CUresult r);
