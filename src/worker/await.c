@@ -24,12 +24,13 @@
 #include "base/clock.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
+#include "worker/staging.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
 #define PATIENCE 50
 
-static uint64_t patience_ns(const struct worker *worker)
+uint64_t await_patience(const struct worker *worker)
 {
 	return worker->options.await_ns
 		   ?: worker->options.spin_ns * (worker->crowded ? 1 : PATIENCE);
@@ -121,9 +122,9 @@ bool awaits_add(struct worker *worker, struct job *job)
 {
 	struct awaits *awaits = &worker->awaits;
 
-	if (awaits->n == AWAITS_MAX || !patience_ns(worker) || !may_ask(worker))
+	if (awaits->n == AWAITS_MAX || !await_patience(worker) || !may_ask(worker))
 		return false;
-	job->await_until = clock_now_ns() + patience_ns(worker);
+	job->await_until = clock_now_ns() + await_patience(worker);
 	awaits->jobs[awaits->n++] = job;
 	return true;
 }
@@ -159,11 +160,17 @@ void awaits_look(struct worker *worker)
 {
 	struct awaits *awaits = &worker->awaits;
 
-	do {
-		if (++awaits->next >= awaits->n)
-			awaits->next = 0;
-		look_at(worker, awaits->next);
-		if (worker->crowded)
+	bool more = true;
+
+	while (more) {
+		if (awaits->n) {
+			awaits->next = (awaits->next + 1) % awaits->n;
+			look_at(worker, awaits->next);
+		}
+		more = staging_look(worker) || awaits->n;
+		if (chan_has_next(worker->chan))
+			return;
+		if (more && worker->crowded)
 			sched_yield();
-	} while (awaits->n && !chan_has_next(worker->chan));
+	}
 }

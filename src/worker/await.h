@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define AWAITS_MAX 16 /* looked at by the dispatcher; more than that wait on their waiters */
 
@@ -20,5 +21,9 @@ struct awaits {
 /* Takes job, which awaits something. False: it is the caller's still, for a waiter. */
 bool awaits_add(struct worker *worker, struct job *job);
 
-/* Looks at what is awaited until the client has sent something more or nothing is left. */
+/* For how long the dispatcher looks after something itself. */
+uint64_t await_patience(const struct worker *worker);
+
+/* Looks at what is awaited, and at the staging runs under way, until the client has sent something
+ * more or nothing is left. */
 void awaits_look(struct worker *worker);

@@ -303,8 +303,7 @@ int worker_run(struct worker *worker)
 			worker->job = job_take(worker);
 		if (!worker->job)
 			return error_origin(-ENOMEM);
-		if (worker->awaits.n)
-			awaits_look(worker);
+		awaits_look(worker);
 		int r = chan_next(worker->chan, worker->job->record);
 		if (r == -ENOTCONN)
 			return has_last_words(worker) ? -EBADMSG : 0;
@@ -333,6 +332,7 @@ int worker_feed(struct worker *worker, const struct wire_record *record)
 	if (!worker->job)
 		return error_origin(-ENOMEM);
 	memcpy(worker->job->record, record, record->size);
+	staging_look(worker);
 	return error_trace(serve_record(worker, worker->job));
 }
 

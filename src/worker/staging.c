@@ -1,8 +1,14 @@
 /*
  * Copies out of pinned memory return before the device has read it, so a handed-over run can go
- * back to the client only later. An event is recorded behind the copy, and one thread, the reaper,
- * looks at the events of all runs under way. It asks instead of waiting: streams finish in any
- * order, and a run held up behind another stream's could be the one that stream is waiting for.
+ * back to the client only later. An event is recorded behind the copy, and the dispatcher asks the
+ * oldest whether it has happened, between records, as it does for calls that await something: a
+ * large copy is a row of chunks that each take tens of microseconds, and waking another thread for
+ * each would cost as much as the copy. A run that takes longer goes to one thread, the reaper, which
+ * looks at all it has from time to time. It asks instead of waiting: streams finish in any order,
+ * and a run held up behind another stream's could be the one that stream is waiting for.
+ *
+ * Events are used again, in the context they were made in. When contexts came or went nobody knows
+ * which events are left, and those kept are forgotten; there are few.
  *
  * Where the area cannot be pinned, the backend has copied the bytes when the call returns, and the
  * run is free at once; likewise when no event can be had.
@@ -13,17 +19,22 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "worker/backend_host.h"
 #include "worker/worker.h"
 
 #define REAPER_LOOKS_NS 20000 /* a chunk of a megabyte takes this long on a fast bus */
 
+#define SPARE_MAX 64
+
 struct pending {
 	struct pending *next;
 	struct wire_bulk run;
 	CUcontext context;
+	uint32_t epoch; /* of contexts, when the event was made */
 	CUevent event;
+	uint64_t until; /* then it is the reaper's */
 };
 
 /* A part of the region. Registrations end with the context they were made in, so they are made anew
@@ -41,6 +52,11 @@ struct staging {
 	pthread_mutex_t pin_lock;
 	struct area bulk, replies;
 
+	/* dispatcher only */
+	struct pending *first, **last; /* in the order of their copies */
+	struct pending *spare;
+	unsigned n_spare;
+
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct pending *pending; /* under lock: newly come, the reaper takes them over */
@@ -56,6 +72,7 @@ struct staging *staging_new(struct worker *worker)
 	if (!staging)
 		return NULL;
 	staging->worker = worker;
+	staging->last = &staging->first;
 	struct wire_bulk all = {0, worker->options.staging_size};
 	staging->bulk.memory = chan_staging_memory(worker->chan, &all);
 	staging->bulk.bytes = all.size;
@@ -64,6 +81,16 @@ struct staging *staging_new(struct worker *worker)
 	pthread_mutex_init(&staging->lock, NULL);
 	pthread_cond_init(&staging->more, NULL);
 	return staging;
+}
+
+/* Their events end with the process. */
+static void free_list(struct pending *list)
+{
+	while (list) {
+		struct pending *next = list->next;
+		free(list);
+		list = next;
+	}
 }
 
 struct staging *staging_free(struct staging *staging)
@@ -76,6 +103,8 @@ struct staging *staging_free(struct staging *staging)
 	pthread_mutex_unlock(&staging->lock);
 	if (staging->has_thread)
 		pthread_join(staging->thread, NULL);
+	free_list(staging->first);
+	free_list(staging->spare);
 	pthread_mutex_destroy(&staging->pin_lock);
 	pthread_mutex_destroy(&staging->lock);
 	pthread_cond_destroy(&staging->more);
@@ -221,25 +250,102 @@ static bool enqueue(struct staging *staging, struct pending *pending)
 	return queued;
 }
 
+/* --- the dispatcher's part --- */
+
+/* One with an event of the current context; NULL: there is none to be had. */
+static struct pending *pending_take(struct call *call)
+{
+	struct staging *staging = call->worker->staging;
+	CUcontext context = call_job(call)->context;
+	uint32_t epoch = atomic_load_explicit(&call->worker->context_epoch, memory_order_relaxed);
+	struct pending *pending;
+
+	while ((pending = staging->spare)) {
+		staging->spare = pending->next;
+		staging->n_spare--;
+		if (pending->context == context && pending->epoch == epoch)
+			return pending;
+		free(pending);
+	}
+	pending = calloc(1, sizeof(*pending));
+	if (!pending)
+		return NULL;
+	pending->context = context;
+	pending->epoch = epoch;
+	if (call->backend->cuEventCreate(&pending->event, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS)
+		return pending;
+	free(pending);
+	return NULL;
+}
+
+static void pending_give(struct staging *staging, struct pending *pending)
+{
+	if (staging->n_spare == SPARE_MAX) {
+		staging->worker->backend->cuEventDestroy_v2(pending->event);
+		free(pending);
+		return;
+	}
+	pending->next = staging->spare;
+	staging->spare = pending;
+	staging->n_spare++;
+}
+
 static bool release_later(struct call *call, const struct wire_bulk *run, CUstream stream)
 {
-	const struct backend *backend = call->backend;
-	struct pending *pending = calloc(1, sizeof(*pending));
+	struct staging *staging = call->worker->staging;
+	struct pending *pending = pending_take(call);
 
 	if (!pending)
 		return false;
-	pending->run = *run;
-	pending->context = call_job(call)->context;
-	if (backend->cuEventCreate(&pending->event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
-		free(pending);
+	if (call->backend->cuEventRecord(pending->event, stream) != CUDA_SUCCESS) {
+		pending_give(staging, pending);
 		return false;
 	}
-	if (backend->cuEventRecord(pending->event, stream) == CUDA_SUCCESS &&
-	    enqueue(call->worker->staging, pending))
-		return true;
-	backend->cuEventDestroy_v2(pending->event);
-	free(pending);
-	return false;
+	pending->run = *run;
+	pending->next = NULL;
+	pending->until = clock_now_ns() + await_patience(call->worker);
+	*staging->last = pending;
+	staging->last = &pending->next;
+	return true;
+}
+
+static struct pending *pending_first(struct staging *staging)
+{
+	struct pending *pending = staging->first;
+
+	staging->first = pending->next;
+	if (!staging->first)
+		staging->last = &staging->first;
+	return pending;
+}
+
+static bool has_happened(struct worker *worker, const struct pending *pending)
+{
+	/* An error is final too: nothing will read the run any more. */
+	return lane_enter(worker, NULL, pending->context, CU_STREAM_CAPTURE_MODE_RELAXED) !=
+		   CUDA_SUCCESS ||
+	       worker->backend->cuEventQuery(pending->event) != CUDA_ERROR_NOT_READY;
+}
+
+bool staging_look(struct worker *worker)
+{
+	struct staging *staging = worker->staging;
+	struct pending *pending = staging->first;
+
+	if (!pending)
+		return false;
+	if (has_happened(worker, pending)) {
+		pending_first(staging);
+		chan_staging_release(worker->chan, &pending->run);
+		pending_give(staging, pending);
+	} else if (clock_now_ns() >= pending->until) {
+		pending_first(staging);
+		if (!enqueue(staging, pending)) {
+			worker->backend->cuEventSynchronize(pending->event);
+			release(staging, pending);
+		}
+	}
+	return staging->first;
 }
 
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream)

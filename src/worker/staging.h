@@ -25,5 +25,9 @@ void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin);
 bool staging_is_pinned(struct call *call);
 bool staging_pins_replies(struct call *call);
 
-/* Gives a handed-over run back when stream has got this far. */
+/* Looks whether the oldest run has been read. False: there is none left to look after. Dispatcher
+ * only. */
+bool staging_look(struct worker *worker);
+
+/* Gives a handed-over run back when stream has got this far. Dispatcher only. */
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream);
