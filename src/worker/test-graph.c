@@ -1,0 +1,170 @@
+/*
+ * Graphs with a hostile client: a count is believed only with the bytes it counts, a node may name no
+ * memory that is not the client's, and what a failure says comes back.
+ */
+#include "base/test.h"
+#include "worker/test-client.h"
+
+#define GRAPH ((CUgraph)0x6000)
+#define NODE  ((CUgraphNode)0x7000)
+
+static char own[4096]; /* memory of this process that no client may reach */
+static unsigned added;
+
+static CUresult create(CUgraph *graph, unsigned flags)
+{
+	*graph = GRAPH;
+	return CUDA_SUCCESS;
+}
+
+static CUresult add_node(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, CUgraphNodeParams *parameters)
+{
+	*node = NODE;
+	added++;
+	return CUDA_SUCCESS;
+}
+
+static CUresult refuse(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters)
+{
+	parameters->hErrNode_out = NODE;
+	parameters->result_out = CUDA_GRAPH_INSTANTIATE_INVALID_STRUCTURE;
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+struct graph_client {
+	struct test_client client;
+	CUgraph graph;
+	uint32_t nodes;
+};
+
+/* The fake backend has no graphs; this one has what the tests need. */
+static struct graph_client start(void)
+{
+	struct graph_client t = {.client = client_start(NULL)};
+	struct backend *backend = (struct backend *)client_worker()->backend;
+
+	backend->cuGraphCreate = create;
+	backend->cuGraphAddNode = add_node;
+	backend->cuGraphInstantiateWithParams = refuse;
+	t.graph = (CUgraph)handle_id(false, HANDLE_GRAPH, 1, 0);
+	struct args_cuGraphCreate a = {.graph = &t.graph};
+	CHECK_EQ(CALL(&t.client, cuGraphCreate, &a), CUDA_SUCCESS);
+	return t;
+}
+
+static CUresult add(
+    struct graph_client *t, const CUgraphNodeParams *parameters, const void *tail, size_t bytes)
+{
+	CUgraphNode node = (CUgraphNode)handle_id(false, HANDLE_GRAPHNODE, 1, t->nodes++);
+	CUdeviceptr address;
+	CUgraph none;
+	struct args_rosenGraphNodeAdd a = {.node = &node,
+	    .graph = t->graph,
+	    .generic = 1,
+	    .parameters = parameters,
+	    .tail = tail,
+	    .tail_bytes = bytes,
+	    .address = &address,
+	    .graphs = &none};
+
+	return (CUresult)CALL(&t->client, rosenGraphNodeAdd, &a);
+}
+
+TEST(graph_counts_are_those_of_the_tail)
+{
+	struct graph_client t = start();
+	CUstreamBatchMemOpParams operations[2] = {0};
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP};
+
+	p.memOp.count = 2;
+	CHECK_EQ(add(&t, &p, operations, sizeof(operations)), CUDA_SUCCESS);
+	p.memOp.count = 3;
+	CHECK_EQ(add(&t, &p, operations, sizeof(operations)), CUDA_ERROR_INVALID_VALUE);
+	p.memOp.count = UINT32_MAX;
+	CHECK_EQ(add(&t, &p, operations, sizeof(operations)), CUDA_ERROR_INVALID_VALUE);
+	p.memOp.count = 1;
+	CHECK_EQ(add(&t, &p, operations, sizeof(operations)), CUDA_ERROR_INVALID_VALUE);
+	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC};
+	/* Times the size of an element that is 0 in 64 bits. */
+	p.alloc.accessDescCount = (size_t)1 << 62;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
+	p.conditional.size = 2; /* and room for no graph */
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(added, 1);
+	client_stop(&t.client, NULL);
+}
+
+TEST(graph_copies_reach_only_the_clients_memory)
+{
+	static const CUmemorytype types[] = {
+	    CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_DEVICE, CU_MEMORYTYPE_UNIFIED, 0, 77};
+	struct graph_client t = start();
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+	CUDA_MEMCPY3D *copy = &p.memcpy.copyParams;
+
+	copy->dstMemoryType = CU_MEMORYTYPE_DEVICE;
+	copy->dstDevice = WIRE_DEVICE_WINDOW_BASE;
+	copy->WidthInBytes = 16;
+	copy->Height = copy->Depth = 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+		copy->srcMemoryType = types[i];
+		copy->srcHost = own;
+		copy->srcDevice = (CUdeviceptr)own;
+		CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	}
+	copy->srcMemoryType = CU_MEMORYTYPE_DEVICE;
+	copy->srcDevice = WIRE_DEVICE_WINDOW_BASE + 4096;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
+	copy->srcPitch = WIRE_DEVICE_WINDOW_SIZE;
+	copy->Height = 3; /* the last row lies beyond the window */
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	copy->srcPitch = copy->srcHeight = UINT64_MAX;
+	copy->Depth = UINT64_MAX;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(added, 1);
+	client_stop(&t.client, NULL);
+}
+
+TEST(graph_nodes_name_living_objects)
+{
+	struct graph_client t = start();
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EVENT_RECORD};
+
+	p.eventRecord.event = (CUevent)own;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_HANDLE);
+	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_GRAPH};
+	p.graph.graph = (CUgraph)handle_id(false, HANDLE_GRAPH, 1, 99);
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	p.graph.graph = t.graph;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
+	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT};
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_NOT_SUPPORTED);
+	p.type = (CUgraphNodeType)1000;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(added, 1);
+	client_stop(&t.client, NULL);
+}
+
+TEST(graph_instantiation_that_fails_says_why)
+{
+	struct graph_client t = start();
+	CUgraphInstantiateResult result;
+	CUgraphNode culprit;
+	CUresult status;
+	struct args_cuGraphInstantiateWithParams a = {
+	    .exec = handle_id(false, HANDLE_GRAPHEXEC, 1, 0),
+	    .graph = t.graph,
+	    .error_node = &culprit,
+	    .result = &result,
+	    .status = &status};
+
+	CHECK_EQ(CALL(&t.client, cuGraphInstantiateWithParams, &a), CUDA_SUCCESS);
+	CHECK_EQ(status, CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(result, CUDA_GRAPH_INSTANTIATE_INVALID_STRUCTURE);
+	CHECK_EQ(handle_kind_of((uint64_t)culprit), HANDLE_GRAPHNODE);
+	struct args_cuGraphExecDestroy none = {.exec = (CUgraphExec)a.exec};
+	CHECK_EQ(CALL(&t.client, cuGraphExecDestroy, &none), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t.client, NULL);
+}
