@@ -64,6 +64,8 @@ static CUresult pack_kernel(
 
 	if (!handle || (kernel->kernelParams && kernel->extra))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (kernel->func)
+		kernel->kern = NULL; /* not looked at, so it may hold anything */
 	CUresult r = function_find(handle, &f);
 	if (r == CUDA_SUCCESS)
 		r = launch_buffer(f, kernel->kernelParams, kernel->extra, stack, tail);
