@@ -68,10 +68,11 @@ uint64_t box_start(const struct box_side *side)
 	return side->address + (side->z * side->rows + side->y) * side->pitch + side->x;
 }
 
-/* Row y of slice z of a part. */
+/* Row y of slice z of a part, in this process. */
 static char *row_of(const struct box_side *side, size_t y, size_t z)
 {
-	uint64_t address = box_start(side) + (z * side->rows + y) * side->pitch;
+	uint64_t address =
+	    box_start(side) - side->address + side->here + (z * side->rows + y) * side->pitch;
 
 	return (char *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr) */
 }
@@ -158,7 +159,7 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 		return r;
 	if (box->source.shared && box->destination.shared)
 		return send(&box->source, &box->destination, box, stream, wait);
-	if (!box->source.shared && !box->destination.shared) {
+	if (box->source.here && box->destination.here) {
 		r = remote_cuStreamSynchronize(stream);
 		if (r == CUDA_SUCCESS)
 			copy_rows(box);
@@ -168,6 +169,20 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 	while (r == CUDA_SUCCESS && box_part(box, room, &position, &part))
 		r = copy_part(&part, stream);
 	return capture_explain(r);
+}
+
+/* Finds the memory of a side that is not an array. */
+static void place_side(struct box_side *side, CUdeviceptr address, CUmemorytype type)
+{
+	struct place place = place_find(address);
+
+	if (!place.shared && type == CU_MEMORYTYPE_DEVICE)
+		place = (struct place){.shared = true, .remote = address};
+	side->shared = place.shared;
+	side->address = place.shared ? place.remote : address;
+	side->here = place.here;
+	if (type == CU_MEMORYTYPE_UNIFIED)
+		side->type = place.here ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 }
 
 /* Decides what a side is. host: where it says HOST; device: where it says DEVICE or UNIFIED. */
@@ -181,17 +196,11 @@ static CUresult settle(struct box_side *side, CUmemorytype type, const void *hos
 		side->array = array;
 		return array ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_MEMORYTYPE_HOST:
-		side->address = (uint64_t)(uintptr_t)host;
-		side->shared = place_is_shared(side->address);
+		place_side(side, (CUdeviceptr)(uintptr_t)host, type);
 		break;
 	case CU_MEMORYTYPE_DEVICE:
-		side->address = device;
-		break;
 	case CU_MEMORYTYPE_UNIFIED:
-		side->address = device;
-		side->shared = place_is_shared(device);
-		side->type = side->shared && !session_in_host_window(device) ? CU_MEMORYTYPE_DEVICE
-									     : CU_MEMORYTYPE_HOST;
+		place_side(side, device, type);
 		break;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;

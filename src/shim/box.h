@@ -15,7 +15,8 @@ struct box_side {
 	CUmemorytype
 	    type; /* HOST (a pinned segment, or with !shared ordinary memory), DEVICE, ARRAY */
 	bool shared;
-	CUdeviceptr address; /* HOST, DEVICE */
+	CUdeviceptr address; /* HOST, DEVICE: the worker's, where shared */
+	uint64_t here;	     /* the same place for this process; 0: it cannot reach it */
 	CUarray array;
 	CUcontext context; /* of peer copies */
 	size_t x, y, z, level, pitch, rows;

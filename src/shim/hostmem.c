@@ -10,6 +10,8 @@
  * address; inside a segment free pieces are kept in order too and joined with their neighbours. One
  * mutex: allocating pinned memory is rare and slow in CUDA itself.
  */
+#include "shim/hostmem.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -229,20 +231,37 @@ static CUresult release(uint64_t start, uint64_t size)
 	return CUDA_ERROR_INVALID_VALUE;
 }
 
+CUresult hostmem_take(uint64_t bytes, uint64_t *start)
+{
+	if (bytes > WIRE_HOST_WINDOW_SIZE)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&lock);
+	CUresult r = allocate(align_up(bytes, GRANULE), start);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult hostmem_give(uint64_t start, uint64_t bytes)
+{
+	/* Copies and kernels under way may still use it. */
+	CUresult r = shim_thread.context ? remote_cuCtxSynchronize() : CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	CUresult released = release(start, align_up(bytes, GRANULE));
+	pthread_mutex_unlock(&lock);
+	return r != CUDA_SUCCESS ? r : released;
+}
+
 CUresult shim_cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags)
 {
-	uint64_t size = align_up(bytes, GRANULE), start;
+	uint64_t start;
 
 	if (!shim_thread.context)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (!bytes || flags & ~(unsigned)(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
 					  CU_MEMHOSTALLOC_WRITECOMBINED))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (bytes > WIRE_HOST_WINDOW_SIZE)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	pthread_mutex_lock(&lock);
-	CUresult r = allocate(size, &start);
-	pthread_mutex_unlock(&lock);
+	CUresult r = hostmem_take(bytes, &start);
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct range range = {.start = start,
@@ -272,14 +291,9 @@ CUresult shim_cuMemFreeHost(void *pointer)
 	if (!range_find((uint64_t)pointer, &range) || range.kind != RANGE_PINNED ||
 	    range.start != (uint64_t)pointer)
 		return CUDA_ERROR_INVALID_VALUE;
-	/* Copies under way may still use it. */
-	CUresult r = shim_thread.context ? remote_cuCtxSynchronize() : CUDA_SUCCESS;
 	if (!range_remove(range.start, NULL))
 		return CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_lock(&lock);
-	CUresult released = release(range.start, align_up(range.size, GRANULE));
-	pthread_mutex_unlock(&lock);
-	return r != CUDA_SUCCESS ? r : released;
+	return hostmem_give(range.start, range.size);
 }
 
 static bool find_pinned(const void *pointer, struct range *range)

@@ -38,12 +38,27 @@ static size_t chunk_for(size_t bytes)
 	    MIN(MAX(chunk, CHUNK_LEAST), CHUNK_MOST), chan_staging_largest(session.chan) / 2);
 }
 
-bool place_is_shared(uint64_t address)
+struct place place_find(uint64_t address)
 {
+	struct place place = {.shared = true, .remote = address};
 	struct range range;
 
-	return session_in_device_window(address) || session_in_host_window(address) ||
-	       range_find(address, &range);
+	if (session_in_device_window(address))
+		return place;
+	if (!range_find(address, &range)) {
+		place.shared = session_in_host_window(address); /* freed: the worker refuses it */
+		place.here = place.shared ? 0 : address;
+	} else if (range_is_host(&range)) {
+		place.here = address;
+	}
+	return place;
+}
+
+bool place_is_shared(uint64_t address)
+{
+	struct place place = place_find(address);
+
+	return place.shared && place.remote == address;
 }
 
 bool place_is_known(uint64_t address, size_t bytes)
@@ -183,7 +198,7 @@ static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CU
 	return r == CUDA_SUCCESS ? shim_take_error() : r;
 }
 
-/* Neither side is the worker's: in the stream's turn, which is now that it is drained. */
+/* Both sides are this process's: in the stream's turn, which is now that it is drained. */
 static CUresult copy_here(void *destination, const void *source, size_t bytes, CUstream stream)
 {
 	CUresult r = remote_cuStreamSynchronize(stream);
@@ -194,87 +209,100 @@ static CUresult copy_here(void *destination, const void *source, size_t bytes, C
 }
 
 /* One side at least is ordinary memory. */
-static CUresult copy_moving(CUdeviceptr destination, bool destination_shared, CUdeviceptr source,
-    bool source_shared, size_t bytes, CUstream stream)
+static CUresult copy_moving(
+    const struct place *to, const struct place *from, size_t bytes, CUstream stream)
 {
-	void *to = (void *)(uintptr_t)destination;	    /* NOLINT(performance-no-int-to-ptr) */
-	const void *from = (const void *)(uintptr_t)source; /* NOLINT(performance-no-int-to-ptr) */
+	void *destination = (void *)(uintptr_t)to->here; /* NOLINT(performance-no-int-to-ptr) */
+	const void *source =
+	    (const void *)(uintptr_t)from->here; /* NOLINT(performance-no-int-to-ptr) */
 	CUresult usable = session_usable();
 
 	if (usable != CUDA_SUCCESS)
 		return usable;
-	CUresult r = destination_shared ? copy_in(destination, from, bytes, stream)
-		     : source_shared	? copy_out(to, source, bytes, stream)
-					: copy_here(to, from, bytes, stream);
+	CUresult r = destination && source ? copy_here(destination, source, bytes, stream)
+		     : to->shared	   ? copy_in(to->remote, source, bytes, stream)
+					   : copy_out(destination, from->remote, bytes, stream);
 	return capture_explain(r);
 }
 
 CUresult shim_cuMemcpy(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
-	bool to = place_is_shared(destination), from = place_is_shared(source);
+	struct place to = place_find(destination), from = place_find(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (to && from)
-		return remote_cuMemcpy(destination, source, bytes, shim_flags);
-	return copy_moving(destination, to, source, from, bytes, stream_of_flags(shim_flags));
+	if (to.shared && from.shared)
+		return remote_cuMemcpy(to.remote, from.remote, bytes, shim_flags);
+	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyAsync(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	bool to = place_is_shared(destination), from = place_is_shared(source);
+	struct place to = place_find(destination), from = place_find(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (to && from)
-		return remote_cuMemcpyAsync(destination, source, bytes, stream);
-	return copy_moving(destination, to, source, from, bytes, stream);
+	if (to.shared && from.shared)
+		return remote_cuMemcpyAsync(to.remote, from.remote, bytes, stream);
+	return copy_moving(&to, &from, bytes, stream);
+}
+
+/* What a parameter that is a device address means: never ordinary memory. */
+static struct place device_place(CUdeviceptr address)
+{
+	struct place place = place_find(address);
+
+	if (!place.shared)
+		place = (struct place){.shared = true, .remote = address};
+	return place;
 }
 
 CUresult shim_cuMemcpyHtoD_v2(
     CUdeviceptr destination, const void *source, size_t bytes, unsigned shim_flags)
 {
+	struct place to = device_place(destination), from = place_find((uint64_t)source);
+
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (place_is_shared((uint64_t)source))
-		return remote_cuMemcpyHtoD_v2(
-		    destination, (CUdeviceptr)(uintptr_t)source, bytes, shim_flags);
-	return copy_moving(destination, true, (CUdeviceptr)(uintptr_t)source, false, bytes,
-	    stream_of_flags(shim_flags));
+	if (from.shared)
+		return remote_cuMemcpyHtoD_v2(to.remote, from.remote, bytes, shim_flags);
+	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyHtoDAsync_v2(
     CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
+	struct place to = device_place(destination), from = place_find((uint64_t)source);
+
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (place_is_shared((uint64_t)source))
-		return remote_cuMemcpyHtoDAsync_v2(
-		    destination, (CUdeviceptr)(uintptr_t)source, bytes, stream);
-	return copy_moving(destination, true, (CUdeviceptr)(uintptr_t)source, false, bytes, stream);
+	if (from.shared)
+		return remote_cuMemcpyHtoDAsync_v2(to.remote, from.remote, bytes, stream);
+	return copy_moving(&to, &from, bytes, stream);
 }
 
 CUresult shim_cuMemcpyDtoH_v2(
     void *destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
+	struct place to = place_find((uint64_t)destination), from = device_place(source);
+
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (place_is_shared((uint64_t)destination))
-		return remote_cuMemcpyDtoH_v2(
-		    (CUdeviceptr)(uintptr_t)destination, source, bytes, shim_flags);
-	return copy_moving((CUdeviceptr)(uintptr_t)destination, false, source, true, bytes,
-	    stream_of_flags(shim_flags));
+	if (to.shared)
+		return remote_cuMemcpyDtoH_v2(to.remote, from.remote, bytes, shim_flags);
+	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyDtoHAsync_v2(
     void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
+	struct place to = place_find((uint64_t)destination), from = device_place(source);
+
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (place_is_shared((uint64_t)destination))
-		return remote_cuMemcpyDtoHAsync_v2(
-		    (CUdeviceptr)(uintptr_t)destination, source, bytes, stream);
-	return copy_moving((CUdeviceptr)(uintptr_t)destination, false, source, true, bytes, stream);
+	if (to.shared)
+		return remote_cuMemcpyDtoHAsync_v2(to.remote, from.remote, bytes, stream);
+	return copy_moving(&to, &from, bytes, stream);
 }

@@ -5,6 +5,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/device.h"
+#include "shim/managed.h"
 #include "shim/range.h"
 #include "shim/thread.h"
 
@@ -42,6 +43,9 @@ CUresult shim_cuMemFree_v2(CUdeviceptr address)
 
 	if (!address)
 		return CUDA_SUCCESS;
+	if (range_find(address, &range) && range_is_host(&range))
+		return range.kind == RANGE_MANAGED ? managed_free(&range, address)
+						   : CUDA_ERROR_INVALID_VALUE;
 	bool known = range_remove(address, &range);
 	if (!known && range_find(address, &range))
 		return CUDA_ERROR_INVALID_VALUE;

@@ -1,12 +1,21 @@
 /*
- * Where an address is, for copies: memory the worker can reach under the same address (device memory
- * and pinned segments), or ordinary memory of this process, whose bytes have to be moved.
+ * Where an address is, for copies: memory the worker can reach (device memory, pinned and registered
+ * segments), memory of this process, or both.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct place {
+	bool shared;	 /* the worker reaches it */
+	uint64_t remote; /* shared: at this address */
+	uint64_t here;	 /* where this process reaches it; 0: it cannot */
+};
+
+/* Ordinary memory is what nothing is known of. */
+struct place place_find(uint64_t address);
 
 /* The worker can use the address as it is. */
 bool place_is_shared(uint64_t address);

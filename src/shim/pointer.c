@@ -43,27 +43,30 @@ static size_t attribute_size(CUpointer_attribute attribute)
 static bool answer(
     const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
 {
-	bool pinned = range->kind == RANGE_PINNED;
+	bool managed = range->kind == RANGE_MANAGED;
 
 	switch ((int)attribute) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		*value = (uint64_t)range->context;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		*value = pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+		*value = range->kind == RANGE_PINNED ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 		return true;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		*value = address;
 		return true;
 	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-		*value = pinned ? address : 0;
+		*value = range_is_host(range) ? address : 0;
 		return true;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 		*value = range->buffer_id;
 		return true;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-		*value = 0;
+		*value = managed;
 		return true;
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		*value = 1; /* of managed memory always; of other memory the worker knows */
+		return managed;
 	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
 		*value = (uint32_t)range->device;
 		return true;
@@ -101,7 +104,7 @@ CUresult shim_cuPointerGetAttribute(void *value, CUpointer_attribute attribute, 
 
 	if (!range_find(address, &range))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && range.kind != RANGE_PINNED)
+	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && !range_is_host(&range))
 		return CUDA_ERROR_INVALID_VALUE;
 	return get(&range, value, attribute, address);
 }

@@ -179,7 +179,8 @@ static void drop(bool (*matches)(const struct range *, const void *), const void
 
 static bool of_context(const struct range *range, const void *context)
 {
-	return range->context == context && range->kind != RANGE_PINNED;
+	return range->context == context && range->kind != RANGE_PINNED &&
+	       range->kind != RANGE_MANAGED;
 }
 
 static bool of_owner(const struct range *range, const void *owner)

@@ -12,12 +12,13 @@
 #include "abi/cuda.h"
 
 enum range_kind {
-	RANGE_DEVICE, /* cuMemAlloc, cuMemAllocPitch */
-	RANGE_POOL,   /* cuMemAllocAsync and from a pool */
-	RANGE_MAPPED, /* cuMemMap */
-	RANGE_GLOBAL, /* a module's or library's variable */
-	RANGE_IPC,    /* opened from another process */
-	RANGE_PINNED, /* cuMemAllocHost, cuMemHostAlloc */
+	RANGE_DEVICE,  /* cuMemAlloc, cuMemAllocPitch */
+	RANGE_POOL,    /* cuMemAllocAsync and from a pool */
+	RANGE_MAPPED,  /* cuMemMap */
+	RANGE_GLOBAL,  /* a module's or library's variable */
+	RANGE_IPC,     /* opened from another process */
+	RANGE_PINNED,  /* cuMemAllocHost, cuMemHostAlloc */
+	RANGE_MANAGED, /* cuMemAllocManaged */
 };
 
 struct range {
@@ -29,6 +30,12 @@ struct range {
 	uint64_t owner;	    /* id of the module, library or pool; 0: none */
 	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
 };
+
+/* Its bytes are the host's, in memory that the worker maps too. */
+static inline bool range_is_host(const struct range *range)
+{
+	return range->kind == RANGE_PINNED || range->kind == RANGE_MANAGED;
+}
 
 /* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not
  * see). False: out of memory. */

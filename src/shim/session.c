@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "abi/context_storage.h"
+#include "abi/managed.h"
 #include "base/fd.h"
 #include "base/install.h"
 #include "base/log.h"
@@ -62,6 +63,7 @@ static void after_fork(void)
 	pthread_mutex_init(&lock, NULL);
 	shim_object_after_fork();
 	range_after_fork();
+	managed_after_fork();
 	device_after_fork();
 	abi_storage_after_fork();
 	callback_after_fork();

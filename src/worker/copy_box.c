@@ -1,7 +1,7 @@
 /*
  * Boxes: every two- and three-dimensional copy comes as one of two records (api/rosen.api). Each side
  * is checked by the bytes it spans: a host side inside a segment, a packed side inside the staging
- * area, a device side in device memory; an array needs none, its handle was checked already.
+ * area, a device side in device memory or a segment; an array needs none, its handle was checked already.
  */
 #include "worker/copy_box.h"
 
@@ -75,7 +75,7 @@ static CUresult settle(struct call *call, struct side *side, const struct box *b
 		return segments_cover(call->worker->segments, at, bytes) ? CUDA_SUCCESS
 									 : CUDA_ERROR_INVALID_VALUE;
 	if (side->type == CU_MEMORYTYPE_DEVICE)
-		return memory_is_device(call, at, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+		return memory_is_clients(call, at, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	return CUDA_ERROR_INVALID_VALUE;
 }
 

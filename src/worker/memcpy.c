@@ -1,8 +1,8 @@
 /*
  * Copies. api/memcpy.api says which form the shim sends when. What is decided here is whose memory
  * an address is: a host side must lie in a segment of the client's or in the staging area, a device
- * side in device memory, before the backend sees it; otherwise a client could read and write this
- * process. Sizes come from the private record.
+ * side in device memory or, since the device reaches those too, in a segment, before the backend
+ * sees it; otherwise a client could read and write this process. Sizes come from the private record.
  *
  * Copies that take the default stream by not naming one mean the lane's own under WIRE_F_PTDS.
  */
@@ -68,7 +68,7 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 	const void *source = (const void *)a->source;
 
 	if (!in_segment(call, a->source, a->bytes) ||
-	    !memory_is_device(call, a->destination, a->bytes))
+	    !memory_is_clients(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUstream stream = default_stream(call);
 	return call->error
@@ -80,7 +80,7 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 CUresult worker_cuMemcpyHtoDAsync_v2(struct call *call, struct args_cuMemcpyHtoDAsync_v2 *a)
 {
 	if (!in_segment(call, a->source, a->bytes) ||
-	    !memory_is_device(call, a->destination, a->bytes))
+	    !memory_is_clients(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyHtoDAsync_v2(
@@ -92,7 +92,7 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 	void *destination = (void *)a->destination;
 
 	if (!in_segment(call, a->destination, a->bytes) ||
-	    !memory_is_device(call, a->source, a->bytes))
+	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUstream stream = default_stream(call);
 	return call->error
@@ -104,7 +104,7 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoHAsync_v2 *a)
 {
 	if (!in_segment(call, a->destination, a->bytes) ||
-	    !memory_is_device(call, a->source, a->bytes))
+	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyDtoHAsync_v2(
@@ -114,7 +114,7 @@ CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoH
 static CUresult device_to_device(
     struct call *call, CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	if (!memory_is_device(call, destination, bytes) || !memory_is_device(call, source, bytes))
+	if (!memory_is_clients(call, destination, bytes) || !memory_is_clients(call, source, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(
 	    call, stream, call->backend->cuMemcpyDtoDAsync_v2(destination, source, bytes, stream));
@@ -137,8 +137,8 @@ CUresult worker_cuMemcpyPeer(struct call *call, struct args_cuMemcpyPeer *a)
 {
 	CUstream stream = default_stream(call);
 
-	if (!memory_is_device(call, a->destination, a->bytes) ||
-	    !memory_is_device(call, a->source, a->bytes))
+	if (!memory_is_clients(call, a->destination, a->bytes) ||
+	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return call->error
 		   ?: call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context,
@@ -147,8 +147,8 @@ CUresult worker_cuMemcpyPeer(struct call *call, struct args_cuMemcpyPeer *a)
 
 CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsync *a)
 {
-	if (!memory_is_device(call, a->destination, a->bytes) ||
-	    !memory_is_device(call, a->source, a->bytes))
+	if (!memory_is_clients(call, a->destination, a->bytes) ||
+	    !memory_is_clients(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context, a->source,
@@ -157,14 +157,14 @@ CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsy
 
 CUresult worker_cuMemcpyAtoD_v2(struct call *call, struct args_cuMemcpyAtoD_v2 *a)
 {
-	return check(memory_is_device(call, a->destination, a->bytes))
+	return check(memory_is_clients(call, a->destination, a->bytes))
 		   ?: call->backend->cuMemcpyAtoD_v2(
 			  a->destination, a->source, a->offset, a->bytes);
 }
 
 CUresult worker_cuMemcpyDtoA_v2(struct call *call, struct args_cuMemcpyDtoA_v2 *a)
 {
-	return check(memory_is_device(call, a->source, a->bytes))
+	return check(memory_is_clients(call, a->source, a->bytes))
 		   ?: call->backend->cuMemcpyDtoA_v2(
 			  a->destination, a->offset, a->source, a->bytes);
 }
@@ -197,7 +197,7 @@ static CUresult refuse_capture(struct call *call, CUstream stream)
 
 CUresult worker_rosenCopyIn(struct call *call, struct args_rosenCopyIn *a)
 {
-	return check(memory_is_device(call, a->destination, a->bytes))
+	return check(memory_is_clients(call, a->destination, a->bytes))
 		   ?: refuse_capture(call, a->stream)
 		   ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
 			  a->destination, a->source, a->bytes, a->stream));
@@ -210,7 +210,7 @@ CUresult worker_rosenCopyInStaged(struct call *call, struct args_rosenCopyInStag
 
 	if (!source)
 		return CALL_MALFORMED;
-	CUresult r = check(memory_is_device(call, a->destination, a->bytes))
+	CUresult r = check(memory_is_clients(call, a->destination, a->bytes))
 			 ?: refuse_capture(call, a->stream)
 			 ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
 				a->destination, source, a->bytes, a->stream));
@@ -256,7 +256,7 @@ static CUresult copy_out(struct call *call, const struct copy_out *wanted, bool 
 	if (!copy)
 		return call->error;
 	*copy = *wanted;
-	CUresult r = check(memory_is_device(call, copy->source, copy->bytes))
+	CUresult r = check(memory_is_clients(call, copy->source, copy->bytes))
 			 ?: refuse_capture(call, copy->stream);
 	if (r == CUDA_SUCCESS && !pinned)
 		return call_continue(call, copy_out_slowly, copy);

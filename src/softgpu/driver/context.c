@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "abi/context_storage.h"
+#include "abi/managed.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -140,6 +141,13 @@ static CUresult context_activate(struct sg_context *context)
 	return CUDA_SUCCESS;
 }
 
+static void context_range_gone(const struct sg_range *range)
+{
+	if (range->kind == SG_RANGE_MANAGED)
+		managed_remove(range->address);
+	sg_pool_range_gone(range);
+}
+
 /* Ends everything that lives in the context. Running kernels are stopped, not waited for. */
 static void context_deactivate(struct sg_context *context)
 {
@@ -150,7 +158,7 @@ static void context_deactivate(struct sg_context *context)
 	sg_stream_free_all(context);
 	sg_module_unload_all(context);
 	sg_registration_drop(context->id);
-	sg_arena_free_context(context->id, sg_pool_range_gone);
+	sg_arena_free_context(context->id, context_range_gone);
 }
 
 /* ---- the primary context ---- */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/managed.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/driver.h"
@@ -96,6 +97,10 @@ CUresult cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned flags)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = memory_alloc(context, SG_RANGE_MANAGED, flags, size, &found);
+	if (r == CUDA_SUCCESS && !managed_add(found, size)) {
+		sg_arena_free(found);
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	if (r == CUDA_SUCCESS)
 		*address = found;
 	return r;
@@ -116,6 +121,8 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 	    range.kind != SG_RANGE_POOL)
 		return CUDA_ERROR_INVALID_VALUE;
 	sg_engine_wait();
+	if (range.kind == SG_RANGE_MANAGED)
+		managed_remove(address);
 	if (range.kind == SG_RANGE_POOL)
 		sg_pool_free_range(&range);
 	else

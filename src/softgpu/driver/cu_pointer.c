@@ -131,7 +131,7 @@ static bool facts_value(
 		*value = (uint64_t)facts->host;
 		return facts->host;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-		*value = facts->sync_memops;
+		*value = facts->sync_memops || facts->is_managed;
 		return true;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
@@ -221,48 +221,4 @@ CUresult cuPointerSetAttribute(
 	return sg_arena_set_sync_memops(address, *(const unsigned *)value)
 		   ? CUDA_SUCCESS
 		   : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* ---- managed memory: it lives where it is, and hints move nothing ---- */
-
-static CUresult managed_check(CUdeviceptr address, size_t size)
-{
-	struct sg_context *context;
-	struct sg_range range;
-	CUresult r = sg_enter_context(&context);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!size || !sg_arena_find(address, &range) || range.kind != SG_RANGE_MANAGED ||
-	    !sg_arena_covers(address, size))
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
-}
-
-CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, CUstream stream)
-{
-	CUresult r = managed_check(address, size);
-
-	return r == CUDA_SUCCESS && device != 0 && device != CU_DEVICE_CPU
-		   ? CUDA_ERROR_INVALID_DEVICE
-		   : r;
-}
-
-CUresult cuMemPrefetchAsync_v2(
-    CUdeviceptr address, size_t size, CUmemLocation location, unsigned flags, CUstream stream)
-{
-	return flags ? CUDA_ERROR_INVALID_VALUE : managed_check(address, size);
-}
-
-CUresult cuMemAdvise(CUdeviceptr address, size_t size, CUmem_advise advice, CUdevice device)
-{
-	if (advice < CU_MEM_ADVISE_SET_READ_MOSTLY || advice > CU_MEM_ADVISE_UNSET_ACCESSED_BY)
-		return CUDA_ERROR_INVALID_VALUE;
-	return managed_check(address, size);
-}
-
-CUresult cuMemAdvise_v2(
-    CUdeviceptr address, size_t size, CUmem_advise advice, CUmemLocation location)
-{
-	return cuMemAdvise(address, size, advice, 0);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/managed.h"
 #include "base/util.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
@@ -349,8 +350,5 @@ CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t len
 	struct sg_stream *stream;
 	CUresult r = stream_enter(handle, &stream);
 
-	if (r == CUDA_SUCCESS && flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
-	    flags != CU_MEM_ATTACH_SINGLE)
-		r = CUDA_ERROR_INVALID_VALUE;
-	return r;
+	return r ?: managed_check_attach(handle, address, length, flags);
 }

@@ -170,4 +170,12 @@ TWIN(cuMemAllocAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUstream strea
 TWIN(cuMemAllocFromPoolAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool,
     CUstream stream), (address, bytes, mem_pool, stream))
 TWIN(cuMemFreeAsync, _ptsz, (CUdeviceptr address, CUstream stream), (address, stream))
+TWIN(cuMemPrefetchBatchAsync, _ptsz, (CUdeviceptr *addresses, size_t *sizes, size_t n, CUmemLocation
+    *locations, size_t *indices, size_t n_locations, unsigned long long flags, CUstream stream),
+    (addresses, sizes, n, locations, indices, n_locations, flags, stream))
+TWIN(cuMemDiscardBatchAsync, _ptsz, (CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long
+    long flags, CUstream stream), (addresses, sizes, n, flags, stream))
+TWIN(cuMemDiscardAndPrefetchBatchAsync, _ptsz, (CUdeviceptr *addresses, size_t *sizes, size_t n,
+    CUmemLocation *locations, size_t *indices, size_t n_locations, unsigned long long flags,
+    CUstream stream), (addresses, sizes, n, locations, indices, n_locations, flags, stream))
 /* clang-format on */
