@@ -1,0 +1,62 @@
+// libs: nccl
+// needs: nccl.h
+// gpus: 2
+// timeout: 120
+/* NCCL in one process: an all-reduce and a broadcast over every GPU, exact for whole numbers. */
+#include <nccl.h>
+
+#include "check.h"
+
+enum { COUNT = 1 << 22, MOST = 8 };
+
+int main()
+{
+	int devices;
+	ncclComm_t communicators[MOST];
+	cudaStream_t streams[MOST];
+	float *in[MOST], *out[MOST];
+	std::vector<float> expected(COUNT);
+	CHECK(cudaGetDeviceCount(&devices));
+	devices = devices > MOST ? MOST : devices;
+	for (int d = 0; d < devices; d++) {
+		auto values = whole_numbers<float>(COUNT, d + 1, 100);
+		for (int i = 0; i < COUNT; i++)
+			expected[i] += values[i];
+		CHECK(cudaSetDevice(d));
+		CHECK(cudaStreamCreate(&streams[d]));
+		CHECK(cudaMalloc(&in[d], COUNT * sizeof(float)));
+		CHECK(cudaMalloc(&out[d], COUNT * sizeof(float)));
+		CHECK(cudaMemcpy(in[d], values.data(), COUNT * sizeof(float), cudaMemcpyHostToDevice));
+	}
+	CHECK(ncclCommInitAll(communicators, devices, nullptr));
+	for (int round = 0; round < 5; round++) {
+		CHECK(ncclGroupStart());
+		for (int d = 0; d < devices; d++)
+			CHECK(ncclAllReduce(in[d], out[d], COUNT, ncclFloat, ncclSum, communicators[d],
+					    streams[d]));
+		CHECK(ncclGroupEnd());
+	}
+	std::vector<float> got(COUNT);
+	for (int d = 0; d < devices; d++) {
+		CHECK(cudaSetDevice(d));
+		CHECK(cudaStreamSynchronize(streams[d]));
+		CHECK(cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
+		EXPECT(got == expected);
+	}
+	report("all-reduce", got);
+	CHECK(ncclGroupStart());
+	for (int d = 0; d < devices; d++)
+		CHECK(ncclBroadcast(in[d], out[d], COUNT, ncclFloat, 1, communicators[d], streams[d]));
+	CHECK(ncclGroupEnd());
+	auto sent = whole_numbers<float>(COUNT, 2, 100);
+	for (int d = 0; d < devices; d++) {
+		CHECK(cudaSetDevice(d));
+		CHECK(cudaStreamSynchronize(streams[d]));
+		CHECK(cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
+		EXPECT(got == sent);
+	}
+	report("broadcast", got);
+	for (int d = 0; d < devices; d++)
+		CHECK(ncclCommDestroy(communicators[d]));
+	return 0;
+}
