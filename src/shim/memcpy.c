@@ -22,6 +22,7 @@
 #include "shim/place.h"
 #include "shim/range.h"
 #include "shim/session.h"
+#include "shim/team.h"
 
 /* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the ring. */
 #define INLINE_MAX (16u << 10)
@@ -104,7 +105,7 @@ static CUresult copy_in_chunk(
 	int error = chan_staging_take(session.chan, bytes, &run, &memory);
 	if (error < 0)
 		return session_lost(error);
-	memcpy(memory, source, bytes);
+	team_copy(memory, source, bytes);
 	observe_bytes(bytes);
 	a.offset = run.offset;
 	CUresult r = shim_call_begin(
@@ -176,7 +177,7 @@ static CUresult copy_out_staged(
 		if (next)
 			r = copy_out_send(&call[!half], run.offset + (half ? 0 : chunk),
 			    source + done + now, next, stream);
-		memcpy(destination + done, (char *)memory + (half ? chunk : 0), now);
+		team_copy(destination + done, (char *)memory + (half ? chunk : 0), now);
 		observe_bytes(now);
 		if (!next)
 			break;

@@ -42,6 +42,7 @@
 #include "shim/object.h"
 #include "shim/observe.h"
 #include "shim/range.h"
+#include "shim/team.h"
 #include "shim/thread.h"
 #include "wire/hello.h"
 
@@ -67,6 +68,7 @@ static void after_fork(void)
 	device_after_fork();
 	abi_storage_after_fork();
 	callback_after_fork();
+	team_after_fork();
 	if (session.chan) {
 		chan_abandon(session.chan);
 		session.chan = NULL;
