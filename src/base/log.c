@@ -14,6 +14,7 @@
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *log_who = "rosen";
 static _Atomic int log_level_now = LOG_WARN;
+static int log_descriptor = STDERR_FILENO;
 
 void log_init(const char *who)
 {
@@ -43,6 +44,11 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&log_level_now, (int)level, memory_order_relaxed);
 }
 
+void log_set_descriptor(int fd)
+{
+	log_descriptor = fd;
+}
+
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&log_level_now, memory_order_relaxed);
@@ -62,7 +68,7 @@ void log_write(enum log_level level, const char *format, ...)
 	size_t length = MIN((size_t)head + (size_t)MAX(body, 0), sizeof(line) - 1);
 	line[length++] = '\n';
 	/* A log that cannot be written has nobody to tell. */
-	ssize_t ignored = write(STDERR_FILENO, line, length);
+	ssize_t ignored = write(log_descriptor, line, length);
 	(void)ignored;
 	errno = saved_errno;
 }

@@ -21,6 +21,8 @@ void log_init(const char *who);
 void log_set_level(enum log_level level);
 /* error, warn, info or debug, as the setting `log` has it; false: no such level. */
 bool log_set_level_named(const char *name);
+/* Where lines go from now on, in place of stderr. */
+void log_set_descriptor(int fd);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) _printf_(2, 3);
 

@@ -40,6 +40,7 @@ struct shim_call {
 	size_t attached_size, reply_size;
 	struct wire_bulk bulk; /* where large outputs come back; size 0: in the lane */
 	void *bulk_memory;
+	bool has_output; /* kernels have printed; shim_call_end() fetches it */
 };
 
 /*

@@ -22,10 +22,12 @@
 /* Capabilities: a bit is used only when both sides set it. */
 enum hello_capability {
 	HELLO_CAN_SEGMENTS =
-	    1 << 0,		  /* descriptors of pinned memory may pass over the side socket */
-	HELLO_CAN_STATS = 1 << 1, /* the region holds a statistics area */
+	    1 << 0,		   /* descriptors of pinned memory may pass over the side socket */
+	HELLO_CAN_STATS = 1 << 1,  /* the region holds a statistics area */
+	HELLO_CAN_OUTPUT = 1 << 2, /* answers may carry WIRE_STATUS_OUTPUT */
 };
-#define HELLO_CAPABILITIES ((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS)) /* this build's */
+#define HELLO_CAPABILITIES /* this build's */                                                      \
+	((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS | HELLO_CAN_OUTPUT))
 
 /* Client to rosend. */
 struct hello_request {

@@ -38,6 +38,10 @@ enum wire_flag {
 	WIRE_F_BULK_REPLY = 1 << 3, /* payload begins with struct wire_bulk: outputs go there */
 };
 
+/* In a reply's status, beside the CUresult: kernels have printed something that rosenOutput gives.
+ * Only where both sides have HELLO_CAN_OUTPUT. */
+#define WIRE_STATUS_OUTPUT (1u << 31)
+
 enum wire_id {
 	WIRE_ID_PAD = 0, /* fills the ring's end; no payload */
 	WIRE_ID_ATTACH =

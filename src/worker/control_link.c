@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gen/api_desc.h"
+#include "worker/output.h"
 #include "worker/worker.h"
 
 #define STATUS_BEAT_MS 1000
@@ -114,6 +115,7 @@ static void crashed(int number)
 	text[at] = '\n';
 	if (write(STDERR_FILENO, text, at + 1) < 0)
 		signal(number, SIG_DFL); /* as below; a log that is gone changes nothing */
+	output_rescue();		 /* stderr's last lines, the one above included */
 	signal(number, SIG_DFL);
 	raise(number);
 }

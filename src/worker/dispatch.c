@@ -25,12 +25,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "gen/api_desc.h"
+#include "gen/api_ids.h"
 #include "worker/arena.h"
 #include "worker/callback.h"
 #include "worker/gpu_time.h"
 #include "worker/graph_memory.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
+#include "worker/output.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -131,7 +133,10 @@ static void job_answer(struct worker *worker, struct job *job, CUresult result)
 		empty = chan_reply_begin(worker->chan, job->lane->index);
 		writer = &empty;
 	}
-	chan_reply_commit(worker->chan, job->lane->index, record->seq, result, writer);
+	uint32_t status = result;
+	if (worker->options.output && unlikely(output_pending()) && record->id != API_rosenOutput)
+		status |= WIRE_STATUS_OUTPUT;
+	chan_reply_commit(worker->chan, job->lane->index, record->seq, status, writer);
 }
 
 void job_end(struct worker *worker, struct job *job, CUresult result)
@@ -253,7 +258,10 @@ static void run(struct worker *worker, struct job *job)
 
 	worker->job = NULL;
 	if (!job->entry->blocks) {
-		r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+		/* What a kernel said before it failed is wanted when the context is no good. */
+		r = job->entry->id == API_rosenOutput
+			? CUDA_SUCCESS
+			: lane_enter(worker, job->lane, job->context, job->capture_mode);
 		if (r == CUDA_SUCCESS)
 			r = job_serve(job);
 	}

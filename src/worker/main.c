@@ -41,6 +41,7 @@
 #include "worker/backend_host.h"
 #include "worker/control_link.h"
 #include "worker/jail.h"
+#include "worker/output.h"
 #include "worker/worker.h"
 
 static struct backend backend;
@@ -166,6 +167,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 {
 	struct worker_options options = {
 	    .arena = start->arena,
+	    .output = start->capabilities & HELLO_CAN_OUTPUT,
 	    .measure_gpu = start->measure_gpu,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
@@ -188,6 +190,8 @@ static int session(const struct control_start *start, int fds[2])
 
 	if (!chan)
 		return EXIT_FAILURE;
+	if ((start->capabilities & HELLO_CAN_OUTPUT) && output_redirect() < 0)
+		log_warn("what kernels print goes to this log: there is no memory to catch it in");
 	control_watch_crashes(chan);
 	if (!load_backend(start))
 		return EXIT_FAILURE;
@@ -222,5 +226,6 @@ int main(void)
 		status = probe();
 	/* Without exit handlers: a driver's could wait for a GPU that never answers. */
 	fflush(NULL);
+	output_rescue();
 	_exit(status);
 }

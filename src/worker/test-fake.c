@@ -36,14 +36,14 @@ static _Atomic bool capturing;
 
 /* --- failures, ranges, waiting --- */
 
-static bool fails(void)
+bool fake_fails(void)
 {
 	return atomic_load(&fake.fail_in) >= 0 && atomic_fetch_sub(&fake.fail_in, 1) == 0;
 }
 
 #define FALLIBLE()                                                                                 \
 	do {                                                                                       \
-		if (fails())                                                                       \
+		if (fake_fails())                                                                  \
 			return fake.fail_with;                                                     \
 	} while (0)
 
@@ -896,6 +896,7 @@ void fake_init(struct backend *backend, struct backend_host *host)
 	set_context_functions(backend);
 	set_memory_functions(backend);
 	set_work_functions(backend);
+	fake_set_callback_functions(backend);
 	host->cuMemHostRegister_v2 = host_register;
 	host->cuMemHostUnregister = host_unregister;
 }

@@ -47,6 +47,8 @@ struct fake {
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
 	    events, registered, relaxed, queries;
 	struct fake_launch last_launch;
+	CUhostFn host_function; /* the newest in any stream; the test runs it */
+	void *host_user;
 };
 extern struct fake fake;
 
@@ -64,3 +66,7 @@ unsigned fake_access(uint64_t address);
 
 /* Whether [address, address + bytes) is device memory that is mapped. */
 bool fake_is_mapped(uint64_t address, size_t bytes);
+
+/* Between the fake's own files: whether this call shall fail, with fake.fail_with. */
+bool fake_fails(void);
+void fake_set_callback_functions(struct backend *backend);

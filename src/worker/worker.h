@@ -36,6 +36,7 @@ struct staging;
 struct worker_options {
 	bool arena;	  /* device memory from the window, where the backend can */
 	bool no_waiters;  /* fuzzing: everything runs on the dispatcher */
+	bool output;	  /* the client takes what kernels print */
 	bool measure_gpu; /* time on the GPU into the statistics */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */

@@ -151,3 +151,27 @@ extern "C" __global__ void trap(void)
 {
 	asm volatile("trap;");
 }
+
+/* printf and assert as the compiler's headers make them. */
+extern "C" __device__ int vprintf(const char *format, const void *arguments);
+extern "C" __device__ void __assertfail(const char *message, const char *file, unsigned line,
+    const char *function, unsigned long long char_size);
+
+extern "C" __global__ void print_lines(int first, int n)
+{
+	for (int i = first; i < first + n; i++) {
+		struct {
+			int number;
+			const char *word;
+			double half;
+		} arguments = {i, i % 2 ? "odd" : "even", i / 2.0};
+		if (CTA == 0 && TID == 0)
+			vprintf("line %d is %s, half of it %.1f\n", &arguments);
+	}
+}
+
+extern "C" __global__ void assert_equal(int a, int b)
+{
+	if (a != b)
+		__assertfail("a == b", "kernels.cu", 1234, "assert_equal", 1);
+}

@@ -1,11 +1,13 @@
 /*
- * A busy CUDA program for the scenario tests: load SECONDS [SEED]. It says "ready" once it computes,
+ * A busy CUDA program for the scenario tests: load SECONDS [SEED [stuck]]. It says "ready" once it computes,
  * then mixes allocations, copies, launches, streams, modules and pinned memory, checking every result,
- * until its time is over. Exit status 0: all right; 3: a CUDA error, named on stdout; 4: a wrong result.
+ * until its time is over. With `stuck` it instead stands in a host function for ever, with more work
+ * behind it than the stream holds. Exit status 0: all right; 3: a CUDA error, named on stdout; 4: a wrong result.
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../conform/conform.h"
 
@@ -72,6 +74,33 @@ static void one_round(unsigned round)
 	DO(cuModuleUnload(module));
 }
 
+static void never_return(void *unused)
+{
+	(void)unused;
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static void stand_still(void)
+{
+	CUmodule module;
+	CUfunction fill;
+	CUdeviceptr data;
+	CUstream stream;
+	unsigned value = 1;
+	int n = 1;
+
+	DO(cuModuleLoadData(&module, conform_ptx));
+	DO(cuModuleGetFunction(&fill, module, "fill"));
+	DO(cuMemAlloc(&data, 4));
+	DO(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	DO(cuLaunchHostFunc(stream, never_return, NULL));
+	for (;;)
+		DO(conform_launch(fill, 1, 1, 0, stream, (void *[]){&data, &value, &n}));
+}
+
 int main(int argc, char **argv)
 {
 	double end = now() + (argc > 1 ? atof(argv[1]) : 1.0);
@@ -81,6 +110,8 @@ int main(int argc, char **argv)
 	DO(cuInit(0));
 	DO(cuDevicePrimaryCtxRetain(&context, 0));
 	DO(cuCtxSetCurrent(context));
+	if (argc > 3)
+		stand_still();
 	one_round(round);
 	printf("ready\n");
 	fflush(stdout);

@@ -37,6 +37,18 @@ class Death(Scenario):
         client.kill()
         client.communicate()
 
+    def test_a_client_killed_inside_a_host_function_leaves_nothing(self):
+        server = self.server()
+        at_rest = descriptors(server.pid)
+        for pause in 0, 0.5:  # later its stream is full, and its worker stands inside the driver
+            client = server.busy_client(3600, 1, "stuck")
+            time.sleep(pause)
+            os.kill(server.program_of(client), signal.SIGKILL)
+            client.communicate(timeout=5)
+            wait_for(lambda: not server.workers(), 1, "the worker ends")
+            wait_for(lambda: descriptors(server.pid) == at_rest, 1, "rosend closes its descriptors")
+        server.stop()
+
     def test_a_killed_worker_is_a_cuda_error_and_no_hang(self):
         server = self.server()
         neighbour = server.busy_client(3600)

@@ -1,0 +1,222 @@
+/*
+ * Calls of the client's functions as the client sees them: announced one at a time in the lane that
+ * asked for them, waited for by the backend's thread, let go when the client leaves.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/test.h"
+#include "wire/host_call.h"
+#include "worker/test-client.h"
+
+struct listener {
+	struct test_client lane;
+	uint32_t seq;
+};
+
+static struct listener listen_to(struct test_client *t)
+{
+	struct listener listener = {.lane = client_lane(t)};
+	struct wire_writer writer;
+
+	CHECK_EQ(chan_begin(t->pair.client, listener.lane.lane, API_rosenHostCalls, 0, 0, &writer,
+		     &listener.seq),
+	    0);
+	CHECK_EQ(chan_commit(t->pair.client, &writer), 0);
+	return listener;
+}
+
+static struct host_call next_call(struct listener *listener)
+{
+	struct chan *chan = listener->lane.pair.client;
+	struct wire_reader reader;
+	struct host_call call;
+	uint32_t status;
+
+	CHECK_EQ(chan_wait(chan, listener->lane.lane, ++listener->seq, 10 * NSEC_PER_SEC, &status,
+		     &reader),
+	    0);
+	const void *bytes = wire_get_raw(&reader, sizeof(call));
+	CHECK(!reader.failed);
+	memcpy(&call, bytes, sizeof(call));
+	return call;
+}
+
+static bool is_silent(struct listener *listener)
+{
+	struct wire_reader reader;
+	uint32_t status;
+
+	return chan_wait(listener->lane.pair.client, listener->lane.lane, listener->seq + 1,
+		   NSEC_PER_SEC / 20, &status, &reader) == CHAN_TIMED_OUT;
+}
+
+static void answer(struct listener *listener, bool tell)
+{
+	struct args_rosenHostCallDone done = {0};
+
+	chan_reply_done(listener->lane.pair.client, listener->lane.lane, listener->seq);
+	if (tell)
+		POST(&listener->lane, rosenHostCallDone, &done);
+}
+
+static void launch(struct test_client *t, uint64_t number)
+{
+	struct args_cuLaunchHostFunc a = {.number = number};
+	struct args_cuCtxSynchronize wait = {0};
+
+	POST(t, cuLaunchHostFunc, &a);
+	CHECK_EQ(CALL(t, cuCtxSynchronize, &wait), CUDA_SUCCESS);
+}
+
+/* The backend's thread that has come to the function. */
+static void *run_host_function(void *unused)
+{
+	(void)unused;
+	fake.host_function(fake.host_user);
+	return NULL;
+}
+
+static pthread_t arrive(void)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, run_host_function, NULL), 0);
+	return thread;
+}
+
+TEST(callback_runs_in_the_client)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = listen_to(&t);
+
+	for (uint64_t number = 70; number < 73; number++) {
+		launch(&t, number);
+		pthread_t thread = arrive();
+		struct host_call call = next_call(&listener);
+		CHECK_EQ(call.number, number);
+		CHECK_EQ(call.flags, HOST_CALL_RUN | HOST_CALL_LAST);
+		CHECK_EQ(call.status, CUDA_SUCCESS);
+		usleep(20000);
+		CHECK_EQ(pthread_tryjoin_np(thread, NULL), EBUSY);
+		answer(&listener, number != 71); /* the bell is only a courtesy */
+		pthread_join(thread, NULL);
+	}
+	client_stop(&t, NULL);
+}
+
+TEST(callback_is_one_at_a_time)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = listen_to(&t);
+	pthread_t threads[2];
+
+	launch(&t, 5);
+	threads[0] = arrive();
+	next_call(&listener);
+	launch(&t, 6);
+	threads[1] = arrive();
+	CHECK(is_silent(&listener));
+	answer(&listener, true);
+	pthread_join(threads[0], NULL);
+	CHECK_EQ(next_call(&listener).number, 6);
+	answer(&listener, true);
+	pthread_join(threads[1], NULL);
+	client_stop(&t, NULL);
+}
+
+TEST(callback_due_before_anyone_listens)
+{
+	struct test_client t = client_start(NULL);
+
+	launch(&t, 9);
+	pthread_t thread = arrive();
+	usleep(10000);
+	struct listener listener = listen_to(&t);
+	CHECK_EQ(next_call(&listener).number, 9);
+	answer(&listener, true);
+	pthread_join(thread, NULL);
+	client_stop(&t, NULL);
+}
+
+/* One that has answered, so that the worker surely knows it. */
+static struct listener heard_listener(struct test_client *t)
+{
+	struct listener listener = listen_to(t);
+
+	launch(t, 1);
+	pthread_t thread = arrive();
+	CHECK_EQ(next_call(&listener).number, 1);
+	answer(&listener, false);
+	pthread_join(thread, NULL);
+	return listener;
+}
+
+TEST(callback_of_a_failed_launch_is_forgotten)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = heard_listener(&t);
+	struct args_cuLaunchHostFunc a = {.number = 33};
+
+	fake.fail_in = 0;
+	fake.fail_with = CUDA_ERROR_LAUNCH_FAILED;
+	CHECK_EQ(CALL(&t, cuLaunchHostFunc, &a), CUDA_ERROR_LAUNCH_FAILED);
+	struct host_call call = next_call(&listener);
+	CHECK_EQ(call.number, 33);
+	CHECK_EQ(call.flags, HOST_CALL_LAST);
+	answer(&listener, true);
+	client_stop(&t, NULL);
+}
+
+TEST(callback_has_one_listener)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = heard_listener(&t);
+	struct args_rosenHostCalls again = {0};
+
+	CHECK_EQ(CALL(&t, rosenHostCalls, &again), CUDA_ERROR_ILLEGAL_STATE);
+	launch(&t, 8);
+	pthread_t thread = arrive();
+	CHECK_EQ(next_call(&listener).number, 8);
+	answer(&listener, false);
+	pthread_join(thread, NULL);
+	client_stop(&t, NULL);
+}
+
+/* Nobody answers; the client goes, and the backend's thread must not stay. */
+TEST(callback_ends_with_the_client)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = listen_to(&t);
+
+	launch(&t, 2);
+	pthread_t told = arrive();
+	next_call(&listener);
+	launch(&t, 3);
+	pthread_t queued = arrive();
+	usleep(10000);
+	client_stop(&t, NULL);
+	pthread_join(told, NULL);
+	pthread_join(queued, NULL);
+}
+
+TEST(callback_destroys_a_user_object)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = listen_to(&t);
+	CUuserObject object = (CUuserObject)handle_id(false, HANDLE_USEROBJECT, 1, 4);
+	struct args_cuUserObjectCreate create = {
+	    .object = &object, .number = 21, .count = 1, .flags = 1};
+	struct args_cuUserObjectRelease release = {.object = object, .count = 1};
+
+	CHECK_EQ(CALL(&t, cuUserObjectCreate, &create), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuUserObjectRelease, &release), CUDA_SUCCESS);
+	struct host_call call = next_call(&listener);
+	CHECK_EQ(call.number, 21);
+	CHECK_EQ(call.flags, HOST_CALL_RUN | HOST_CALL_LAST);
+	answer(&listener, true);
+	CHECK_EQ(CALL(&t, cuUserObjectRelease, &release), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
