@@ -46,10 +46,10 @@ int main()
 		for (int s = 0; s < STREAMS; s++) {
 			fill<<<1, COUNT, 0, streams[s]>>>(lanes[s].device, round);
 			CHECK(cudaMemcpyAsync(lanes[s].pinned, lanes[s].device, COUNT * sizeof(int),
-					      cudaMemcpyDeviceToHost, streams[s]));
+			    cudaMemcpyDeviceToHost, streams[s]));
 			CHECK(cudaLaunchHostFunc(streams[s], seen, &lanes[s]));
-			CHECK(cudaMemcpyAsync(lanes[s].device + COUNT + round, lanes[s].pinned, sizeof(int),
-					      cudaMemcpyHostToDevice, streams[s]));
+			CHECK(cudaMemcpyAsync(lanes[s].device + COUNT + round, lanes[s].pinned,
+			    sizeof(int), cudaMemcpyHostToDevice, streams[s]));
 		}
 	for (int s = 0; s < STREAMS; s++) {
 		std::vector<int> answers(ROUNDS);
@@ -57,7 +57,7 @@ int main()
 		CHECK(cudaStreamSynchronize(streams[s]));
 		EXPECT(lanes[s].calls == ROUNDS + 1 && lanes[s].mistakes == 0);
 		CHECK(cudaMemcpy(answers.data(), lanes[s].device + COUNT + 1, ROUNDS * sizeof(int),
-				 cudaMemcpyDeviceToHost));
+		    cudaMemcpyDeviceToHost));
 		for (int round = 1; round <= ROUNDS; round++)
 			EXPECT(answers[round - 1] == -round);
 		report("answers", answers);

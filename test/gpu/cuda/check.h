@@ -15,22 +15,22 @@
 #include <cuda_runtime.h>
 
 /* Every CUDA library's status is 0 for success. */
-#define CHECK(call)                                                                            \
-	do {                                                                                   \
-		int check_status = (int)(call);                                                \
-		if (check_status != 0) {                                                       \
-			fprintf(stderr, "%s:%d: %s gave %d\n", __FILE__, __LINE__, #call,      \
-				check_status);                                                 \
-			exit(1);                                                               \
-		}                                                                              \
+#define CHECK(call)                                                                                \
+	do {                                                                                       \
+		int check_status = (int)(call);                                                    \
+		if (check_status != 0) {                                                           \
+			fprintf(stderr, "%s:%d: %s gave %d\n", __FILE__, __LINE__, #call,          \
+			    check_status);                                                         \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
-#define EXPECT(condition)                                                                      \
-	do {                                                                                   \
-		if (!(condition)) {                                                            \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			exit(1);                                                               \
-		}                                                                              \
+#define EXPECT(condition)                                                                          \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 /* A device array that lives as long as its scope. */
@@ -102,8 +102,8 @@ template <typename T> std::vector<T> fractions(size_t count, uint32_t seed)
 
 /* Column-major C = A * B on the CPU, where A is m by k and B is k by n; both may be given transposed. */
 template <typename T, typename R>
-std::vector<R> matmul(int m, int n, int k, const std::vector<T> &a, bool a_transposed,
-		      const std::vector<T> &b)
+std::vector<R> matmul(
+    int m, int n, int k, const std::vector<T> &a, bool a_transposed, const std::vector<T> &b)
 {
 	std::vector<R> c((size_t)m * n);
 	for (int column = 0; column < n; column++)

@@ -37,7 +37,8 @@ static void launch(int size)
 	for (int block = 0; block < BLOCKS; block++)
 		for (int thread = 0; thread < THREADS; thread++) {
 			int other = block / size * size + (block % size + 1) % size;
-			EXPECT(got[block * THREADS + thread] == other * 1000 + THREADS - 1 - thread);
+			EXPECT(
+			    got[block * THREADS + thread] == other * 1000 + THREADS - 1 - thread);
 		}
 	report(size == 1 ? "clusters of one" : "clusters", got);
 	int clusters;

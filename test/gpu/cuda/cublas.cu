@@ -14,16 +14,16 @@ static void single_and_double(cublasHandle_t blas)
 	auto a = whole_numbers<float>(M * K, 1, 4), b = whole_numbers<float>(K * N, 2, 4);
 	device_array<float> da(a), db(b), dc(M * N);
 	float one = 1, zero = 0;
-	CHECK(cublasSgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, da.data, M, db.data, K, &zero,
-			  dc.data, M));
+	CHECK(cublasSgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, da.data, M, db.data, K,
+	    &zero, dc.data, M));
 	EXPECT((dc.read() == matmul<float, float>(M, N, K, a, false, b)));
 	report("sgemm", dc.read());
 
 	auto p = whole_numbers<double>(M * K, 3, 4), q = whole_numbers<double>(K * N, 4, 4);
 	device_array<double> dp(p), dq(q), dr(M * N);
 	double done = 1, dzero = 0;
-	CHECK(cublasDgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &done, dp.data, M, dq.data, K, &dzero,
-			  dr.data, M));
+	CHECK(cublasDgemm(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &done, dp.data, M, dq.data, K,
+	    &dzero, dr.data, M));
 	EXPECT((dr.read() == matmul<double, double>(M, N, K, p, false, q)));
 	report("dgemm", dr.read());
 }
@@ -31,24 +31,26 @@ static void single_and_double(cublasHandle_t blas)
 static void bf16(cublasHandle_t blas)
 {
 	enum { S = 128 };
-	auto a = whole_numbers<__nv_bfloat16>(S * S, 5, 4), b = whole_numbers<__nv_bfloat16>(S * S, 6, 4);
+	auto a = whole_numbers<__nv_bfloat16>(S * S, 5, 4),
+	     b = whole_numbers<__nv_bfloat16>(S * S, 6, 4);
 	device_array<__nv_bfloat16> da(a), db(b);
 	device_array<float> dc(S * S);
 	float one = 1, zero = 0;
-	CHECK(cublasGemmEx(blas, CUBLAS_OP_T, CUBLAS_OP_N, S, S, S, &one, da.data, CUDA_R_16BF, S, db.data,
-			   CUDA_R_16BF, S, &zero, dc.data, CUDA_R_32F, S, CUBLAS_COMPUTE_32F,
-			   CUBLAS_GEMM_DEFAULT));
+	CHECK(cublasGemmEx(blas, CUBLAS_OP_T, CUBLAS_OP_N, S, S, S, &one, da.data, CUDA_R_16BF, S,
+	    db.data, CUDA_R_16BF, S, &zero, dc.data, CUDA_R_32F, S, CUBLAS_COMPUTE_32F,
+	    CUBLAS_GEMM_DEFAULT));
 	EXPECT((dc.read() == matmul<__nv_bfloat16, float>(S, S, S, a, true, b)));
 	report("gemmEx bf16", dc.read());
 }
 
 static void batched(cublasHandle_t blas)
 {
-	auto a = whole_numbers<float>(BATCH * M * K, 7, 3), b = whole_numbers<float>(BATCH * K * N, 8, 3);
+	auto a = whole_numbers<float>(BATCH * M * K, 7, 3),
+	     b = whole_numbers<float>(BATCH * K * N, 8, 3);
 	device_array<float> da(a), db(b), strided(BATCH * M * N), pointed(BATCH * M * N);
 	float one = 1, zero = 0;
-	CHECK(cublasSgemmStridedBatched(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, da.data, M, M * K,
-					db.data, K, K * N, &zero, strided.data, M, M * N, BATCH));
+	CHECK(cublasSgemmStridedBatched(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, da.data, M,
+	    M * K, db.data, K, K * N, &zero, strided.data, M, M * N, BATCH));
 	std::vector<float *> pa, pb, pc;
 	for (int i = 0; i < BATCH; i++) {
 		pa.push_back(da.data + i * M * K);
@@ -56,8 +58,8 @@ static void batched(cublasHandle_t blas)
 		pc.push_back(pointed.data + i * M * N);
 	}
 	device_array<float *> dpa(pa), dpb(pb), dpc(pc);
-	CHECK(cublasSgemmBatched(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, dpa.data, M, dpb.data, K,
-				 &zero, dpc.data, M, BATCH));
+	CHECK(cublasSgemmBatched(blas, CUBLAS_OP_N, CUBLAS_OP_N, M, N, K, &one, dpa.data, M,
+	    dpb.data, K, &zero, dpc.data, M, BATCH));
 	EXPECT(strided.read() == pointed.read());
 	for (int i = 0; i < BATCH; i++) {
 		std::vector<float> ai(a.begin() + i * M * K, a.begin() + (i + 1) * M * K);
@@ -96,11 +98,12 @@ static void reductions(cublasHandle_t blas)
 static void fractional(cublasHandle_t blas)
 {
 	enum { S = 1024 };
-	device_array<float> a(fractions<float>(S * S, 10)), b(fractions<float>(S * S, 11)), c(S * S);
+	device_array<float> a(fractions<float>(S * S, 10)), b(fractions<float>(S * S, 11)),
+	    c(S * S);
 	float alpha = 0.75f, beta = 0.5f;
 	for (int i = 0; i < 5; i++)
-		CHECK(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, S, S, S, &alpha, a.data, S, b.data, S, &beta,
-				  c.data, S));
+		CHECK(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, S, S, S, &alpha, a.data, S,
+		    b.data, S, &beta, c.data, S));
 	report("sgemm of fractions", c.read());
 }
 

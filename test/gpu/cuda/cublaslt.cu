@@ -10,7 +10,8 @@
 enum { M = 256, N = 128, K = 64, WORKSPACE = 32 << 20 };
 
 /* D = A^T * B, all column-major, checked against the CPU. */
-template <typename T> static void product(cublasLtHandle_t lt, cudaDataType type, int limit, const char *name)
+template <typename T>
+static void product(cublasLtHandle_t lt, cudaDataType type, int limit, const char *name)
 {
 	auto a = whole_numbers<T>(M * K, 1, limit), b = whole_numbers<T>(K * N, 2, limit);
 	device_array<T> da(a), db(b);
@@ -26,26 +27,27 @@ template <typename T> static void product(cublasLtHandle_t lt, cudaDataType type
 	int count = 0;
 
 	CHECK(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
-	CHECK(cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
-					     sizeof(transposed)));
-	CHECK(cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSB, &plain, sizeof(plain)));
+	CHECK(cublasLtMatmulDescSetAttribute(
+	    operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof(transposed)));
+	CHECK(cublasLtMatmulDescSetAttribute(
+	    operation, CUBLASLT_MATMUL_DESC_TRANSB, &plain, sizeof(plain)));
 	CHECK(cublasLtMatrixLayoutCreate(&layout_a, type, K, M, K));
 	CHECK(cublasLtMatrixLayoutCreate(&layout_b, type, K, N, K));
 	CHECK(cublasLtMatrixLayoutCreate(&layout_c, CUDA_R_32F, M, N, M));
 	CHECK(cublasLtMatmulPreferenceCreate(&preference));
-	CHECK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-						   &limit_bytes, sizeof(limit_bytes)));
-	CHECK(cublasLtMatmulAlgoGetHeuristic(lt, operation, layout_a, layout_b, layout_c, layout_c, preference,
-					     4, found, &count));
+	CHECK(cublasLtMatmulPreferenceSetAttribute(preference,
+	    CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit_bytes, sizeof(limit_bytes)));
+	CHECK(cublasLtMatmulAlgoGetHeuristic(
+	    lt, operation, layout_a, layout_b, layout_c, layout_c, preference, 4, found, &count));
 	EXPECT(count > 0);
 	cudaStream_t stream;
 	CHECK(cudaStreamCreate(&stream));
 	for (int i = 0; i < count; i++) {
 		CHECK(cudaMemset(dc.data, 0xff, M * N * sizeof(float)));
 		CHECK(cudaDeviceSynchronize());
-		CHECK(cublasLtMatmul(lt, operation, &one, da.data, layout_a, db.data, layout_b, &zero, dc.data,
-				     layout_c, dc.data, layout_c, &found[i].algo, workspace.data, WORKSPACE,
-				     stream));
+		CHECK(cublasLtMatmul(lt, operation, &one, da.data, layout_a, db.data, layout_b,
+		    &zero, dc.data, layout_c, dc.data, layout_c, &found[i].algo, workspace.data,
+		    WORKSPACE, stream));
 		EXPECT((dc.read() == matmul<T, float>(M, N, K, a, true, b)));
 	}
 	printf("%s: %d algorithms\n", name, count);

@@ -6,7 +6,8 @@
 
 #include "check.h"
 
-static void expect_scaled(const std::vector<float> &got, const std::vector<float> &wanted, float scale)
+static void expect_scaled(
+    const std::vector<float> &got, const std::vector<float> &wanted, float scale)
 {
 	for (size_t i = 0; i < got.size(); i++)
 		EXPECT(fabsf(got[i] / scale - wanted[i]) < 1e-4f);
@@ -16,9 +17,11 @@ static void complex_both_ways(cufftHandle plan, int points, int transform, const
 {
 	auto in = fractions<float>(2 * points, 1);
 	device_array<float> data(in);
-	CHECK(cufftExecC2C(plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_FORWARD));
+	CHECK(cufftExecC2C(
+	    plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_FORWARD));
 	report(name, data.read());
-	CHECK(cufftExecC2C(plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_INVERSE));
+	CHECK(cufftExecC2C(
+	    plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_INVERSE));
 	expect_scaled(data.read(), in, (float)transform);
 	CHECK(cufftDestroy(plan));
 }
@@ -31,7 +34,8 @@ static void impulse()
 	device_array<float> data(in);
 	cufftHandle plan;
 	CHECK(cufftPlan1d(&plan, POINTS, CUFFT_C2C, 1));
-	CHECK(cufftExecC2C(plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_FORWARD));
+	CHECK(cufftExecC2C(
+	    plan, (cufftComplex *)data.data, (cufftComplex *)data.data, CUFFT_FORWARD));
 	auto out = data.read();
 	for (int i = 0; i < POINTS; i++)
 		EXPECT(out[2 * i] == 1 && out[2 * i + 1] == 0);

@@ -29,7 +29,8 @@ static std::vector<double> right_side(const std::vector<double> &a)
 	return b;
 }
 
-static void expect_solution(const char *name, const device_array<double> &x, const device_array<int> &info)
+static void expect_solution(
+    const char *name, const device_array<double> &x, const device_array<int> &info)
 {
 	auto got = x.read();
 	EXPECT(info.read()[0] == 0);
@@ -51,23 +52,26 @@ int main()
 	CHECK(cusolverDnDgetrf_bufferSize(solver, N, N, lu.data, N, &need));
 	device_array<double> lu_work(need + 1);
 	CHECK(cusolverDnDgetrf(solver, N, N, lu.data, N, lu_work.data, pivots.data, info.data));
-	CHECK(cusolverDnDgetrs(solver, CUBLAS_OP_N, N, 1, lu.data, N, pivots.data, x.data, N, info.data));
+	CHECK(cusolverDnDgetrs(
+	    solver, CUBLAS_OP_N, N, 1, lu.data, N, pivots.data, x.data, N, info.data));
 	expect_solution("getrf, getrs", x, info);
 
 	device_array<double> cholesky(a), y(b);
-	CHECK(cusolverDnDpotrf_bufferSize(solver, CUBLAS_FILL_MODE_LOWER, N, cholesky.data, N, &need));
+	CHECK(cusolverDnDpotrf_bufferSize(
+	    solver, CUBLAS_FILL_MODE_LOWER, N, cholesky.data, N, &need));
 	device_array<double> cholesky_work(need + 1);
-	CHECK(cusolverDnDpotrf(solver, CUBLAS_FILL_MODE_LOWER, N, cholesky.data, N, cholesky_work.data, need,
-			       info.data));
-	CHECK(cusolverDnDpotrs(solver, CUBLAS_FILL_MODE_LOWER, N, 1, cholesky.data, N, y.data, N, info.data));
+	CHECK(cusolverDnDpotrf(solver, CUBLAS_FILL_MODE_LOWER, N, cholesky.data, N,
+	    cholesky_work.data, need, info.data));
+	CHECK(cusolverDnDpotrs(
+	    solver, CUBLAS_FILL_MODE_LOWER, N, 1, cholesky.data, N, y.data, N, info.data));
 	expect_solution("potrf, potrs", y, info);
 
 	device_array<double> vectors(a), values(N);
-	CHECK(cusolverDnDsyevd_bufferSize(solver, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, N,
-					  vectors.data, N, values.data, &need));
+	CHECK(cusolverDnDsyevd_bufferSize(solver, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER,
+	    N, vectors.data, N, values.data, &need));
 	device_array<double> eigen_work(need + 1);
-	CHECK(cusolverDnDsyevd(solver, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, N, vectors.data, N,
-			       values.data, eigen_work.data, need, info.data));
+	CHECK(cusolverDnDsyevd(solver, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, N,
+	    vectors.data, N, values.data, eigen_work.data, need, info.data));
 	double trace = 0, sum = 0;
 	for (int i = 0; i < N; i++)
 		trace += a[i * N + i];

@@ -33,7 +33,8 @@ static std::vector<float> product(const csr &matrix, const std::vector<float> &b
 	for (int j = 0; j < width; j++)
 		for (int row = 0; row < ROWS; row++)
 			for (int i = matrix.starts[row]; i < matrix.starts[row + 1]; i++)
-				c[j * ROWS + row] += matrix.values[i] * b[j * COLUMNS + matrix.columns[i]];
+				c[j * ROWS + row] +=
+				    matrix.values[i] * b[j * COLUMNS + matrix.columns[i]];
 	return c;
 }
 
@@ -50,28 +51,30 @@ int main()
 	float one = 1, zero = 0;
 	size_t need;
 	CHECK(cusparseCreate(&sparse));
-	CHECK(cusparseCreateCsr(&of_a, ROWS, COLUMNS, matrix.values.size(), starts.data, columns.data,
-				values.data, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO,
-				CUDA_R_32F));
+	CHECK(cusparseCreateCsr(&of_a, ROWS, COLUMNS, matrix.values.size(), starts.data,
+	    columns.data, values.data, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I,
+	    CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F));
 	CHECK(cusparseCreateDnVec(&of_x, COLUMNS, gb.data, CUDA_R_32F));
 	CHECK(cusparseCreateDnVec(&of_y, ROWS, gx.data, CUDA_R_32F));
-	CHECK(cusparseCreateDnMat(&of_b, COLUMNS, WIDTH, COLUMNS, gb.data, CUDA_R_32F, CUSPARSE_ORDER_COL));
-	CHECK(cusparseCreateDnMat(&of_c, ROWS, WIDTH, ROWS, gc.data, CUDA_R_32F, CUSPARSE_ORDER_COL));
+	CHECK(cusparseCreateDnMat(
+	    &of_b, COLUMNS, WIDTH, COLUMNS, gb.data, CUDA_R_32F, CUSPARSE_ORDER_COL));
+	CHECK(
+	    cusparseCreateDnMat(&of_c, ROWS, WIDTH, ROWS, gc.data, CUDA_R_32F, CUSPARSE_ORDER_COL));
 
 	auto plain = CUSPARSE_OPERATION_NON_TRANSPOSE;
 	CHECK(cusparseSpMV_bufferSize(sparse, plain, &one, of_a, of_x, &zero, of_y, CUDA_R_32F,
-				      CUSPARSE_SPMV_CSR_ALG2, &need));
+	    CUSPARSE_SPMV_CSR_ALG2, &need));
 	device_array<char> vector_work(need + 1);
-	CHECK(cusparseSpMV(sparse, plain, &one, of_a, of_x, &zero, of_y, CUDA_R_32F, CUSPARSE_SPMV_CSR_ALG2,
-			   vector_work.data));
+	CHECK(cusparseSpMV(sparse, plain, &one, of_a, of_x, &zero, of_y, CUDA_R_32F,
+	    CUSPARSE_SPMV_CSR_ALG2, vector_work.data));
 	EXPECT(gx.read() == product(matrix, b, 1));
 	report("SpMV", gx.read());
 
-	CHECK(cusparseSpMM_bufferSize(sparse, plain, plain, &one, of_a, of_b, &zero, of_c, CUDA_R_32F,
-				      CUSPARSE_SPMM_CSR_ALG2, &need));
+	CHECK(cusparseSpMM_bufferSize(sparse, plain, plain, &one, of_a, of_b, &zero, of_c,
+	    CUDA_R_32F, CUSPARSE_SPMM_CSR_ALG2, &need));
 	device_array<char> matrix_work(need + 1);
 	CHECK(cusparseSpMM(sparse, plain, plain, &one, of_a, of_b, &zero, of_c, CUDA_R_32F,
-			   CUSPARSE_SPMM_CSR_ALG2, matrix_work.data));
+	    CUSPARSE_SPMM_CSR_ALG2, matrix_work.data));
 	EXPECT(gc.read() == product(matrix, b, WIDTH));
 	report("SpMM", gc.read());
 

@@ -12,7 +12,8 @@
 typedef cudaError_t (*malloc_function)(void **, size_t);
 typedef cudaError_t (*free_function)(void *);
 typedef cudaError_t (*memset_function)(void *, int, size_t);
-typedef CUresult (*proc_function)(const char *, void **, int, cuuint64_t, CUdriverProcAddressQueryResult *);
+typedef CUresult (*proc_function)(
+    const char *, void **, int, cuuint64_t, CUdriverProcAddressQueryResult *);
 typedef CUresult (*current_function)(CUcontext *);
 typedef CUresult (*count_function)(int *);
 
@@ -42,7 +43,8 @@ int main()
 	EXPECT(result == CU_GET_PROC_ADDRESS_SUCCESS);
 	CHECK(((count_function)entry)(&again));
 	EXPECT(devices == again && devices > 0);
-	EXPECT(find("cuNoSuchFunction", &entry, 12000, 0, &result) == CUDA_ERROR_NOT_FOUND || !entry);
+	EXPECT(
+	    find("cuNoSuchFunction", &entry, 12000, 0, &result) == CUDA_ERROR_NOT_FOUND || !entry);
 	EXPECT(result == CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
 
 	/* The linked-in runtime makes the primary context; the loaded one must find the same. */

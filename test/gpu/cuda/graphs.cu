@@ -20,7 +20,8 @@ static void expect_all(const device_array<int> &data, int value)
 	EXPECT(data.read() == std::vector<int>(COUNT, value));
 }
 
-static cudaGraph_t captured(cudaStream_t main, cudaStream_t side, int *a, int *b, int *out, int amount)
+static cudaGraph_t captured(
+    cudaStream_t main, cudaStream_t side, int *a, int *b, int *out, int amount)
 {
 	cudaGraph_t graph;
 	cudaEvent_t fork, join;
@@ -98,8 +99,8 @@ static void by_hand()
 	CHECK(cudaGraphCreate(&graph, 0));
 	CHECK(cudaGraphAddMemsetNode(&set, graph, nullptr, 0, &fill));
 	CHECK(cudaGraphAddKernelNode(&kernel, graph, &set, 1, &params));
-	CHECK(cudaGraphAddMemcpyNode1D(&copy, graph, &kernel, 1, host.data(), data.data, COUNT * sizeof(int),
-				       cudaMemcpyDeviceToHost));
+	CHECK(cudaGraphAddMemcpyNode1D(&copy, graph, &kernel, 1, host.data(), data.data,
+	    COUNT * sizeof(int), cudaMemcpyDeviceToHost));
 	CHECK(cudaGraphInstantiate(&exec, graph, 0));
 	CHECK(cudaGraphLaunch(exec, 0));
 	CHECK(cudaDeviceSynchronize());

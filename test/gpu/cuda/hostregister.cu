@@ -76,9 +76,9 @@ static void odd_pieces()
 	CHECK(cudaDeviceSynchronize());
 	for (int length = 1; length < 60000; length = length * 3 + 1) {
 		CHECK(cudaMemcpyAsync(device.data + length % 7, pinned + length % 13, length,
-				      cudaMemcpyHostToDevice, 0));
+		    cudaMemcpyHostToDevice, 0));
 		CHECK(cudaMemcpy(device.data + 30001, pageable.data() + length % 11, length / 2,
-				 cudaMemcpyHostToDevice));
+		    cudaMemcpyHostToDevice));
 	}
 	report("odd pieces", device.read());
 	CHECK(cudaFreeHost(pinned));

@@ -26,11 +26,13 @@ static void churn(cudaMemPool_t pool, cudaStream_t a, cudaStream_t b)
 		CHECK(cudaMallocFromPoolAsync(&data, COUNT * sizeof(int), pool, a));
 		CHECK(cudaMallocFromPoolAsync(&copy, COUNT * sizeof(int), pool, a));
 		fill<<<COUNT / 256, 256, 0, a>>>(data, round);
-		CHECK(cudaMemcpyAsync(copy, data, COUNT * sizeof(int), cudaMemcpyDeviceToDevice, a));
+		CHECK(
+		    cudaMemcpyAsync(copy, data, COUNT * sizeof(int), cudaMemcpyDeviceToDevice, a));
 		CHECK(cudaFreeAsync(data, a));
 		CHECK(cudaEventRecord(written, a));
 		CHECK(cudaStreamWaitEvent(b, written, 0));
-		CHECK(cudaMemcpyAsync(out.data(), copy, COUNT * sizeof(int), cudaMemcpyDeviceToHost, b));
+		CHECK(cudaMemcpyAsync(
+		    out.data(), copy, COUNT * sizeof(int), cudaMemcpyDeviceToHost, b));
 		CHECK(cudaFreeAsync(copy, b));
 		CHECK(cudaStreamSynchronize(b));
 		for (int i = 0; i < COUNT; i += 997)

@@ -34,15 +34,15 @@ static unsigned work(int number)
 			CHECK(cudaFreeAsync(scratch, stream));
 		}
 		if (round % 5 == 0) {
-			CHECK(cudaMemcpyAsync(pinned, data, COUNT * sizeof(*data), cudaMemcpyDeviceToHost,
-					      stream));
+			CHECK(cudaMemcpyAsync(
+			    pinned, data, COUNT * sizeof(*data), cudaMemcpyDeviceToHost, stream));
 			CHECK(cudaEventRecord(event, stream));
 			CHECK(cudaEventSynchronize(event));
 			EXPECT(pinned[0] == value && pinned[COUNT - 1] == value);
 		}
 		if (round % 7 == 0) {
 			CHECK(cudaMemcpyAsync(pageable.data(), data, COUNT * sizeof(*data),
-					      cudaMemcpyDeviceToHost, stream));
+			    cudaMemcpyDeviceToHost, stream));
 			CHECK(cudaStreamSynchronize(stream));
 			EXPECT(pageable[COUNT / 2] == value);
 		}

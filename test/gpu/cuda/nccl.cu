@@ -26,33 +26,37 @@ int main()
 		CHECK(cudaStreamCreate(&streams[d]));
 		CHECK(cudaMalloc(&in[d], COUNT * sizeof(float)));
 		CHECK(cudaMalloc(&out[d], COUNT * sizeof(float)));
-		CHECK(cudaMemcpy(in[d], values.data(), COUNT * sizeof(float), cudaMemcpyHostToDevice));
+		CHECK(cudaMemcpy(
+		    in[d], values.data(), COUNT * sizeof(float), cudaMemcpyHostToDevice));
 	}
 	CHECK(ncclCommInitAll(communicators, devices, nullptr));
 	for (int round = 0; round < 5; round++) {
 		CHECK(ncclGroupStart());
 		for (int d = 0; d < devices; d++)
-			CHECK(ncclAllReduce(in[d], out[d], COUNT, ncclFloat, ncclSum, communicators[d],
-					    streams[d]));
+			CHECK(ncclAllReduce(in[d], out[d], COUNT, ncclFloat, ncclSum,
+			    communicators[d], streams[d]));
 		CHECK(ncclGroupEnd());
 	}
 	std::vector<float> got(COUNT);
 	for (int d = 0; d < devices; d++) {
 		CHECK(cudaSetDevice(d));
 		CHECK(cudaStreamSynchronize(streams[d]));
-		CHECK(cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
+		CHECK(
+		    cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
 		EXPECT(got == expected);
 	}
 	report("all-reduce", got);
 	CHECK(ncclGroupStart());
 	for (int d = 0; d < devices; d++)
-		CHECK(ncclBroadcast(in[d], out[d], COUNT, ncclFloat, 1, communicators[d], streams[d]));
+		CHECK(ncclBroadcast(
+		    in[d], out[d], COUNT, ncclFloat, 1, communicators[d], streams[d]));
 	CHECK(ncclGroupEnd());
 	auto sent = whole_numbers<float>(COUNT, 2, 100);
 	for (int d = 0; d < devices; d++) {
 		CHECK(cudaSetDevice(d));
 		CHECK(cudaStreamSynchronize(streams[d]));
-		CHECK(cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
+		CHECK(
+		    cudaMemcpy(got.data(), out[d], COUNT * sizeof(float), cudaMemcpyDeviceToHost));
 		EXPECT(got == sent);
 	}
 	report("broadcast", got);

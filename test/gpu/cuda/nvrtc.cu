@@ -10,13 +10,15 @@
 
 enum { COUNT = 1000 };
 
-static const char *const KERNEL = "extern \"C\" __global__ void scale(int *data, int factor, int count)"
-				  "{ int i = blockIdx.x * blockDim.x + threadIdx.x;"
-				  "  if (i < count) data[i] = data[i] * factor + OFFSET; }";
-static const char *const CALLER = "extern __device__ int helper(int);"
-				  "extern \"C\" __global__ void scale(int *data, int factor, int count)"
-				  "{ int i = blockIdx.x * blockDim.x + threadIdx.x;"
-				  "  if (i < count) data[i] = data[i] * factor + helper(0); }";
+static const char *const KERNEL =
+    "extern \"C\" __global__ void scale(int *data, int factor, int count)"
+    "{ int i = blockIdx.x * blockDim.x + threadIdx.x;"
+    "  if (i < count) data[i] = data[i] * factor + OFFSET; }";
+static const char *const CALLER =
+    "extern __device__ int helper(int);"
+    "extern \"C\" __global__ void scale(int *data, int factor, int count)"
+    "{ int i = blockIdx.x * blockDim.x + threadIdx.x;"
+    "  if (i < count) data[i] = data[i] * factor + helper(0); }";
 static const char *const HELPER = "__device__ int helper(int x) { return x + 7; }";
 
 static std::string architecture(const char *prefix)
@@ -50,7 +52,8 @@ static std::vector<char> link(const std::vector<char> &first, const std::vector<
 	size_t size;
 	CHECK(nvJitLinkCreate(&linker, 1, options));
 	CHECK(nvJitLinkAddData(linker, NVJITLINK_INPUT_CUBIN, first.data(), first.size(), "first"));
-	CHECK(nvJitLinkAddData(linker, NVJITLINK_INPUT_CUBIN, second.data(), second.size(), "second"));
+	CHECK(nvJitLinkAddData(
+	    linker, NVJITLINK_INPUT_CUBIN, second.data(), second.size(), "second"));
 	CHECK(nvJitLinkComplete(linker));
 	CHECK(nvJitLinkGetLinkedCubinSize(linker, &size));
 	std::vector<char> image(size);
@@ -84,8 +87,8 @@ static void broken_source()
 {
 	nvrtcProgram program;
 	size_t size;
-	CHECK(nvrtcCreateProgram(&program, "__global__ void f() { undeclared = 1; }", "bad.cu", 0, nullptr,
-				 nullptr));
+	CHECK(nvrtcCreateProgram(
+	    &program, "__global__ void f() { undeclared = 1; }", "bad.cu", 0, nullptr, nullptr));
 	EXPECT(nvrtcCompileProgram(program, 0, nullptr) == NVRTC_ERROR_COMPILATION);
 	CHECK(nvrtcGetProgramLogSize(program, &size));
 	std::vector<char> log(size);

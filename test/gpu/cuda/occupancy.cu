@@ -22,9 +22,9 @@ template <typename F> static void describe(const char *name, F kernel, int threa
 	CHECK(cudaFuncGetAttributes(&has, kernel));
 	CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, shared));
 	CHECK(cudaOccupancyMaxPotentialBlockSize(&grid, &block, kernel, shared, 0));
-	printf("%s: registers %d shared %zu local %zu constant %zu threads %d binary %d ptx %d\n", name,
-	       has.numRegs, has.sharedSizeBytes, has.localSizeBytes, has.constSizeBytes, has.maxThreadsPerBlock,
-	       has.binaryVersion, has.ptxVersion);
+	printf("%s: registers %d shared %zu local %zu constant %zu threads %d binary %d ptx %d\n",
+	    name, has.numRegs, has.sharedSizeBytes, has.localSizeBytes, has.constSizeBytes,
+	    has.maxThreadsPerBlock, has.binaryVersion, has.ptxVersion);
 	printf("%s: %d blocks of %d, best %d by %d\n", name, blocks, threads, grid, block);
 	EXPECT(blocks > 0 && block > 0);
 }
@@ -35,12 +35,13 @@ int main()
 	size_t stack, heap, fifo, available;
 	int runtime, driver;
 	CHECK(cudaGetDeviceProperties(&is, 0));
-	printf("%s: %d.%d, %d multiprocessors, warp %d, %zu bytes of shared memory a block (%zu by choice)\n",
-	       is.name, is.major, is.minor, is.multiProcessorCount, is.warpSize, is.sharedMemPerBlock,
-	       is.sharedMemPerBlockOptin);
-	printf("L2 %d, bus %d bits, registers %d, grid %d %d %d, texture 2-D %d %d\n", is.l2CacheSize,
-	       is.memoryBusWidth, is.regsPerMultiprocessor, is.maxGridSize[0], is.maxGridSize[1],
-	       is.maxGridSize[2], is.maxTexture2D[0], is.maxTexture2D[1]);
+	printf("%s: %d.%d, %d multiprocessors, warp %d, %zu bytes of shared memory a block (%zu by "
+	       "choice)\n",
+	    is.name, is.major, is.minor, is.multiProcessorCount, is.warpSize, is.sharedMemPerBlock,
+	    is.sharedMemPerBlockOptin);
+	printf("L2 %d, bus %d bits, registers %d, grid %d %d %d, texture 2-D %d %d\n",
+	    is.l2CacheSize, is.memoryBusWidth, is.regsPerMultiprocessor, is.maxGridSize[0],
+	    is.maxGridSize[1], is.maxGridSize[2], is.maxTexture2D[0], is.maxTexture2D[1]);
 	CHECK(cudaRuntimeGetVersion(&runtime));
 	CHECK(cudaDriverGetVersion(&driver));
 	printf("runtime %d, driver %d\n", runtime, driver);

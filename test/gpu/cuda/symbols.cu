@@ -20,7 +20,8 @@ static __global__ void use(int *out)
 
 int main()
 {
-	std::vector<int> in = whole_numbers<int>(COUNT, 1, 1000), other = whole_numbers<int>(COUNT, 2, 1000);
+	std::vector<int> in = whole_numbers<int>(COUNT, 1, 1000),
+			 other = whole_numbers<int>(COUNT, 2, 1000);
 	std::vector<float> factors = whole_numbers<float>(16, 3, 9);
 	device_array<int> pointed(other), out(COUNT);
 	void *address;
@@ -32,8 +33,8 @@ int main()
 	EXPECT(size == 16 * sizeof(float));
 	CHECK(cudaMemcpyToSymbol(table, in.data(), COUNT * sizeof(int)));
 	CHECK(cudaMemcpyToSymbol(weights, factors.data(), 8 * sizeof(float)));
-	CHECK(cudaMemcpyToSymbolAsync(weights, factors.data() + 8, 8 * sizeof(float), 8 * sizeof(float),
-				      cudaMemcpyHostToDevice, 0));
+	CHECK(cudaMemcpyToSymbolAsync(weights, factors.data() + 8, 8 * sizeof(float),
+	    8 * sizeof(float), cudaMemcpyHostToDevice, 0));
 	CHECK(cudaMemcpyToSymbol(indirect, &pointed.data, sizeof(int *)));
 	CHECK(cudaMemcpyFromSymbol(&value, initialised, sizeof(value)));
 	EXPECT(value == 2.5 && counter == 40);

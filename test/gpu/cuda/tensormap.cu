@@ -6,10 +6,9 @@
 
 enum { WIDTH = 256, HEIGHT = 128, TILE_X = 32, TILE_Y = 16 };
 
-typedef CUresult (*encode_tiled)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
-				 const cuuint64_t *, const cuuint32_t *, const cuuint32_t *,
-				 CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion,
-				 CUtensorMapFloatOOBfill);
+typedef CUresult (*encode_tiled)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
+    const cuuint64_t *, const cuuint64_t *, const cuuint32_t *, const cuuint32_t *,
+    CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
 /* Copies the tile at (x, y), zero beyond the edge, to out. */
 static __global__ void load(const __grid_constant__ CUtensorMap map, int *out, int x, int y)
@@ -22,12 +21,13 @@ static __global__ void load(const __grid_constant__ CUtensorMap map, int *out, i
 		asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(at));
 		asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 		asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at),
-			     "r"((unsigned)sizeof(tile))
-			     : "memory");
-		asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
-			     "[%0], [%1, {%2, %3}], [%4];" ::"r"((unsigned)__cvta_generic_to_shared(tile)),
-			     "l"(&map), "r"(x), "r"(y), "r"(at)
-			     : "memory");
+		    "r"((unsigned)sizeof(tile))
+		    : "memory");
+		asm volatile(
+		    "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+		    "[%0], [%1, {%2, %3}], [%4];" ::"r"((unsigned)__cvta_generic_to_shared(tile)),
+		    "l"(&map), "r"(x), "r"(y), "r"(at)
+		    : "memory");
 	}
 	__syncthreads();
 	unsigned done = 0;
@@ -35,9 +35,9 @@ static __global__ void load(const __grid_constant__ CUtensorMap map, int *out, i
 		asm volatile("{ .reg .pred p;"
 			     "  mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0;"
 			     "  selp.u32 %0, 1, 0, p; }"
-			     : "=r"(done)
-			     : "r"(at)
-			     : "memory");
+		    : "=r"(done)
+		    : "r"(at)
+		    : "memory");
 	for (int i = threadIdx.x; i < TILE_X * TILE_Y; i += blockDim.x)
 		out[i] = tile[i / TILE_X][i % TILE_X];
 #endif
@@ -53,16 +53,17 @@ int main()
 	}
 	void *entry;
 	cudaDriverEntryPointQueryResult found;
-	CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault, &found));
+	CHECK(cudaGetDriverEntryPointByVersion(
+	    "cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault, &found));
 	EXPECT(found == cudaDriverEntryPointSuccess);
 	auto in = whole_numbers<int>(WIDTH * HEIGHT, 1, 100000);
 	device_array<int> image(in), out(TILE_X * TILE_Y);
 	CUtensorMap map;
 	cuuint64_t size[] = {WIDTH, HEIGHT}, pitch[] = {WIDTH * sizeof(int)};
 	cuuint32_t tile[] = {TILE_X, TILE_Y}, step[] = {1, 1};
-	CHECK(((encode_tiled)entry)(&map, CU_TENSOR_MAP_DATA_TYPE_INT32, 2, image.data, size, pitch, tile, step,
-				    CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
-				    CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+	CHECK(((encode_tiled)entry)(&map, CU_TENSOR_MAP_DATA_TYPE_INT32, 2, image.data, size, pitch,
+	    tile, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
+	    CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
 	int corners[][2] = {{0, 0}, {64, 32}, {5, 3}, {WIDTH - 16, HEIGHT - 8}};
 	for (auto &corner : corners) {
 		load<<<1, 128>>>(map, out.data, corner[0], corner[1]);
@@ -75,9 +76,9 @@ int main()
 		report("tile", got);
 	}
 	pitch[0] = 17;
-	EXPECT(((encode_tiled)entry)(&map, CU_TENSOR_MAP_DATA_TYPE_INT32, 2, image.data, size, pitch, tile, step,
-				     CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
-				     CU_TENSOR_MAP_L2_PROMOTION_NONE,
-				     CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_ERROR_INVALID_VALUE);
+	EXPECT(((encode_tiled)entry)(&map, CU_TENSOR_MAP_DATA_TYPE_INT32, 2, image.data, size,
+		   pitch, tile, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
+		   CU_TENSOR_MAP_L2_PROMOTION_NONE,
+		   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_ERROR_INVALID_VALUE);
 	return 0;
 }

@@ -45,8 +45,8 @@ int main()
 	cudaArray_t array;
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
 	CHECK(cudaMallocArray(&array, &format, WIDTH, HEIGHT, cudaArraySurfaceLoadStore));
-	CHECK(cudaMemcpy2DToArray(array, 0, 0, in.data(), WIDTH * sizeof(float), WIDTH * sizeof(float), HEIGHT,
-				  cudaMemcpyHostToDevice));
+	CHECK(cudaMemcpy2DToArray(array, 0, 0, in.data(), WIDTH * sizeof(float),
+	    WIDTH * sizeof(float), HEIGHT, cudaMemcpyHostToDevice));
 
 	cudaTextureObject_t points = texture_of(array, cudaFilterModePoint);
 	sample<<<HEIGHT, WIDTH>>>(points, 0.25f, out.data);
@@ -60,9 +60,10 @@ int main()
 	for (int y = 0; y < HEIGHT; y++)
 		for (int x = 0; x < WIDTH; x++) {
 			int right = x + 1 < WIDTH ? x + 1 : x, below = y + 1 < HEIGHT ? y + 1 : y;
-			EXPECT(got[y * WIDTH + x] == (in[y * WIDTH + x] + in[y * WIDTH + right] +
-						      in[below * WIDTH + x] + in[below * WIDTH + right]) /
-							     4);
+			EXPECT(got[y * WIDTH + x] ==
+			       (in[y * WIDTH + x] + in[y * WIDTH + right] + in[below * WIDTH + x] +
+				   in[below * WIDTH + right]) /
+				   4);
 		}
 	report("means of four", got);
 
@@ -85,8 +86,8 @@ int main()
 	of_array.res.array.array = array;
 	CHECK(cudaCreateSurfaceObject(&surface, &of_array));
 	negate<<<HEIGHT, WIDTH>>>(surface);
-	CHECK(cudaMemcpy2DFromArray(got.data(), WIDTH * sizeof(float), array, 0, 0, WIDTH * sizeof(float),
-				    HEIGHT, cudaMemcpyDeviceToHost));
+	CHECK(cudaMemcpy2DFromArray(got.data(), WIDTH * sizeof(float), array, 0, 0,
+	    WIDTH * sizeof(float), HEIGHT, cudaMemcpyDeviceToHost));
 	for (size_t i = 0; i < in.size(); i++)
 		EXPECT(got[i] == -in[i]);
 	report("surface", got);

@@ -21,7 +21,7 @@ def work(x):
 compiled = torch.compile(work)
 x = torch.randn(128, 64, device="cuda", requires_grad=True)
 got, wanted = compiled(x), work(x)
-torch.testing.assert_close(got, wanted)
+torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 weights = torch.randn_like(got)
 (of_compiled,) = torch.autograd.grad((got * weights).sum(), x)
 (of_eager,) = torch.autograd.grad((wanted * weights).sum(), x)

@@ -34,7 +34,7 @@ def mlp():
 
 
 def convolutional():
-    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.AvgPool2d(2),
                          nn.Conv2d(16, 32, 3, padding=1, groups=2), nn.ReLU(), nn.Flatten(),
                          nn.Linear(32 * 64, 10))
 

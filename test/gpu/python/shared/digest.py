@@ -30,5 +30,6 @@ def deterministic_torch():
     import torch
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
     torch.manual_seed(0)
     return torch
