@@ -229,7 +229,7 @@ CONFORM(libraries_and_kernels)
 	conform_begin();
 	OK(cuLibraryLoadData(&library, conform_ptx, NULL, NULL, 0, NULL, NULL, 0));
 	OK(cuLibraryGetKernelCount(&count, library));
-	CHECK_EQ(count, 13);
+	CHECK_EQ(count, 15);
 	OK(cuLibraryGetKernel(&kernel, library, "fill"));
 	OK(cuKernelGetName(&name, kernel));
 	CHECK_STR(name, "fill");
