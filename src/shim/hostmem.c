@@ -23,6 +23,7 @@
 #include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/device.h"
 #include "shim/range.h"
 #include "shim/session.h"
 #include "shim/thread.h"
@@ -60,6 +61,23 @@ static void unmap(uint64_t start, uint64_t size)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+static bool can_share(void)
+{
+	if (session.capabilities & HELLO_CAN_SEGMENTS)
+		return true;
+	log_warn_once("pinned memory is not supported on this session's medium");
+	return false;
+}
+
+static CUresult send_descriptor(uint64_t number, uint64_t address, uint64_t size, int fd)
+{
+	struct side_message message = {
+	    .kind = SIDE_SEGMENT, .segment = number, .address = address, .size = size};
+	int r = chan_side_send(session.chan, &message, fd);
+
+	return r < 0 ? session_lost(r) : CUDA_SUCCESS;
+}
+
 /* Where in the list a segment of size bytes fits; *start: its address, 0 when nowhere. */
 static struct segment **find_place(uint64_t size, uint64_t *start)
 {
@@ -78,10 +96,6 @@ static struct segment **find_place(uint64_t size, uint64_t *start)
 
 static CUresult share(const struct segment *segment)
 {
-	struct side_message message = {.kind = SIDE_SEGMENT,
-	    .segment = segment->number,
-	    .address = segment->start,
-	    .size = segment->size};
 	int memory;
 
 	if (fd_memory("rosen-pinned", segment->size, &memory) < 0)
@@ -96,11 +110,10 @@ static CUresult share(const struct segment *segment)
 			munmap(got, segment->size);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	int r = chan_side_send(session.chan, &message, fd);
-	CUresult shared =
-	    r < 0 ? session_lost(r)
-		  : remote_rosenSegmentMap(segment->number, segment->start, segment->size,
-			CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	CUresult shared = send_descriptor(segment->number, segment->start, segment->size, fd);
+	if (shared == CUDA_SUCCESS)
+		shared = remote_rosenSegmentMap(segment->number, segment->start, segment->size,
+		    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
 	if (shared != CUDA_SUCCESS)
 		unmap(segment->start, segment->size);
 	return shared;
@@ -114,8 +127,7 @@ static CUresult segment_new(uint64_t size, bool own, struct segment **out)
 
 	if (!segment || !piece)
 		goto out;
-	if (!(session.capabilities & HELLO_CAN_SEGMENTS)) {
-		log_warn_once("pinned memory is not supported on this session's medium");
+	if (!can_share()) {
 		r = CUDA_ERROR_NOT_SUPPORTED;
 		goto out;
 	}
@@ -231,6 +243,75 @@ static CUresult release(uint64_t start, uint64_t size)
 	return CUDA_ERROR_INVALID_VALUE;
 }
 
+/* --- memory that is elsewhere in this process --- */
+
+static CUresult share_in_place(
+    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out)
+{
+	*out = (struct hostmem_share){++last_number, address};
+	CUresult r = send_descriptor(out->number, address, size, fd);
+	return r ?: remote_rosenSegmentRegister(out->number, address, size, flags);
+}
+
+/* The window's place is the worker's alone: here it stays inaccessible. */
+static CUresult share_in_window(int fd, uint64_t size, unsigned flags, struct hostmem_share *out)
+{
+	struct segment *segment = calloc(1, sizeof(*segment)), **at;
+	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (!segment)
+		return r;
+	*segment = (struct segment){.number = ++last_number, .size = size, .own = true};
+	at = find_place(size, &segment->start);
+	if (segment->start)
+		r = send_descriptor(segment->number, segment->start, size, fd)
+			?: remote_rosenSegmentMap(segment->number, segment->start, size, flags);
+	if (r != CUDA_SUCCESS) {
+		free(segment);
+		return r;
+	}
+	*out = (struct hostmem_share){segment->number, segment->start};
+	segment->next = *at;
+	*at = segment;
+	return CUDA_SUCCESS;
+}
+
+CUresult hostmem_share(
+    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out)
+{
+	CUresult r = CUDA_ERROR_NOT_SUPPORTED;
+
+	if (!can_share())
+		return r;
+	pthread_mutex_lock(&lock);
+	/* Where the device would see it elsewhere anyway there is no use in asking. */
+	if (device_attribute(
+		shim_thread.device, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM))
+		r = share_in_place(fd, address, size, flags, out);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY || r == CUDA_ERROR_NOT_SUPPORTED)
+		r = share_in_window(fd, size, flags, out);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult hostmem_unshare(const struct hostmem_share *share)
+{
+	struct segment **at = &segments;
+
+	pthread_mutex_lock(&lock);
+	CUresult r = remote_rosenSegmentUnmap(share->number);
+	while (*at && (*at)->number != share->number)
+		at = &(*at)->next;
+	struct segment *segment = *at;
+	if (segment)
+		*at = segment->next;
+	pthread_mutex_unlock(&lock);
+	free(segment);
+	return r;
+}
+
+/* --- pieces --- */
+
 CUresult hostmem_take(uint64_t bytes, uint64_t *start)
 {
 	if (bytes > WIRE_HOST_WINDOW_SIZE)
@@ -296,18 +377,22 @@ CUresult shim_cuMemFreeHost(void *pointer)
 	return hostmem_give(range.start, range.size);
 }
 
-static bool find_pinned(const void *pointer, struct range *range)
-{
-	return range_find((uint64_t)pointer, range) && range->kind == RANGE_PINNED;
-}
-
 CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, unsigned flags)
 {
 	struct range range;
 
-	if (flags || !find_pinned(pointer, &range))
+	if (flags || !range_find((uint64_t)pointer, &range) || !range_is_host(&range) ||
+	    range.kind == RANGE_MANAGED)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range.kind == RANGE_REGISTERED && !range.remote) {
+		log_warn_once("cuMemHostGetDevicePointer is not supported for registered memory "
+			      "that is a file's, shared, on a stack, or in a page with other "
+			      "registered memory");
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
 	*address = (CUdeviceptr)(uintptr_t)pointer;
+	if (range.kind == RANGE_REGISTERED)
+		*address += range.remote - range.start;
 	return CUDA_SUCCESS;
 }
 
@@ -315,7 +400,7 @@ CUresult shim_cuMemHostGetFlags(unsigned *flags, void *pointer)
 {
 	struct range range;
 
-	if (!find_pinned(pointer, &range))
+	if (!range_find((uint64_t)pointer, &range) || !range_is_host(&range))
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = range.flags;
 	return CUDA_SUCCESS;

@@ -13,3 +13,19 @@
 CUresult hostmem_take(uint64_t bytes, uint64_t *start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
+
+/* Memory of this process's own that the worker has too. */
+struct hostmem_share {
+	uint64_t number;  /* of the segment */
+	uint64_t address; /* the worker's, and the device's */
+};
+
+/*
+ * Gives the worker size bytes of the memfd fd, a whole number of pages, at address if it can have
+ * them there; else at a place in the host window that this process keeps free. flags:
+ * CU_MEMHOSTREGISTER_READ_ONLY or 0.
+ */
+CUresult hostmem_share(
+    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out);
+/* Waits for the device's work and takes them back. */
+CUresult hostmem_unshare(const struct hostmem_share *share);

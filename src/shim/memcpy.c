@@ -49,6 +49,10 @@ struct place place_find(uint64_t address)
 	if (!range_find(address, &range)) {
 		place.shared = session_in_host_window(address); /* freed: the worker refuses it */
 		place.here = place.shared ? 0 : address;
+	} else if (range.kind == RANGE_REGISTERED) {
+		place.shared = range.remote;
+		place.remote = range.remote + (address - range.start);
+		place.here = range.host + (address - range.start);
 	} else if (range_is_host(&range)) {
 		place.here = address;
 	}

@@ -39,6 +39,12 @@ static size_t attribute_size(CUpointer_attribute attribute)
 	return (unsigned)attribute < ARRAY_SIZE(sizes) ? sizes[attribute] : 0;
 }
 
+/* Registered, but nothing the device could reach. */
+static bool is_staged(const struct range *range)
+{
+	return range->kind == RANGE_REGISTERED && !range->remote;
+}
+
 /* What the map itself knows: true, and *value holds the answer (in as many bytes as it takes). */
 static bool answer(
     const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
@@ -50,13 +56,19 @@ static bool answer(
 		*value = (uint64_t)range->context;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		*value = range->kind == RANGE_PINNED ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+		*value =
+		    range_is_host(range) && !managed ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 		return true;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-		*value = address;
+		*value = range->kind == RANGE_REGISTERED && range->remote
+			     ? range->remote + (address - range->start)
+			     : address;
 		return true;
 	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-		*value = range_is_host(range) ? address : 0;
+		if (range->kind == RANGE_REGISTERED)
+			*value = range->host + (address - range->start);
+		else
+			*value = range_is_host(range) ? address : 0;
 		return true;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 		*value = range->buffer_id;
@@ -77,7 +89,7 @@ static bool answer(
 		*value = range->size;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		*value = 1;
+		*value = !is_staged(range);
 		return true;
 	default:
 		return false;
@@ -92,8 +104,13 @@ static CUresult get(
 
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!answer(range, attribute, address, &known))
+	if (attribute == CU_POINTER_ATTRIBUTE_DEVICE_POINTER && is_staged(range))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!answer(range, attribute, address, &known)) {
+		if (range->kind == RANGE_REGISTERED)
+			address = range->remote + (address - range->start);
 		return remote_cuPointerGetAttribute(value, size, attribute, address);
+	}
 	memcpy(value, &known, size);
 	return CUDA_SUCCESS;
 }

@@ -130,6 +130,17 @@ bool range_find(uint64_t address, struct range *out)
 	return node;
 }
 
+bool range_overlaps(uint64_t start, uint64_t size, struct range *out)
+{
+	pthread_rwlock_rdlock(&lock);
+	struct node *node = find_below(start + size - 1);
+	bool overlaps = node && node->range.start + node->range.size > start;
+	if (overlaps)
+		*out = node->range;
+	pthread_rwlock_unlock(&lock);
+	return overlaps;
+}
+
 bool range_remove(uint64_t start, struct range *out)
 {
 	pthread_rwlock_wrlock(&lock);
@@ -179,8 +190,7 @@ static void drop(bool (*matches)(const struct range *, const void *), const void
 
 static bool of_context(const struct range *range, const void *context)
 {
-	return range->context == context && range->kind != RANGE_PINNED &&
-	       range->kind != RANGE_MANAGED;
+	return range->context == context && !range_is_host(range);
 }
 
 static bool of_owner(const struct range *range, const void *owner)

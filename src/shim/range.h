@@ -12,29 +12,34 @@
 #include "abi/cuda.h"
 
 enum range_kind {
-	RANGE_DEVICE,  /* cuMemAlloc, cuMemAllocPitch */
-	RANGE_POOL,    /* cuMemAllocAsync and from a pool */
-	RANGE_MAPPED,  /* cuMemMap */
-	RANGE_GLOBAL,  /* a module's or library's variable */
-	RANGE_IPC,     /* opened from another process */
-	RANGE_PINNED,  /* cuMemAllocHost, cuMemHostAlloc */
-	RANGE_MANAGED, /* cuMemAllocManaged */
+	RANGE_DEVICE,	  /* cuMemAlloc, cuMemAllocPitch */
+	RANGE_POOL,	  /* cuMemAllocAsync and from a pool */
+	RANGE_MAPPED,	  /* cuMemMap */
+	RANGE_GLOBAL,	  /* a module's or library's variable */
+	RANGE_IPC,	  /* opened from another process */
+	RANGE_PINNED,	  /* cuMemAllocHost, cuMemHostAlloc */
+	RANGE_MANAGED,	  /* cuMemAllocManaged */
+	RANGE_REGISTERED, /* cuMemHostRegister; also where the device sees it, if elsewhere */
 };
 
 struct range {
 	uint64_t start, size;
 	enum range_kind kind;
-	uint32_t flags;	   /* PINNED: as allocated */
+	uint32_t flags;	   /* PINNED, MANAGED, REGISTERED: as cuMemHostGetFlags says */
 	CUcontext context; /* NULL: none (mapped memory) */
 	CUdevice device;
-	uint64_t owner;	    /* id of the module, library or pool; 0: none */
+	uint64_t owner; /* id of the module, library or pool; 0: none */
+	/* REGISTERED: the first byte as the program has it, and as worker and device have it (0: the
+	 * worker does not, copies are staged). */
+	uint64_t host, remote;
 	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
 };
 
-/* Its bytes are the host's, in memory that the worker maps too. */
+/* Its bytes are in memory of this process. */
 static inline bool range_is_host(const struct range *range)
 {
-	return range->kind == RANGE_PINNED || range->kind == RANGE_MANAGED;
+	return range->kind == RANGE_PINNED || range->kind == RANGE_MANAGED ||
+	       range->kind == RANGE_REGISTERED;
 }
 
 /* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not
@@ -43,6 +48,9 @@ bool range_add(const struct range *range);
 
 /* The range that holds address. */
 bool range_find(uint64_t address, struct range *out);
+
+/* Some range that has a byte of [start, start + size). */
+bool range_overlaps(uint64_t start, uint64_t size, struct range *out);
 
 /* Takes out the range that starts at start; out may be NULL. */
 bool range_remove(uint64_t start, struct range *out);

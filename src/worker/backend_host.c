@@ -22,14 +22,24 @@ static CUresult no_unregister(void *memory)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+static CUresult no_device_pointer(CUdeviceptr *address, void *memory, unsigned flags)
+{
+	log_warn_once("the GPU driver of this server has no cuMemHostGetDevicePointer_v2");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 static void load_host(struct backend_host *host, void *library)
 {
 	*(void **)&host->cuMemHostRegister_v2 = dlsym(library, "cuMemHostRegister_v2");
 	*(void **)&host->cuMemHostUnregister = dlsym(library, "cuMemHostUnregister");
+	*(void **)&host->cuMemHostGetDevicePointer_v2 =
+	    dlsym(library, "cuMemHostGetDevicePointer_v2");
 	if (!host->cuMemHostRegister_v2)
 		host->cuMemHostRegister_v2 = no_register;
 	if (!host->cuMemHostUnregister)
 		host->cuMemHostUnregister = no_unregister;
+	if (!host->cuMemHostGetDevicePointer_v2)
+		host->cuMemHostGetDevicePointer_v2 = no_device_pointer;
 }
 
 int backend_open(

@@ -11,6 +11,8 @@
 struct backend_host {
 	CUresult (*cuMemHostRegister_v2)(void *memory, size_t bytes, unsigned flags);
 	CUresult (*cuMemHostUnregister)(void *memory);
+	CUresult (*cuMemHostGetDevicePointer_v2)(
+	    CUdeviceptr *address, void *memory, unsigned flags);
 };
 
 /*

@@ -7,12 +7,17 @@
  * The descriptor comes from the tenant: only a memfd that is sealed against shrinking is mapped (a
  * page that vanished would be a SIGBUS here), and only inside the window, where nothing of the
  * worker's own lies; the kernel is told not to replace a mapping all the same.
+ *
+ * Memory that the program registered has an address of the program's choice (rosenSegmentRegister).
+ * It may be anything outside the windows that is free here. Being refused tells the client that
+ * something lies there, so after REFUSALS_MAX times no address is good any more.
  */
 #include "worker/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,6 +27,13 @@
 #include "gen/worker_custom.h"
 #include "worker/backend_host.h"
 #include "worker/worker.h"
+
+#define REFUSALS_MAX 32
+/* Where registered memory may be: a process's own half, without its first and last pages. */
+#define LOWEST	0x10000ull
+#define HIGHEST 0x7ffffffff000ull
+/* The windows, and what the software GPU keeps behind them for running kernels. */
+#define WINDOWS_END (WIRE_HOST_WINDOW_BASE + WIRE_HOST_WINDOW_SIZE + (64ull << 30))
 
 struct segment {
 	struct segment *next;
@@ -35,7 +47,8 @@ struct segments {
 	pthread_mutex_t lock;	 /* the list */
 	pthread_mutex_t receive; /* one thread reads the side socket */
 	struct segment *list;
-	unsigned n;
+	unsigned n, refusals;	    /* under lock */
+	_Atomic unsigned n_outside; /* ever mapped outside the host window */
 };
 
 struct segments *segments_new(struct worker *worker)
@@ -73,7 +86,9 @@ bool segments_cover(struct segments *segments, uint64_t address, size_t bytes)
 {
 	bool covered = false;
 
-	if (address - WIRE_HOST_WINDOW_BASE >= WIRE_HOST_WINDOW_SIZE)
+	/* Relaxed: the call that made the segment has been answered before its address is used. */
+	if (address - WIRE_HOST_WINDOW_BASE >= WIRE_HOST_WINDOW_SIZE &&
+	    !atomic_load_explicit(&segments->n_outside, memory_order_relaxed))
 		return false;
 	pthread_mutex_lock(&segments->lock);
 	for (struct segment *s = segments->list; s && !covered; s = s->next)
@@ -147,8 +162,19 @@ static bool acceptable(int fd, uint64_t address, uint64_t bytes)
 
 	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(fd, &status) == 0 && bytes &&
 	       bytes <= WIRE_HOST_WINDOW_SIZE && bytes <= (uint64_t)status.st_size &&
-	       address >= WIRE_HOST_WINDOW_BASE && !(address & 0xfff) &&
+	       !(address & 0xfff);
+}
+
+static bool in_window(uint64_t address, uint64_t bytes)
+{
+	return address >= WIRE_HOST_WINDOW_BASE &&
 	       address - WIRE_HOST_WINDOW_BASE <= WIRE_HOST_WINDOW_SIZE - bytes;
+}
+
+static bool outside_windows(uint64_t address, uint64_t bytes)
+{
+	return address >= LOWEST && address < HIGHEST && bytes <= HIGHEST - address &&
+	       (address >= WINDOWS_END || address + bytes <= WIRE_DEVICE_WINDOW_BASE);
 }
 
 /* --- mapping --- */
@@ -196,33 +222,97 @@ static bool leave(struct segments *segments, uint64_t number, bool unmapped, str
 	return segment != NULL;
 }
 
+/* Whether the device sees registered memory at the address the host does. */
+static CUresult check_device_pointer(struct call *call, uint64_t address)
+{
+	CUdeviceptr device;
+	CUresult r = call->worker->host->cuMemHostGetDevicePointer_v2(&device, (void *)address, 0);
+
+	return r == CUDA_SUCCESS && device != address ? CUDA_ERROR_NOT_SUPPORTED : r;
+}
+
+static CUresult pin(struct call *call, uint64_t address, uint64_t bytes, unsigned flags)
+{
+	const struct backend_host *host = call->worker->host;
+	CUresult r = host->cuMemHostRegister_v2((void *)address, bytes,
+	    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
+		(flags & CU_MEMHOSTREGISTER_READ_ONLY));
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = check_device_pointer(call, address);
+	if (r != CUDA_SUCCESS)
+		host->cuMemHostUnregister((void *)address);
+	return r;
+}
+
+static CUresult map_and_pin(
+    struct call *call, uint64_t number, uint64_t address, uint64_t bytes, unsigned flags, int fd)
+{
+	struct segments *segments = call->worker->segments;
+
+	if (!map(address, bytes, fd)) {
+		pthread_mutex_lock(&segments->lock);
+		segments->refusals++;
+		pthread_mutex_unlock(&segments->lock);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	CUresult r = pin(call, address, bytes, flags);
+	if (r != CUDA_SUCCESS) {
+		munmap((void *)address, bytes);
+		return r;
+	}
+	enter(segments, number, address, bytes);
+	return CUDA_SUCCESS;
+}
+
 CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *a)
 {
 	struct segments *segments = call->worker->segments;
-	unsigned flags = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
-			 (a->flags & CU_MEMHOSTREGISTER_READ_ONLY);
 	struct segment gone;
 	_cleanup_fd_ int fd = take_descriptor(segments, a->segment);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	if (fd < 0 || !acceptable(fd, a->address, a->bytes)) {
+	if (fd >= 0 && acceptable(fd, a->address, a->bytes) && in_window(a->address, a->bytes))
+		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, fd);
+	else
 		log_warn("the client's segment of pinned memory is refused: not a sealed memfd of "
 			 "%zu bytes inside the host window",
 		    a->bytes);
+	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	if (!map(a->address, a->bytes, fd)) {
+	return r;
+}
+
+static bool may_guess(struct segments *segments)
+{
+	pthread_mutex_lock(&segments->lock);
+	bool may = segments->refusals < REFUSALS_MAX;
+	pthread_mutex_unlock(&segments->lock);
+	return may;
+}
+
+CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegmentRegister *a)
+{
+	struct segments *segments = call->worker->segments;
+	struct segment gone;
+	_cleanup_fd_ int fd = take_descriptor(segments, a->segment);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+
+	if (fd < 0 || !acceptable(fd, a->address, a->bytes) ||
+	    !outside_windows(a->address, a->bytes))
+		log_warn("the client's registered memory is refused: not a sealed memfd of %zu "
+			 "bytes, or its address is none of a program's",
+		    a->bytes);
+	else if (!may_guess(segments))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	else
+		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, fd);
+	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	CUresult r = call->worker->host->cuMemHostRegister_v2((void *)a->address, a->bytes, flags);
-	if (r != CUDA_SUCCESS) {
-		munmap((void *)a->address, a->bytes);
-		leave(segments, a->segment, true, &gone);
-		return r;
-	}
-	enter(segments, a->segment, a->address, a->bytes);
-	return CUDA_SUCCESS;
+	else
+		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
+	return r;
 }
 
 CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnmap *a)

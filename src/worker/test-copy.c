@@ -141,6 +141,91 @@ TEST(copy_segment_the_backend_does_not_pin)
 	client_stop(&t, NULL);
 }
 
+/* An address where this process has nothing. */
+static CUdeviceptr somewhere_free(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(at != MAP_FAILED);
+	munmap(at, bytes);
+	return (CUdeviceptr)at;
+}
+
+static uint32_t register_segment(
+    struct test_client *t, uint64_t number, CUdeviceptr address, size_t bytes)
+{
+	struct args_rosenSegmentRegister a = {
+	    .segment = number, .address = address, .bytes = bytes};
+
+	send_segment(t, number, sealed(8192));
+	return CALL(t, rosenSegmentRegister, &a);
+}
+
+TEST(copy_through_registered_memory)
+{
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	CUdeviceptr device = allocate(&t, 8192), at = somewhere_free(8192);
+	struct args_cuMemcpyHtoDAsync_v2 in = {.destination = device, .source = at, .bytes = 64};
+
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(register_segment(&t, 1, at, 8192), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 1);
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_SUCCESS);
+	in.source = at + 8192 - 63;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	in.source = (CUdeviceptr)own;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	struct args_rosenSegmentUnmap unmap = {.segment = 1};
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 0);
+	in.source = at;
+	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+	fake.moves_host = true; /* then its address is of no use to the device */
+	CHECK_EQ(register_segment(&t, 2, at, 8192), CUDA_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(fake.registered, 0);
+	client_stop(&t, NULL);
+}
+
+TEST(copy_registered_memory_never_replaces_anything)
+{
+	static const struct {
+		CUdeviceptr address;
+		size_t bytes;
+	} bad[] = {
+	    {0, 4096},
+	    {0x1000, 4096},
+	    {0x7fffffffe000, 8192},
+	    {0x7ffffffff000, 4096},
+	    {0x8000000000000000, 4096},
+	    {UINT64_MAX & ~0xfffull, 8192},
+	    {WIRE_DEVICE_WINDOW_BASE, 4096},
+	    {WIRE_DEVICE_WINDOW_BASE - 4096, 8192},
+	    {SEGMENT_ADDRESS, 4096},
+	    {WIRE_HOST_WINDOW_BASE + WIRE_HOST_WINDOW_SIZE, 4096},
+	    {0x300000000001, 4096},
+	    {0x300000000000, 0},
+	    {0x300000000000, 8193},
+	};
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	CUdeviceptr page = (CUdeviceptr)own & ~0xfffull;
+	uint64_t number = 1;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_EQ(register_segment(&t, number++, bad[i].address, bad[i].bytes),
+		    CUDA_ERROR_INVALID_VALUE);
+	memset(own, 'o', sizeof(own));
+	CHECK_EQ(register_segment(&t, number++, page, 8192), CUDA_ERROR_OUT_OF_MEMORY);
+	for (unsigned i = 0; i < sizeof(own); i++)
+		CHECK(own[i] == 'o');
+	/* Who asks too often what lies where gets no more answers. */
+	for (unsigned i = 0; i < 40; i++)
+		register_segment(&t, number++, page, 8192);
+	CHECK_EQ(
+	    register_segment(&t, number++, somewhere_free(8192), 8192), CUDA_ERROR_OUT_OF_MEMORY);
+	CHECK_EQ(fake.registered, 0);
+	client_stop(&t, NULL);
+}
+
 /* Every copy function with an address of this process in each of its places. */
 TEST(copy_never_touches_the_workers_own_memory)
 {

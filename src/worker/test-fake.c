@@ -533,6 +533,12 @@ static CUresult host_unregister(void *memory)
 	return CUDA_SUCCESS;
 }
 
+static CUresult host_device_pointer(CUdeviceptr *address, void *memory, unsigned flags)
+{
+	*address = (CUdeviceptr)memory + (fake.moves_host ? 0x1000 : 0);
+	return CUDA_SUCCESS;
+}
+
 /* --- copies: done at once; not looked at by the thread sanitizer, whose shadow ends below the
  * device window --- */
 
@@ -899,4 +905,5 @@ void fake_init(struct backend *backend, struct backend_host *host)
 	fake_set_callback_functions(backend);
 	host->cuMemHostRegister_v2 = host_register;
 	host->cuMemHostUnregister = host_unregister;
+	host->cuMemHostGetDevicePointer_v2 = host_device_pointer;
 }

@@ -36,9 +36,9 @@ struct fake_launch {
 
 struct fake {
 	/* set by the test */
-	size_t capacity;	   /* of device memory, in bytes */
-	bool no_vmm, moves_ranges; /* no virtual memory management; reserves elsewhere */
-	bool no_register;
+	size_t capacity;	      /* of device memory, in bytes */
+	bool no_vmm, moves_ranges;    /* no virtual memory management; reserves elsewhere */
+	bool no_register, moves_host; /* the latter: registered memory has other device addresses */
 	_Atomic int fail_in; /* counts down calls of fallible functions; the one at 0 fails */
 	CUresult fail_with;
 

@@ -1,5 +1,7 @@
 /* Host memory the device reaches: managed and registered memory, their attributes, advice. */
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "conform.h"
 
@@ -24,6 +26,281 @@ static uint64_t pointer_word(CUpointer_attribute attribute, CUdeviceptr address)
 static void increment(CUdeviceptr words, int n, CUstream stream)
 {
 	OK(conform_launch(conform_kernel("increment"), 32, 256, 0, stream, (void *[]){&words, &n}));
+}
+
+/* --- registered memory --- */
+
+/* Memory whose registered part starts and ends inside pages; what lies around must stay. */
+struct block {
+	uint8_t *all, *part;
+	size_t size;
+};
+
+static struct block block_new(size_t size)
+{
+	struct block b = {.all = conform_random(size + 10000, 77), .size = size};
+
+	b.part = b.all + 1234;
+	return b;
+}
+
+static void block_check_surroundings(const struct block *b)
+{
+	uint8_t *fresh = conform_random(b->size + 10000, 77);
+
+	CHECK_BYTES(b->all, fresh, 1234);
+	CHECK_BYTES(b->part + b->size, fresh + 1234 + b->size, 10000 - 1234);
+	free(fresh);
+}
+
+CONFORM(registered_memory_takes_part_in_copies)
+{
+	struct block b = block_new(1 << 20);
+	uint8_t *before = malloc(b.size), *out = calloc(1, b.size);
+	CUdeviceptr device;
+	CUstream stream;
+
+	conform_begin();
+	memcpy(before, b.part, b.size);
+	OK(cuMemAlloc(&device, b.size));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemHostRegister(b.part, b.size, 0));
+	CHECK_BYTES(b.part, before, b.size);
+	OK(cuMemcpyHtoDAsync(device, b.part, b.size, stream));
+	OK(cuStreamSynchronize(stream));
+	OK(cuMemcpyDtoH(out, device, b.size));
+	CHECK_BYTES(out, before, b.size);
+	/* From the middle to the middle. */
+	OK(cuMemsetD8(device, 0x11, b.size));
+	OK(cuMemcpyDtoHAsync(b.part + 5000, device, 9999, stream));
+	OK(cuStreamSynchronize(stream));
+	CHECK_BYTES(b.part, before, 5000);
+	for (int i = 0; i < 9999; i++)
+		CHECK_EQ(b.part[5000 + i], 0x11);
+	CHECK_BYTES(b.part + 14999, before + 14999, b.size - 14999);
+	OK(cuMemcpy((CUdeviceptr)b.part, device, b.size));
+	for (size_t i = 0; i < b.size; i++)
+		CHECK_EQ(b.part[i], 0x11);
+	CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+	    .srcDevice = device,
+	    .srcPitch = 100,
+	    .dstMemoryType = CU_MEMORYTYPE_HOST,
+	    .dstHost = b.part,
+	    .dstPitch = 200,
+	    .WidthInBytes = 100,
+	    .Height = 50};
+	OK(cuMemsetD8(device, 0x22, b.size));
+	OK(cuMemcpy2D(&box));
+	for (int i = 0; i < 200 * 50; i++)
+		CHECK_EQ(b.part[i], i % 200 < 100 ? 0x22 : 0x11);
+	OK(cuMemHostUnregister(b.part));
+	CHECK_EQ(b.part[0], 0x22);
+	CHECK_EQ(b.part[b.size - 1], 0x11);
+	block_check_surroundings(&b);
+	/* Ordinary memory again. */
+	OK(cuMemcpyDtoH(b.part, device, b.size));
+	CHECK_EQ(b.part[150], 0x22);
+	free(b.all);
+	OK(cuMemFree(device));
+}
+
+CONFORM(registered_memory_is_seen_by_kernels)
+{
+	struct block b = block_new(BYTES);
+	CUdeviceptr words;
+
+	b.part = (uint8_t *)(((uintptr_t)b.part + 63) / 64 * 64); /* aligned, not to a page */
+	conform_begin();
+	for (int i = 0; i < N; i++)
+		((uint32_t *)b.part)[i] = (uint32_t)i;
+	OK(cuMemHostRegister(b.part, b.size, CU_MEMHOSTREGISTER_DEVICEMAP));
+	CUresult r = cuMemHostGetDevicePointer(&words, b.part, 0);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("this device does not map memory that is private to the program");
+	OK(r);
+	increment(words, N, NULL);
+	OK(cuCtxSynchronize());
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(((uint32_t *)b.part)[i], i + 1);
+	((uint32_t *)b.part)[3] = 1000;
+	increment(words, 4, NULL);
+	OK(cuCtxSynchronize());
+	CHECK_EQ(((uint32_t *)b.part)[3], 1001);
+	CHECK_EQ(((uint32_t *)b.part)[4], 5);
+	/* Whichever of its addresses it is asked by. */
+	CHECK_EQ(
+	    pointer_word(CU_POINTER_ATTRIBUTE_DEVICE_POINTER, (CUdeviceptr)b.part + 8), words + 8);
+	CHECK_EQ(pointer_word(CU_POINTER_ATTRIBUTE_HOST_POINTER, words + 8), (uint64_t)b.part + 8);
+	OK(cuMemHostUnregister(b.part));
+	CHECK_EQ(((uint32_t *)b.part)[3], 1001);
+	free(b.all);
+}
+
+CONFORM(registered_memory_is_known_as_such)
+{
+	struct block b = block_new(50000);
+	CUdeviceptr address = (CUdeviceptr)b.part;
+	uint64_t word;
+	unsigned flags = 0;
+
+	conform_begin();
+	GIVES(cuPointerGetAttribute(&word, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemHostRegister(b.part, b.size, CU_MEMHOSTREGISTER_PORTABLE));
+	CHECK_EQ(pointer_int(CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address + 9), CU_MEMORYTYPE_HOST);
+	CHECK_EQ(pointer_int(CU_POINTER_ATTRIBUTE_IS_MANAGED, address), 0);
+	CHECK_EQ(pointer_word(CU_POINTER_ATTRIBUTE_HOST_POINTER, address + 9), address + 9);
+	CHECK_EQ(pointer_word(CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, address + 9), address);
+	CHECK_EQ(pointer_word(CU_POINTER_ATTRIBUTE_RANGE_SIZE, address), b.size);
+	OK(cuMemHostGetFlags(&flags, b.part));
+	CHECK_EQ(flags, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	/* The pages' other bytes are not registered. */
+	GIVES(cuPointerGetAttribute(&word, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address - 1),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuPointerGetAttribute(&word, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address + b.size),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemHostUnregister(b.part));
+	GIVES(cuPointerGetAttribute(&word, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address),
+	    CUDA_ERROR_INVALID_VALUE);
+	free(b.all);
+}
+
+CONFORM(registering_what_cannot_be)
+{
+	struct block b = block_new(50000);
+	CUdeviceptr device, managed;
+	void *pinned;
+
+	conform_begin();
+	GIVES(cuMemHostRegister(NULL, 4096, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostRegister(b.part, 0, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostRegister(b.part, b.size, 0x80), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemHostRegister(b.part, b.size, 0));
+	GIVES(cuMemHostRegister(b.part, b.size, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	GIVES(cuMemHostRegister(b.part + 100, 10, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	GIVES(cuMemHostRegister(b.part - 100, 101, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	GIVES(
+	    cuMemHostRegister(b.all, b.size + 10000, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	GIVES(cuMemHostUnregister(b.part + 1), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostUnregister(b.part + b.size), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+	GIVES(cuMemFreeHost(b.part), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemHostUnregister(b.part));
+	GIVES(cuMemHostUnregister(b.part), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+	OK(cuMemAllocHost(&pinned, 10000));
+	OK(cuMemAlloc(&device, 10000));
+	OK(cuMemAllocManaged(&managed, 10000, CU_MEM_ATTACH_GLOBAL));
+	GIVES(cuMemHostRegister(pinned, 100, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostRegister((void *)device, 100, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostRegister((void *)managed, 100, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemHostUnregister(pinned), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemFreeHost(pinned));
+	OK(cuMemFree(device));
+	OK(cuMemFree(managed));
+	free(b.all);
+}
+
+/* Neighbours share a page; each is registered, used and unregistered on its own. */
+CONFORM(registrations_that_share_pages)
+{
+	enum { PARTS = 12, PART = 1500 };
+	uint8_t *all = conform_random(PARTS * PART, 5), *same = conform_random(PARTS * PART, 5);
+	uint8_t *out = calloc(1, PART);
+	CUdeviceptr device;
+
+	conform_begin();
+	OK(cuMemAlloc(&device, PART));
+	for (int i = 0; i < PARTS; i++)
+		OK(cuMemHostRegister(all + i * PART, PART, 0));
+	for (int i = 0; i < PARTS; i++) {
+		OK(cuMemcpyHtoD(device, all + i * PART, PART));
+		OK(cuMemcpyDtoH(out, device, PART));
+		CHECK_BYTES(out, same + i * PART, PART);
+	}
+	for (int i = 0; i < PARTS; i += 2)
+		OK(cuMemHostUnregister(all + i * PART));
+	for (int i = 0; i < PARTS; i++) {
+		OK(cuMemsetD8(device, (unsigned char)i, PART));
+		OK(cuMemcpyDtoH(all + i * PART, device, PART));
+	}
+	for (int i = 1; i < PARTS; i += 2)
+		OK(cuMemHostUnregister(all + i * PART));
+	for (int i = 0; i < PARTS * PART; i++)
+		CHECK_EQ(all[i], i / PART);
+	OK(cuMemFree(device));
+}
+
+/* Files, shared memory, the stack, memory that is read only. */
+CONFORM(registering_memory_of_every_kind)
+{
+	uint8_t local[100], out[100];
+	uint8_t *shared =
+	    mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	static uint8_t variable[100] = {1};
+	uint8_t *kinds[] = {local, shared + 100, variable};
+	CUdeviceptr device;
+
+	conform_begin();
+	OK(cuMemAlloc(&device, 100));
+	for (int i = 0; i < 3; i++) {
+		conform_fill(kinds[i], 100, (uint64_t)i);
+		OK(cuMemHostRegister(kinds[i], 100, 0));
+		OK(cuMemcpyHtoDAsync(device, kinds[i], 100, NULL));
+		OK(cuMemcpyDtoH(out, device, 100));
+		CHECK_BYTES(out, kinds[i], 100);
+		OK(cuMemsetD8(device, 9, 100));
+		OK(cuMemcpyDtoHAsync(kinds[i], device, 100, NULL));
+		OK(cuStreamSynchronize(NULL));
+		for (int k = 0; k < 100; k++)
+			CHECK_EQ(kinds[i][k], 9);
+		OK(cuMemHostUnregister(kinds[i]));
+	}
+	OK(cuMemFree(device));
+}
+
+CONFORM(registering_again_and_again)
+{
+	struct block b = block_new(3 << 20);
+	uint8_t *before = malloc(b.size);
+
+	conform_begin();
+	memcpy(before, b.part, b.size);
+	for (int i = 0; i < 20; i++) {
+		OK(cuMemHostRegister(b.part, b.size, 0));
+		CHECK_EQ(b.part[i], before[i]);
+		OK(cuMemHostUnregister(b.part));
+	}
+	CHECK_BYTES(b.part, before, b.size);
+	block_check_surroundings(&b);
+	free(b.all);
+	free(before);
+}
+
+CONFORM(a_child_has_memory_of_its_own)
+{
+	struct block b = block_new(100000);
+	CUdeviceptr device;
+	int status;
+
+	conform_begin();
+	OK(cuMemAlloc(&device, b.size));
+	memset(b.part, 1, b.size);
+	OK(cuMemHostRegister(b.part, b.size, 0));
+	pid_t child = fork();
+	if (child == 0) {
+		bool right = b.part[0] == 1 && b.part[b.size - 1] == 1;
+		memset(b.all, 2, b.size + 10000);
+		_exit(right ? 0 : 1);
+	}
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+	for (size_t i = 0; i < b.size; i++)
+		CHECK_EQ(b.part[i], 1);
+	block_check_surroundings(&b);
+	OK(cuMemsetD8(device, 3, b.size));
+	OK(cuMemcpyDtoH(b.part, device, b.size));
+	CHECK_EQ(b.part[b.size - 1], 3);
+	OK(cuMemHostUnregister(b.part));
+	free(b.all);
 }
 
 /* --- managed memory --- */

@@ -293,7 +293,7 @@ CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned flags)
 	    (!address || !size || (flags & ~(unsigned)HOST_REGISTER_FLAGS) || host + size < host))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && sg_arena_holds(host))
-		r = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+		r = CUDA_ERROR_INVALID_VALUE; /* pinned, managed or the device's already */
 	if (r != CUDA_SUCCESS)
 		return r;
 	pthread_mutex_lock(&registration_lock);
@@ -314,7 +314,7 @@ CUresult cuMemHostUnregister(void *address)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!address)
+	if (!address || sg_arena_holds((uint64_t)address))
 		return CUDA_ERROR_INVALID_VALUE;
 	sg_engine_wait();
 	r = memory_result_after(context);
