@@ -467,3 +467,79 @@ CONFORM(managed_prefetching)
 	OK(cuMemFree(m));
 	OK(cuMemFree(plain));
 }
+
+/* --- batches --- */
+
+CONFORM(batches_of_copies)
+{
+	enum { COPIES = 20 };
+	CUmemcpyAttributes how[2] = {{.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM},
+	    {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL}};
+	CUdeviceptr to[COPIES], from[COPIES], device;
+	size_t sizes[COPIES], indices[2] = {0, 7};
+	uint8_t *in = conform_random(COPIES * 1000, 9), *out = calloc(1, COPIES * 1000);
+	CUstream stream;
+
+	conform_begin();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&device, COPIES * 1000));
+	for (int i = 0; i < COPIES; i++) {
+		to[i] = device + 1000 * (unsigned)i;
+		from[i] = (CUdeviceptr)in + 1000 * (unsigned)i;
+		sizes[i] = 500 + 20 * (unsigned)i;
+	}
+	OK(cuMemsetD8Async(device, 0, COPIES * 1000, stream));
+	OK(cuMemcpyBatchAsync_v2(to, from, sizes, COPIES, how, indices, 2, stream));
+	OK(cuMemcpyDtoHAsync(out, device, COPIES * 1000, stream));
+	OK(cuStreamSynchronize(stream));
+	for (size_t i = 0; i < COPIES; i++)
+		for (size_t k = 0; k < 1000; k++)
+			CHECK_EQ(out[1000 * i + k], k < sizes[i] ? in[1000 * i + k] : 0);
+	GIVES(cuMemcpyBatchAsync_v2(to, from, sizes, 0, how, indices, 1, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemcpyBatchAsync_v2(to, from, sizes, COPIES, how, indices, 0, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	indices[0] = 1;
+	GIVES(cuMemcpyBatchAsync_v2(to, from, sizes, COPIES, how, indices, 1, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	indices[0] = 0;
+	how[0].srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID;
+	GIVES(cuMemcpyBatchAsync_v2(to, from, sizes, COPIES, how, indices, 1, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemFree(device));
+}
+
+CONFORM(batches_of_boxes)
+{
+	enum { W = 24, H = 5, D = 3, ROW = 40, ROWS = 8 };
+	uint8_t *in = conform_random(W * H * D, 10), out[W * H * D];
+	CUdeviceptr device;
+	CUstream stream;
+
+	conform_begin();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&device, ROW * ROWS * D));
+	CUDA_MEMCPY3D_BATCH_OP op = {
+	    .src = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = (CUdeviceptr)in}},
+	    .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER,
+		.op.ptr = {.ptr = device, .rowLength = ROW, .layerHeight = ROWS}},
+	    .extent = {W, H, D},
+	    .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	OK(cuMemcpy3DBatchAsync_v2(1, &op, 0, stream));
+	CUDA_MEMCPY3D down = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+	    .srcDevice = device,
+	    .srcPitch = ROW,
+	    .srcHeight = ROWS,
+	    .dstMemoryType = CU_MEMORYTYPE_HOST,
+	    .dstHost = out,
+	    .dstPitch = W,
+	    .dstHeight = H,
+	    .WidthInBytes = W,
+	    .Height = H,
+	    .Depth = D};
+	OK(cuStreamSynchronize(stream));
+	OK(cuMemcpy3D(&down));
+	CHECK_BYTES(out, in, W * H * D);
+	GIVES(cuMemcpy3DBatchAsync_v2(0, &op, 0, stream), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemFree(device));
+}

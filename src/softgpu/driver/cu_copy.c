@@ -1,4 +1,5 @@
 /* Copies of runs of bytes. Boxes and arrays: cu_copy_box.c. */
+#include "abi/batch.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
 
@@ -85,21 +86,6 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr fro
 
 /* ---- many copies with one call: each by itself in stream order, as hints may be ignored ---- */
 
-static bool batch_is_valid(size_t n, const CUmemcpyAttributes *attributes,
-    const size_t *attribute_indices, size_t n_attributes)
-{
-	if (!n_attributes || !attributes || !attribute_indices || n_attributes > n ||
-	    attribute_indices[0])
-		return false;
-	for (size_t i = 0; i < n_attributes; i++)
-		if (attributes[i].srcAccessOrder < CU_MEMCPY_SRC_ACCESS_ORDER_STREAM ||
-		    attributes[i].srcAccessOrder > CU_MEMCPY_SRC_ACCESS_ORDER_ANY ||
-		    attribute_indices[i] >= n ||
-		    (i && attribute_indices[i] <= attribute_indices[i - 1]))
-			return false;
-	return true;
-}
-
 /* failed: which copy was refused, SIZE_MAX for the call as a whole; may be NULL. */
 CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
     CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes, size_t *failed,
@@ -109,13 +95,12 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, s
 
 	if (failed)
 		*failed = SIZE_MAX;
-	/* The legacy stream is refused by the interface. */
-	if (r == CUDA_SUCCESS &&
-	    (!n || !to || !from || !sizes || !stream || stream == CU_STREAM_LEGACY ||
-		!batch_is_valid(n, attributes, attribute_indices, n_attributes)))
+	if (r == CUDA_SUCCESS && !batch_is_valid(to, from, sizes, n, attributes, attribute_indices,
+				     n_attributes, stream))
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
-		r = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
+		r = to[i] && from[i] && sizes[i] ? cuMemcpyAsync(to[i], from[i], sizes[i], stream)
+						 : CUDA_ERROR_INVALID_VALUE;
 		if (r != CUDA_SUCCESS && failed)
 			*failed = i;
 	}

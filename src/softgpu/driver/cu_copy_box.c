@@ -2,6 +2,7 @@
  * Copies of rectangles and boxes, where each side is host, device, unified or an array, and the
  * older calls that copy runs of bytes between arrays and memory.
  */
+#include "abi/batch.h"
 #include "base/util.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
@@ -274,4 +275,53 @@ CUresult cuMemcpyAtoA_v2(
 	if (r == CUDA_SUCCESS)
 		r = array_run(from, from_offset, size, &source);
 	return r == CUDA_SUCCESS ? copy_to_array(NULL, to, to_offset, &source, size, false) : r;
+}
+
+/* ---- many boxes with one call ---- */
+
+static size_t batch_element(const CUDA_MEMCPY3D_BATCH_OP *operation)
+{
+	const CUmemcpy3DOperand *operand = &operation->src;
+
+	if (operand->type != CU_MEMCPY_OPERAND_TYPE_ARRAY)
+		operand = &operation->dst;
+	if (operand->type != CU_MEMCPY_OPERAND_TYPE_ARRAY)
+		return 1;
+	const struct sg_array *array = sg_handle_get(operand->op.array.array, SG_ARRAY);
+	return array ? array->element_size : 0;
+}
+
+static CUresult batch_copy(const CUDA_MEMCPY3D_BATCH_OP *operation, CUstream stream)
+{
+	size_t element = batch_element(operation);
+	CUDA_MEMCPY3D copy;
+
+	if (!element)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!batch_box(operation, element, &copy))
+		return CUDA_ERROR_INVALID_VALUE;
+	return cuMemcpy3DAsync_v2(&copy, stream);
+}
+
+CUresult cuMemcpy3DBatchAsync(size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, size_t *failed,
+    unsigned long long flags, CUstream stream)
+{
+	CUresult r = sg_enter();
+
+	if (failed)
+		*failed = SIZE_MAX;
+	if (r == CUDA_SUCCESS && !batch_boxes_are_valid(operations, n, flags, stream))
+		r = CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
+		r = batch_copy(&operations[i], stream);
+		if (r != CUDA_SUCCESS && failed)
+			*failed = i;
+	}
+	return r;
+}
+
+CUresult cuMemcpy3DBatchAsync_v2(
+    size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, unsigned long long flags, CUstream stream)
+{
+	return cuMemcpy3DBatchAsync(n, operations, NULL, flags, stream);
 }

@@ -170,6 +170,10 @@ TWIN(cuMemAllocAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUstream strea
 TWIN(cuMemAllocFromPoolAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool,
     CUstream stream), (address, bytes, mem_pool, stream))
 TWIN(cuMemFreeAsync, _ptsz, (CUdeviceptr address, CUstream stream), (address, stream))
+TWIN(cuMemcpy3DBatchAsync, _ptsz, (size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, size_t *failed,
+    unsigned long long flags, CUstream stream), (n, operations, failed, flags, stream))
+TWIN(cuMemcpy3DBatchAsync_v2, _ptsz, (size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, unsigned long
+    long flags, CUstream stream), (n, operations, flags, stream))
 TWIN(cuMemPrefetchBatchAsync, _ptsz, (CUdeviceptr *addresses, size_t *sizes, size_t n, CUmemLocation
     *locations, size_t *indices, size_t n_locations, unsigned long long flags, CUstream stream),
     (addresses, sizes, n, locations, indices, n_locations, flags, stream))
