@@ -37,6 +37,13 @@ static void copy_known(void *out, size_t known, const uint8_t *bytes, size_t siz
 	memcpy(out, bytes, MIN(known, size));
 }
 
+/* The worker's kernels cannot reach the program's ordinary memory, whatever the machine's own can. */
+static void forget_pageable_access(struct snapshot_device *device)
+{
+	device->attribute[CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS] = 0;
+	device->attribute[CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES] = 0;
+}
+
 static bool parse(const uint8_t *blob, size_t size)
 {
 	uint32_t header_size;
@@ -64,6 +71,7 @@ static bool parse(const uint8_t *blob, size_t size)
 		copy_known(d, sizeof(*d), at, h->device_size);
 		d->name[sizeof(d->name) - 1] = '\0';
 		d->pci_bus_id[sizeof(d->pci_bus_id) - 1] = '\0';
+		forget_pageable_access(d);
 	}
 	for (uint64_t i = 0; i < n * n; i++, at += h->peer_size)
 		copy_known(&devices.peers[i], sizeof(devices.peers[i]), at, h->peer_size);
