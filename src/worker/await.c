@@ -58,6 +58,19 @@ static CUresult ask(struct call *call)
 					   : call->backend->cuStreamQuery((CUstream)await->real);
 }
 
+/*
+ * The driver brings what kernels printed when it is asked to synchronise, not when it is queried; on
+ * work that is done that does not wait.
+ */
+static CUresult settle(struct call *call)
+{
+	const struct call_await *await = &call->await;
+
+	return await->kind == HANDLE_EVENT
+		   ? call->backend->cuEventSynchronize((CUevent)await->real)
+		   : call->backend->cuStreamSynchronize((CUstream)await->real);
+}
+
 static CUresult done(struct call *call, CUresult r)
 {
 	return r == CUDA_SUCCESS && call->await.done ? call->await.done(call, call->finish_state)
@@ -67,13 +80,7 @@ static CUresult done(struct call *call, CUresult r)
 /* The same on a waiter. */
 static CUresult finish(struct call *call, void *state)
 {
-	const struct call_await *await = &call->await;
-
-	if (!exists(call))
-		return CUDA_ERROR_INVALID_HANDLE;
-	return done(call, await->kind == HANDLE_EVENT
-			      ? call->backend->cuEventSynchronize((CUevent)await->real)
-			      : call->backend->cuStreamSynchronize((CUstream)await->real));
+	return done(call, exists(call) ? settle(call) : CUDA_ERROR_INVALID_HANDLE);
 }
 
 static CUresult await(struct call *call, enum handle_kind kind, uint64_t real,
@@ -151,7 +158,7 @@ static void look_at(struct worker *worker, unsigned i)
 		waiter_take(worker, job);
 		return;
 	}
-	r = done(&job->call, r);
+	r = done(&job->call, r == CUDA_SUCCESS ? settle(&job->call) : r);
 	gpu_time_harvest(&job->call);
 	job_end(worker, job, r);
 }

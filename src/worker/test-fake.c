@@ -650,6 +650,11 @@ static CUresult stream_synchronize(CUstream stream)
 	return wait_for_gpu();
 }
 
+static CUresult event_synchronize(CUevent event)
+{
+	return wait_for_gpu();
+}
+
 static CUresult stream_query(CUstream stream)
 {
 	atomic_fetch_add(&fake.queries, 1);
@@ -854,6 +859,7 @@ static void set_work_functions(struct backend *b)
 	b->cuEventDestroy_v2 = event_destroy;
 	b->cuEventRecord = event_record;
 	b->cuEventQuery = event_query;
+	b->cuEventSynchronize = event_synchronize;
 	b->cuEventElapsedTime = event_elapsed;
 	b->cuModuleLoadDataEx = module_load;
 	b->cuModuleUnload = module_unload;
