@@ -340,33 +340,6 @@ CONFORM(cuda_is_refused_inside)
 	CHECK_EQ(runs, 1);
 }
 
-/* A host function is not called once the context has failed; a callback is, and is told. */
-CONFORM(after_an_error)
-{
-	struct told told = {.status = CUDA_SUCCESS};
-	CUdeviceptr nowhere = 0x10;
-	unsigned value = 1, runs = 0;
-	struct gate gate;
-	CUstream stream;
-	int n = 1;
-
-	conform_begin();
-	gate_init(&gate);
-	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-	OK(cuLaunchHostFunc(stream, pass_gate, &gate));
-	OK(conform_launch(
-	    conform_kernel("fill"), 1, 1, 0, stream, (void *[]){&nowhere, &value, &n}));
-	OK(cuStreamAddCallback(stream, on_callback, &told, 0));
-	OK(cuLaunchHostFunc(stream, count_up, &runs));
-	sem_post(&gate.open);
-	GIVES(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
-	for (int i = 0; i < 1000 && !*(volatile unsigned *)&told.n; i++)
-		usleep(1000);
-	CHECK_EQ(told.n, 1);
-	CHECK_EQ(told.status, CUDA_ERROR_ILLEGAL_ADDRESS);
-	CHECK_EQ(runs, 0);
-}
-
 static struct {
 	CUcontext context;
 	atomic_uint runs;
