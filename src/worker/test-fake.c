@@ -36,16 +36,15 @@ static _Atomic bool capturing;
 
 /* --- failures, ranges, waiting --- */
 
+bool fake_has_context(void)
+{
+	return current;
+}
+
 bool fake_fails(void)
 {
 	return atomic_load(&fake.fail_in) >= 0 && atomic_fetch_sub(&fake.fail_in, 1) == 0;
 }
-
-#define FALLIBLE()                                                                                 \
-	do {                                                                                       \
-		if (fake_fails())                                                                  \
-			return fake.fail_with;                                                     \
-	} while (0)
 
 static bool add_range(uint64_t start, uint64_t size, bool plain)
 {
@@ -539,98 +538,6 @@ static CUresult host_device_pointer(CUdeviceptr *address, void *memory, unsigned
 	return CUDA_SUCCESS;
 }
 
-/* --- copies: done at once; not looked at by the thread sanitizer, whose shadow ends below the
- * device window --- */
-
-__attribute__((no_sanitize("thread", "address"))) static void copy_bytes(
-    void *destination, const void *source, size_t bytes)
-{
-	volatile uint8_t *to = destination;
-	const volatile uint8_t *from = source;
-
-	for (size_t i = 0; i < bytes; i++)
-		to[i] = from[i];
-}
-
-static CUresult copy_in(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
-{
-	FALLIBLE();
-	if (!current)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!fake_is_mapped(destination, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	copy_bytes((void *)destination, source, bytes);
-	return CUDA_SUCCESS;
-}
-
-static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
-{
-	FALLIBLE();
-	if (!current)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!fake_is_mapped(source, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	copy_bytes(destination, (const void *)source, bytes);
-	return CUDA_SUCCESS;
-}
-
-static CUresult copy_in_now(CUdeviceptr destination, const void *source, size_t bytes)
-{
-	return copy_in(destination, source, bytes, NULL);
-}
-
-static CUresult copy_out_now(void *destination, CUdeviceptr source, size_t bytes)
-{
-	return copy_out(destination, source, bytes, NULL);
-}
-
-static CUresult copy_device(
-    CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
-{
-	if (!fake_is_mapped(source, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	return copy_in(destination, (const void *)source, bytes, stream);
-}
-
-static const uint8_t *box_source(const CUDA_MEMCPY3D *c, size_t y, size_t z)
-{
-	uint64_t base =
-	    c->srcMemoryType == CU_MEMORYTYPE_HOST ? (uint64_t)c->srcHost : c->srcDevice;
-
-	return (const uint8_t *)base + ((c->srcZ + z) * c->srcHeight + c->srcY + y) * c->srcPitch +
-	       c->srcXInBytes;
-}
-
-static uint8_t *box_destination(const CUDA_MEMCPY3D *c, size_t y, size_t z)
-{
-	uint64_t base =
-	    c->dstMemoryType == CU_MEMORYTYPE_HOST ? (uint64_t)c->dstHost : c->dstDevice;
-
-	return (uint8_t *)base + ((c->dstZ + z) * c->dstHeight + c->dstY + y) * c->dstPitch +
-	       c->dstXInBytes;
-}
-
-static CUresult copy_box(const CUDA_MEMCPY3D *c, CUstream stream)
-{
-	FALLIBLE();
-	if (c->Height * c->Depth > 1 && (c->srcPitch < c->srcXInBytes + c->WidthInBytes ||
-					    c->dstPitch < c->dstXInBytes + c->WidthInBytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t z = 0; z < c->Depth; z++)
-		for (size_t y = 0; y < c->Height; y++) {
-			const uint8_t *source = box_source(c, y, z);
-			uint8_t *destination = box_destination(c, y, z);
-			if (c->srcMemoryType == CU_MEMORYTYPE_DEVICE &&
-			    !fake_is_mapped((uint64_t)source, c->WidthInBytes))
-				return CUDA_ERROR_INVALID_VALUE;
-			if (c->dstMemoryType == CU_MEMORYTYPE_DEVICE &&
-			    !fake_is_mapped((uint64_t)destination, c->WidthInBytes))
-				return CUDA_ERROR_INVALID_VALUE;
-			copy_bytes(destination, source, c->WidthInBytes);
-		}
-	return CUDA_SUCCESS;
-}
-
 /* --- streams and events --- */
 
 static CUresult stream_create(CUstream *stream, unsigned flags)
@@ -719,89 +626,6 @@ static CUresult event_elapsed(float *ms, CUevent begin, CUevent end)
 	return CUDA_SUCCESS;
 }
 
-/* --- functions: one module, one function with parameters of 8 bytes at 0 and 4 bytes at 8 --- */
-
-static CUresult module_load(
-    CUmodule *module, const void *image, unsigned n_options, CUjit_option *options, void **values)
-{
-	FALLIBLE();
-	for (unsigned i = 0; i < n_options; i++)
-		if (options[i] == CU_JIT_ERROR_LOG_BUFFER && values[i])
-			strcpy(values[i], "fake: line 1");
-	if (*(const char *)image == '.' && strstr(image, "broken"))
-		return CUDA_ERROR_INVALID_PTX;
-	*module = (CUmodule)0xd000;
-	return CUDA_SUCCESS;
-}
-
-static CUresult module_unload(CUmodule module)
-{
-	return CUDA_SUCCESS;
-}
-
-static CUresult module_count(unsigned *n, CUmodule module)
-{
-	*n = 1;
-	return CUDA_SUCCESS;
-}
-
-static CUresult module_enumerate(CUfunction *functions, unsigned n, CUmodule module)
-{
-	functions[0] = FAKE_FUNCTION;
-	return CUDA_SUCCESS;
-}
-
-static CUresult module_function(CUfunction *function, CUmodule module, const char *name)
-{
-	*function = FAKE_FUNCTION;
-	return CUDA_SUCCESS;
-}
-
-static CUresult parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
-{
-	*offset = index * 8;
-	if (bytes)
-		*bytes = index ? 4 : 8;
-	return index < 2 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult function_attribute(int *value, CUfunction_attribute attribute, CUfunction function)
-{
-	*value = attribute == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK ? 1024 : 48;
-	return CUDA_SUCCESS;
-}
-
-static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
-    void **values, void **extra)
-{
-	FALLIBLE();
-	CHECK(!values && extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER);
-	CHECK(extra[2] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[4] == CU_LAUNCH_PARAM_END);
-	struct fake_launch *last = &fake.last_launch;
-	*last = (struct fake_launch){
-	    .function = function, .stream = stream, .grid_x = grid_x, .bytes = *(size_t *)extra[3]};
-	if (last->bytes)
-		memcpy(last->parameters, extra[1], MIN(last->bytes, sizeof(last->parameters)));
-	atomic_fetch_add(&fake.launches, 1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult launch_ex(
-    const CUlaunchConfig *config, CUfunction function, void **values, void **extra)
-{
-	CUresult r = launch(function, config->gridDimX, config->gridDimY, config->gridDimZ,
-	    config->blockDimX, config->blockDimY, config->blockDimZ, config->sharedMemBytes,
-	    config->hStream, values, extra);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	fake.last_launch.n_attributes = config->numAttrs;
-	for (unsigned i = 0; i < MIN(config->numAttrs, 4); i++)
-		fake.last_launch.attributes[i] = config->attrs[i];
-	return CUDA_SUCCESS;
-}
-
 /* --- the tables --- */
 
 static void set_context_functions(struct backend *b)
@@ -838,15 +662,9 @@ static void set_memory_functions(struct backend *b)
 	b->cuMemAlloc_v2 = memory_alloc;
 	b->cuMemFree_v2 = memory_free;
 	b->cuPointerGetAttribute = pointer_attribute;
-	b->cuMemcpyHtoDAsync_v2 = copy_in;
-	b->cuMemcpyDtoHAsync_v2 = copy_out;
-	b->cuMemcpyDtoDAsync_v2 = copy_device;
-	b->cuMemcpyHtoD_v2 = copy_in_now;
-	b->cuMemcpyDtoH_v2 = copy_out_now;
-	b->cuMemcpy3DAsync_v2 = copy_box;
 }
 
-static void set_work_functions(struct backend *b)
+static void set_stream_functions(struct backend *b)
 {
 	b->cuStreamCreate = stream_create;
 	b->cuStreamDestroy_v2 = stream_destroy;
@@ -861,15 +679,6 @@ static void set_work_functions(struct backend *b)
 	b->cuEventQuery = event_query;
 	b->cuEventSynchronize = event_synchronize;
 	b->cuEventElapsedTime = event_elapsed;
-	b->cuModuleLoadDataEx = module_load;
-	b->cuModuleUnload = module_unload;
-	b->cuModuleGetFunctionCount = module_count;
-	b->cuModuleEnumerateFunctions = module_enumerate;
-	b->cuModuleGetFunction = module_function;
-	b->cuFuncGetParamInfo = parameter;
-	b->cuFuncGetAttribute = function_attribute;
-	b->cuLaunchKernel = launch;
-	b->cuLaunchKernelEx = launch_ex;
 }
 
 /* What the fake before this one still had. */
@@ -907,7 +716,8 @@ void fake_init(struct backend *backend, struct backend_host *host)
 	dlclose(nothing);
 	set_context_functions(backend);
 	set_memory_functions(backend);
-	set_work_functions(backend);
+	set_stream_functions(backend);
+	fake_set_work_functions(backend);
 	fake_set_callback_functions(backend);
 	host->cuMemHostRegister_v2 = host_register;
 	host->cuMemHostUnregister = host_unregister;

@@ -67,6 +67,15 @@ unsigned fake_access(uint64_t address);
 /* Whether [address, address + bytes) is device memory that is mapped. */
 bool fake_is_mapped(uint64_t address, size_t bytes);
 
-/* Between the fake's own files: whether this call shall fail, with fake.fail_with. */
+/* Between the fake's own files: whether this call shall fail, with fake.fail_with; whether the calling
+ * thread has a context. */
 bool fake_fails(void);
+bool fake_has_context(void);
+#define FALLIBLE()                                                                                 \
+	do {                                                                                       \
+		if (fake_fails())                                                                  \
+			return fake.fail_with;                                                     \
+	} while (0)
+
 void fake_set_callback_functions(struct backend *backend);
+void fake_set_work_functions(struct backend *backend);
