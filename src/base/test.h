@@ -25,6 +25,14 @@ struct test {
 
 #define TEST_TIMEOUT_S 30
 
+/* Whether this build is the thread sanitizer's: it knows no memory below its own, and sees no order
+ * that goes through two mappings of the same memory. */
+#ifdef ROSEN_SANITIZE_THREAD
+#define TEST_THREAD_SANITIZER true
+#else
+#define TEST_THREAD_SANITIZER false
+#endif
+
 #define TEST_WITH(test_name, ...)                                                                  \
 	static void test_name(void);                                                               \
 	static const struct test test_entry_##test_name                                            \
