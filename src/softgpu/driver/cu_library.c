@@ -139,21 +139,9 @@ CUresult cuLibraryGetModule(CUmodule *module, CUlibrary handle)
 CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
 {
 	struct sg_module_object *library;
-	uint64_t found;
-	size_t found_size;
 	CUresult r = library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && (!name || (!address && !size)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!sg_module_global(library->module, name, &found, &found_size))
-		return CUDA_ERROR_NOT_FOUND;
-	if (address)
-		*address = found;
-	if (size)
-		*size = found_size;
-	return CUDA_SUCCESS;
+	return r == CUDA_SUCCESS ? sg_module_variable(library, name, address, size) : r;
 }
 
 /* The program reaches every variable where it is, so managed ones are no different. */

@@ -96,21 +96,9 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule handle, const char *
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handle, const char *name)
 {
 	struct sg_module_object *module;
-	uint64_t found;
-	size_t found_size;
 	CUresult r = module_enter(handle, &module);
 
-	if (r == CUDA_SUCCESS && (!name || (!address && !size)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!sg_module_global(module->module, name, &found, &found_size))
-		return CUDA_ERROR_NOT_FOUND;
-	if (address)
-		*address = found;
-	if (size)
-		*size = found_size;
-	return CUDA_SUCCESS;
+	return r == CUDA_SUCCESS ? sg_module_variable(module, name, address, size) : r;
 }
 
 CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)

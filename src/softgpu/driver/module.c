@@ -227,6 +227,23 @@ struct sg_function *sg_function_get(CUfunction handle)
 	return sg_handle_get(handle, SG_FUNCTION) ?: sg_handle_get(handle, SG_KERNEL);
 }
 
+CUresult sg_module_variable(
+    const struct sg_module_object *module, const char *name, CUdeviceptr *address, size_t *size)
+{
+	uint64_t found;
+	size_t found_size;
+
+	if (!name || (!address && !size))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!sg_module_global(module->module, name, &found, &found_size))
+		return CUDA_ERROR_NOT_FOUND;
+	if (address)
+		*address = found;
+	if (size)
+		*size = found_size;
+	return CUDA_SUCCESS;
+}
+
 CUresult sg_module_list(CUmodule handle, CUfunction *functions, size_t capacity, size_t *n)
 {
 	const struct sg_module_object *module = sg_handle_get(handle, SG_MODULE);

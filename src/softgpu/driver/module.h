@@ -56,5 +56,9 @@ void sg_module_close(struct sg_module_object *module);
 
 void sg_module_unload_all(struct sg_context *context);
 
+/* A variable's address and size; either pointer may be NULL, not both. */
+CUresult sg_module_variable(
+    const struct sg_module_object *module, const char *name, CUdeviceptr *address, size_t *size);
+
 /* For the private tables; see abi/export_table.h. */
 CUresult sg_module_list(CUmodule handle, CUfunction *functions, size_t capacity, size_t *n);
