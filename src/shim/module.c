@@ -52,26 +52,37 @@ static CUresult image_open(struct image *image, const void *pointer, size_t limi
 	return CUDA_SUCCESS;
 }
 
+/* What loading a module and loading a library have in common, before and after the call. */
+static CUresult load_begin(struct image *image, struct jit *jit, const void *pointer, size_t limit,
+    unsigned n_options, CUjit_option *options, void **values)
+{
+	CUresult r = jit_read(jit, n_options, options, values);
+
+	return r == CUDA_SUCCESS ? image_open(image, pointer, limit) : r;
+}
+
+static CUresult load_end(struct image *image, struct jit *jit, void **values, CUresult r)
+{
+	free(image->prelinked);
+	if (r != CUDA_SUCCESS)
+		jit_fetch_logs(jit);
+	jit_write_back(jit, values);
+	return r;
+}
+
 static CUresult load_module(CUmodule *module, const void *pointer, size_t limit, unsigned n_options,
     CUjit_option *options, void **values)
 {
 	struct image image;
 	struct jit jit;
+	CUresult r = load_begin(&image, &jit, pointer, limit, n_options, options, values);
 
-	CUresult r = jit_read(&jit, n_options, options, values);
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = image_open(&image, pointer, limit);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = remote_cuModuleLoadDataEx(module, image.bytes, image.size, image.prelinked,
 	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
 	    jit.errors, jit.error_bytes);
-	free(image.prelinked);
-	if (r != CUDA_SUCCESS)
-		jit_fetch_logs(&jit);
-	jit_write_back(&jit, values);
-	return r;
+	return load_end(&image, &jit, values, r);
 }
 
 CUresult shim_cuModuleLoadDataEx(
@@ -152,21 +163,14 @@ static CUresult load_library(CUlibrary *library, const void *pointer, size_t lim
 {
 	struct image image;
 	struct jit jit;
+	CUresult r = load_begin(&image, &jit, pointer, limit, n_options, options, values);
 
-	CUresult r = jit_read(&jit, n_options, options, values);
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = image_open(&image, pointer, limit);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = remote_cuLibraryLoadData(library, image.bytes, image.size, image.prelinked,
 	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
 	    jit.errors, jit.error_bytes);
-	free(image.prelinked);
-	if (r != CUDA_SUCCESS)
-		jit_fetch_logs(&jit);
-	jit_write_back(&jit, values);
-	return r;
+	return load_end(&image, &jit, values, r);
 }
 
 /* Library options say how long the program keeps its copy of the image and where tables of host
