@@ -1,4 +1,5 @@
 # needs: pynvml
+# alone
 # timeout: 30
 """NVML by its Python binding: what a program is told of its GPU agrees with itself and is steady."""
 import pynvml

@@ -1,6 +1,7 @@
 # needs: torch
 # timeout: 300
 # long
+# alone
 """Short PyTorch processes, ROSEN_TEST_CYCLES (20) of them in turn, leave no GPU memory and no file behind."""
 import os
 import subprocess
