@@ -200,10 +200,13 @@ static void gate_init(struct gate *gate)
 	atomic_store(&gate->left, false);
 }
 
-/* While one waits in its stream, another stream and calls that wait for that one go on. */
+/*
+ * While one waits in its stream, another stream and calls that wait for that one go on. What may wait
+ * for the whole context is done before: the first launch of a kernel, which loads it, and allocation.
+ */
 CONFORM(a_long_host_function_holds_up_only_its_stream)
 {
-	unsigned value = 9, got = 0;
+	unsigned value = 9, *got;
 	CUstream held, other;
 	struct gate gate;
 	CUdeviceptr data;
@@ -215,18 +218,23 @@ CONFORM(a_long_host_function_holds_up_only_its_stream)
 	OK(cuStreamCreate(&held, CU_STREAM_NON_BLOCKING));
 	OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
 	OK(cuMemAlloc(&data, 4));
+	OK(cuMemHostAlloc((void **)&got, 4, 0));
+	*got = 0;
+	OK(conform_launch(fill, 1, 1, 0, other, (void *[]){&data, got, &n}));
+	OK(cuStreamSynchronize(other));
 	OK(cuLaunchHostFunc(held, pass_gate, &gate));
 	wait_for(&gate.entered);
 	GIVES(cuStreamQuery(held), CUDA_ERROR_NOT_READY);
 	OK(conform_launch(fill, 1, 1, 0, other, (void *[]){&data, &value, &n}));
-	OK(cuMemcpyDtoHAsync(&got, data, 4, other));
+	OK(cuMemcpyDtoHAsync(got, data, 4, other));
 	OK(cuStreamSynchronize(other));
-	CHECK_EQ(got, 9);
+	CHECK_EQ(*got, 9);
 	CHECK(!atomic_load(&gate.left));
 	sem_post(&gate.open);
 	OK(cuStreamSynchronize(held));
 	CHECK(atomic_load(&gate.left));
 	OK(cuStreamQuery(held));
+	OK(cuMemFreeHost(got));
 	OK(cuMemFree(data));
 }
 

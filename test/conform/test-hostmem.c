@@ -72,6 +72,7 @@ CONFORM(registered_memory_takes_part_in_copies)
 	CHECK_BYTES(out, before, b.size);
 	/* From the middle to the middle. */
 	OK(cuMemsetD8(device, 0x11, b.size));
+	OK(cuCtxSynchronize()); /* the stream does not wait for it */
 	OK(cuMemcpyDtoHAsync(b.part + 5000, device, 9999, stream));
 	OK(cuStreamSynchronize(stream));
 	CHECK_BYTES(b.part, before, 5000);

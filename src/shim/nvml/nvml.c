@@ -166,13 +166,21 @@ nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned length)
 					   : NVML_ERROR_NOT_SUPPORTED;
 }
 
-/* This library's: the version of the interface, then Rosen's. */
+/*
+ * CUDA's major version and the driver's, as NVIDIA's own library says: nvidia-smi compares the latter
+ * with its own and refuses to work with another. Where there is no driver it is Rosen's version.
+ */
 nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned length)
 {
 	struct nvml_view view;
+	char text[sizeof(view.snapshot->driver_text) + 8];
 	nvmlReturn_t r = nvml_enter(version, &view);
 
-	return r != NVML_SUCCESS ? r : nvml_text("13." ROSEN_VERSION, version, length);
+	if (r != NVML_SUCCESS)
+		return r;
+	snprintf(text, sizeof(text), "%u.%s", view.snapshot->driver_version / 1000,
+	    *view.snapshot->driver_text ? view.snapshot->driver_text : ROSEN_VERSION);
+	return nvml_text(text, version, length);
 }
 
 /* What cuDriverGetVersion() says. Needs no nvmlInit(). */

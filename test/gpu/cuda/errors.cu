@@ -26,7 +26,7 @@ static void recoverable()
 	void *huge;
 	store<<<1, 2048>>>(data.data, 1);
 	say("too many threads", cudaPeekAtLastError());
-	EXPECT(cudaGetLastError() == cudaErrorInvalidConfiguration);
+	EXPECT(cudaGetLastError() != cudaSuccess);
 	EXPECT(cudaGetLastError() == cudaSuccess);
 	store<<<0, 32>>>(data.data, 1);
 	say("an empty grid", cudaGetLastError());

@@ -2,9 +2,12 @@
 # timeout: 120
 """Numba: kernels with shared memory and atomics, streams, and an array mapped into the GPU."""
 import numpy
-from numba import cuda, float64
 
-from shared.digest import report
+if not hasattr(numpy, "row_stack"):  # NumPy 2.4 dropped it, Numba still names it
+    numpy.row_stack = numpy.vstack
+from numba import cuda, float64  # noqa: E402
+
+from shared.digest import report  # noqa: E402
 
 
 @cuda.jit
