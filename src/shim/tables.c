@@ -62,6 +62,7 @@ static CUresult stream_id(CUcontext context, void *object, uint64_t *id)
 	return CUDA_SUCCESS;
 }
 
+/* The caller launches them as they are; cuModuleEnumerateFunctions() alone may give unloaded ones. */
 static CUresult module_functions(CUmodule module, CUfunction *functions, size_t capacity, size_t *n)
 {
 	unsigned count;
@@ -71,7 +72,11 @@ static CUresult module_functions(CUmodule module, CUfunction *functions, size_t 
 		return r;
 	*n = count;
 	count = (unsigned)MIN(count, capacity);
-	return count ? remote_cuModuleEnumerateFunctions(functions, count, module) : CUDA_SUCCESS;
+	if (count)
+		r = remote_cuModuleEnumerateFunctions(functions, count, module);
+	for (unsigned i = 0; i < count && r == CUDA_SUCCESS; i++)
+		r = remote_cuFuncLoad(functions[i]);
+	return r;
 }
 
 static CUresult launch(CUfunction function, const unsigned grid[3], const unsigned block[3],
