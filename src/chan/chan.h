@@ -89,6 +89,13 @@ int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, si
 int chan_commit(struct chan *chan, const struct wire_writer *writer);
 
 /*
+ * Posts a record without payload or reply unless the ring is full, or held by another thread for all
+ * of patience_ns: CHAN_BUSY then, and nothing was sent.
+ */
+enum { CHAN_BUSY = 1 };
+int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id, uint64_t patience_ns);
+
+/*
  * Waits for the reply to seq in lane. *status: the CUresult the worker gave. *reader: the outputs,
  * a private copy, valid until the lane's next chan_wait(); for a bulk reply the caller reads them
  * from the run it gave. timeout_ns 0: none.

@@ -16,8 +16,10 @@
  * record would cost both sides a system call per record.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "chan/internal.h"
 
@@ -86,6 +88,32 @@ static void put_pad(void *at, size_t size)
 	memcpy(at, &pad, offsetof(struct wire_record, seq));
 }
 
+/* Bytes to skip so that a record of this size does not wrap. */
+static size_t pad_before(struct chan *chan, size_t size)
+{
+	uint64_t rest = ring_to_end(chan, chan->producer.head);
+
+	return size > rest ? rest : 0;
+}
+
+/* Opens the record, for which there is room, and its pad. */
+static void open_record(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, size_t pad,
+    size_t size, uint32_t *seq)
+{
+	struct producer *p = &chan->producer;
+
+	if (unlikely(pad)) {
+		put_pad(ring_at(chan, p->head), pad);
+		p->head += pad;
+	}
+	uint8_t *at = ring_at(chan, p->head);
+	*seq = ++chan->lanes.seq[lane];
+	put_header(at, &(struct wire_record){(uint32_t)size, id, *seq, lane, flags});
+	p->open = (struct wire_record *)at;
+	p->open_end = at + size;
+	p->head += size;
+}
+
 int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, size_t payload,
     struct wire_writer *writer, uint32_t *seq)
 {
@@ -97,8 +125,7 @@ int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, si
 		     lane >= chan->layout.geometry.lanes || id == WIRE_ID_PAD))
 		return error_origin(-EINVAL);
 	pthread_mutex_lock(&p->lock);
-	uint64_t rest = ring_to_end(chan, p->head);
-	size_t pad = size > rest ? rest : 0;
+	size_t pad = pad_before(chan, size);
 	int r = broken(chan);
 	if (likely(!r))
 		r = make_room(chan, pad + size);
@@ -106,18 +133,33 @@ int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, si
 		pthread_mutex_unlock(&p->lock);
 		return error_trace(r);
 	}
-	if (unlikely(pad)) {
-		put_pad(ring_at(chan, p->head), pad);
-		p->head += pad;
-	}
-	uint8_t *at = ring_at(chan, p->head);
-	*seq = ++chan->lanes.seq[lane];
-	put_header(at, &(struct wire_record){(uint32_t)size, id, *seq, lane, flags});
-	p->open = (struct wire_record *)at;
-	p->open_end = at + size;
-	p->head += size;
-	*writer = wire_writer(at + sizeof(struct wire_record), payload);
+	open_record(chan, lane, id, flags, pad, size, seq);
+	*writer = wire_writer((uint8_t *)p->open + sizeof(struct wire_record), payload);
 	return 0;
+}
+
+int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id, uint64_t patience_ns)
+{
+	struct producer *p = &chan->producer;
+	uint64_t until = clock_now_ns() + patience_ns;
+	uint32_t seq;
+
+	/* Whoever holds it is about to let go, or waits for room. */
+	while (pthread_mutex_trylock(&p->lock)) {
+		if (clock_now_ns() >= until)
+			return CHAN_BUSY;
+		sched_yield();
+	}
+	size_t pad = pad_before(chan, sizeof(struct wire_record));
+	size_t need = pad + sizeof(struct wire_record);
+	int r = broken(chan) ?: room_ready(chan, &need);
+	if (r <= 0) {
+		pthread_mutex_unlock(&p->lock);
+		return r < 0 ? error_trace(r) : CHAN_BUSY;
+	}
+	open_record(chan, lane, id, 0, pad, sizeof(struct wire_record), &seq);
+	struct wire_writer writer = wire_writer(p->open_end, 0);
+	return chan_commit(chan, &writer);
 }
 
 /*

@@ -380,3 +380,28 @@ TEST(an_idle_worker_costs_nothing)
 	CHECK(cpu_ns() - before < 2 * NSEC_PER_MSEC);
 	pair_stop(&pair);
 }
+
+TEST(a_courtesy_does_not_wait)
+{
+	struct pair pair = pair_new(OVER_LOOP, &small);
+	size_t posted = 0;
+	int r;
+
+	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0);
+	const struct wire_record *record = next(pair.worker);
+	CHECK_EQ(record->id, 55);
+	CHECK_EQ(record->lane, 2);
+	CHECK_EQ(record->size, 16);
+	while ((r = chan_try_post(pair.client, 2, 55, 0)) == 0)
+		posted++;
+	CHECK_EQ(r, CHAN_BUSY);
+	CHECK(posted > REGION_RING_MIN / 16 - 16);
+	CHECK_EQ(next(pair.worker)->id, 55);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0); /* there is room again */
+	pthread_mutex_lock(&pair.client->producer.lock);
+	next(pair.worker);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55, NSEC_PER_MSEC), CHAN_BUSY);
+	pthread_mutex_unlock(&pair.client->producer.lock);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0);
+	pair_free(&pair);
+}

@@ -4,9 +4,9 @@
  * The callback thread takes a lane of its own when the first callback is registered, posts
  * rosenHostCalls, and from then on only waits for replies in that lane. Each says which function is
  * due. When the function has returned the thread says so twice: with chan_reply_done(), which reaches
- * the worker whatever state it is in, and by a record that wakes it. The second is a courtesy: the
- * dispatcher may be stuck inside the driver behind a full stream that waits for this very callback,
- * and then the record waits in the ring, or for room in it, until the first has been seen.
+ * the worker whatever state it is in, and by a record that wakes it. The second is a courtesy, left
+ * out where the ring is full: the dispatcher may be stuck inside the driver behind a full stream that
+ * waits for this callback or for the next one, which this thread must then be free to run.
  *
  * The thread is never joined: it lives as long as the process.
  */
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "gen/api_ids.h"
@@ -27,6 +28,9 @@
 #include "shim/session.h"
 #include "shim/thread.h"
 #include "wire/host_call.h"
+
+/* How long another thread may hold the ring before the courtesy is left out. */
+#define DONE_PATIENCE_NS NSEC_PER_MSEC
 
 struct entry {
 	CUhostFn function; /* NULL: stream_function */
@@ -116,11 +120,11 @@ static void serve(const struct host_call *call)
 		shim_handle_drop(entry.object);
 }
 
-/* A record without payload or reply, sent past the program's own calls. */
-static int post(uint16_t lane, uint32_t id, uint32_t *seq)
+/* The call whose replies are the messages; it is answered as long as the session lasts. */
+static int ask_for_calls(uint16_t lane, uint32_t *seq)
 {
 	struct wire_writer writer;
-	int r = chan_begin(session.chan, lane, id, 0, 0, &writer, seq);
+	int r = chan_begin(session.chan, lane, API_rosenHostCalls, 0, 0, &writer, seq);
 
 	return r < 0 ? r : chan_commit(session.chan, &writer);
 }
@@ -129,13 +133,13 @@ static void *callback_thread(void *unused)
 {
 	struct wire_reader reader;
 	uint16_t lane;
-	uint32_t seq, status, ignored;
+	uint32_t seq, status;
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "rosen-callback");
 	int r = chan_lane_take(session.chan, &lane);
 	if (r == 0)
-		r = post(lane, API_rosenHostCalls, &seq);
+		r = ask_for_calls(lane, &seq);
 	while (r >= 0) {
 		r = chan_wait(session.chan, lane, ++seq, 0, &status, &reader);
 		if (r < 0)
@@ -144,7 +148,7 @@ static void *callback_thread(void *unused)
 		if (!reader.failed)
 			serve(call);
 		chan_reply_done(session.chan, lane, seq);
-		r = post(lane, API_rosenHostCallDone, &ignored);
+		r = chan_try_post(session.chan, lane, API_rosenHostCallDone, DONE_PATIENCE_NS);
 	}
 	session_lost(r);
 	return NULL;
