@@ -28,7 +28,7 @@ struct tail {
 /* Parameters as the backend takes them. */
 struct node {
 	CUgraphNodeParams p;
-	struct launch_extra extra;
+	struct launch_parameters parameters;
 	struct callback *callback; /* of a host node: to be handed to its graph */
 };
 
@@ -47,9 +47,13 @@ static CUresult build_kernel(struct call *call, struct node *node, const struct 
 	REAL(call, HANDLE_FUNCTION, kernel->func);
 	REAL(call, HANDLE_KERNEL, kernel->kern);
 	REAL(call, HANDLE_CONTEXT, kernel->ctx);
-	kernel->kernelParams = NULL;
-	kernel->extra = tail->size ? launch_extra(tail->bytes, tail->size, &node->extra) : NULL;
-	return call->error;
+	if (call->error)
+		return call->error;
+	CUresult r = launch_as_values(call, kernel->func ?: (CUfunction)kernel->kern, tail->bytes,
+	    tail->size, &node->parameters);
+	kernel->kernelParams = node->parameters.values;
+	kernel->extra = node->parameters.extra;
+	return r;
 }
 
 static CUresult build_copy(struct call *call, CUDA_MEMCPY_NODE_PARAMS *copy)

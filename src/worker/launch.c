@@ -1,7 +1,8 @@
 /*
  * Launches. The shim sends the parameter buffer laid out as the backend said (rosenFunctionInfo), or
  * as the program passed it in `extra`; it goes to the backend as `extra`, straight out of the
- * private record. The backend knows the function's own parameter size and refuses another.
+ * private record. The backend knows the function's own parameter size and refuses another. While a
+ * stream is captured the backend gets pointers to the single parameters (launch.h says why).
  *
  * Launch attributes cross as they are in memory, but for handles: an event's id becomes the
  * backend's event, and anything else that would carry a pointer is refused.
@@ -11,12 +12,13 @@
 #include <string.h>
 
 #include "gen/worker_custom.h"
+#include "worker/function.h"
 #include "worker/gpu_time.h"
 #include "worker/worker.h"
 
 #define ATTRIBUTES_MAX 256u /* CUDA has fewer than 32 kinds */
 
-void **launch_extra(const void *parameters, size_t bytes, struct launch_extra *out)
+void launch_as_buffer(const void *parameters, size_t bytes, struct launch_parameters *out)
 {
 	out->bytes = bytes;
 	out->words[0] = CU_LAUNCH_PARAM_BUFFER_POINTER;
@@ -24,19 +26,70 @@ void **launch_extra(const void *parameters, size_t bytes, struct launch_extra *o
 	out->words[2] = CU_LAUNCH_PARAM_BUFFER_SIZE;
 	out->words[3] = &out->bytes;
 	out->words[4] = CU_LAUNCH_PARAM_END;
-	return (void **)out->words;
+	out->values = NULL;
+	out->extra = (void **)out->words;
+}
+
+/* How many parameters function has; -1: the backend does not say. */
+static int count_parameters(struct call *call, CUfunction function)
+{
+	size_t offset, bytes;
+	CUresult r;
+	int n = 0;
+
+	while ((r = function_parameter(call, function, (size_t)n, &offset, &bytes)) == CUDA_SUCCESS)
+		if (++n > (int)WIRE_PARAMETERS_MAX)
+			return -1;
+	return r == CUDA_ERROR_INVALID_VALUE ? n : -1;
+}
+
+CUresult launch_as_values(struct call *call, CUfunction function, const void *parameters,
+    size_t bytes, struct launch_parameters *out)
+{
+	int n = count_parameters(call, function);
+	size_t offset = 0, size = 0;
+
+	if (n < 0) {
+		launch_as_buffer(parameters, bytes, out);
+		return CUDA_SUCCESS;
+	}
+	out->extra = NULL;
+	out->values = n ? call_take(call, (size_t)n * sizeof(*out->values)) : NULL;
+	if (n && !out->values)
+		return call->error;
+	for (int i = 0; i < n; i++) {
+		CUresult r = function_parameter(call, function, (size_t)i, &offset, &size);
+		if (r != CUDA_SUCCESS)
+			return r;
+		if (offset > bytes || size > bytes - offset)
+			return CUDA_ERROR_INVALID_VALUE;
+		out->values[i] = (char *)parameters + offset;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult prepare(struct call *call, CUfunction function, const void *parameters,
+    size_t bytes, struct launch_parameters *out)
+{
+	if (unlikely(bytes > WIRE_PARAMETER_BYTES_MAX))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Relaxed: a capture this launch belongs to was begun by an earlier record. */
+	if (unlikely(atomic_load_explicit(&call->worker->captures, memory_order_relaxed)))
+		return launch_as_values(call, function, parameters, bytes, out);
+	launch_as_buffer(parameters, bytes, out);
+	return CUDA_SUCCESS;
 }
 
 CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
 {
-	struct launch_extra extra;
+	struct launch_parameters p;
+	CUresult r = prepare(call, a->function, a->parameters, a->parameter_bytes, &p);
 
-	if (unlikely(a->parameter_bytes > WIRE_PARAMETER_BYTES_MAX))
-		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(r != CUDA_SUCCESS))
+		return r;
 	struct gpu_span *span = gpu_time_begin(call, a->stream);
-	CUresult r = call->backend->cuLaunchKernel(a->function, a->grid_x, a->grid_y, a->grid_z,
-	    a->block_x, a->block_y, a->block_z, a->shared, a->stream, NULL,
-	    launch_extra(a->parameters, a->parameter_bytes, &extra));
+	r = call->backend->cuLaunchKernel(a->function, a->grid_x, a->grid_y, a->grid_z, a->block_x,
+	    a->block_y, a->block_z, a->shared, a->stream, p.values, p.extra);
 	gpu_time_end(call, span, a->stream);
 	return r;
 }
@@ -85,13 +138,13 @@ static CUresult copy_attributes(
 static CUresult launch(struct call *call, const CUlaunchConfig *config, CUfunction function,
     const void *parameters, size_t bytes)
 {
-	struct launch_extra extra;
+	struct launch_parameters p;
+	CUresult r = prepare(call, function, parameters, bytes, &p);
 
-	if (bytes > WIRE_PARAMETER_BYTES_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
 	struct gpu_span *span = gpu_time_begin(call, config->hStream);
-	CUresult r = call->backend->cuLaunchKernelEx(
-	    config, function, NULL, launch_extra(parameters, bytes, &extra));
+	r = call->backend->cuLaunchKernelEx(config, function, p.values, p.extra);
 	gpu_time_end(call, span, config->hStream);
 	return r;
 }

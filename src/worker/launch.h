@@ -6,13 +6,23 @@
 
 #include "worker/call.h"
 
-struct launch_extra {
+/* One of values and extra is NULL, or both: what cuLaunchKernel and kernel nodes take. */
+struct launch_parameters {
+	void **values, **extra;
 	const void *words[5];
 	size_t bytes;
 };
 
-/* What cuLaunchKernel and kernel nodes take as `extra`; it points into *out. */
-void **launch_extra(const void *parameters, size_t bytes, struct launch_extra *out);
+/* As `extra`; *out points to itself and to parameters. */
+void launch_as_buffer(const void *parameters, size_t bytes, struct launch_parameters *out);
+
+/*
+ * One by one, for what becomes a node of a graph: NVIDIA's driver refuses the cooperative attribute
+ * for a node that has `extra`. function may be a kernel. As `extra` after all where the backend does
+ * not tell the layout (before CUDA 12.4). CUDA_ERROR_INVALID_VALUE: the buffer ends before the last.
+ */
+CUresult launch_as_values(struct call *call, CUfunction function, const void *parameters,
+    size_t bytes, struct launch_parameters *out);
 
 /* Turns the handles in an attribute's value from ids into the backend's. CUDA_ERROR_NOT_SUPPORTED:
  * the driver would write through a pointer in it. */
