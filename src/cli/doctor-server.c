@@ -68,7 +68,7 @@ void doctor_check_server(struct doctor *doctor)
 	} else {
 		doctor_find(doctor, "rosend", FINDING_GOOD, NULL,
 		    "none runs; `rosen run` starts a private one");
-		if (server_start_private(doctor->config, &use) < 0) {
+		if (server_start_private(doctor->config, false, &use) < 0) {
 			doctor_find(doctor, "rosend", FINDING_BAD, "see its message above",
 			    "a private rosend cannot be started");
 			return;

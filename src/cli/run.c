@@ -156,7 +156,8 @@ static int run(const struct command *command, int argc, char **argv)
 		return CLI_USAGE;
 	}
 	const struct cli_flag flags[] = {{"backend", a.backend}, {"server", a.server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) || server_take(&config, &use) < 0)
+	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) ||
+	    server_take(&config, true, &use) < 0)
 		return RUN_FAILED;
 	make_id(id);
 	struct run_plan plan = {.config = &config, .use = &use, .run = id, .program = argv + rest};

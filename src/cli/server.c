@@ -59,7 +59,7 @@ int server_find(const struct config *config, struct server_use *use)
 
 /* In the child: only the listener, the leash and the standard streams stay open. */
 static _Noreturn void become_rosend(const struct config *config, const struct install *install,
-    const char *folder, int listener, int leash)
+    const char *folder, int listener, int leash, bool warm)
 {
 	char listener_text[16], leash_text[16];
 	sigset_t none;
@@ -74,13 +74,14 @@ static _Noreturn void become_rosend(const struct config *config, const struct in
 	snprintf(listener_text, sizeof(listener_text), "%d", listener);
 	snprintf(leash_text, sizeof(leash_text), "%d", leash);
 	execl(install->rosend, "rosend", "--listen-fd", listener_text, "--leash", leash_text,
-	    "--remove", folder, "--backend", config->backend, (char *)NULL);
+	    "--remove", folder, "--backend", config->backend, warm ? "--warm" : (char *)NULL,
+	    (char *)NULL);
 	cli_error("cannot start %s: %s: the installation is incomplete (`rosen doctor`)",
 	    install->rosend, strerror(errno));
 	_exit(EXIT_FAILURE);
 }
 
-static int start_rosend(const struct config *config, struct server_use *use, char *error)
+static int start_rosend(const struct config *config, bool warm, struct server_use *use, char *error)
 {
 	struct install install;
 	_cleanup_fd_ int listener = -1;
@@ -95,7 +96,7 @@ static int start_rosend(const struct config *config, struct server_use *use, cha
 		return error_origin(-errno);
 	use->pid = fork();
 	if (use->pid == 0)
-		become_rosend(config, &install, use->folder, listener, leash[0]);
+		become_rosend(config, &install, use->folder, listener, leash[0], warm);
 	if (use->pid < 0) {
 		r = error_origin(-errno);
 		use->pid = 0;
@@ -107,7 +108,7 @@ static int start_rosend(const struct config *config, struct server_use *use, cha
 	return r;
 }
 
-int server_start_private(const struct config *config, struct server_use *use)
+int server_start_private(const struct config *config, bool warm, struct server_use *use)
 {
 	char error[SOCKET_ERROR_MAX] = "";
 
@@ -119,7 +120,7 @@ int server_start_private(const struct config *config, struct server_use *use)
 		return r;
 	}
 	snprintf(use->socket, sizeof(use->socket), "%s/rosend.sock", use->folder);
-	r = start_rosend(config, use, error);
+	r = start_rosend(config, warm, use, error);
 	if (r < 0) {
 		cli_error("cannot start a private rosend: %s", *error ? error : strerror(-r));
 		dir_remove(use->folder);
@@ -127,11 +128,11 @@ int server_start_private(const struct config *config, struct server_use *use)
 	return r;
 }
 
-int server_take(const struct config *config, struct server_use *use)
+int server_take(const struct config *config, bool warm, struct server_use *use)
 {
 	int r = server_find(config, use);
 
-	return r == 1 ? server_start_private(config, use) : r;
+	return r == 1 ? server_start_private(config, warm, use) : r;
 }
 
 void server_give(struct server_use *use)

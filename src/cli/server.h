@@ -26,11 +26,12 @@ struct server_use {
  */
 int server_find(const struct config *config, struct server_use *use);
 
-/* Starts a private rosend; it ends with this process, however that ends. */
-int server_start_private(const struct config *config, struct server_use *use);
+/* Starts a private rosend; it ends with this process, however that ends. warm: a client comes, so a
+ * worker may open the backend meanwhile (setting warm_workers). */
+int server_start_private(const struct config *config, bool warm, struct server_use *use);
 
 /* server_find(), else server_start_private(). */
-int server_take(const struct config *config, struct server_use *use);
+int server_take(const struct config *config, bool warm, struct server_use *use);
 
 /* Ends a private rosend, waits for it, and removes its folder. */
 void server_give(struct server_use *use);

@@ -17,6 +17,7 @@
 #include "control/run.h"
 #include "control/server.h"
 #include "control/session.h"
+#include "control/warm.h"
 #include "wire/limits.h"
 
 static void add_text(struct json_object *object, const char *key, const char *text)
@@ -58,6 +59,7 @@ static void answer_version(struct client *client, struct json_object *request)
 	add_number(result, "pid", (uint64_t)getpid());
 	add_text(result, "prefix", server->install.prefix);
 	add_text(result, "backend", server->config.backend);
+	add_number(result, "warm", warm_count_ready(server));
 	add_number(result, "up_ms", (clock_now_ns() - server->started_ns) / NSEC_PER_MSEC);
 	client_answer(client, envelope("result", result));
 }

@@ -7,6 +7,11 @@
  *	fail		  CONTROL_FAILED with the text "no driver here"
  *	exit		  ends with status 5 without a word
  *	hang		  says nothing, and hears no hang-up either
+ *	slow		  ok, after a while
+ *
+ * It behaves so whenever it is told something; with "warm-" before the word when it is warmed, with
+ * "then-" when it starts after that. A device's name ends with what CUDA_VISIBLE_DEVICES says, where
+ * it says something.
  *
  * When ready, the first bytes of a message on the side socket are orders: "die" (last words, then
  * status 6), "kill" (SIGKILL to itself), "count" (adds 1 call and 2 messages to row 3 of the
@@ -26,14 +31,34 @@
 #include "wire/control.h"
 
 #define CONTROL_FD 3
+#define SLOW_US	   300000
 
-static bool told_to(const struct control_start *start, const char *word)
+union order {
+	uint32_t kind;
+	struct control_warm warm;
+	struct control_start start;
+};
+
+static bool told(uint32_t backend, const char *when, const char *word)
 {
 	char wanted[64];
 
-	snprintf(wanted, sizeof(wanted), "%s=%s",
-	    start->backend == CONTROL_BACKEND_CUDA ? "cuda" : "softgpu", word);
+	snprintf(wanted, sizeof(wanted), "%s=%s%s",
+	    backend == CONTROL_BACKEND_CUDA ? "cuda" : "softgpu", when, word);
 	return strstr(getenv("FAKE_WORKER") ?: "", wanted);
+}
+
+static bool told_to(const union order *order, const char *word)
+{
+	static bool warmed;
+
+	if (order->kind == CONTROL_WARM) {
+		warmed = true;
+		return told(order->warm.backend, "", word) ||
+		       told(order->warm.backend, "warm-", word);
+	}
+	return told(order->start.backend, "", word) ||
+	       (warmed && told(order->start.backend, "then-", word));
 }
 
 static void say(uint32_t kind, const char *text)
@@ -97,35 +122,55 @@ static void serve(const struct control_start *start, int region, int side)
 	}
 }
 
-int main(void)
+static void describe_device(void)
 {
-	struct control_start start;
-	int fds[2] = {-1, -1};
-	size_t n_fds = 2;
-	ssize_t size = fd_receive(CONTROL_FD, &start, sizeof(start), fds, &n_fds, 0);
+	struct control_device device = {.kind = CONTROL_DEVICE,
+	    .pci = "0000:00:00.0",
+	    .memory_total = 1 << 30,
+	    .capability_major = 9};
+	const char *chosen = getenv("CUDA_VISIBLE_DEVICES");
 
-	if (size != sizeof(start) || start.kind != CONTROL_START)
-		return EXIT_FAILURE;
-	if (told_to(&start, "hang"))
+	snprintf(
+	    device.name, sizeof(device.name), "Imaginary GPU%s%s", chosen ? " " : "", chosen ?: "");
+	fd_send(CONTROL_FD, &device, sizeof(device), NULL, 0);
+}
+
+/* Receives an order and says whether it can be done. */
+static void take_order(union order *order, int fds[2])
+{
+	size_t n_fds = 2;
+
+	if (fd_receive(CONTROL_FD, order, sizeof(*order), fds, &n_fds, 0) < 0)
+		exit(EXIT_SUCCESS);
+	if (told_to(order, "hang"))
 		hang();
-	if (told_to(&start, "exit"))
-		return 5;
-	if (told_to(&start, "fail")) {
+	if (told_to(order, "slow"))
+		usleep(SLOW_US);
+	if (told_to(order, "exit"))
+		exit(5);
+	if (told_to(order, "fail")) {
 		say(CONTROL_FAILED, "no driver here");
-		return EXIT_FAILURE;
+		exit(EXIT_FAILURE);
 	}
 	struct control_ready ready = {
-	    CONTROL_READY, .driver_version = 13000, .devices = !told_to(&start, "none")};
+	    order->kind == CONTROL_WARM ? CONTROL_WARMED : CONTROL_READY,
+	    .driver_version = 13000,
+	    .devices = !told_to(order, "none"),
+	};
 	fd_send(CONTROL_FD, &ready, sizeof(ready), NULL, 0);
-	if (start.probe) {
-		struct control_device device = {.kind = CONTROL_DEVICE,
-		    .name = "Imaginary GPU",
-		    .pci = "0000:00:00.0",
-		    .memory_total = 1 << 30,
-		    .capability_major = 9};
-		if (ready.devices)
-			fd_send(CONTROL_FD, &device, sizeof(device), NULL, 0);
-		return EXIT_SUCCESS;
-	}
-	serve(&start, fds[0], fds[1]);
+}
+
+int main(void)
+{
+	union order order;
+	int fds[2] = {-1, -1};
+
+	take_order(&order, fds);
+	if (order.kind == CONTROL_WARM)
+		take_order(&order, fds);
+	if (!order.start.probe)
+		serve(&order.start, fds[0], fds[1]);
+	if (!told_to(&order, "none"))
+		describe_device();
+	return EXIT_SUCCESS;
 }

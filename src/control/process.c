@@ -7,6 +7,11 @@
  * The worker's environment is rosend's, without what would lead the dynamic linker from the
  * backend to Rosen's own libcuda.so.1: a rosend started by a program under `rosen run` has that in
  * its LD_LIBRARY_PATH, and the worker would call itself.
+ *
+ * CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose and order devices for a program, and the shim
+ * applies them there, to what the worker sees. In a server's own environment, or as the setting
+ * `devices`, they are the operator's word on what workers see. A private rosend has them from the
+ * program's environment; applied twice they would hide devices, so its workers do without.
  */
 #include "control/process.h"
 
@@ -39,6 +44,16 @@ struct process {
 	struct alarm *grace;
 };
 
+static void set_devices(const struct server *server)
+{
+	if (*server->config.devices) {
+		setenv("CUDA_VISIBLE_DEVICES", server->config.devices, 1);
+	} else if (server->is_private) {
+		unsetenv("CUDA_VISIBLE_DEVICES");
+		unsetenv("CUDA_DEVICE_ORDER");
+	}
+}
+
 static void set_environment(const struct server *server)
 {
 	char *path =
@@ -51,6 +66,7 @@ static void set_environment(const struct server *server)
 	free(path);
 	unsetenv("LD_PRELOAD");
 	unsetenv("NOTIFY_SOCKET");
+	set_devices(server);
 	setenv("ROSEN_LOG", server->config.log, 1);
 }
 
@@ -94,6 +110,7 @@ static size_t message_size(uint32_t kind)
 {
 	switch (kind) {
 	case CONTROL_READY:
+	case CONTROL_WARMED:
 		return sizeof(struct control_ready);
 	case CONTROL_DEVICE:
 		return sizeof(struct control_device);
@@ -255,6 +272,16 @@ int process_new(
 	return 0;
 }
 
+void process_set_owner(struct process *process, const struct process_owner *owner)
+{
+	process->owner = *owner;
+}
+
+int process_send_warm(struct process *process, const struct control_warm *warm)
+{
+	return error_trace(fd_send(watch_fd(process->control), warm, sizeof(*warm), NULL, 0));
+}
+
 int process_send_start(
     struct process *process, const struct control_start *start, const int *fds, size_t n_fds)
 {
@@ -278,6 +305,13 @@ void process_abandon(struct process *process)
 {
 	process->owner = (struct process_owner){0};
 	process_end(process);
+}
+
+void process_kill(struct process *process)
+{
+	process_abandon(process);
+	/* Not yet waited for, so the number still means this process. */
+	kill(process->pid, SIGKILL);
 }
 
 int process_pid(const struct process *process)

@@ -1,6 +1,6 @@
 /*
  * One rosen-worker process, as rosend sees it: a control socket and a process descriptor. Whoever
- * starts one (a session, a probe) owns it until `ended` was called or process_abandon().
+ * starts one (a session, a probe, the pool of warm ones) owns it until `ended` was called or process_abandon().
  */
 #pragma once
 
@@ -38,6 +38,11 @@ struct process_owner {
 int process_new(
     struct server *server, const struct process_owner *owner, struct process **out, char *error);
 
+/* From now on owner hears of it. Between two events of the loop: none is lost. */
+void process_set_owner(struct process *process, const struct process_owner *owner);
+
+/* Sends CONTROL_WARM. */
+int process_send_warm(struct process *process, const struct control_warm *warm);
 /* Sends CONTROL_START. The descriptors stay the caller's. */
 int process_send_start(
     struct process *process, const struct control_start *start, const int *fds, size_t n_fds);
@@ -46,6 +51,9 @@ int process_send_start(
 void process_end(struct process *process);
 /* The same, but the owner hears nothing any more. */
 void process_abandon(struct process *process);
+
+/* The same without grace, for a worker that never had a session: nothing of it is wanted. */
+void process_kill(struct process *process);
 
 int process_pid(const struct process *process);
 

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +31,14 @@
 #include "base/socket.h"
 #include "control/listen.h"
 #include "control/server.h"
+#include "control/warm.h"
 
 enum { EXIT_USAGE = 2 };
 
 struct arguments {
 	const char *socket, *config, *backend, *log, *remove;
 	long listen_fd, leash_fd;
-	bool version;
+	bool warm, version;
 };
 
 #define ARGUMENT_ROWS(a)                                                                           \
@@ -55,6 +57,8 @@ struct arguments {
 		"leash", "FD", &(a)->leash_fd, "End when the other end of this pipe is closed."),  \
 	    OPTION_ROW_TEXT("remove", "DIR", &(a)->remove,                                         \
 		"Remove this folder and what is in it at the end."),                               \
+	    OPTION_ROW_SWITCH(                                                                     \
+		"warm", &(a)->warm, "With --leash: open the backend for one client at once."),     \
 	    OPTION_ROW_SWITCH("version", &(a)->version, "Print the version and exit."),            \
 	}
 
@@ -203,6 +207,14 @@ static void raise_file_limit(void)
 	}
 }
 
+/* What a private rosend is for is known: at most one client's worker is opened ahead. */
+static void begin_warming(struct server *server, const struct arguments *a)
+{
+	server->is_private = a->leash_fd >= 0;
+	server->warm_left = server->is_private ? a->warm : UINT_MAX;
+	warm_fill(server);
+}
+
 static int serve(const struct config *config, const struct arguments *a)
 {
 	struct server server;
@@ -219,6 +231,7 @@ static int serve(const struct config *config, const struct arguments *a)
 	if (r == 0)
 		r = watch_leash(&server, a->leash_fd);
 	if (r == 0) {
+		begin_warming(&server, a);
 		listen_notify("READY=1");
 		event_loop_run(server.loop);
 	} else {

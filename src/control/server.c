@@ -20,8 +20,10 @@
 #include "control/process.h"
 #include "control/run.h"
 #include "control/session.h"
+#include "control/warm.h"
 
 #define ACCEPT_PAUSE_MS 100
+#define ABSENT_NS	(10 * NSEC_PER_SEC) /* how long `auto` believes that there is no GPU */
 
 static const char *const backend_names[SERVER_N_BACKENDS] = {
     [CONTROL_BACKEND_CUDA] = "cuda",
@@ -51,6 +53,23 @@ void server_backend_library(
 	if ((size_t)snprintf(library, CONTROL_PATH_MAX, "%s", path) >= CONTROL_PATH_MAX)
 		log_error("the path of backend %s is longer than %d bytes and is cut: %s",
 		    server_backend_name(backend), CONTROL_PATH_MAX - 1, path);
+}
+
+void server_backend_failed(struct server *server, enum control_backend backend, const char *text)
+{
+	struct server_backend *known = &server->backends[backend];
+
+	snprintf(known->why, sizeof(known->why), "%s: %.200s", server_backend_name(backend), text);
+	known->absent_until_ns = clock_now_ns() + ABSENT_NS;
+}
+
+enum control_backend server_backend_auto(const struct server *server)
+{
+	const struct server_backend *cuda = &server->backends[CONTROL_BACKEND_CUDA];
+
+	/* A GPU that was seen once is not silently replaced because it fails now. */
+	return cuda->present || clock_now_ns() >= cuda->absent_until_ns ? CONTROL_BACKEND_CUDA
+									: CONTROL_BACKEND_SOFTGPU;
 }
 
 static void on_pause_over(void *data)
@@ -96,6 +115,7 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->sessions);
 	list_init(&server->processes);
 	list_init(&server->runs);
+	list_init(&server->warm);
 	int r = install_find(&server->install);
 	if (r == 0)
 		r = event_loop_new(&server->loop);
@@ -134,6 +154,7 @@ void server_stop(struct server *server)
 	server->listener = watch_free(server->listener);
 	free_clients(server);
 	session_end_all(server);
+	warm_fini_all(server);
 	probe_fini_all(server);
 	process_end_all(server);
 	server_check_stopped(server);
@@ -150,6 +171,7 @@ void server_fini(struct server *server)
 	free_clients(server);
 	list_for_each (&server->runs, link)
 		run_free(container_of(link, struct run, link));
+	warm_fini_all(server);
 	probe_fini_all(server);
 	server->listener = watch_free(server->listener);
 	server->signals = watch_free(server->signals);

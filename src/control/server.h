@@ -34,7 +34,10 @@ struct server {
 	struct list sessions;  /* struct session */
 	struct list processes; /* struct process */
 	struct list runs;      /* struct run */
-	unsigned n_door;       /* clients that are no sessions */
+	struct list warm;      /* struct warm: workers without a session yet */
+	struct alarm *warm_pause;
+	unsigned n_warm, warm_left; /* of them; that may still be started */
+	unsigned n_door;	    /* clients that are no sessions */
 	unsigned n_sessions;
 	uint64_t next_session;
 	uint64_t started_ns;
@@ -42,6 +45,7 @@ struct server {
 	struct watch *listener, *signals, *leash;
 	struct alarm *accept_pause;
 	bool stopping;
+	bool is_private; /* of one `rosen run`, whose environment it has */
 	bool warned_no_gpu;
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -56,6 +60,11 @@ void server_fini(struct server *server);
  * most PROCESS_GRACE_MS later) the loop stops. May be called again.
  */
 void server_stop(struct server *server);
+
+/* A try of backend failed, as text says: `auto` does without it for a while. */
+void server_backend_failed(struct server *server, enum control_backend backend, const char *text);
+/* What `auto` means at the moment. */
+enum control_backend server_backend_auto(const struct server *server);
 
 /* Called by whoever removed a process: lets a stopping server stop. */
 void server_check_stopped(struct server *server);

@@ -2,7 +2,8 @@
  * See session.h. A session's life:
  *
  *	STARTING	region made, worker started and told; waiting for CONTROL_READY
- *	  -> STARTING	the backend failed and there is another to try (`auto`)
+ *	  -> STARTING	the backend failed and there is another to try (`auto`), or it was a warm
+ *			worker that failed: then a new one is tried
  *	  -> LIVE	the client was answered with region and side socket
  *	  -> freed	no backend: the client was answered why
  *	LIVE
@@ -40,8 +41,7 @@
 #include "control/client.h"
 #include "control/process.h"
 #include "control/server.h"
-
-#define ABSENT_NS (10 * NSEC_PER_SEC) /* how long `auto` believes that there is no GPU */
+#include "control/warm.h"
 
 static void try_backend(struct session *session);
 
@@ -108,27 +108,29 @@ static void end_softly(struct session *session)
 		session_free(session);
 }
 
-/* The backend of this try did not open: the next one, or the end. */
+/* The backend of this try did not open: once more if the worker was a warm one, the next backend, or
+ * the end. */
 static void try_failed(struct session *session, const char *text)
 {
-	struct server_backend *known = &session->server->backends[session->backend];
 	char all[HELLO_TEXT_MAX];
 
+	if (!session->warm && !session->next_backend) {
+		snprintf(
+		    all, sizeof(all), "%s: %.200s", server_backend_name(session->backend), text);
+		refuse(session, HELLO_NO_BACKEND, all);
+		return;
+	}
+	if (!session->warm) {
+		server_backend_failed(session->server, session->backend, text);
+		session->backend = session->next_backend;
+		session->next_backend = 0;
+	}
 	if (session->process)
 		process_abandon(session->process);
 	session->process = NULL;
 	session->alarm = alarm_free(session->alarm);
 	forget_region(session);
-	snprintf(all, sizeof(all), "%s: %.200s", server_backend_name(session->backend), text);
 	*session->last_words = '\0';
-	if (!session->next_backend) {
-		refuse(session, HELLO_NO_BACKEND, all);
-		return;
-	}
-	memcpy(known->why, all, sizeof(known->why));
-	known->absent_until_ns = clock_now_ns() + ABSENT_NS;
-	session->backend = session->next_backend;
-	session->next_backend = 0;
 	try_backend(session);
 }
 
@@ -181,6 +183,7 @@ static void on_ready(struct session *session, const struct control_ready *ready)
 	session->state = SESSION_LIVE;
 	if (session->run)
 		session->run->n_backend[session->backend]++;
+	warm_fill(session->server);
 	warn_no_gpu(session);
 	log_info("session %llu: %s (process %d, user %u) on %s, worker %d",
 	    (unsigned long long)session->id, session->hello.program, session->pid, session->uid,
@@ -289,9 +292,23 @@ static void fill_start(const struct session *session, struct control_start *star
 	server_backend_library(session->server, session->backend, start->library);
 }
 
-static int start_worker(struct session *session, char *error)
+/* A warm worker, but not after one has failed; else a new one. */
+static int take_process(struct session *session, char *error)
 {
 	struct process_owner owner = {on_message, on_ended, session};
+	bool failed_warm = session->warm;
+
+	session->warm = false;
+	session->process =
+	    failed_warm ? NULL
+			: warm_take(session->server, session->backend, &owner, &session->warm);
+	return session->process
+		   ? 0
+		   : error_trace(process_new(session->server, &owner, &session->process, error));
+}
+
+static int start_worker(struct session *session, char *error)
+{
 	struct control_start start;
 	int side[2];
 	int r = make_region(session);
@@ -306,7 +323,7 @@ static int start_worker(struct session *session, char *error)
 		return r;
 	}
 	session->side = side[1];
-	r = process_new(session->server, &owner, &session->process, error);
+	r = take_process(session, error);
 	if (r == 0) {
 		fill_start(session, &start);
 		r = process_send_start(
@@ -354,13 +371,8 @@ static bool choose_backends(struct session *session)
 		return true;
 	if (strcmp(name, "auto"))
 		return false;
-	session->backend = CONTROL_BACKEND_CUDA;
-	/* A GPU that was seen once is not silently replaced because it fails now. */
-	if (cuda->present)
-		return true;
-	if (clock_now_ns() < cuda->absent_until_ns)
-		session->backend = CONTROL_BACKEND_SOFTGPU;
-	else
+	session->backend = server_backend_auto(server);
+	if (session->backend == CONTROL_BACKEND_CUDA && !cuda->present)
 		session->next_backend = CONTROL_BACKEND_SOFTGPU;
 	return true;
 }

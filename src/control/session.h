@@ -39,6 +39,7 @@ struct session {
 	enum control_backend backend, next_backend; /* next: 0 when there is nothing more to try */
 	struct chan_geometry geometry;
 	uint64_t region_size;
+	bool warm;		       /* process had opened its backend before this session */
 	int region, side;	       /* for the client, until it has them; -1 */
 	const struct chan_stat *stats; /* geometry.functions rows, mapped; or NULL */
 	struct control_status status;  /* the worker's last report */

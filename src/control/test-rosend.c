@@ -507,3 +507,35 @@ TEST(stop_ends_sessions_at_once)
 	CHECK_EQ(fd_receive(peer.side, &byte, 1, NULL, NULL, 0), -ENODATA);
 	say_bye(&peer);
 }
+
+/* The name of the softgpu's device, as the fake worker says it. */
+static void check_device_name(const struct test_tree *tree, const char *name)
+{
+	struct json_object *answer = ask(tree, "{\"method\":\"devices\"}");
+	struct json_object *backend =
+	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
+	struct json_object *device =
+	    json_object_array_get_idx(json_object_object_get(backend, "devices"), 0);
+
+	CHECK_STR(json_object_get_string(json_object_object_get(device, "name")), name);
+	json_object_put(answer);
+}
+
+TEST(operator_chooses_devices_in_the_environment)
+{
+	setenv("CUDA_VISIBLE_DEVICES", "2", 1);
+	struct test_tree tree = test_tree_start("ok");
+
+	check_device_name(&tree, "Imaginary GPU 2");
+	test_tree_stop(&tree);
+}
+
+TEST(operator_chooses_devices_by_setting)
+{
+	setenv("CUDA_VISIBLE_DEVICES", "2", 1);
+	setenv("ROSEN_DEVICES", "0,3", 1);
+	struct test_tree tree = test_tree_start("ok");
+
+	check_device_name(&tree, "Imaginary GPU 0,3");
+	test_tree_stop(&tree);
+}

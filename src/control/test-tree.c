@@ -92,6 +92,7 @@ struct test_tree test_tree_make(const char *behaviour)
 	setenv("FAKE_WORKER", behaviour, 1);
 	setenv("ROSEN_LOG", "error", 1);
 	setenv("ROSEN_CONFIG", "/dev/null", 1);
+	setenv("ROSEN_WARM_WORKERS", "0", 0); /* a test of them has set it */
 	return tree;
 }
 
@@ -103,20 +104,42 @@ struct test_tree test_tree_start(const char *behaviour)
 	return tree;
 }
 
-int test_tree_processes(const struct test_tree *tree)
+static bool is_of_tree(const struct test_tree *tree, const char *pid)
+{
+	char link[300], target[512];
+
+	snprintf(link, sizeof(link), "/proc/%s/exe", pid);
+	ssize_t length = readlink(link, target, sizeof(target));
+	return length > 0 && !strncmp(target, tree->folder, strlen(tree->folder));
+}
+
+/* Puts the first n processes of the tree but `except` into pids; how many there are. */
+static int list_processes(const struct test_tree *tree, pid_t except, pid_t *pids, int n)
 {
 	DIR *processes = opendir("/proc");
 	int count = 0;
 
 	CHECK(processes);
 	for (struct dirent *entry = readdir(processes); entry; entry = readdir(processes)) {
-		char link[300], target[512];
-		snprintf(link, sizeof(link), "/proc/%s/exe", entry->d_name);
-		ssize_t length = readlink(link, target, sizeof(target));
-		count += length > 0 && !strncmp(target, tree->folder, strlen(tree->folder));
+		pid_t pid = atoi(entry->d_name);
+		if (pid == except || !is_of_tree(tree, entry->d_name))
+			continue;
+		if (count < n)
+			pids[count] = pid;
+		count++;
 	}
 	closedir(processes);
 	return count;
+}
+
+int test_tree_processes(const struct test_tree *tree)
+{
+	return list_processes(tree, 0, NULL, 0);
+}
+
+int test_tree_children(const struct test_tree *tree, pid_t *children, int n)
+{
+	return list_processes(tree, tree->pid, children, n);
 }
 
 void test_tree_stop(struct test_tree *tree)

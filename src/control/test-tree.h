@@ -25,3 +25,5 @@ void test_tree_restart(struct test_tree *tree);
 pid_t test_tree_spawn(const struct test_tree *tree);
 /* Processes whose executable lies in the tree. */
 int test_tree_processes(const struct test_tree *tree);
+/* The first n of them that are not its rosend; how many there are. */
+int test_tree_children(const struct test_tree *tree, pid_t *children, int n);

@@ -6,6 +6,10 @@
  * the region and the side socket for a session, none for a probe). The worker answers CONTROL_READY
  * or CONTROL_FAILED, later perhaps CONTROL_LAST_WORDS. A worker ends when the control socket or the
  * client's side socket hangs up; rosend learns a worker's end from its process descriptor.
+ *
+ * CONTROL_WARM may come once before CONTROL_START: the worker opens the backend ahead of its session
+ * and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time, without
+ * waiting for that answer.
  */
 #pragma once
 
@@ -22,6 +26,8 @@ enum control_kind {
 	CONTROL_DEVICE = 4,	/* answer to a probe, one per device, after CONTROL_READY */
 	CONTROL_STATUS = 5,	/* worker to rosend, when it changed: struct control_status */
 	CONTROL_LAST_WORDS = 6, /* text: why the worker dies */
+	CONTROL_WARM = 7,
+	CONTROL_WARMED = 8, /* struct control_ready */
 };
 
 enum control_backend { CONTROL_BACKEND_CUDA = 1, CONTROL_BACKEND_SOFTGPU = 2 };
@@ -42,8 +48,15 @@ struct control_start {
 	char library[CONTROL_PATH_MAX]; /* of the backend; empty: as the dynamic linker finds it */
 };
 
+/* Opens the backend and makes the primary context of its first device. */
+struct control_warm {
+	uint32_t kind;			/* CONTROL_WARM */
+	uint32_t backend;		/* as in the CONTROL_START to come */
+	char library[CONTROL_PATH_MAX]; /* the same */
+};
+
 struct control_ready {
-	uint32_t kind; /* CONTROL_READY */
+	uint32_t kind; /* CONTROL_READY, CONTROL_WARMED */
 	int32_t driver_version;
 	uint32_t devices;
 	uint32_t reserved;

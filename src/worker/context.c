@@ -4,6 +4,11 @@
  * device's primary context is known by its fixed id from the start; here it becomes alive, and
  * again nothing.
  *
+ * A worker that was warmed holds one primary context of its own before the client asked for any. The
+ * client must not notice, but by the time it saves: the first retain of that context takes it over, so
+ * that the count is the client's alone, and before anything else that makes a context it is let go,
+ * memory and all.
+ *
  * When a context ends its streams, functions and memory end with it. What the worker keeps by itself
  * is dropped here: per-thread streams and arena memory. Ids of the context's objects are ended by
  * the client, which knows them; a stale one is then a stale handle to the backend, as it would be
@@ -22,14 +27,23 @@ static void context_ended(struct worker *worker, CUcontext context)
 
 /* --- primary contexts --- */
 
+static void let_warm_go(struct worker *worker)
+{
+	if (atomic_exchange(&worker->warm, false))
+		worker->backend->cuDevicePrimaryCtxRelease_v2(WARM_DEVICE);
+}
+
 CUresult worker_cuDevicePrimaryCtxRetain(struct call *call, struct args_cuDevicePrimaryCtxRetain *a)
 {
 	uint64_t id = handle_primary_context(a->device);
 	CUcontext context;
-	CUresult r = call->backend->cuDevicePrimaryCtxRetain(&context, a->device);
 
+	if (a->device != WARM_DEVICE)
+		let_warm_go(call->worker);
+	CUresult r = call->backend->cuDevicePrimaryCtxRetain(&context, a->device);
 	if (r != CUDA_SUCCESS)
 		return r;
+	let_warm_go(call->worker);
 	if (handles_find(call->worker->handles, HANDLE_CONTEXT, id) == (uint64_t)context)
 		return CUDA_SUCCESS;
 	call_forget(call, HANDLE_CONTEXT, id);
@@ -70,6 +84,19 @@ CUresult worker_cuDevicePrimaryCtxReset_v2(
 	return r;
 }
 
+/* Older drivers take flags only before the context is there. */
+CUresult worker_cuDevicePrimaryCtxSetFlags_v2(
+    struct call *call, struct args_cuDevicePrimaryCtxSetFlags_v2 *a)
+{
+	CUresult r = call->backend->cuDevicePrimaryCtxSetFlags_v2(a->device, a->flags);
+
+	if (r != CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE || a->device != WARM_DEVICE ||
+	    !call->worker->warm)
+		return r;
+	let_warm_go(call->worker);
+	return call->backend->cuDevicePrimaryCtxSetFlags_v2(a->device, a->flags);
+}
+
 /* --- contexts of the program's own --- */
 
 /* The backend made the new context current here: take it off again. */
@@ -87,6 +114,7 @@ static CUresult context_made(struct call *call, CUresult made)
 
 CUresult worker_cuCtxCreate_v2(struct call *call, struct args_cuCtxCreate_v2 *a)
 {
+	let_warm_go(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v2(a->context, a->flags, a->device));
 }
 
@@ -94,6 +122,7 @@ CUresult worker_cuCtxCreate_v3(struct call *call, struct args_cuCtxCreate_v3 *a)
 {
 	CUexecAffinityParam *affinity = (CUexecAffinityParam *)a->affinity; /* only read */
 
+	let_warm_go(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v3(a->context, affinity,
 				      affinity ? a->count : 0, a->flags, a->device));
 }
@@ -105,6 +134,7 @@ CUresult worker_cuCtxCreate_v4(struct call *call, struct args_cuCtxCreate_v4 *a)
 	    .numExecAffinityParams = a->count,
 	};
 
+	let_warm_go(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v4(a->context,
 				      a->affinity ? &parameters : NULL, a->flags, a->device));
 }

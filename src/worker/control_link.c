@@ -28,17 +28,20 @@
 
 #define STATUS_BEAT_MS 1000
 
-int control_receive_start(struct control_start *start, int fds[2])
+int control_receive(union control_order *order, int fds[2])
 {
 	size_t n_fds = 2;
 
 	fds[0] = fds[1] = -1;
-	memset(start, 0, sizeof(*start));
-	ssize_t size = fd_receive(CONTROL_FD, start, sizeof(*start), fds, &n_fds, 0);
+	memset(order, 0, sizeof(*order));
+	ssize_t size = fd_receive(CONTROL_FD, order, sizeof(*order), fds, &n_fds, 0);
 	if (size < 0)
 		return error_trace((int)size);
-	if (size != sizeof(*start) || start->kind != CONTROL_START ||
-	    !memchr(start->library, 0, sizeof(start->library)))
+	bool warm = order->kind == CONTROL_WARM;
+	const char *library = warm ? order->warm.library : order->start.library;
+	if ((!warm && order->kind != CONTROL_START) ||
+	    (size_t)size != (warm ? sizeof(order->warm) : sizeof(order->start)) ||
+	    !memchr(library, 0, CONTROL_PATH_MAX))
 		return error_origin(-EPROTO);
 	return 0;
 }
@@ -62,7 +65,7 @@ void control_fail(const char *format, ...)
 
 /* --- last words --- */
 
-static int client_socket = -1; /* set once, before there are threads */
+static _Atomic int client_socket = -1; /* read by signal handlers */
 
 static void send_last_words(int client, const char *text)
 {
@@ -120,12 +123,16 @@ static void crashed(int number)
 	raise(number);
 }
 
-void control_watch_crashes(struct chan *chan)
+void control_set_client(struct chan *chan)
+{
+	client_socket = chan_side_socket(chan);
+}
+
+void control_watch_crashes(void)
 {
 	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_RESETHAND};
 
-	client_socket = chan ? chan_side_socket(chan) : -1;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		sigaction(numbers[i], &action, NULL);
 }

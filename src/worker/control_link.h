@@ -12,9 +12,16 @@ struct worker;
 
 #define CONTROL_FD 3
 
-/* Receives CONTROL_START. fds: the region and the side socket, -1 where none came. 0 or a negative
- * errno. */
-int control_receive_start(struct control_start *start, int fds[2]);
+/* What rosend says to a worker; its size was checked for its kind, and its path ends. */
+union control_order {
+	uint32_t kind; /* CONTROL_WARM or CONTROL_START */
+	struct control_warm warm;
+	struct control_start start;
+};
+
+/* Receives one. fds: the region and the side socket of CONTROL_START, -1 where none came. 0 or a
+ * negative errno. */
+int control_receive(union control_order *order, int fds[2]);
 
 /* One message; a rosend that is gone is noticed elsewhere. */
 void control_send(const void *message, size_t size);
@@ -23,9 +30,11 @@ void control_fail(const char *format, ...) _printf_(1, 2);
 /* To rosend, and to the client where chan is not NULL. */
 void control_last_words(struct chan *chan, const char *text);
 
-/* From here on a fatal signal says so before it ends the process, naming the function that this
- * thread serves. */
-void control_watch_crashes(struct chan *chan);
+/* From here on a fatal signal says so to rosend before it ends the process, naming the function that
+ * this thread serves. */
+void control_watch_crashes(void);
+/* And to the client at the other end of chan. */
+void control_set_client(struct chan *chan);
 
 /* Starts the thread that ends the process when rosend is gone and reports what changes. */
 int control_watch(struct worker *worker);

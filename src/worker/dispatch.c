@@ -378,6 +378,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->backend = backend;
 	worker->host = host;
 	worker->chan = chan;
+	worker->warm = options->warm;
 	worker->crowded = sysconf(_SC_NPROCESSORS_ONLN) < CROWDED;
 	pthread_mutex_init(&worker->jobs_lock, NULL);
 	pthread_mutex_init(&worker->memory_lock, NULL);

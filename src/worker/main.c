@@ -11,6 +11,10 @@
  *             backend, attaches the channel, says CONTROL_READY, and its main thread becomes the
  *             dispatcher (dispatch.c). Until then the client waits in its first call.
  *
+ * CONTROL_WARM may come first: then the backend is loaded and initialised and the first device's
+ * primary context is made before there is a session, so that a client need not wait for it. The
+ * session takes that context over, or lets it go (context.c).
+ *
  * What cannot be done is told as CONTROL_FAILED in words for the person at the other end, and the
  * process exits with status 1.
  *
@@ -38,14 +42,17 @@
 #include "base/log.h"
 #include "chan/chan.h"
 #include "wire/control.h"
+#include "wire/snapshot.h"
 #include "worker/backend_host.h"
 #include "worker/control_link.h"
 #include "worker/jail.h"
+#include "worker/nvml.h"
 #include "worker/output.h"
 #include "worker/worker.h"
 
 static struct backend backend;
 static struct backend_host host;
+static bool warm; /* WARM_DEVICE's primary context is retained, for the session to come */
 
 static bool enter_jail(void)
 {
@@ -59,31 +66,20 @@ static bool enter_jail(void)
 	return r == 0;
 }
 
-/*
- * These choose and order devices for a program, and the shim applies them there. A rosend started by
- * that program's `rosen run` has them in its environment too; applied twice they would hide devices.
- */
-static void forget_device_choice(void)
-{
-	unsetenv("CUDA_VISIBLE_DEVICES");
-	unsetenv("CUDA_DEVICE_ORDER");
-}
-
-static bool load_backend(const struct control_start *start)
+static bool load_backend(uint32_t which, const char *library, bool probe)
 {
 	char text[HELLO_TEXT_MAX];
 
-	forget_device_choice();
-	if (backend_open(start->library, &backend, &host, text, sizeof(text)) < 0) {
+	if (backend_open(library, &backend, &host, text, sizeof(text)) < 0) {
 		control_fail("%s", text);
 		return false;
 	}
 	CUresult r = backend.cuInit(0);
-	if (r == CUDA_SUCCESS || (r == CUDA_ERROR_NO_DEVICE && start->probe))
+	if (r == CUDA_SUCCESS || (r == CUDA_ERROR_NO_DEVICE && probe))
 		return true;
 	control_fail("The GPU driver does not start: %s (%d). %s",
 	    abi_error_name(r) ?: "unknown error", (int)r,
-	    start->backend == CONTROL_BACKEND_CUDA
+	    which == CONTROL_BACKEND_CUDA
 		? "Is the NVIDIA driver loaded, and does nvidia-smi work on this host?"
 		: "rosend's log says more.");
 	return false;
@@ -98,14 +94,51 @@ static int count_devices(void)
 	return MIN(n, (int)WIRE_DEVICES_MAX);
 }
 
-static void say_ready(void)
+static void say_ready(enum control_kind kind)
 {
-	struct control_ready ready = {.kind = CONTROL_READY, .devices = (uint32_t)count_devices()};
+	struct control_ready ready = {.kind = kind, .devices = (uint32_t)count_devices()};
 	int version = 0;
 
 	if (backend.cuDriverGetVersion(&version) == CUDA_SUCCESS)
 		ready.driver_version = version;
 	control_send(&ready, sizeof(ready));
+}
+
+/* --- before there is a session --- */
+
+static bool warm_up(const struct control_warm *order)
+{
+	char version[sizeof(((struct snapshot *)0)->driver_text)];
+	CUcontext context;
+
+	if (!load_backend(order->backend, order->library, false))
+		return false;
+	/* What the first questions of every client will need too. */
+	if (order->backend == CONTROL_BACKEND_CUDA)
+		nvml_driver_version(version, sizeof(version));
+	warm = count_devices() > 0 &&
+	       backend.cuDevicePrimaryCtxRetain(&context, WARM_DEVICE) == CUDA_SUCCESS;
+	say_ready(CONTROL_WARMED);
+	return true;
+}
+
+/* A context may break while it waits (the device was reset, or fell off the bus); then rosend starts
+ * a new worker. */
+static bool still_good(void)
+{
+	CUcontext context, popped;
+
+	if (!warm)
+		return true;
+	CUresult r = backend.cuDevicePrimaryCtxRetain(&context, WARM_DEVICE)
+			 ?: backend.cuCtxPushCurrent_v2(context)
+			 ?: backend.cuCtxSynchronize();
+	backend.cuCtxPopCurrent_v2(&popped);
+	r = r ?: backend.cuDevicePrimaryCtxRelease_v2(WARM_DEVICE);
+	if (r != CUDA_SUCCESS)
+		control_fail("The context that was made in advance broke: %s (%d).",
+		    abi_error_name(r) ?: "unknown error", (int)r);
+	return r == CUDA_SUCCESS;
 }
 
 /* --- a probe --- */
@@ -141,7 +174,7 @@ static int probe(void)
 {
 	int n = count_devices();
 
-	say_ready();
+	say_ready(CONTROL_READY);
 	for (int device = 0; device < n; device++)
 		describe(device);
 	return EXIT_SUCCESS;
@@ -169,6 +202,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .arena = start->arena,
 	    .output = start->capabilities & HELLO_CAN_OUTPUT,
 	    .measure_gpu = start->measure_gpu,
+	    .warm = warm,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,
@@ -184,7 +218,8 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	return worker;
 }
 
-static int session(const struct control_start *start, int fds[2])
+/* opened: the backend is there. */
+static int session(const struct control_start *start, bool opened, int fds[2])
 {
 	struct chan *chan = attach(start, fds);
 
@@ -192,24 +227,45 @@ static int session(const struct control_start *start, int fds[2])
 		return EXIT_FAILURE;
 	if ((start->capabilities & HELLO_CAN_OUTPUT) && output_redirect() < 0)
 		log_warn("what kernels print goes to this log: there is no memory to catch it in");
-	control_watch_crashes(chan);
-	if (!load_backend(start))
+	control_set_client(chan);
+	if (opened ? !still_good() : !load_backend(start->backend, start->library, false))
 		return EXIT_FAILURE;
 	struct worker *worker = make_worker(start, chan);
 	if (!worker)
 		return EXIT_FAILURE;
-	say_ready();
+	say_ready(CONTROL_READY);
 	if (worker_run(worker) == 0)
 		return EXIT_SUCCESS;
 	control_last_words(chan, worker->last_words);
 	return EXIT_FAILURE;
 }
 
+static int work(void)
+{
+	union control_order order;
+	bool opened = false;
+	int fds[2];
+
+	if (!enter_jail() || control_receive(&order, fds) < 0)
+		return EXIT_FAILURE;
+	control_watch_crashes();
+	if (order.kind == CONTROL_WARM) {
+		opened = warm_up(&order.warm);
+		if (!opened || control_receive(&order, fds) < 0)
+			return EXIT_FAILURE;
+	}
+	if (order.kind != CONTROL_START)
+		return EXIT_FAILURE;
+	if (!order.start.probe)
+		return session(&order.start, opened, fds);
+	return opened || load_backend(order.start.backend, order.start.library, true)
+		   ? probe()
+		   : EXIT_FAILURE;
+}
+
 int main(void)
 {
-	struct control_start start;
 	struct stat control;
-	int fds[2];
 
 	log_init("worker");
 	if (fstat(CONTROL_FD, &control) < 0 || !S_ISSOCK(control.st_mode)) {
@@ -217,13 +273,7 @@ int main(void)
 				"`rosen run` instead.\n");
 		return EXIT_FAILURE;
 	}
-	if (!enter_jail() || control_receive_start(&start, fds) < 0)
-		return EXIT_FAILURE;
-	int status = EXIT_FAILURE;
-	if (!start.probe)
-		status = session(&start, fds);
-	else if (load_backend(&start))
-		status = probe();
+	int status = work();
 	/* Without exit handlers: a driver's could wait for a GPU that never answers. */
 	fflush(NULL);
 	output_rescue();

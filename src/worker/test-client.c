@@ -41,17 +41,11 @@ static void enter_context(struct test_client *client)
 	POST(client, rosenLaneState, &state);
 }
 
-struct test_client client_start(const struct worker_options *wanted)
-{
-	return client_start_over(OVER_LOOP, wanted);
-}
-
-struct test_client client_start_over(enum medium medium, const struct worker_options *wanted)
+static struct test_client start(enum medium medium, const struct worker_options *wanted)
 {
 	struct chan_geometry geometry = {
 	    .ring_size = 256 << 10, .staging_size = 4 << 20, .lanes = 16, .functions = 1024};
 	struct test_client client = {0};
-	struct args_cuDevicePrimaryCtxRetain retain = {.device = 0};
 
 	log_set_level(LOG_ERROR);
 	options = wanted ? *wanted : (struct worker_options){.arena = true};
@@ -62,9 +56,27 @@ struct test_client client_start_over(enum medium medium, const struct worker_opt
 	fake_init(&backend, &host);
 	client.pair = pair_start(medium, &geometry, serve);
 	CHECK_EQ(chan_lane_take(client.pair.client, &client.lane), 0);
+	return client;
+}
+
+struct test_client client_bare(const struct worker_options *wanted)
+{
+	return start(OVER_LOOP, wanted);
+}
+
+struct test_client client_start_over(enum medium medium, const struct worker_options *wanted)
+{
+	struct test_client client = start(medium, wanted);
+	struct args_cuDevicePrimaryCtxRetain retain = {.device = 0};
+
 	CHECK_EQ(CALL(&client, cuDevicePrimaryCtxRetain, &retain), CUDA_SUCCESS);
 	enter_context(&client);
 	return client;
+}
+
+struct test_client client_start(const struct worker_options *wanted)
+{
+	return client_start_over(OVER_LOOP, wanted);
 }
 
 struct test_client client_lane(const struct test_client *client)

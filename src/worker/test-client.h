@@ -28,6 +28,8 @@ struct test_client {
 
 /* With the device's primary context current in the lane. */
 struct test_client client_start(const struct worker_options *options);
+/* With none. */
+struct test_client client_bare(const struct worker_options *options);
 /* Over memfd descriptors can pass. */
 struct test_client client_start_over(enum medium medium, const struct worker_options *options);
 /* The worker must have ended as expected: 0, or -EBADMSG with last words that contain words. */

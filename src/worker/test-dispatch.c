@@ -342,6 +342,37 @@ TEST(dispatch_needs_a_context_where_cuda_does)
 	client_stop(&t, NULL);
 }
 
+TEST(dispatch_gives_a_warm_context_to_the_client)
+{
+	struct worker_options options = {.warm = true};
+	struct test_client t = client_start(&options);
+	struct args_cuDevicePrimaryCtxRetain again = {.device = 0};
+
+	/* The client retained it, the worker let go of its own hold, which is older than the count. */
+	CHECK_EQ(fake.retained, 0);
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxRetain, &again), CUDA_SUCCESS);
+	CHECK_EQ(fake.retained, 1);
+	client_stop(&t, NULL);
+}
+
+TEST(dispatch_lets_a_warm_context_go)
+{
+	struct worker_options options = {.warm = true};
+	struct test_client t = client_bare(&options);
+	struct args_cuDevicePrimaryCtxRetain other = {.device = 1};
+	uint64_t id = mint(HANDLE_CONTEXT, 1);
+	struct args_cuCtxCreate_v2 create = {.context = (CUcontext *)&id};
+
+	CHECK_EQ(fake.retained, 0);
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxRetain, &other), CUDA_ERROR_INVALID_DEVICE);
+	CHECK_EQ(fake.retained, -1);
+	client_stop(&t, NULL);
+	t = client_bare(&options);
+	CHECK_EQ(CALL(&t, cuCtxCreate_v2, &create), CUDA_SUCCESS);
+	CHECK_EQ(fake.retained, -1);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_refuses_memory_on_a_broken_context)
 {
 	struct test_client t = client_start(NULL);

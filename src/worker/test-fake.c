@@ -184,10 +184,19 @@ static CUresult retain(CUcontext *context, CUdevice device)
 	if (device)
 		return CUDA_ERROR_INVALID_DEVICE;
 	*context = FAKE_CONTEXT;
+	atomic_fetch_add(&fake.retained, 1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult release(CUdevice device)
+{
+	if (device)
+		return CUDA_ERROR_INVALID_DEVICE;
+	atomic_fetch_sub(&fake.retained, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult reset(CUdevice device)
 {
 	return device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 }
@@ -639,7 +648,7 @@ static void set_context_functions(struct backend *b)
 	b->cuDeviceTotalMem_v2 = device_memory;
 	b->cuDevicePrimaryCtxRetain = retain;
 	b->cuDevicePrimaryCtxRelease_v2 = release;
-	b->cuDevicePrimaryCtxReset_v2 = release;
+	b->cuDevicePrimaryCtxReset_v2 = reset;
 	b->cuCtxCreate_v2 = context_create;
 	b->cuCtxPopCurrent_v2 = context_pop;
 	b->cuCtxDestroy_v2 = context_destroy;

@@ -46,6 +46,7 @@ struct fake {
 	_Atomic size_t used;
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
 	    events, registered, relaxed, queries;
+	_Atomic int retained; /* of the primary context; since fake_init(), so perhaps negative */
 	struct fake_launch last_launch;
 	CUhostFn host_function; /* the newest in any stream; the test runs it */
 	void *host_user;

@@ -66,7 +66,8 @@ def descriptors(pid):
 
 
 class Server:
-    """A rosend of this test's own, on a socket in a folder of its own."""
+    """A rosend of this test's own, on a socket in a folder of its own; without warm workers unless
+    asked for, so that workers are sessions."""
 
     def __init__(self, **settings):
         self.folder = tempfile.mkdtemp(prefix="rosen-scenario-")
@@ -74,7 +75,7 @@ class Server:
         self.log = open(os.path.join(self.folder, "log"), "w+")
         self.process = subprocess.Popen(
             [ROSEN, "serve", "--socket", self.socket, "--backend", BACKEND],
-            stdout=self.log, stderr=self.log, env=environment(**settings))
+            stdout=self.log, stderr=self.log, env=environment(**{"ROSEN_WARM_WORKERS": "0", **settings}))
         wait_for(lambda: os.path.exists(self.socket) or self.process.poll() is not None, 10, "rosend")
         if self.process.poll() is not None:
             raise AssertionError("rosend did not start:\n" + self.text())

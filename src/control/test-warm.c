@@ -1,0 +1,265 @@
+/*
+ * The pool of warm workers, with workers that only pretend (fake-worker.c): that it is filled and
+ * filled again, that what fails in it does no harm, and that nothing of it is left.
+ */
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/socket.h"
+#include "base/test.h"
+#include "control/test-tree.h"
+#include "wire/hello.h"
+
+#define ANSWER_MS 5000
+
+struct peer {
+	int socket, fds[2];
+	struct hello_reply reply;
+};
+
+static struct peer say_hello(const struct test_tree *tree, const char *backend)
+{
+	struct peer peer = {.fds = {-1, -1}};
+	struct hello_request hello;
+	uint8_t message[HELLO_MESSAGE_MAX];
+	size_t n_fds = 2;
+
+	CHECK_EQ(socket_connect(tree->socket, &peer.socket), 0);
+	hello_request_init(&hello);
+	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
+	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
+	CHECK_EQ(poll(&(struct pollfd){.fd = peer.socket, .events = POLLIN}, 1, ANSWER_MS), 1);
+	ssize_t size = fd_receive(peer.socket, message, sizeof(message), peer.fds, &n_fds, 0);
+	CHECK(size > 0);
+	CHECK_EQ(hello_reply_parse(message, (size_t)size, &peer.reply), 0);
+	return peer;
+}
+
+static void say_bye(struct peer *peer)
+{
+	fd_close(peer->socket);
+	fd_close(peer->fds[0]);
+	fd_close(peer->fds[1]);
+}
+
+/* The member of the answer to a request without arguments. The caller drops it. */
+static struct json_object *ask(const struct test_tree *tree, const char *method)
+{
+	static char text[1 << 16];
+	char request[64];
+	_cleanup_fd_ int fd = -1;
+
+	CHECK_EQ(socket_connect(tree->socket, &fd), 0);
+	snprintf(request, sizeof(request), "{\"method\":\"%s\"}", method);
+	CHECK_EQ(fd_send(fd, request, strlen(request), NULL, 0), 0);
+	CHECK_EQ(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ANSWER_MS), 1);
+	ssize_t size = fd_receive(fd, text, sizeof(text) - 1, NULL, NULL, 0);
+	CHECK(size > 0);
+	text[size] = '\0';
+	struct json_object *answer = json_tokener_parse(text);
+	struct json_object *result = json_object_get(json_object_object_get(answer, "result"));
+	CHECK(result);
+	json_object_put(answer);
+	return result;
+}
+
+static int64_t count_warm(const struct test_tree *tree)
+{
+	struct json_object *version = ask(tree, "version");
+	int64_t n = json_object_get_int64(json_object_object_get(version, "warm"));
+
+	json_object_put(version);
+	return n;
+}
+
+static void wait_for_warm(const struct test_tree *tree, int64_t n)
+{
+	uint64_t limit = clock_now_ns() + 5 * NSEC_PER_SEC;
+
+	while (count_warm(tree) != n) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NSEC_PER_MSEC}, NULL);
+	}
+}
+
+/* The worker of the only session. */
+static pid_t worker_of_session(const struct test_tree *tree, const char *backend)
+{
+	struct json_object *sessions = ask(tree, "ps");
+	struct json_object *first = json_object_array_get_idx(sessions, 0);
+	pid_t worker = json_object_get_int(json_object_object_get(first, "worker"));
+
+	CHECK_STR(json_object_get_string(json_object_object_get(first, "backend")), backend);
+	json_object_put(sessions);
+	return worker;
+}
+
+/* The one process of the tree that is not rosend. */
+static pid_t only_worker(const struct test_tree *tree)
+{
+	pid_t workers[4];
+
+	CHECK_EQ(test_tree_children(tree, workers, 4), 1);
+	return workers[0];
+}
+
+static struct test_tree start(const char *behaviour, const char *workers)
+{
+	setenv("ROSEN_WARM_WORKERS", workers, 1);
+	return test_tree_start(behaviour);
+}
+
+TEST(pool_is_filled_and_filled_again)
+{
+	struct test_tree tree = start("ok", "3");
+
+	wait_for_warm(&tree, 3);
+	CHECK_EQ(test_tree_processes(&tree), 1 + 3);
+	struct peer first = say_hello(&tree, "auto"), second = say_hello(&tree, "auto");
+	CHECK_EQ(first.reply.status, HELLO_OK);
+	CHECK_EQ(second.reply.status, HELLO_OK);
+	wait_for_warm(&tree, 3);
+	CHECK_EQ(test_tree_processes(&tree), 1 + 3 + 2);
+	say_bye(&first);
+	say_bye(&second);
+	test_tree_stop(&tree);
+}
+
+TEST(session_gets_the_warm_worker)
+{
+	struct test_tree tree = start("ok", "1");
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	struct peer peer = say_hello(&tree, "cuda");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(other_backend_gets_a_new_worker)
+{
+	struct test_tree tree = start("ok", "1");
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	struct peer peer = say_hello(&tree, "softgpu");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK(worker_of_session(&tree, "softgpu") != warm);
+	CHECK_EQ(count_warm(&tree), 1);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(dead_warm_worker_is_replaced)
+{
+	struct test_tree tree = start("ok", "1");
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	kill(warm, SIGKILL);
+	/* Whether rosend knows of the death yet or not, a client is served. */
+	struct peer peer = say_hello(&tree, "cuda");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK(worker_of_session(&tree, "cuda") != warm);
+	wait_for_warm(&tree, 1);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(warm_worker_that_fails_at_its_start_is_replaced)
+{
+	struct test_tree tree = start("cuda=then-fail", "1");
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	struct peer peer = say_hello(&tree, "cuda");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK(worker_of_session(&tree, "cuda") != warm);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+static void check_other_backend_is_warmed(const char *behaviour)
+{
+	struct test_tree tree = start(behaviour, "1");
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	struct peer peer = say_hello(&tree, "auto");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(worker_of_session(&tree, "softgpu"), warm);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(auto_warms_softgpu_when_cuda_fails)
+{
+	check_other_backend_is_warmed("cuda=fail");
+}
+
+TEST(auto_warms_softgpu_without_device)
+{
+	check_other_backend_is_warmed("cuda=none");
+}
+
+TEST(auto_warms_softgpu_when_the_worker_ends)
+{
+	check_other_backend_is_warmed("cuda=exit");
+}
+
+TEST(auto_warms_softgpu_when_the_worker_hangs)
+{
+	setenv("ROSEN_START_MS", "200", 1);
+	check_other_backend_is_warmed("cuda=hang");
+}
+
+TEST(backend_that_cannot_open_is_left_in_peace)
+{
+	struct test_tree tree = start("cuda=fail,softgpu=fail", "2");
+
+	nanosleep(&(struct timespec){.tv_nsec = 500 * NSEC_PER_MSEC}, NULL);
+	CHECK_EQ(count_warm(&tree), 0);
+	CHECK_EQ(test_tree_processes(&tree), 1);
+	struct peer peer = say_hello(&tree, "auto");
+	CHECK_EQ(peer.reply.status, HELLO_NO_BACKEND);
+	CHECK(strstr(peer.reply.text, "no driver here"));
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(warming_worker_serves_too)
+{
+	struct test_tree tree = start("cuda=warm-slow", "1");
+	pid_t warm = only_worker(&tree);
+	struct peer peer = say_hello(&tree, "cuda");
+
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
+	say_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+TEST(killed_rosend_takes_the_pool_along)
+{
+	struct test_tree tree = start("ok", "2");
+	uint64_t limit = clock_now_ns() + NSEC_PER_SEC;
+
+	wait_for_warm(&tree, 2);
+	kill(tree.pid, SIGKILL);
+	CHECK_EQ(waitpid(tree.pid, NULL, 0), tree.pid);
+	while (test_tree_processes(&tree)) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NSEC_PER_MSEC}, NULL);
+	}
+	setenv("ROSEN_WARM_WORKERS", "0", 1);
+	test_tree_restart(&tree);
+	test_tree_stop(&tree);
+}
