@@ -64,6 +64,14 @@ static inline void entry_expect_nosup(enum api_fn fn)
 	entry_expect_end();
 }
 
+/* Something was seen, and not this pointer: what it leads to went over in another form. */
+static inline void entry_expect_other(const void *pointer)
+{
+	CHECK(entry_at + sizeof(pointer) <= entry_n_seen);
+	CHECK(memcmp(entry_seen + entry_at, &pointer, sizeof(pointer)) != 0);
+	entry_at += sizeof(pointer);
+}
+
 /* Never zero: a length of zero would excuse a NULL pointer. */
 static inline void entry_random(void *out, size_t size)
 {
@@ -81,3 +89,5 @@ static inline void entry_random(void *out, size_t size)
 #define ENTRY_SEEN(x)		   entry_see(&(x), sizeof(x))
 #define ENTRY_EXPECT_REACHED(half) entry_expect(#half, sizeof(#half))
 #define ENTRY_EXPECT(x)		   entry_expect(&(x), sizeof(x))
+#define ENTRY_EXPECT_OTHER(x)	   entry_expect_other(x)
+#define ENTRY_EXPECT_WIDE(type, x) entry_expect(&(type){x}, sizeof(type))

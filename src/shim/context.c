@@ -17,10 +17,12 @@
 #include <string.h>
 
 #include "abi/context_storage.h"
+#include "abi/narrow.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/device.h"
+#include "shim/entry.h"
 #include "shim/limit.h"
 #include "shim/object.h"
 #include "shim/range.h"
@@ -30,6 +32,8 @@
 struct context {
 	CUdevice device;
 	uint64_t number;
+	bool narrow;		/* of cuCtxCreate as it was before CUDA 3.2 */
+	_Atomic uint32_t users; /* creating is the first */
 };
 
 static struct primary {
@@ -37,6 +41,7 @@ static struct primary {
 	_Atomic uint32_t active; /* 0 or 1 */
 	_Atomic uint32_t flags;
 	_Atomic uint64_t number; /* 0: not given yet */
+	_Atomic uint32_t users;	 /* of cuCtxAttach */
 } primaries[WIRE_DEVICES_MAX];	 /* by visible ordinal */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -317,7 +322,11 @@ static CUresult created(CUresult r, CUcontext context, CUdevice device, CUcontex
 		return r;
 	struct context *object = malloc(sizeof(*object));
 	if (object) {
-		*object = (struct context){device, atomic_fetch_add(&last_number, 1) + 1};
+		*object = (struct context){
+		    .device = device,
+		    .number = atomic_fetch_add(&last_number, 1) + 1,
+		    .users = 1,
+		};
 		if (shim_object_attach((uint64_t)context, HANDLE_CONTEXT, object) == object)
 			r = push(context, device);
 	} else {
@@ -338,6 +347,41 @@ CUresult shim_cuCtxCreate_v2(CUcontext *context, unsigned flags, CUdevice device
 		return CUDA_ERROR_INVALID_DEVICE;
 	CUresult r = remote_cuCtxCreate_v2(&made, flags, device);
 	return created(r, made, device, context);
+}
+
+CUresult shim_cuCtxCreate(CUcontext *context, unsigned flags, CUdevice device)
+{
+	CUresult r = shim_cuCtxCreate_v2(context, flags, device);
+
+	if (r == CUDA_SUCCESS) {
+		struct context *object = shim_object((uint64_t)*context, HANDLE_CONTEXT);
+		object->narrow = true;
+	}
+	return r;
+}
+
+/* NULL for a primary one, and for what is none. */
+static struct context *made_by_program(CUcontext context)
+{
+	return is_primary(context) ? NULL : shim_object((uint64_t)context, HANDLE_CONTEXT);
+}
+
+CUresult shim_cuCtxGetApiVersion(CUcontext context, unsigned *version)
+{
+	const struct context *object = made_by_program(context ?: shim_thread.context);
+
+	if (object && object->narrow) {
+		*version = NARROW_API_VERSION;
+		return CUDA_SUCCESS;
+	}
+	return remote_cuCtxGetApiVersion(context, version);
+}
+
+CUresult shim_enter_narrow(void)
+{
+	const struct context *object = made_by_program(shim_thread.context);
+
+	return object && object->narrow ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult shim_cuCtxCreate_v3(CUcontext *context, const CUexecAffinityParam *affinity, int count,
@@ -385,4 +429,37 @@ CUresult shim_cuCtxDestroy_v2(CUcontext context)
 		settle(thread);
 	}
 	return CUDA_SUCCESS;
+}
+
+/* --- counted uses --- */
+
+static _Atomic uint32_t *users_of(CUcontext context)
+{
+	struct context *object = made_by_program(context);
+
+	return object ? &object->users : &primaries[shim_thread.device].users;
+}
+
+CUresult shim_cuCtxAttach(CUcontext *context, unsigned flags)
+{
+	if (flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	*context = shim_thread.context;
+	atomic_fetch_add(users_of(*context), 1);
+	return CUDA_SUCCESS;
+}
+
+CUresult shim_cuCtxDetach(CUcontext context)
+{
+	if (!context || context != shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	_Atomic uint32_t *users = users_of(context);
+	uint32_t n = atomic_load(users);
+	do {
+		if (!n)
+			return CUDA_ERROR_INVALID_CONTEXT;
+	} while (!atomic_compare_exchange_weak(users, &n, n - 1));
+	return n == 1 && !is_primary(context) ? shim_cuCtxDestroy_v2(context) : CUDA_SUCCESS;
 }

@@ -13,6 +13,10 @@
 /* The gate is not plainly open: CUDA_SUCCESS to go on, or what the function has to return. */
 CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool early);
 
+/* CUDA_ERROR_INVALID_CONTEXT unless the thread's current context is of the kind that narrow forms may
+ * be used in (abi/narrow.h). context.c. */
+CUresult shim_enter_narrow(void);
+
 #define SHIM_ENTER_AS(function, early)                                                             \
 	struct observe_entry shim_entry = {0};                                                     \
 	/* Acquire: whoever sees the gate open sees the session that cuInit made. */               \

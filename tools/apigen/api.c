@@ -142,6 +142,14 @@ bool fn_stream(const struct fn *fn)
 	return false;
 }
 
+bool fn_device(const struct fn *fn)
+{
+	for (struct param *p = fn->params; p; p = p->next)
+		if (p->type && p->type->device && !p->stars)
+			return true;
+	return false;
+}
+
 bool param_is_stream(const struct param *p)
 {
 	return !p->stars && !strcmp(p->type_name, "CUstream");

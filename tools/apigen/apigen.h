@@ -74,6 +74,7 @@ struct param {
 	bool opt, late;
 	bool is_length;	   /* check: some run is counted by it */
 	struct type *type; /* check */
+	const char *wide;  /* check: of a narrow form's pointer, what its base's points to */
 	struct length length;
 };
 
@@ -87,7 +88,7 @@ enum class {
 	CLASS_INTERNAL_ASYNC,
 };
 
-enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS };
+enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS, TWIN_NARROW };
 
 struct fn {
 	struct fn *next;
@@ -104,7 +105,9 @@ struct fn {
 	const char *charge, *replay, *order;
 	const char *alias;
 	enum twin twin;
+	const char *undo_name;		      /* of a narrow form: what ends the object it made */
 	struct fn *base;		      /* check: of an alias, NULL otherwise */
+	struct fn *undo;		      /* check */
 	bool takes_flags;		      /* check: a twin of it passes SHIM_PTDS */
 	const char *proc_base, *proc_variant; /* check: cuGetProcAddress knows it by these */
 	unsigned proc_version;
@@ -147,6 +150,7 @@ const char *fn_class_name(const struct fn *fn);
 struct param *fn_wire(const struct fn *fn); /* the parameters that cross; skip late ones */
 bool fn_has_outputs(const struct fn *fn);
 bool fn_stream(const struct fn *fn); /* a stream is among the exported parameters */
+bool fn_device(const struct fn *fn); /* a device is */
 
 bool param_is_stream(const struct param *p);
 bool param_crosses(const struct param *p);

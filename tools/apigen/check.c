@@ -192,7 +192,7 @@ static void check_body(struct api *api, struct fn *fn)
 	if (fn_internal(fn))
 		fn->custom_server = true;
 	forbid_fn(api, fn, !fn->class, "has no class");
-	forbid_fn(api, fn, fn->twin, "is a twin of nothing: say alias(...)");
+	forbid_fn(api, fn, fn->twin || fn->undo_name, "is a twin of nothing: say alias(...)");
 	forbid_fn(api, fn, fn->has_wire && !fn_crosses(fn), "does not cross and has a wire line");
 	forbid_fn(api, fn,
 	    fn->has_wire && fn_crosses(fn) && !fn_internal(fn) &&
@@ -219,6 +219,43 @@ static bool check_same_prototype(const struct fn *fn)
 	return !p && !q;
 }
 
+/* A parameter of a narrow form is its base's, of another type at most. */
+static bool check_narrow_param(struct api *api, struct param *p, const struct param *base)
+{
+	if (!base || strcmp(p->name, base->name) || p->stars != base->stars)
+		return false;
+	forbid(api, p, p->direction || p->shape || p->opt,
+	    "is a narrow form's: directions and lengths are its base's");
+	if (p->stars && strcmp(p->type_name, base->type_name) != 0)
+		p->wide = base->type_name;
+	forbid(api, p,
+	    p->wide && (p->stars != 1 || base->shape != SHAPE_ONE ||
+			   (base->direction != DIR_IN && base->direction != DIR_OUT)),
+	    "is narrow but is not one element, read or written");
+	p->direction = base->direction;
+	p->shape = base->shape;
+	p->opt = base->opt;
+	p->length = base->length;
+	return true;
+}
+
+/* The form of a function from the time when sizes and addresses had 32 bits. */
+static void check_narrow(struct api *api, struct fn *fn)
+{
+	const struct param *base = fn->base->params;
+	bool same = fn->has_prototype;
+
+	check_params(api, fn, fn->params, false);
+	for (struct param *p = fn->params; p; p = p->next, base = base ? base->next : NULL)
+		same &= check_narrow_param(api, p, base);
+	forbid_fn(api, fn, !same || base, "is narrow but has not its base's parameters");
+	if (!fn->undo_name)
+		return;
+	fn->undo = api_find(api, fn->undo_name);
+	forbid_fn(api, fn, !fn->undo || fn->undo->alias || fn_internal(fn->undo),
+	    "is undone by no function");
+}
+
 static void check_alias(struct api *api, struct fn *fn)
 {
 	fn->base = api_find(api, fn->alias);
@@ -233,11 +270,16 @@ static void check_alias(struct api *api, struct fn *fn)
 		fn->cache || fn->charge || fn->replay || fn->order ||
 		(fn->class && fn->class != fn->base->class),
 	    "is an alias: id, class and attributes are its base's");
-	forbid_fn(api, fn, fn->has_prototype && !check_same_prototype(fn),
-	    "is an alias but does not take its base's parameters");
 	fn->class = fn->base->class;
 	fn->id = fn->base->id;
 	fn->early |= fn->base->early;
+	if (fn->twin == TWIN_NARROW) {
+		check_narrow(api, fn);
+		return;
+	}
+	forbid_fn(api, fn, fn->undo_name, "undoes something and is not narrow");
+	forbid_fn(api, fn, fn->has_prototype && !check_same_prototype(fn),
+	    "is an alias but does not take its base's parameters");
 	fn->params = fn->base->params;
 	if (fn->twin == TWIN_PTDS || (fn->twin == TWIN_PTSZ && !fn_stream(fn->base)))
 		fn->base->takes_flags = true;

@@ -30,7 +30,17 @@ const char *text_names(struct api *api, struct param *all, const char *prefix);
 const char *text_count(struct api *api, const struct param *p, const char *prefix);
 const char *text_bytes(struct api *api, const struct param *p, const char *prefix);
 const char *text_prototype(struct api *api, const struct fn *fn);
+const char *text_check(
+    struct api *api, const struct fn *fn); /* whether the pointers that must be are */
 const char *text_join(struct api *api, const char *list, const char *item);
+
+/*
+ * emit_narrow.c: what stands in the body of a narrow form. Declares r and leaves the result in it.
+ * enter: an expression that gives CUDA_SUCCESS where the form may be used. call: a call of a function
+ * with these arguments.
+ */
+void out_narrow(struct out *out, const struct fn *fn, const char *enter,
+    const char *(*call)(struct api *api, const struct fn *fn, const char *list));
 
 /* One function per generated file; main.c has the table. */
 void emit_api_ids_h(struct out *out);
@@ -53,6 +63,7 @@ void emit_backend_c(struct out *out);
 void emit_libcuda_map(struct out *out);
 void emit_softgpu_map(struct out *out);
 void emit_softgpu_stubs_c(struct out *out);
+void emit_softgpu_narrow_c(struct out *out);
 void emit_softgpu_proc_h(struct out *out);
 void emit_softgpu_proc_c(struct out *out);
 void emit_test_codec_c(struct out *out);

@@ -3,6 +3,8 @@
  * shim_X() and shim_nosup() that note what reached them. The machinery is api/entry-test.h; what is
  * generated is the stand-ins and, for each function, its arguments and what must become of them.
  */
+#include <string.h>
+
 #include "emit.h"
 
 static const struct fn *entry_body_of(const struct fn *fn)
@@ -42,6 +44,11 @@ static bool entry_maps_streams(const struct fn *fn)
 	return fn->twin == TWIN_PTSZ && fn_stream(entry_body_of(fn));
 }
 
+static bool entry_raises_flag(const struct fn *fn)
+{
+	return (fn->twin == TWIN_PTSZ || fn->twin == TWIN_PTDS) && !entry_maps_streams(fn);
+}
+
 static void entry_arguments(struct out *out, const struct fn *fn)
 {
 	unsigned n_pointers = 0;
@@ -56,15 +63,28 @@ static void entry_arguments(struct out *out, const struct fn *fn)
 		}
 	}
 	if (fn_live(fn) && entry_body_of(fn)->takes_flags)
-		out_line(out, "\tunsigned shim_flags = %s;",
-		    fn->twin && !entry_maps_streams(fn) ? "SHIM_PTDS" : "0");
+		out_line(
+		    out, "\tunsigned shim_flags = %s;", entry_raises_flag(fn) ? "SHIM_PTDS" : "0");
+}
+
+/* What must have been seen of p, in the place of its base's parameter. */
+static void entry_expect_param(struct out *out, const struct param *p, const struct param *base)
+{
+	if (p->wide)
+		out_line(out, "\tENTRY_EXPECT_OTHER(%s);", p->name);
+	else if (strcmp(p->type_name, base->type_name) != 0)
+		out_line(out, "\tENTRY_EXPECT_WIDE(%s, %s);", base->type_name, p->name);
+	else
+		out_line(out, "\tENTRY_EXPECT(%s);", p->name);
 }
 
 static void entry_expect(struct out *out, const struct fn *fn)
 {
+	const struct param *base = entry_body_of(fn)->params;
+
 	out_line(out, "\tENTRY_EXPECT_REACHED(%s);", entry_half(out->api, fn));
-	for (struct param *p = fn->params; p; p = p->next)
-		out_line(out, "\tENTRY_EXPECT(%s);", p->name);
+	for (struct param *p = fn->params; p; p = p->next, base = base->next)
+		entry_expect_param(out, p, base);
 	if (entry_body_of(fn)->takes_flags)
 		out_line(out, "\tENTRY_EXPECT(shim_flags);");
 	out_line(out, "\tentry_expect_end();");

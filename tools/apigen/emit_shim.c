@@ -287,38 +287,6 @@ void emit_shim_custom_h(struct out *out)
 				fn->takes_flags ? "unsigned shim_flags" : NULL));
 }
 
-/* "src || !n": a run of no bytes may be nowhere. */
-static const char *entry_check_pointer(struct api *api, const struct param *p)
-{
-	const char *check = p->name;
-
-	for (int i = 0; p->shape != SHAPE_BLOB && i < p->length.n_terms; i++) {
-		const struct term *term = &p->length.terms[i];
-		if (term->pointed)
-			check = api_text(api, "%s || !%s || !*%s", check, term->name, term->name);
-		else if (term->name)
-			check = api_text(api, "%s || !%s", check, term->name);
-	}
-	return check;
-}
-
-/* Whether all pointers are there that must be. */
-static const char *entry_check(struct api *api, const struct fn *fn)
-{
-	const char *text = "", *last = "";
-
-	for (struct param *p = fn->params; p; p = p->next) {
-		if (!p->stars || !p->direction || p->opt)
-			continue;
-		last = entry_check_pointer(api, p);
-		const char *factor = strchr(last, '|') ? api_text(api, "(%s)", last) : last;
-		if (*text)
-			last = api_text(api, "%s && %s", text, factor);
-		text = *text ? last : factor;
-	}
-	return last;
-}
-
 /* The call an entry makes, in the names of its base's parameters. */
 static const char *entry_call(struct api *api, const struct fn *fn)
 {
@@ -340,9 +308,29 @@ static const char *entry_call(struct api *api, const struct fn *fn)
 	return api_text(api, "%s_%s(%s)", custom ? "shim" : "remote", body->name, list);
 }
 
+/* A call of fn's half in this process, arguments as given. */
+static const char *entry_direct(struct api *api, const struct fn *fn, const char *list)
+{
+	if (fn->takes_flags)
+		list = text_join(api, list, "0");
+	return api_text(api, "%s_%s(%s)", entry_is_custom(fn) ? "shim" : "remote", fn->name, list);
+}
+
+static void entry_narrow(struct out *out, const struct fn *fn)
+{
+	out_line(out, "%s", text_prototype(out->api, fn));
+	out_line(out, "{");
+	out_line(out, "\tSHIM_ENTER(FN_%s);", fn->name);
+	out_narrow(out, fn, "shim_enter_narrow()", entry_direct);
+	out_line(out, "\tSHIM_LEAVE(FN_%s, r);", fn->name);
+	out_line(out, "\treturn r;");
+	out_line(out, "}");
+	out_blank(out);
+}
+
 static void entry_body(struct out *out, const struct fn *fn)
 {
-	const char *check = entry_check(out->api, fn);
+	const char *check = text_check(out->api, fn);
 
 	out_line(out, "%s", text_prototype(out->api, fn));
 	out_line(out, "{");
@@ -370,6 +358,7 @@ void emit_shim_entries_c(struct out *out)
 	    "the function: the process is not initialised, or its session is gone; "
 	    "SHIM_ENTER_EARLY()\n"
 	    "stands in those that may be called before cuInit. SHIM_LEAVE() counts and traces.");
+	out_line(out, "#include \"abi/narrow.h\"");
 	out_line(out, "#include \"base/util.h\"");
 	out_line(out, "#include \"gen/api_ids.h\"");
 	out_line(out, "#include \"gen/cuda_api.h\"");
@@ -379,6 +368,8 @@ void emit_shim_entries_c(struct out *out)
 	out_line(out, "#include \"shim/entry.h\"");
 	out_blank(out);
 	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
-		if (!fn_internal(fn))
+		if (fn->twin == TWIN_NARROW)
+			entry_narrow(out, fn);
+		else if (!fn_internal(fn))
 			entry_body(out, fn);
 }

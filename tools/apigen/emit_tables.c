@@ -134,6 +134,31 @@ void emit_softgpu_stubs_c(struct out *out)
 	}
 }
 
+static const char *narrow_call(struct api *api, const struct fn *fn, const char *list)
+{
+	return api_text(api, "%s(%s)", fn->name, list);
+}
+
+void emit_softgpu_narrow_c(struct out *out)
+{
+	out_begin(out, "The software GPU's narrow forms: functions as they were before CUDA 3.2.");
+	out_line(out, "#include \"abi/narrow.h\"");
+	out_line(out, "#include \"base/util.h\"");
+	out_line(out, "#include \"gen/cuda_api.h\"");
+	out_line(out, "#include \"softgpu/driver/context.h\"");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next) {
+		if (!fn->softgpu || fn->twin != TWIN_NARROW)
+			continue;
+		out_line(out, "%s", text_prototype(out->api, fn));
+		out_line(out, "{");
+		out_narrow(out, fn, "sg_enter_narrow()", narrow_call);
+		out_line(out, "\treturn r;");
+		out_line(out, "}");
+		out_blank(out);
+	}
+}
+
 /* coverage.json, coverage.md: one row per exported function, internal ones left out. */
 struct coverage {
 	size_t total, live, sync, async, local, nosup;

@@ -33,6 +33,7 @@ static const struct {
     {"libcuda.map", emit_libcuda_map},
     {"softgpu.map", emit_softgpu_map},
     {"softgpu_stubs.c", emit_softgpu_stubs_c},
+    {"softgpu_narrow.c", emit_softgpu_narrow_c},
     {"softgpu_proc.h", emit_softgpu_proc_h},
     {"softgpu_proc.c", emit_softgpu_proc_c},
     {"test_codec.c", emit_test_codec_c},

@@ -341,11 +341,12 @@ static void parse_custom(struct parser *p, struct fn *fn)
 	parse_expect(p, ")");
 }
 
-static void parse_alias(struct parser *p, struct fn *fn)
+static const char *parse_function(struct parser *p)
 {
 	parse_expect(p, "(");
-	fn->alias = parse_word(p, "the name of a function");
+	const char *name = parse_word(p, "the name of a function");
 	parse_expect(p, ")");
+	return name;
 }
 
 /* "proc" "(" BASE [, "ptsz" | "ptds"] "," VERSION ")" */
@@ -375,10 +376,14 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 		fn->twin = TWIN_PTSZ;
 	else if (parse_accept(p, "ptds"))
 		fn->twin = TWIN_PTDS;
+	else if (parse_accept(p, "narrow"))
+		fn->twin = TWIN_NARROW;
+	else if (parse_accept(p, "undo"))
+		fn->undo_name = parse_function(p);
 	else if (parse_accept(p, "custom"))
 		parse_custom(p, fn);
 	else if (parse_accept(p, "alias"))
-		parse_alias(p, fn);
+		fn->alias = parse_function(p);
 	else if (parse_accept(p, "proc"))
 		parse_proc(p, fn);
 	else if (parse_accept(p, "charge"))

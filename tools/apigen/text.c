@@ -94,3 +94,34 @@ const char *text_prototype(struct api *api, const struct fn *fn)
 {
 	return api_text(api, "CUresult %s(%s)", fn->name, text_params(api, fn->params, NULL));
 }
+
+/* "src || !n": a run of no bytes may be nowhere. */
+static const char *text_check_pointer(struct api *api, const struct param *p)
+{
+	const char *check = p->name;
+
+	for (int i = 0; p->shape != SHAPE_BLOB && i < p->length.n_terms; i++) {
+		const struct term *term = &p->length.terms[i];
+		if (term->pointed)
+			check = api_text(api, "%s || !%s || !*%s", check, term->name, term->name);
+		else if (term->name)
+			check = api_text(api, "%s || !%s", check, term->name);
+	}
+	return check;
+}
+
+const char *text_check(struct api *api, const struct fn *fn)
+{
+	const char *text = "", *last = "";
+
+	for (struct param *p = fn->params; p; p = p->next) {
+		if (!p->stars || !p->direction || p->opt)
+			continue;
+		last = text_check_pointer(api, p);
+		const char *factor = strchr(last, '|') ? api_text(api, "(%s)", last) : last;
+		if (*text)
+			last = api_text(api, "%s && %s", text, factor);
+		text = *text ? last : factor;
+	}
+	return last;
+}

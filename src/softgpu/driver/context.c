@@ -336,6 +336,14 @@ CUresult cuCtxPopCurrent(CUcontext *handle)
 
 /* ---- other contexts ---- */
 
+CUresult sg_enter_narrow(void)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_current(&context);
+
+	return r == CUDA_SUCCESS && !context->narrow ? CUDA_ERROR_INVALID_CONTEXT : r;
+}
+
 CUresult cuCtxCreate_v2(CUcontext *handle, unsigned flags, CUdevice device)
 {
 	CUresult r = primary_enter(device);
@@ -350,6 +358,7 @@ CUresult cuCtxCreate_v2(CUcontext *handle, unsigned flags, CUdevice device)
 	if (!context)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	context->flags = flags;
+	context->users = 1;
 	context->handle = sg_handle_new(SG_CONTEXT, context);
 	if (!context->handle || context_activate(context) != CUDA_SUCCESS) {
 		sg_handle_free(context->handle);
@@ -363,7 +372,13 @@ CUresult cuCtxCreate_v2(CUcontext *handle, unsigned flags, CUdevice device)
 
 CUresult cuCtxCreate(CUcontext *handle, unsigned flags, CUdevice device)
 {
-	return cuCtxCreate_v2(handle, flags, device);
+	CUresult r = cuCtxCreate_v2(handle, flags, device);
+
+	if (r == CUDA_SUCCESS) {
+		struct sg_context *context = sg_handle_get(*handle, SG_CONTEXT);
+		context->narrow = true;
+	}
+	return r;
 }
 
 CUresult cuCtxCreate_v3(CUcontext *handle, const CUexecAffinityParam *affinity, int n_affinity,
@@ -404,4 +419,37 @@ CUresult cuCtxDestroy_v2(CUcontext handle)
 CUresult cuCtxDestroy(CUcontext handle)
 {
 	return cuCtxDestroy_v2(handle);
+}
+
+/* ---- counted uses ---- */
+
+CUresult cuCtxAttach(CUcontext *handle, unsigned flags)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_current(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!handle || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	atomic_fetch_add(&context->users, 1);
+	*handle = context->handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxDetach(CUcontext handle)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_current(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (context->handle != handle)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	unsigned n = atomic_load(&context->users);
+	do {
+		if (!n)
+			return CUDA_ERROR_INVALID_CONTEXT;
+	} while (!atomic_compare_exchange_weak(&context->users, &n, n - 1));
+	return n == 1 && !context->is_primary ? cuCtxDestroy_v2(handle) : CUDA_SUCCESS;
 }

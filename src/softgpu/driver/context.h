@@ -22,6 +22,8 @@ struct sg_context {
 	CUcontext handle;
 	uint64_t id; /* never used twice; a new one at each activation */
 	bool is_primary;
+	bool narrow;	      /* made by cuCtxCreate as it was before CUDA 3.2 */
+	atomic_uint users;    /* of cuCtxAttach and, but for a primary one, its creator */
 	unsigned retained;    /* primary: how often; lock: the contexts' */
 	_Atomic(bool) active; /* may be used */
 	unsigned flags;
@@ -51,6 +53,9 @@ CUresult sg_enter_context(struct sg_context **context);
 
 /* The same without looking at the sticky error: for queries. */
 CUresult sg_enter_current(struct sg_context **context);
+
+/* For calls from before CUDA 3.2: CUDA_ERROR_INVALID_CONTEXT unless the current context is as old. */
+CUresult sg_enter_narrow(void);
 
 /* The context behind a handle; NULL: the current one. */
 CUresult sg_context_get(CUcontext handle, struct sg_context **context);

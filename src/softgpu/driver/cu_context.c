@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "abi/narrow.h"
 #include "base/util.h"
 #include "softgpu/driver/event.h"
 #include "softgpu/driver/stream.h"
@@ -93,7 +94,7 @@ CUresult cuCtxGetApiVersion(CUcontext handle, unsigned *version)
 	if (r == CUDA_SUCCESS && !version)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		*version = CONTEXT_API_VERSION;
+		*version = context->narrow ? NARROW_API_VERSION : CONTEXT_API_VERSION;
 	return r;
 }
 

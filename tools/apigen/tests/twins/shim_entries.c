@@ -5,6 +5,7 @@
  * the function: the process is not initialised, or its session is gone; SHIM_ENTER_EARLY()
  * stands in those that may be called before cuInit. SHIM_LEAVE() counts and traces.
  */
+#include "abi/narrow.h"
 #include "base/util.h"
 #include "gen/api_ids.h"
 #include "gen/cuda_api.h"
