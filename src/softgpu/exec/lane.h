@@ -69,6 +69,7 @@ enum sg_exchange {
 	SG_EXCHANGE_REDUX_OR,
 	SG_EXCHANGE_REDUX_XOR,
 	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
+	SG_EXCHANGE_MATRIX, /* b: a union sg_matrix; value: the lane's array (exec/matrix.h) */
 	SG_EXCHANGE_ACTIVE, /* b: the place in the code, c: of the call that led there */
 };
 

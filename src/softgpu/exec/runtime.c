@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/exec/matrix.h"
 #include "softgpu/exec/runtime-float.h"
 
 #define LONGEST_SLEEP_NS 20000u /* other blocks of the grid may need this host thread */
@@ -243,6 +244,9 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_barrier),
     ENTRY(sg_barrier_arrive),
     ENTRY(sg_barrier_red),
+    ENTRY(sg_matrix),
+    ENTRY(sg_wmma_load),
+    ENTRY(sg_wmma_store),
     ENTRY(sg_mbarrier),
     ENTRY(sg_mbarrier_pending),
     ENTRY(sg_fault_access),

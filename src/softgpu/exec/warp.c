@@ -9,6 +9,7 @@
  */
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/exec/matrix.h"
 
 static int32_t source_lane(const struct sg_arrival *arrival, int32_t lane, bool *valid)
 {
@@ -122,6 +123,19 @@ static uint64_t common_result(struct sg_warp *warp, uint32_t members, enum sg_ex
 	}
 }
 
+static void multiply(struct sg_warp *warp, uint32_t members)
+{
+	uint32_t *lanes[SG_WARP_SIZE] = {NULL};
+	union sg_matrix matrix = {.bits = warp->fibers[__builtin_ctz(members)]->arrival.b};
+
+	for (uint32_t left = members; left; left &= left - 1) {
+		int32_t lane = __builtin_ctz(left);
+
+		lanes[lane] = (uint32_t *)(uintptr_t)warp->fibers[lane]->arrival.value;
+	}
+	matrix_compute(matrix, lanes);
+}
+
 /* Results to all members; those that wait are woken, all but self. */
 static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fiber *self)
 {
@@ -133,6 +147,8 @@ static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fib
 		shuffle(warp, members);
 	} else if (kind == SG_EXCHANGE_MATCH_ANY || kind == SG_EXCHANGE_MATCH_ALL) {
 		match(warp, members, kind == SG_EXCHANGE_MATCH_ALL);
+	} else if (kind == SG_EXCHANGE_MATRIX) {
+		multiply(warp, members);
 	} else {
 		result = common_result(warp, members, kind);
 		shared = true;
@@ -183,6 +199,11 @@ uint64_t sg_exchange(
 	else
 		machine_wait(fiber);
 	return fiber->result;
+}
+
+void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words)
+{
+	sg_exchange(lane, SG_EXCHANGE_MATRIX, UINT32_MAX, (uintptr_t)words, bits, 0);
 }
 
 /* The others may have waited for this lane only. */

@@ -111,7 +111,7 @@ static struct value own_pointer(struct emit *emit, const struct ptx_operand *add
 }
 
 /* Base and offset as 64 bits. A sum with a 32-bit register (shared memory) wraps as 32 bits do. */
-static struct value effective_address(struct emit *emit, const struct ptx_operand *address)
+struct value effective_address(struct emit *emit, const struct ptx_operand *address)
 {
 	const struct ptx_operand *base = address->elements;
 	bool is_narrow =

@@ -66,6 +66,8 @@ struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
 
 /* emit-memory.c: a checked host pointer of size bytes at an address operand. */
 enum ptx_space space_of(struct emit *emit);
+struct value effective_address(
+    struct emit *emit, const struct ptx_operand *address); /* unchecked */
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 

@@ -15,7 +15,7 @@
 	T(u16, 16, u) T(u32, 32, u) T(u64, 64, u) T(s8, 8, s) T(s16, 16, s) T(s32, 32, s)          \
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
-	T(e5m2x2, 16, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)
+	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(b1, 1, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)
 
 /* M(identifier, spelling) */
 #define PTX_MODIFIERS(M)                                                                           \
@@ -60,6 +60,13 @@
 	M(arrive_drop, "arrive_drop") M(noComplete, "noComplete")                                  \
 	M(test_wait, "test_wait") M(try_wait, "try_wait") M(parity, "parity")                      \
 	M(pending_count, "pending_count") M(mbarrier, "mbarrier") M(noinc, "noinc")         \
+	M(a, "a") M(b, "b") M(c, "c") M(d, "d") M(row, "row") M(col, "col") M(load, "load")        \
+	M(store, "store") M(mma, "mma") M(trans, "trans") M(x1, "x1") M(x2, "x2") M(x4, "x4")      \
+	M(m8n8, "m8n8") M(m8n8k4, "m8n8k4") M(m8n8k16, "m8n8k16") M(m8n8k32, "m8n8k32")            \
+	M(m8n8k128, "m8n8k128") M(m8n32k16, "m8n32k16") M(m16n8k4, "m16n8k4")                      \
+	M(m16n8k8, "m16n8k8") M(m16n8k16, "m16n8k16") M(m16n8k32, "m16n8k32")                      \
+	M(m16n8k64, "m16n8k64") M(m16n8k128, "m16n8k128") M(m16n8k256, "m16n8k256")                \
+	M(m16n16k8, "m16n16k8") M(m16n16k16, "m16n16k16") M(m32n8k16, "m32n8k16")                  \
 	M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")
 
 /* S(identifier, spelling, type); of %envreg0..31 the number is in the operand's value */

@@ -57,6 +57,11 @@
 	OP(shfl, 4, 5, PTX_OP_COLLECTIVE, shfl) OP(elect, 2, 2, PTX_OP_COLLECTIVE, elect)          \
 	OP(griddepcontrol, 0, 0, 0, nothing)                                                       \
 	OP(mbarrier, 1, 4, PTX_OP_COLLECTIVE, mbarrier)                                            \
+	/* matrices (9.7.14) */                                                                    \
+	OP(mma, 4, 5, PTX_OP_COLLECTIVE, mma) OP(wmma, 2, 4, PTX_OP_COLLECTIVE, wmma)              \
+	OP(ldmatrix, 2, 2, PTX_OP_COLLECTIVE, ldmatrix)                                            \
+	OP(stmatrix, 2, 2, PTX_OP_COLLECTIVE, stmatrix)                                            \
+	OP(movmatrix, 2, 2, PTX_OP_COLLECTIVE, movmatrix)                                          \
 	/* control flow and the rest (9.7.12, 9.7.19) */                                           \
 	OP(bra, 1, 1, PTX_OP_BRANCH, bra) OP(brx, 2, 2, PTX_OP_BRANCH, brx)                        \
 	OP(call, 1, 4, 0, call) OP(ret, 0, 0, 0, ret) OP(exit, 0, 0, 0, exit)                      \
@@ -71,8 +76,7 @@
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
 	OP(tex) OP(tld4) OP(txq) OP(suld) OP(sust) OP(sured) OP(suq) OP(istypep)                   \
-	OP(wmma) OP(mma) OP(ldmatrix) OP(stmatrix) OP(movmatrix) OP(wgmma)            \
-	OP(tcgen05) OP(multimem) OP(tensormap) OP(getctarank) OP(clusterlaunchcontrol)             \
+	OP(wgmma) OP(tcgen05) OP(multimem) OP(tensormap) OP(getctarank) OP(clusterlaunchcontrol)             \
 	OP(vadd) OP(vsub) OP(vabsdiff) OP(vmin) OP(vmax) OP(vshl) OP(vshr) OP(vmad) OP(vset)
 /* clang-format on */
 

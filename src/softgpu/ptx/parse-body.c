@@ -183,6 +183,8 @@ static void parse_modifier(struct parser *parser, struct ptx_instruction *instru
 	}
 	found = is_word ? ptx_modifier_find(token->text, token->size) : -1;
 	if (found >= 0) {
+		instruction->col_first |=
+		    found == PTX_MODIFIER_row && ptx_has(instruction, PTX_MODIFIER_col);
 		instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
 		return;
 	}

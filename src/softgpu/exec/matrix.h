@@ -1,0 +1,116 @@
+/*
+ * Matrix instructions (PTX ISA 9.7.14): what compiled code passes to the machine, and how a warp's
+ * registers hold a matrix.
+ *
+ * Each lane brings an array of 32-bit words, its registers in the order of the operands (A, B, C of a
+ * multiplication; an f64 takes two words), and finds its part of the result at the array's start.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "softgpu/exec/exec.h"
+#include "softgpu/exec/lane.h"
+
+#define SG_MATRIX_WORDS 48u /* of a lane's array: the most any instruction needs */
+
+enum sg_matrix_type {
+	SG_MATRIX_F16,
+	SG_MATRIX_BF16,
+	SG_MATRIX_TF32,
+	SG_MATRIX_E4M3,
+	SG_MATRIX_E5M2,
+	SG_MATRIX_F32,
+	SG_MATRIX_F64,
+	SG_MATRIX_S8,
+	SG_MATRIX_U8,
+	SG_MATRIX_S4,
+	SG_MATRIX_U4,
+	SG_MATRIX_B1,
+	SG_MATRIX_S32,
+};
+
+enum sg_matrix_kind {
+	SG_MATRIX_MMA,
+	SG_MATRIX_WMMA,
+	SG_MATRIX_LOAD,	 /* ldmatrix: words 0 and 1 are a row's host address, or 0 */
+	SG_MATRIX_STORE, /* stmatrix: likewise, then the registers */
+	SG_MATRIX_MOVE,	 /* movmatrix */
+};
+
+/* One instruction; bits is what the compiled code passes. */
+union sg_matrix {
+	uint32_t bits;
+	struct {
+		uint32_t kind : 3;
+		uint32_t a : 4, b : 4, c : 4, d : 4; /* enum sg_matrix_type */
+		uint32_t m : 2, n : 2;		     /* 8, 16, 32 are 0, 1, 2 */
+		uint32_t k : 3;			     /* 4, 8, ... 256 are 0 to 6 */
+		uint32_t saturate : 1;
+		uint32_t conjunction : 1;      /* B1: and instead of xor */
+		uint32_t a_column : 1;	       /* m8n8k4 of f16: column-major */
+		uint32_t b_row : 1, trans : 1; /* row-major; of LOAD and STORE: transposed */
+	};
+};
+_Static_assert(sizeof(union sg_matrix) == sizeof(uint32_t), "one argument");
+
+enum sg_matrix_operand { SG_MATRIX_A, SG_MATRIX_B, SG_MATRIX_C, SG_MATRIX_D };
+
+static inline unsigned sg_matrix_bits(enum sg_matrix_type type)
+{
+	static const uint8_t bits[] = {16, 16, 32, 8, 8, 32, 64, 8, 8, 4, 4, 1, 32};
+
+	return bits[type];
+}
+
+static inline unsigned sg_matrix_rows(union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	return operand == SG_MATRIX_B ? 4u << matrix.k : 8u << matrix.m;
+}
+
+static inline unsigned sg_matrix_columns(union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	return operand == SG_MATRIX_A ? 4u << matrix.k : 8u << matrix.n;
+}
+
+static inline enum sg_matrix_type sg_matrix_type(
+    union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	const uint32_t types[] = {matrix.a, matrix.b, matrix.c, matrix.d};
+
+	return (enum sg_matrix_type)types[operand];
+}
+
+/* Words a lane has of an operand. wmma keeps A and B of f16 several times over in 8 registers; the
+ * four products of m8n8k4 (one per 8 lanes) have operands of their own. */
+static inline unsigned sg_matrix_words(union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	enum sg_matrix_type type = sg_matrix_type(matrix, operand);
+	unsigned elements = sg_matrix_rows(matrix, operand) * sg_matrix_columns(matrix, operand);
+
+	if (matrix.kind == SG_MATRIX_WMMA && type == SG_MATRIX_F16 && operand < SG_MATRIX_C)
+		return 8;
+	if (matrix.kind == SG_MATRIX_MMA && matrix.a == SG_MATRIX_F16 && !matrix.k)
+		elements *= 4;
+	return elements * sg_matrix_bits(type) / (SG_WARP_SIZE * 32);
+}
+
+/*
+ * The instruction of a whole warp: lanes[i] is lane i's array, or NULL for a lane that has none,
+ * whose registers count as 0.
+ */
+void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE]);
+
+/* The same for one lane: waits for the others. On a fiber. */
+void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words);
+
+/*
+ * wmma.load and wmma.store of one lane, which needs no other: an operand's part in words, from or to
+ * memory at base, rows (columns, when by_column) stride elements apart. Ends the grid when the
+ * matrix is not all inside the shared memory (is_shared: base is an offset there) or the arena.
+ */
+void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
+    uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words);
+void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
+    uint32_t by_column, uint32_t is_shared, const uint32_t *words);
