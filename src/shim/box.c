@@ -174,7 +174,9 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 /* Finds the memory of a side that is not an array. */
 static void place_side(struct box_side *side, CUdeviceptr address, CUmemorytype type)
 {
-	struct place place = place_find(address);
+	struct place place = type == CU_MEMORYTYPE_HOST
+				 ? place_of_host((const void *)(uintptr_t)address)
+				 : place_find(address);
 
 	if (!place.shared && type == CU_MEMORYTYPE_DEVICE)
 		place = (struct place){.shared = true, .remote = address};

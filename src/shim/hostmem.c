@@ -61,7 +61,7 @@ static void unmap(uint64_t start, uint64_t size)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-static bool can_share(void)
+bool hostmem_can_share(void)
 {
 	if (session.capabilities & HELLO_CAN_SEGMENTS)
 		return true;
@@ -127,7 +127,7 @@ static CUresult segment_new(uint64_t size, bool own, struct segment **out)
 
 	if (!segment || !piece)
 		goto out;
-	if (!can_share()) {
+	if (!hostmem_can_share()) {
 		r = CUDA_ERROR_NOT_SUPPORTED;
 		goto out;
 	}
@@ -281,7 +281,7 @@ CUresult hostmem_share(
 {
 	CUresult r = CUDA_ERROR_NOT_SUPPORTED;
 
-	if (!can_share())
+	if (!hostmem_can_share())
 		return r;
 	pthread_mutex_lock(&lock);
 	/* Where the device would see it elsewhere anyway there is no use in asking. */
@@ -308,6 +308,14 @@ CUresult hostmem_unshare(const struct hostmem_share *share)
 	pthread_mutex_unlock(&lock);
 	free(segment);
 	return r;
+}
+
+CUresult hostmem_send(int fd, uint64_t address, uint64_t size, uint64_t *number)
+{
+	pthread_mutex_lock(&lock);
+	*number = ++last_number;
+	pthread_mutex_unlock(&lock);
+	return send_descriptor(*number, address, size, fd);
 }
 
 /* --- pieces --- */

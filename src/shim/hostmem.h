@@ -1,9 +1,10 @@
 /*
  * Pinned memory for whoever in the shim needs some: cuMemHostAlloc and managed memory take pieces of
- * shared segments; registered memory (register.c) brings its pages along. Any thread.
+ * shared segments; registered memory (register.c) and managed variables (mirror.c) bring their pages along. Any thread.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,12 @@
 CUresult hostmem_take(uint64_t bytes, uint64_t *start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
+
+/* Whether memory can be shared with the worker; if not, that is said on stderr, once. */
+bool hostmem_can_share(void);
+
+/* Sends the memfd fd as a segment of its own, for a message that names its number. */
+CUresult hostmem_send(int fd, uint64_t address, uint64_t size, uint64_t *number);
 
 /* Memory of this process's own that the worker has too. */
 struct hostmem_share {

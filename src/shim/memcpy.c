@@ -18,6 +18,7 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/mirror.h"
 #include "shim/observe.h"
 #include "shim/place.h"
 #include "shim/range.h"
@@ -57,6 +58,14 @@ struct place place_find(uint64_t address)
 		place.here = address;
 	}
 	return place;
+}
+
+struct place place_of_host(const void *pointer)
+{
+	uint64_t address = (uint64_t)(uintptr_t)pointer;
+
+	return unlikely(mirror_holds(address)) ? (struct place){.here = address}
+					       : place_find(address);
 }
 
 bool place_is_shared(uint64_t address)
@@ -237,9 +246,10 @@ CUresult shim_cuMemcpy(
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (to.shared && from.shared)
-		return remote_cuMemcpy(to.remote, from.remote, bytes, shim_flags);
-	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
+	CUresult r = to.shared && from.shared
+			 ? remote_cuMemcpy(to.remote, from.remote, bytes, shim_flags)
+			 : copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
+	return r ?: mirror_await(destination, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyAsync(
@@ -267,19 +277,19 @@ static struct place device_place(CUdeviceptr address)
 CUresult shim_cuMemcpyHtoD_v2(
     CUdeviceptr destination, const void *source, size_t bytes, unsigned shim_flags)
 {
-	struct place to = device_place(destination), from = place_find((uint64_t)source);
+	struct place to = device_place(destination), from = place_of_host(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (from.shared)
-		return remote_cuMemcpyHtoD_v2(to.remote, from.remote, bytes, shim_flags);
-	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
+	CUresult r = from.shared ? remote_cuMemcpyHtoD_v2(to.remote, from.remote, bytes, shim_flags)
+				 : copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
+	return r ?: mirror_await(destination, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyHtoDAsync_v2(
     CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
-	struct place to = device_place(destination), from = place_find((uint64_t)source);
+	struct place to = device_place(destination), from = place_of_host(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
@@ -291,7 +301,7 @@ CUresult shim_cuMemcpyHtoDAsync_v2(
 CUresult shim_cuMemcpyDtoH_v2(
     void *destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
-	struct place to = place_find((uint64_t)destination), from = device_place(source);
+	struct place to = place_of_host(destination), from = device_place(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
@@ -303,7 +313,7 @@ CUresult shim_cuMemcpyDtoH_v2(
 CUresult shim_cuMemcpyDtoHAsync_v2(
     void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	struct place to = place_find((uint64_t)destination), from = device_place(source);
+	struct place to = place_of_host(destination), from = device_place(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;

@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "abi/image.h"
+#include "abi/managed.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/context.h"
 #include "shim/file.h"
 #include "shim/jit.h"
+#include "shim/mirror.h"
 #include "shim/range.h"
 #include "shim/session.h"
 #include "shim/thread.h"
@@ -127,7 +129,19 @@ CUresult shim_cuModuleUnload(CUmodule module)
 	return r;
 }
 
-static void note_global(CUdeviceptr address, size_t size, uint64_t owner)
+/* --- variables --- */
+
+static bool is_managed(CUdeviceptr address)
+{
+	unsigned managed = 0;
+
+	return remote_cuPointerGetAttribute(&managed, sizeof(managed),
+		   CU_POINTER_ATTRIBUTE_IS_MANAGED, address) == CUDA_SUCCESS &&
+	       managed;
+}
+
+/* What was found: entered into the map, with a mirror if it is managed. */
+static CUresult note(CUdeviceptr address, size_t size, uint64_t owner, const char *name, bool must)
 {
 	struct range range = {.start = address,
 			 .size = size,
@@ -136,26 +150,47 @@ static void note_global(CUdeviceptr address, size_t size, uint64_t owner)
 			 .device = shim_thread.device,
 			 .owner = owner},
 		     present;
+	CUresult r = CUDA_SUCCESS;
 
-	if (!range_find(address, &present))
-		range_add(&range);
+	if (range_find(address, &present) && present.owner == owner &&
+	    (present.kind == RANGE_SHADOWED || !must))
+		return CUDA_SUCCESS;
+	if (must || is_managed(address)) {
+		r = mirror_begin(address, size, name);
+		if (r == CUDA_SUCCESS) {
+			range.kind = RANGE_SHADOWED;
+			managed_remove(address);
+			managed_add(address, size);
+		}
+	}
+	range_add(&range);
+	/* Without a mirror it can still be copied from and to. */
+	return must ? r : CUDA_SUCCESS;
+}
+
+struct found {
+	CUdeviceptr address;
+	size_t bytes;
+};
+
+static CUresult give(const struct found *found, CUdeviceptr *address, size_t *bytes)
+{
+	if (address)
+		*address = found->address;
+	if (bytes)
+		*bytes = found->bytes;
+	return CUDA_SUCCESS;
 }
 
 CUresult shim_cuModuleGetGlobal_v2(
     CUdeviceptr *address, size_t *bytes, CUmodule module, const char *name)
 {
-	CUdeviceptr found;
-	size_t size;
+	struct found found;
+	CUresult r = remote_cuModuleGetGlobal_v2(&found.address, &found.bytes, module, name);
 
-	CUresult r = remote_cuModuleGetGlobal_v2(&found, &size, module, name);
-	if (r != CUDA_SUCCESS)
-		return r;
-	note_global(found, size, (uint64_t)module);
-	if (address)
-		*address = found;
-	if (bytes)
-		*bytes = size;
-	return CUDA_SUCCESS;
+	if (r == CUDA_SUCCESS)
+		r = note(found.address, found.bytes, (uint64_t)module, name, false);
+	return r ?: give(&found, address, bytes);
 }
 
 static CUresult load_library(CUlibrary *library, const void *pointer, size_t limit,
@@ -215,16 +250,21 @@ CUresult shim_cuLibraryUnload(CUlibrary library)
 CUresult shim_cuLibraryGetGlobal(
     CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
 {
-	CUdeviceptr found;
-	size_t size;
+	struct found found;
+	CUresult r = remote_cuLibraryGetGlobal(&found.address, &found.bytes, library, name);
 
-	CUresult r = remote_cuLibraryGetGlobal(&found, &size, library, name);
-	if (r != CUDA_SUCCESS)
-		return r;
-	note_global(found, size, (uint64_t)library);
-	if (address)
-		*address = found;
-	if (bytes)
-		*bytes = size;
-	return CUDA_SUCCESS;
+	if (r == CUDA_SUCCESS)
+		r = note(found.address, found.bytes, (uint64_t)library, name, false);
+	return r ?: give(&found, address, bytes);
+}
+
+CUresult shim_cuLibraryGetManaged(
+    CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
+{
+	struct found found;
+	CUresult r = remote_cuLibraryGetManaged(&found.address, &found.bytes, library, name);
+
+	if (r == CUDA_SUCCESS)
+		r = note(found.address, found.bytes, (uint64_t)library, name, true);
+	return r ?: give(&found, address, bytes);
 }

@@ -17,6 +17,9 @@ struct place {
 /* Ordinary memory is what nothing is known of. */
 struct place place_find(uint64_t address);
 
+/* The same for what a program calls host memory: a managed variable is its mirror in this process. */
+struct place place_of_host(const void *pointer);
+
 /* The worker can use the address as it is. */
 bool place_is_shared(uint64_t address);
 

@@ -45,11 +45,16 @@ static bool is_staged(const struct range *range)
 	return range->kind == RANGE_REGISTERED && !range->remote;
 }
 
+static bool is_managed(const struct range *range)
+{
+	return range->kind == RANGE_MANAGED || range->kind == RANGE_SHADOWED;
+}
+
 /* What the map itself knows: true, and *value holds the answer (in as many bytes as it takes). */
 static bool answer(
     const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
 {
-	bool managed = range->kind == RANGE_MANAGED;
+	bool managed = is_managed(range);
 
 	switch ((int)attribute) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
@@ -68,7 +73,7 @@ static bool answer(
 		if (range->kind == RANGE_REGISTERED)
 			*value = range->host + (address - range->start);
 		else
-			*value = range_is_host(range) ? address : 0;
+			*value = range_is_host(range) || managed ? address : 0;
 		return true;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 		*value = range->buffer_id;
@@ -121,7 +126,8 @@ CUresult shim_cuPointerGetAttribute(void *value, CUpointer_attribute attribute, 
 
 	if (!range_find(address, &range))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && !range_is_host(&range))
+	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && !range_is_host(&range) &&
+	    !is_managed(&range))
 		return CUDA_ERROR_INVALID_VALUE;
 	return get(&range, value, attribute, address);
 }

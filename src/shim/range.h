@@ -16,6 +16,7 @@ enum range_kind {
 	RANGE_POOL,	  /* cuMemAllocAsync and from a pool */
 	RANGE_MAPPED,	  /* cuMemMap */
 	RANGE_GLOBAL,	  /* a module's or library's variable */
+	RANGE_SHADOWED,	  /* a managed one: the device's, with a mirror here at the same address */
 	RANGE_IPC,	  /* opened from another process */
 	RANGE_PINNED,	  /* cuMemAllocHost, cuMemHostAlloc */
 	RANGE_MANAGED,	  /* cuMemAllocManaged */

@@ -193,7 +193,8 @@ static void reserve_windows(void)
 	static bool reserved;
 
 	if (!reserved) {
-		reserve(WIRE_DEVICE_WINDOW_BASE, WIRE_DEVICE_WINDOW_SIZE, "device");
+		session.device_reserved =
+		    reserve(WIRE_DEVICE_WINDOW_BASE, WIRE_DEVICE_WINDOW_SIZE, "device");
 		session.host_reserved =
 		    reserve(WIRE_HOST_WINDOW_BASE, WIRE_HOST_WINDOW_SIZE, "pinned host");
 	}

@@ -39,7 +39,8 @@ struct session {
 	uint64_t id;
 	uint64_t capabilities; /* HELLO_CAN_* both sides have */
 	bool sync, cache, stats, trace;
-	bool host_reserved; /* the host window is ours, so that mapping into it hits nobody */
+	/* The window is ours, so that mapping into it hits nobody. */
+	bool device_reserved, host_reserved;
 };
 
 extern struct session session;

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "wire/host_call.h"
+#include "worker/mirror.h"
 #include "worker/worker.h"
 
 #define LOOK_NS	 (NSEC_PER_SEC / 100)
@@ -221,6 +222,7 @@ static void run(struct callback *callback, CUresult status)
 		.status = status,
 		.number = callback->number}};
 
+	mirrors_settle(callbacks->worker);
 	pthread_mutex_lock(&callbacks->lock);
 	callbacks->waiting++;
 	append(callbacks, &message);
@@ -230,6 +232,7 @@ static void run(struct callback *callback, CUresult status)
 	callbacks->waiting--;
 	pthread_cond_broadcast(&callbacks->done);
 	pthread_mutex_unlock(&callbacks->lock);
+	mirrors_push(callbacks->worker);
 	if (callback->once)
 		free(callback);
 }

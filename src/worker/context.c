@@ -16,6 +16,7 @@
  */
 #include "gen/worker_custom.h"
 #include "worker/memory.h"
+#include "worker/mirror.h"
 #include "worker/worker.h"
 
 static void context_ended(struct worker *worker, CUcontext context)
@@ -64,8 +65,10 @@ CUresult worker_cuDevicePrimaryCtxRelease_v2(
     struct call *call, struct args_cuDevicePrimaryCtxRelease_v2 *a)
 {
 	CUcontext context = primary(call, a->device);
-	CUresult r = call->backend->cuDevicePrimaryCtxRelease_v2(a->device);
 
+	mirrors_suspend(call->worker, 0);
+	CUresult r = call->backend->cuDevicePrimaryCtxRelease_v2(a->device);
+	mirrors_resume(call, 0, context, r == CUDA_SUCCESS);
 	if (r != CUDA_SUCCESS || !context)
 		return r;
 	call_forget(call, HANDLE_CONTEXT, handle_primary_context(a->device));
@@ -77,8 +80,10 @@ CUresult worker_cuDevicePrimaryCtxReset_v2(
     struct call *call, struct args_cuDevicePrimaryCtxReset_v2 *a)
 {
 	CUcontext context = primary(call, a->device);
-	CUresult r = call->backend->cuDevicePrimaryCtxReset_v2(a->device);
 
+	mirrors_suspend(call->worker, 0);
+	CUresult r = call->backend->cuDevicePrimaryCtxReset_v2(a->device);
+	mirrors_resume(call, 0, context, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS && context)
 		context_ended(call->worker, context);
 	return r;
@@ -143,8 +148,9 @@ CUresult worker_cuCtxDestroy_v2(struct call *call, struct args_cuCtxDestroy_v2 *
 {
 	if (!a->context)
 		return CUDA_ERROR_INVALID_CONTEXT;
+	mirrors_suspend(call->worker, 0);
 	CUresult r = call->backend->cuCtxDestroy_v2(a->context);
-
+	mirrors_resume(call, 0, a->context, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS)
 		context_ended(call->worker, a->context);
 	return r;

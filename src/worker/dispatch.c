@@ -32,6 +32,7 @@
 #include "worker/graph_memory.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
+#include "worker/mirror.h"
 #include "worker/output.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
@@ -129,6 +130,7 @@ static void job_answer(struct worker *worker, struct job *job, CUresult result)
 		    "the answer of %s did not fit the room its caller made", name_of(record->id));
 		result = CUDA_ERROR_UNKNOWN;
 	}
+	mirrors_settle(worker);
 	if (job->bulk.size || result != CUDA_SUCCESS) {
 		empty = chan_reply_begin(worker->chan, job->lane->index);
 		writer = &empty;
@@ -257,6 +259,7 @@ static void run(struct worker *worker, struct job *job)
 	CUresult r = CALL_CONTINUES;
 
 	worker->job = NULL;
+	mirrors_push(worker);
 	if (!job->entry->blocks) {
 		/* What a kernel said before it failed is wanted when the context is no good. */
 		r = job->entry->id == API_rosenOutput
@@ -384,7 +387,8 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	pthread_mutex_init(&worker->memory_lock, NULL);
 	pthread_mutex_init(&worker->end_lock, NULL);
 	bool made = make_tables(worker);
-	worker->segments = made ? segments_new(worker) : NULL;
+	worker->mirrors = made ? mirrors_new() : NULL;
+	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
 	worker->callbacks = worker->staging ? callbacks_new(worker) : NULL;
 	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
@@ -421,6 +425,7 @@ struct worker *worker_free(struct worker *worker)
 	jobs_free(worker);
 	gpu_time_free(worker->gpu_time);
 	staging_free(worker->staging);
+	mirrors_free(worker->mirrors);
 	segments_free(worker->segments);
 	links_free(worker);
 	graph_memory_free(worker);

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "abi/image.h"
-#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/jit_options.h"
+#include "worker/mirror.h"
 #include "worker/worker.h"
 
 #define NAMES_MAX 65536u /* functions of one module whose ids are ended with it */
@@ -160,7 +160,9 @@ CUresult worker_cuModuleUnload(struct call *call, struct args_cuModuleUnload *a)
 	if (!functions ||
 	    call->backend->cuModuleEnumerateFunctions(functions, n, a->module) != CUDA_SUCCESS)
 		n = 0;
+	mirrors_suspend(call->worker, (uint64_t)a->module);
 	CUresult r = call->backend->cuModuleUnload(a->module);
+	mirrors_resume(call, (uint64_t)a->module, NULL, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS)
 		forget_all(call, HANDLE_FUNCTION, (const uint64_t *)functions, n);
 	return r;
@@ -179,20 +181,65 @@ CUresult worker_cuLibraryUnload(struct call *call, struct args_cuLibraryUnload *
 	if (!kernels ||
 	    call->backend->cuLibraryEnumerateKernels(kernels, n, a->library) != CUDA_SUCCESS)
 		n = 0;
+	mirrors_suspend(call->worker, (uint64_t)a->library);
 	CUresult r = call->backend->cuLibraryUnload(a->library);
+	mirrors_resume(call, (uint64_t)a->library, NULL, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS)
 		forget_all(call, HANDLE_KERNEL, (const uint64_t *)kernels, n);
 	return r;
 }
 
+/* --- variables: the managed ones are noted, so that they can be mirrored --- */
+
+static CUresult note_managed(
+    struct call *call, CUdeviceptr address, size_t bytes, uint64_t owner, CUcontext context)
+{
+	return mirrors_note(call->worker, address, bytes, owner, context)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* What a lookup found, for the client. */
+static CUresult give_variable(
+    CUdeviceptr address, size_t bytes, CUdeviceptr *address_out, size_t *bytes_out)
+{
+	if (address_out)
+		*address_out = address;
+	if (bytes_out)
+		*bytes_out = bytes;
+	return CUDA_SUCCESS;
+}
+
+CUresult worker_cuModuleGetGlobal_v2(struct call *call, struct args_cuModuleGetGlobal_v2 *a)
+{
+	CUdeviceptr address;
+	size_t bytes;
+	CUresult r = call->backend->cuModuleGetGlobal_v2(&address, &bytes, a->module, a->name);
+
+	if (r == CUDA_SUCCESS && mirrors_is_managed(call, address))
+		r = note_managed(
+		    call, address, bytes, (uint64_t)a->module, call_job(call)->context);
+	return r ?: give_variable(address, bytes, a->address, a->bytes);
+}
+
+CUresult worker_cuLibraryGetGlobal(struct call *call, struct args_cuLibraryGetGlobal *a)
+{
+	CUdeviceptr address;
+	size_t bytes;
+	CUresult r = call->backend->cuLibraryGetGlobal(&address, &bytes, a->library, a->name);
+
+	if (r == CUDA_SUCCESS && mirrors_is_managed(call, address))
+		r = note_managed(call, address, bytes, (uint64_t)a->library, NULL);
+	return r ?: give_variable(address, bytes, a->address, a->bytes);
+}
+
 CUresult worker_cuLibraryGetManaged(struct call *call, struct args_cuLibraryGetManaged *a)
 {
-	CUresult r = call->backend->cuLibraryGetManaged(a->address, a->bytes, a->library, a->name);
+	CUdeviceptr address;
+	size_t bytes;
+	CUresult r = call->backend->cuLibraryGetManaged(&address, &bytes, a->library, a->name);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	log_warn_once("managed variables (%s) are not supported: the program cannot see this "
-		      "process's memory",
-	    a->name);
-	return CUDA_ERROR_NOT_SUPPORTED;
+	if (r == CUDA_SUCCESS)
+		r = note_managed(call, address, bytes, (uint64_t)a->library, NULL);
+	return r ?: give_variable(address, bytes, a->address, a->bytes);
 }

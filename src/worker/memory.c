@@ -15,6 +15,7 @@
 #include "gen/worker_custom.h"
 #include "worker/arena.h"
 #include "worker/graph_memory.h"
+#include "worker/mirror.h"
 #include "worker/segment.h"
 #include "worker/worker.h"
 
@@ -289,6 +290,7 @@ bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes)
 	if (__builtin_add_overflow(address, bytes - 1, &last))
 		return false;
 	return (backend_says_device(call, address) && backend_says_device(call, last)) ||
+	       mirrors_cover(call->worker, address, bytes) ||
 	       graph_memory_covers(call->worker, address, bytes);
 }
 

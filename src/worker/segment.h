@@ -16,5 +16,10 @@ struct worker;
 struct segments *segments_new(struct worker *worker);
 struct segments *segments_free(struct segments *segments);
 
+/* Maps the memory of a segment that is to be no pinned memory where the kernel likes, for the caller to
+ * unmap; its number is free again. NULL: its descriptor did not come or is no sealed memfd of bytes
+ * bytes. */
+void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t bytes);
+
 /* Whether [address, address + bytes) lies inside one segment. Any thread. */
 bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);

@@ -27,6 +27,7 @@ struct callbacks;
 struct gpu_time;
 struct graph_memory;
 struct link_state;
+struct mirrors;
 struct segments;
 struct staging;
 
@@ -135,6 +136,8 @@ struct worker {
 	uint64_t next_reservation;	   /* under memory_lock; 0: none yet */
 	struct link_state *links;	   /* under memory_lock */
 	unsigned n_links;
+	struct mirrors *mirrors;
+	_Atomic unsigned n_mirrors; /* not 0: there is or was a mirror */
 	struct segments *segments;
 	struct staging *staging;
 	struct callbacks *callbacks;

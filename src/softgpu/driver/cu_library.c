@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/managed.h"
 #include "base/util.h"
 #include "softgpu/driver/file.h"
 #include "softgpu/driver/module.h"
@@ -144,10 +145,23 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary handle
 	return r == CUDA_SUCCESS ? sg_module_variable(library, name, address, size) : r;
 }
 
-/* The program reaches every variable where it is, so managed ones are no different. */
 CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
 {
-	return cuLibraryGetGlobal(address, size, handle, name);
+	CUdeviceptr found;
+	size_t found_size;
+	CUresult r = cuLibraryGetGlobal(&found, &found_size, handle, name);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!address && !size)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!managed_covers(found, MAX(found_size, (size_t)1)))
+		return CUDA_ERROR_NOT_FOUND;
+	if (address)
+		*address = found;
+	if (size)
+		*size = found_size;
+	return CUDA_SUCCESS;
 }
 
 /* ---- kernels ---- */

@@ -120,6 +120,8 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 	if (range.kind != SG_RANGE_DEVICE && range.kind != SG_RANGE_MANAGED &&
 	    range.kind != SG_RANGE_POOL)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range.kind == SG_RANGE_MANAGED && range.owner) /* a module's variable */
+		return CUDA_ERROR_INVALID_VALUE;
 	sg_engine_wait();
 	if (range.kind == SG_RANGE_MANAGED)
 		managed_remove(address);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "abi/image.h"
+#include "abi/managed.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"
@@ -39,8 +40,28 @@ static int module_memory_alloc(void *context, size_t size, size_t align, uint64_
 	return r;
 }
 
+/* What distinguishes it from cuMemAllocManaged's is an owner: it cannot be freed alone. */
+static int module_memory_alloc_managed(void *context, size_t size, size_t align, uint64_t *address)
+{
+	struct sg_range range = {.size = size,
+	    .kind = SG_RANGE_MANAGED,
+	    .flags = CU_MEM_ATTACH_GLOBAL,
+	    .context_id = (uint64_t)context,
+	    .owner = &module_lock};
+	int r = sg_arena_alloc(&range, align);
+
+	if (r == 0 && !managed_add(range.address, size)) {
+		sg_arena_free(range.address);
+		r = -ENOMEM;
+	}
+	if (r == 0)
+		*address = range.address;
+	return r;
+}
+
 static void module_memory_free(void *context, uint64_t address, size_t size)
 {
+	managed_remove(address);
 	sg_arena_free(address);
 }
 
@@ -81,8 +102,8 @@ static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
 CUresult sg_module_link(const struct sg_text *texts, size_t n_texts, uint64_t context_id,
     struct sg_jit_options *jit, struct sg_module **module)
 {
-	const struct sg_memory_ops memory = {
-	    module_memory_alloc, module_memory_free, (void *)context_id};
+	const struct sg_memory_ops memory = {module_memory_alloc, module_memory_free,
+	    (void *)context_id, module_memory_alloc_managed};
 	CUresult result = module_check_heads(texts, n_texts);
 
 	if (result != CUDA_SUCCESS)

@@ -159,18 +159,25 @@ static void each_data(
 				visit(module, v);
 }
 
+static struct module_data *data_of(struct sg_module *module, const struct ptx_variable *v)
+{
+	return v->is_managed ? &module->managed : &module->data;
+}
+
 static void place(struct sg_module *module, struct ptx_variable *v)
 {
-	module->data_size = align_up(module->data_size, MAX(v->align, 16u));
-	v->address = module->data_size; /* an offset until the memory is there */
-	module->data_size += v->size;
+	struct module_data *data = data_of(module, v);
+
+	data->size = align_up(data->size, MAX(v->align, 16u));
+	v->address = data->size; /* an offset until the memory is there */
+	data->size += v->size;
 	if (v->space == PTX_SPACE_CONST)
 		module->const_bytes += (uint32_t)v->size;
 }
 
 static void move_to_memory(struct sg_module *module, struct ptx_variable *v)
 {
-	v->address += module->data_address;
+	v->address += data_of(module, v)->address;
 	if (v->image)
 		memcpy((void *)v->address, v->image, v->image_size);
 }
@@ -245,6 +252,20 @@ static int number_functions(struct sg_module *module)
 	return 0;
 }
 
+static int take_memory(struct sg_module *module)
+{
+	const struct sg_memory_ops *memory = &module->memory;
+	int r = 0;
+
+	if (module->data.size)
+		r = memory->alloc(
+		    memory->context, module->data.size, DATA_ALIGN, &module->data.address);
+	if (r == 0 && module->managed.size)
+		r = (memory->alloc_managed ?: memory->alloc)(
+		    memory->context, module->managed.size, DATA_ALIGN, &module->managed.address);
+	return r;
+}
+
 static int link_all(struct linker *linker)
 {
 	struct sg_module *module = linker->module;
@@ -259,12 +280,9 @@ static int link_all(struct linker *linker)
 	if (r < 0)
 		return r;
 	each_data(module, place);
-	if (module->data_size) {
-		r = module->memory.alloc(
-		    module->memory.context, module->data_size, DATA_ALIGN, &module->data_address);
-		if (r < 0)
-			return error_trace(r);
-	}
+	r = take_memory(module);
+	if (r < 0)
+		return error_trace(r);
 	each_data(module, move_to_memory);
 	relocate_all(linker);
 	return linker->failed ? SG_MODULE_INVALID : 0;

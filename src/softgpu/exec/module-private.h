@@ -26,6 +26,12 @@ struct sg_kernel {
 	sg_kernel_code entry;
 };
 
+/* Variables in one allocation. */
+struct module_data {
+	uint64_t address; /* 0: not made */
+	size_t size;
+};
+
 struct sg_module {
 	pthread_mutex_t lock; /* compiles: shared variables get offsets per kernel */
 	struct pool pool;     /* kernels and what they point to */
@@ -38,8 +44,8 @@ struct sg_module {
 	size_t n_handles;
 	struct sg_kernel *kernels;
 	size_t n_kernels;
-	uint64_t data_address; /* all global and const variables, one allocation */
-	size_t data_size;
+	struct module_data data;    /* all global and const variables but the managed */
+	struct module_data managed; /* those */
 	uint32_t const_bytes;
 	uint32_t placements; /* how often shared memory was laid out */
 };

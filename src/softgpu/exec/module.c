@@ -107,9 +107,15 @@ int sg_module_load(const struct sg_ptx_input *inputs, size_t n_inputs,
 	}
 	log_format(info_log,
 	    "softgpu: %zu kernels, %zu bytes of variables; code is made at first launch",
-	    module->n_kernels, module->data_size);
+	    module->n_kernels, module->data.size + module->managed.size);
 	*out = module;
 	return 0;
+}
+
+static void give_memory(struct sg_module *module, const struct module_data *data)
+{
+	if (data->address)
+		module->memory.free(module->memory.context, data->address, data->size);
 }
 
 void sg_module_unload(struct sg_module *module)
@@ -118,9 +124,8 @@ void sg_module_unload(struct sg_module *module)
 		return;
 	for (size_t i = 0; i < module->n_kernels; i++)
 		kernel_fini(&module->kernels[i]);
-	if (module->data_address)
-		module->memory.free(
-		    module->memory.context, module->data_address, module->data_size);
+	give_memory(module, &module->data);
+	give_memory(module, &module->managed);
 	for (size_t i = 0; i < module->n_units; i++)
 		ptx_unit_free(module->units[i]);
 	free(module->units);

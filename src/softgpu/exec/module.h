@@ -36,12 +36,14 @@ struct sg_log {
 
 /*
  * Device memory for variables. alloc: size bytes, zeroed, aligned to align (a power of two), inside
- * the arena and readable and writable by this process; 0 or negative errno.
+ * the arena and readable and writable by this process; 0 or negative errno. alloc_managed: the same
+ * for variables that the program reaches too; NULL: as others.
  */
 struct sg_memory_ops {
 	int (*alloc)(void *context, size_t size, size_t align, uint64_t *address);
 	void (*free)(void *context, uint64_t address, size_t size);
 	void *context;
+	int (*alloc_managed)(void *context, size_t size, size_t align, uint64_t *address);
 };
 
 /* A NUL inside text ends it early; no terminating NUL is needed. name is for messages, may be NULL.

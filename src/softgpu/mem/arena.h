@@ -59,7 +59,7 @@ struct sg_range {
 	enum sg_range_kind kind;
 	unsigned flags;	     /* of the call that made it */
 	uint64_t context_id; /* whose death frees it; 0: nobody's */
-	void *owner;
+	void *owner;	     /* POOL: the pool; MANAGED: not NULL for a module's variables */
 	uint64_t host;	  /* REGISTERED: the program's address; HOST, MANAGED: the same as address;
 			     else 0 */
 	uint64_t id;	  /* never used twice */
