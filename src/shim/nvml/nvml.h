@@ -214,6 +214,7 @@ NVML_API nvmlReturn_t nvmlInit(void);
 NVML_API nvmlReturn_t nvmlInit_v2(void);
 NVML_API nvmlReturn_t nvmlInitWithFlags(unsigned flags);
 NVML_API nvmlReturn_t nvmlShutdown(void);
+NVML_API nvmlReturn_t nvmlInternalGetExportTable(const void **table, const void *id);
 NVML_API const char *nvmlErrorString(nvmlReturn_t result);
 NVML_API nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned length);
 NVML_API nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned length);
