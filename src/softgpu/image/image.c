@@ -6,88 +6,25 @@
 #include "softgpu/image/image.h"
 
 #include <errno.h>
-#include <lz4.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
 #include "abi/image.h"
+#include "abi/unpack.h"
 #include "base/error.h"
 #include "base/util.h"
 
 #define TEXT_SIZE_MAX ((size_t)1 << 30) /* a size field beyond this is damage */
-#define TEXT_GUESS    ((size_t)64 << 10)
-#define LZ4_RATIO_MAX 256 /* no LZ4 block grows more */
-
-/* ---- decompression ---- */
-
-enum decompressed { DECOMPRESSED, DECOMPRESSED_DAMAGED, DECOMPRESSED_TOO_SMALL };
-
-static enum decompressed decompress_zstd(
-    const struct abi_member *member, char *to, size_t capacity, size_t *size)
-{
-	*size = ZSTD_decompress(to, capacity, member->payload, member->payload_size);
-	if (!ZSTD_isError(*size))
-		return DECOMPRESSED;
-	return ZSTD_getErrorCode(*size) == ZSTD_error_dstSize_tooSmall ? DECOMPRESSED_TOO_SMALL
-								       : DECOMPRESSED_DAMAGED;
-}
-
-/* LZ4 does not tell the two failures apart. */
-static enum decompressed decompress_lz4(
-    const struct abi_member *member, char *to, size_t capacity, size_t *size)
-{
-	int got = LZ4_decompress_safe(
-	    (const char *)member->payload, to, (int)member->payload_size, (int)capacity);
-
-	*size = (size_t)got;
-	return got >= 0 ? DECOMPRESSED : DECOMPRESSED_TOO_SMALL;
-}
-
-/* What the text can have at most, so that damage makes nobody allocate without end. */
-static size_t decompress_limit(const struct abi_member *member)
-{
-	if (member->flags & ABI_MEMBER_ZSTD)
-		return TEXT_SIZE_MAX;
-	return MIN(TEXT_SIZE_MAX, member->payload_size * LZ4_RATIO_MAX);
-}
-
-/* Old files do not say how large the text is: then the buffer grows until it fits. */
-static int decompress(const struct abi_member *member, struct sg_text *text)
-{
-	size_t limit = decompress_limit(member);
-	size_t capacity = member->uncompressed_size ?: MIN(TEXT_GUESS, limit);
-	bool known = member->uncompressed_size;
-
-	if (!capacity || capacity > limit || member->payload_size > TEXT_SIZE_MAX)
-		return SG_IMAGE_INVALID;
-	for (;; capacity = MIN(capacity * 4, limit)) {
-		char *buffer = malloc(capacity);
-		size_t size;
-		if (!buffer)
-			return error_origin(-ENOMEM);
-		enum decompressed how = member->flags & ABI_MEMBER_ZSTD
-					    ? decompress_zstd(member, buffer, capacity, &size)
-					    : decompress_lz4(member, buffer, capacity, &size);
-		if (how == DECOMPRESSED) {
-			*text = (struct sg_text){buffer, size, buffer};
-			return 0;
-		}
-		free(buffer);
-		if (known || how == DECOMPRESSED_DAMAGED || capacity == limit)
-			return SG_IMAGE_INVALID;
-	}
-}
 
 static int member_text(const struct abi_member *member, struct sg_text *text)
 {
-	if (member->flags & (ABI_MEMBER_ZSTD | ABI_MEMBER_LZ4))
-		return decompress(member, text);
-	*text =
-	    (struct sg_text){.text = (const char *)member->payload, .size = member->payload_size};
-	return 0;
+	struct abi_unpacked unpacked;
+	int r = abi_member_unpack(member, TEXT_SIZE_MAX, &unpacked);
+
+	if (r == 0)
+		*text = (struct sg_text){unpacked.data, unpacked.size, unpacked.owned};
+	return r == ABI_UNPACK_DAMAGED ? SG_IMAGE_INVALID : r;
 }
 
 /* ---- what a text says of itself ---- */
