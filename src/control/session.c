@@ -277,6 +277,7 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .kind = CONTROL_START,
 	    .backend = session->backend,
 	    .arena = config->arena,
+	    .quiet_waits = config->quiet_waits,
 	    .measure_gpu = session->run && session->run->measure_gpu,
 	    .lanes = session->geometry.lanes,
 	    .functions = session->geometry.functions,

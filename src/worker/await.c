@@ -14,6 +14,9 @@
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
  *
+ * What kernels printed is due when a wait ends, and asking does not bring it: prints.h says when a
+ * wait that ended well must synchronise too.
+ *
  * A stream or event that its own program destroys meanwhile is found out by its id before the
  * driver is asked. A lane's own stream has none, and is looked for where it is kept.
  */
@@ -24,6 +27,7 @@
 #include "base/clock.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
+#include "worker/prints.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
@@ -58,17 +62,23 @@ static CUresult ask(struct call *call)
 					   : call->backend->cuStreamQuery((CUstream)await->real);
 }
 
-/*
- * The driver brings what kernels printed when it is asked to synchronise, not when it is queried; on
- * work that is done that does not wait.
- */
-static CUresult settle(struct call *call)
+static CUresult synchronise(struct call *call)
 {
 	const struct call_await *await = &call->await;
+	uint64_t mark = prints_mark(call->worker);
 
-	return await->kind == HANDLE_EVENT
-		   ? call->backend->cuEventSynchronize((CUevent)await->real)
-		   : call->backend->cuStreamSynchronize((CUstream)await->real);
+	if (await->kind == HANDLE_EVENT)
+		return call->backend->cuEventSynchronize((CUevent)await->real);
+	CUresult r = call->backend->cuStreamSynchronize((CUstream)await->real);
+	if (r == CUDA_SUCCESS)
+		prints_written(call, (CUstream)await->real, mark);
+	return r;
+}
+
+/* The work is done, so this does not wait. */
+static CUresult settle(struct call *call)
+{
+	return prints_pending(call->worker) ? synchronise(call) : CUDA_SUCCESS;
 }
 
 static CUresult done(struct call *call, CUresult r)
@@ -80,7 +90,7 @@ static CUresult done(struct call *call, CUresult r)
 /* The same on a waiter. */
 static CUresult finish(struct call *call, void *state)
 {
-	return done(call, exists(call) ? settle(call) : CUDA_ERROR_INVALID_HANDLE);
+	return done(call, exists(call) ? synchronise(call) : CUDA_ERROR_INVALID_HANDLE);
 }
 
 static CUresult await(struct call *call, enum handle_kind kind, uint64_t real,

@@ -17,11 +17,13 @@
 #include "gen/worker_custom.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
+#include "worker/prints.h"
 #include "worker/worker.h"
 
 static void context_ended(struct worker *worker, CUcontext context)
 {
 	memory_forget_context(worker, context);
+	prints_forget(worker);
 	lanes_forget_context(worker, context);
 	lane_left();
 }

@@ -34,6 +34,7 @@
 #include "worker/memory.h"
 #include "worker/mirror.h"
 #include "worker/output.h"
+#include "worker/prints.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -390,7 +391,8 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->mirrors = made ? mirrors_new() : NULL;
 	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
-	worker->callbacks = worker->staging ? callbacks_new(worker) : NULL;
+	worker->prints = worker->staging ? prints_new() : NULL;
+	worker->callbacks = worker->prints ? callbacks_new(worker) : NULL;
 	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
 	if (!worker->callbacks || (options->measure_gpu && !worker->gpu_time))
 		return worker_free(worker);
@@ -424,6 +426,7 @@ struct worker *worker_free(struct worker *worker)
 	callbacks_free(worker->callbacks);
 	jobs_free(worker);
 	gpu_time_free(worker->gpu_time);
+	prints_free(worker->prints);
 	staging_free(worker->staging);
 	mirrors_free(worker->mirrors);
 	segments_free(worker->segments);

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/prints.h"
 #include "worker/worker.h"
 
 /* Enters what was made under the id the client minted for it. */
@@ -57,6 +58,14 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 	*a->error_node = info.errorNode;
 	*a->error_from = info.errorFromNode;
 	return CUDA_SUCCESS;
+}
+
+CUresult worker_cuGraphLaunch(struct call *call, struct args_cuGraphLaunch *a)
+{
+	CUresult r = call->backend->cuGraphLaunch(a->exec, a->stream);
+
+	prints_launched(call, NULL, a->stream);
+	return r;
 }
 
 /* --- drawing --- */

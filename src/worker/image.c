@@ -13,6 +13,7 @@
 #include "gen/worker_custom.h"
 #include "worker/jit_options.h"
 #include "worker/mirror.h"
+#include "worker/prints.h"
 #include "worker/worker.h"
 
 #define NAMES_MAX 65536u /* functions of one module whose ids are ended with it */
@@ -44,27 +45,26 @@ static CUresult wrap(
 
 /* What the backend is given for the client's bytes. */
 static CUresult open_image(struct call *call, const void *image, size_t size, const void *prelinked,
-    size_t prelinked_size, const void **out)
+    size_t prelinked_size, const void **out, struct abi_image *measured)
 {
-	struct abi_image measured;
-
-	if (!image || abi_image_measure(image, size, &measured) < 0 || measured.size > size ||
-	    measured.kind == ABI_IMAGE_WRAPPER) /* holds addresses, which are never the client's */
+	if (!image || abi_image_measure(image, size, measured) < 0 || measured->size > size ||
+	    measured->kind == ABI_IMAGE_WRAPPER) /* holds addresses, which are never the client's */
 		return CUDA_ERROR_INVALID_IMAGE;
 	if (prelinked_size)
-		return measured.kind == ABI_IMAGE_FATBIN
+		return measured->kind == ABI_IMAGE_FATBIN
 			   ? wrap(call, image, prelinked, prelinked_size, out)
 			   : CUDA_ERROR_INVALID_IMAGE;
 	*out = image;
-	if (measured.kind != ABI_IMAGE_PTX || !((const char *)image)[measured.size - 1])
+	if (measured->kind != ABI_IMAGE_PTX || !((const char *)image)[measured->size - 1])
 		return CUDA_SUCCESS;
-	char *text = call_take(call, measured.size + 1);
+	char *text = call_take(call, measured->size + 1);
 	*out = text;
-	return text ? (memcpy(text, image, measured.size), CUDA_SUCCESS) : call->error;
+	return text ? (memcpy(text, image, measured->size), CUDA_SUCCESS) : call->error;
 }
 
 struct load {
 	const void *image;
+	struct abi_image measured; /* without what was prelinked, which is in it too */
 	void **values;
 };
 
@@ -90,7 +90,7 @@ struct source {
 static CUresult open_load(struct call *call, const struct source *source, struct load *load)
 {
 	CUresult r = open_image(call, source->image, source->bytes, source->prelinked,
-	    source->prelinked_bytes, &load->image);
+	    source->prelinked_bytes, &load->image, &load->measured);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -115,6 +115,8 @@ CUresult worker_cuModuleLoadDataEx(struct call *call, struct args_cuModuleLoadDa
 	if (r != CUDA_SUCCESS)
 		jit_keep_logs(
 		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
+	else
+		prints_loaded(call, &load.measured, *a->module);
 	return r;
 }
 
@@ -132,6 +134,37 @@ CUresult worker_cuLibraryLoadData(struct call *call, struct args_cuLibraryLoadDa
 	if (r != CUDA_SUCCESS)
 		jit_keep_logs(
 		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
+	else
+		prints_loaded(call, &load.measured, *a->library);
+	return r;
+}
+
+/* --- what is in them --- */
+
+CUresult worker_cuModuleGetFunction(struct call *call, struct args_cuModuleGetFunction *a)
+{
+	CUresult r = call->backend->cuModuleGetFunction(a->function, a->module, a->name);
+
+	if (r == CUDA_SUCCESS)
+		prints_derived(call, a->module, *a->function);
+	return r;
+}
+
+CUresult worker_cuLibraryGetKernel(struct call *call, struct args_cuLibraryGetKernel *a)
+{
+	CUresult r = call->backend->cuLibraryGetKernel(a->kernel, a->library, a->name);
+
+	if (r == CUDA_SUCCESS)
+		prints_derived(call, a->library, *a->kernel);
+	return r;
+}
+
+CUresult worker_cuKernelGetFunction(struct call *call, struct args_cuKernelGetFunction *a)
+{
+	CUresult r = call->backend->cuKernelGetFunction(a->function, a->kernel);
+
+	if (r == CUDA_SUCCESS)
+		prints_derived(call, a->kernel, *a->function);
 	return r;
 }
 
@@ -165,6 +198,7 @@ CUresult worker_cuModuleUnload(struct call *call, struct args_cuModuleUnload *a)
 	mirrors_resume(call, (uint64_t)a->module, NULL, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS)
 		forget_all(call, HANDLE_FUNCTION, (const uint64_t *)functions, n);
+	prints_forget(call->worker);
 	return r;
 }
 
@@ -186,6 +220,7 @@ CUresult worker_cuLibraryUnload(struct call *call, struct args_cuLibraryUnload *
 	mirrors_resume(call, (uint64_t)a->library, NULL, r == CUDA_SUCCESS);
 	if (r == CUDA_SUCCESS)
 		forget_all(call, HANDLE_KERNEL, (const uint64_t *)kernels, n);
+	prints_forget(call->worker);
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include "gen/worker_custom.h"
 #include "worker/function.h"
 #include "worker/gpu_time.h"
+#include "worker/prints.h"
 #include "worker/worker.h"
 
 #define ATTRIBUTES_MAX 256u /* CUDA has fewer than 32 kinds */
@@ -91,6 +92,7 @@ CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
 	r = call->backend->cuLaunchKernel(a->function, a->grid_x, a->grid_y, a->grid_z, a->block_x,
 	    a->block_y, a->block_z, a->shared, a->stream, p.values, p.extra);
 	gpu_time_end(call, span, a->stream);
+	prints_launched(call, a->function, a->stream);
 	return r;
 }
 
@@ -146,6 +148,7 @@ static CUresult launch(struct call *call, const CUlaunchConfig *config, CUfuncti
 	struct gpu_span *span = gpu_time_begin(call, config->hStream);
 	r = call->backend->cuLaunchKernelEx(config, function, p.values, p.extra);
 	gpu_time_end(call, span, config->hStream);
+	prints_launched(call, function, config->hStream);
 	return r;
 }
 

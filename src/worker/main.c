@@ -203,6 +203,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .output = start->capabilities & HELLO_CAN_OUTPUT,
 	    .measure_gpu = start->measure_gpu,
 	    .warm = warm,
+	    .quiet_waits = start->quiet_waits,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,

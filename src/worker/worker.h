@@ -28,6 +28,7 @@ struct gpu_time;
 struct graph_memory;
 struct link_state;
 struct mirrors;
+struct prints;
 struct segments;
 struct staging;
 
@@ -41,6 +42,7 @@ struct worker_options {
 	bool output;	  /* the client takes what kernels print */
 	bool measure_gpu; /* time on the GPU into the statistics */
 	bool warm;	  /* the primary context of WARM_DEVICE was made in advance */
+	bool quiet_waits; /* the setting of that name */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
@@ -141,6 +143,7 @@ struct worker {
 	struct segments *segments;
 	struct staging *staging;
 	struct callbacks *callbacks;
+	struct prints *prints;
 	struct gpu_time *gpu_time; /* NULL unless measured */
 
 	pthread_mutex_t end_lock;
