@@ -32,6 +32,7 @@ int install_from(struct install *install, const char *executable)
 	    {install->rosen, "bin/rosen"},
 	    {install->rosend, "bin/rosend"},
 	    {install->worker, "libexec/rosen/rosen-worker"},
+	    {install->bench_client, "libexec/rosen/rosen-bench-client"},
 	    {install->libraries, "lib/rosen"},
 	    {install->libcuda, "lib/rosen/libcuda.so.1"},
 	    {install->libnvml, "lib/rosen/libnvidia-ml.so.1"},

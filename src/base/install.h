@@ -3,7 +3,7 @@
  * found from the running executable, none is compiled in.
  *
  *	PREFIX/bin/rosen, rosend
- *	PREFIX/libexec/rosen/rosen-worker
+ *	PREFIX/libexec/rosen/rosen-worker, rosen-bench-client
  *	PREFIX/lib/rosen/libcuda.so.1, libnvidia-ml.so.1
  *	PREFIX/lib/rosen/softgpu/libcuda.so.1
  */
@@ -15,7 +15,8 @@
 
 struct install {
 	char prefix[INSTALL_PATH_MAX];
-	char rosen[INSTALL_PATH_MAX], rosend[INSTALL_PATH_MAX], worker[INSTALL_PATH_MAX];
+	char rosen[INSTALL_PATH_MAX], rosend[INSTALL_PATH_MAX], worker[INSTALL_PATH_MAX],
+	    bench_client[INSTALL_PATH_MAX];
 	char libraries[INSTALL_PATH_MAX]; /* the folder that goes into LD_LIBRARY_PATH */
 	char libcuda[INSTALL_PATH_MAX], libnvml[INSTALL_PATH_MAX], softgpu[INSTALL_PATH_MAX];
 };

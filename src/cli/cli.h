@@ -28,7 +28,7 @@ struct command {
 };
 
 extern const struct command command_run, command_serve, command_ps, command_devices, command_info,
-    command_doctor, command_version, command_help;
+    command_doctor, command_bench, command_version, command_help;
 extern const struct command *const commands[]; /* ends with NULL */
 
 /*

@@ -15,6 +15,7 @@ const struct command *const commands[] = {
     &command_devices,
     &command_info,
     &command_doctor,
+    &command_bench,
     &command_version,
     &command_help,
     NULL,

@@ -65,6 +65,9 @@ static _Noreturn void become_program(
 	if (getppid() != parent)
 		_exit(RUN_FAILED);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	if ((plan->input >= 0 && dup2(plan->input, STDIN_FILENO) < 0) ||
+	    (plan->output >= 0 && dup2(plan->output, STDOUT_FILENO) < 0))
+		_exit(RUN_FAILED);
 	errno = ENOMEM;
 	if (export_all(plan))
 		execvp(plan->program[0], plan->program);

@@ -160,7 +160,12 @@ static int run(const struct command *command, int argc, char **argv)
 	    server_take(&config, true, &use) < 0)
 		return RUN_FAILED;
 	make_id(id);
-	struct run_plan plan = {.config = &config, .use = &use, .run = id, .program = argv + rest};
+	struct run_plan plan = {.config = &config,
+	    .use = &use,
+	    .run = id,
+	    .program = argv + rest,
+	    .input = -1,
+	    .output = -1};
 	int status = run_with(&a, &plan, &use);
 	server_give(&use);
 	return status;

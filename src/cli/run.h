@@ -24,7 +24,8 @@ struct run_plan {
 	const char *run;	 /* id of the run */
 	const char *observe_dir; /* NULL: neither statistics nor trace are wanted */
 	bool trace;
-	char **program; /* its argv */
+	char **program;	   /* its argv */
+	int input, output; /* its standard input and output; -1: this process's */
 };
 
 /*

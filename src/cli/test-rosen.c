@@ -445,7 +445,8 @@ static void check_options(const char *page)
 
 TEST(manuals_name_every_option)
 {
-	static const char *const names[] = {"serve", "ps", "devices", "info", "doctor", "version"};
+	static const char *const names[] = {
+	    "serve", "ps", "devices", "info", "doctor", "bench", "version"};
 	int out;
 
 	set_up("ok");

@@ -20,6 +20,7 @@
 #include "shim/call.h"
 #include "shim/context.h"
 #include "shim/device.h"
+#include "shim/measure.h"
 #include "shim/nvml/bridge.h"
 #include "shim/thread.h"
 
@@ -122,7 +123,7 @@ CUresult tables_get(const void **table, const CUuuid *id)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (nvml_bridge_table(table, id))
+	if (nvml_bridge_table(table, id) || measure_table(table, id))
 		return CUDA_SUCCESS;
 	pthread_once(&once, init);
 	return abi_export_table(table, id);

@@ -62,7 +62,7 @@ class Run(Scenario):
     def test_every_subcommand_has_help(self):
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for command in ("run", "serve", "ps", "devices", "info", "doctor", "version"):
+        for command in ("run", "serve", "ps", "devices", "info", "doctor", "bench", "version"):
             self.assertIn(command, overview.stdout)
             text = run(command, "--help")
             self.assertEqual(text.returncode, 0, command)
