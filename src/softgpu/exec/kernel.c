@@ -15,6 +15,7 @@
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/module-private.h"
 #include "softgpu/exec/runtime.h"
+#include "softgpu/jit/progress.h"
 
 /* There are none; programs compute occupancy from them. 64 never keep 1024 threads from running. */
 #define REGISTERS_LEAST 16u
@@ -194,8 +195,11 @@ static int translate(struct sg_kernel *kernel, struct text *ir)
 static int compile(struct sg_kernel *kernel)
 {
 	struct text ir = {0};
-	int r = translate(kernel, &ir);
+	struct progress progress;
+	int r;
 
+	progress_begin(&progress, kernel->info.name);
+	r = translate(kernel, &ir);
 	if (!r) {
 		dump(kernel, &ir);
 		r = jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols,
@@ -203,6 +207,7 @@ static int compile(struct sg_kernel *kernel)
 		r = r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
 	}
 	text_fini(&ir);
+	progress_end(&progress);
 	if (r)
 		log_debug("kernel %s: %s", kernel->info.name, kernel->prepare_message);
 	else

@@ -2,6 +2,11 @@
  * Finding softgpu-llvm.so and passing work to it. It is loaded at the first compile, for it maps a
  * hundred megabytes of LLVM, and never unloaded. One lock around all of it: compiles are rare, and
  * a second kernel of the same process can wait.
+ *
+ * A kernel's code is known by a hash of its IR and of what the compiler is: the IR has everything
+ * else in it, from the functions called to the addresses of variables. The same code is loaded once
+ * however many modules bring it, comes from the cache when it was compiled before, and is compiled
+ * otherwise.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -9,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/jit/cache.h"
 #include "softgpu/jit/jit.h"
 #include "softgpu/jit/llvm.h"
 
@@ -16,10 +22,14 @@
 
 struct jit_code {
 	void *handle, *entry;
+	struct cache_key key;
+	unsigned references;
+	struct jit_code *next;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct sg_llvm *llvm;
+static struct jit_code *codes; /* all that are loaded */
 static char load_failure[400]; /* what to say again when a second kernel asks */
 
 static const char *llvm_library_hint(void)
@@ -65,38 +75,87 @@ static void load_module(const struct jit_symbol *symbols, size_t n_symbols)
 		    *reason ? reason : "not usable");
 }
 
-static int compile_locked(const char *ir, size_t size, const struct jit_symbol *symbols,
-    size_t n_symbols, char *message, size_t message_size, struct jit_code *code)
+/* The object from the cache, unless LLVM cannot load it. */
+static bool load_cached(struct jit_code *code, const char *name, char *message, size_t size)
 {
-	if (!llvm && !*load_failure)
-		load_module(symbols, n_symbols);
-	if (!llvm) {
-		snprintf(message, message_size, "%s", load_failure);
-		return JIT_NO_COMPILER;
-	}
-	code->handle = llvm->compile(ir, size, &code->entry, message, message_size);
+	size_t object_size;
+	void *object = cache_load(&code->key, &object_size);
+
+	if (object)
+		code->handle = llvm->load(object, object_size, name, &code->entry, message, size);
+	free(object);
+	return code->handle != NULL;
+}
+
+static int compile_new(struct jit_code *code, const char *name, const char *ir, size_t ir_size,
+    char *message, size_t size)
+{
+	size_t object_size;
+	void *object = llvm->compile(ir, ir_size, name, &object_size, message, size);
+
+	if (!object)
+		return JIT_REJECTED;
+	code->handle = llvm->load(object, object_size, name, &code->entry, message, size);
+	if (code->handle)
+		cache_store(&code->key, object, object_size);
+	free(object);
 	return code->handle ? 0 : JIT_REJECTED;
+}
+
+static struct jit_code *find_loaded(const struct cache_key *key)
+{
+	struct jit_code *code = codes;
+
+	while (code && memcmp(&code->key, key, sizeof(*key)))
+		code = code->next;
+	return code;
+}
+
+static int compile_locked(
+    const char *ir, size_t size, char *message, size_t message_size, struct jit_code **out)
+{
+	struct cache_key key = cache_key_of(llvm->identity, strlen(llvm->identity), ir, size);
+	struct jit_code *code = find_loaded(&key);
+	char name[sizeof("kernel.") + CACHE_KEY_TEXT] = "kernel.";
+
+	if (code) {
+		code->references++;
+		*out = code;
+		return 0;
+	}
+	code = calloc(1, sizeof(*code));
+	if (!code) {
+		snprintf(message, message_size, "out of memory");
+		return JIT_REJECTED;
+	}
+	code->key = key;
+	cache_key_write(&key, name + strlen(name));
+	if (!load_cached(code, name, message, message_size) &&
+	    compile_new(code, name, ir, size, message, message_size)) {
+		free(code);
+		return JIT_REJECTED;
+	}
+	code->references = 1;
+	code->next = codes;
+	codes = code;
+	*out = code;
+	return 0;
 }
 
 int jit_compile(const char *ir, size_t size, const struct jit_symbol *symbols, size_t n_symbols,
     char *message, size_t message_size, struct jit_code **out)
 {
-	struct jit_code *code = calloc(1, sizeof(*code));
-	int r;
+	int r = JIT_NO_COMPILER;
 
-	if (!code) {
-		snprintf(message, message_size, "out of memory");
-		return JIT_REJECTED;
-	}
 	pthread_mutex_lock(&lock);
-	r = compile_locked(ir, size, symbols, n_symbols, message, message_size, code);
+	if (!llvm && !*load_failure)
+		load_module(symbols, n_symbols);
+	if (llvm)
+		r = compile_locked(ir, size, message, message_size, out);
+	else
+		snprintf(message, message_size, "%s", load_failure);
 	pthread_mutex_unlock(&lock);
-	if (r) {
-		free(code);
-		return r;
-	}
-	*out = code;
-	return 0;
+	return r;
 }
 
 void *jit_code_entry(const struct jit_code *code)
@@ -106,10 +165,17 @@ void *jit_code_entry(const struct jit_code *code)
 
 void jit_code_free(struct jit_code *code)
 {
+	struct jit_code **at = &codes;
+
 	if (!code)
 		return;
 	pthread_mutex_lock(&lock);
-	llvm->release(code->handle);
+	if (--code->references == 0) {
+		while (*at != code)
+			at = &(*at)->next;
+		*at = code->next;
+		llvm->release(code->handle);
+		free(code);
+	}
 	pthread_mutex_unlock(&lock);
-	free(code);
 }

@@ -1,8 +1,9 @@
 /*
  * softgpu-llvm.so: LLVM IR in, machine code of this CPU out, by LLVM's C interface (16 to 19).
  *
- * One LLJIT serves the process; each kernel is a module of its own under a resource tracker, so
- * that unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
+ * Compiling makes an object file, which the core may keep on disk; loading links one into the
+ * process. One LLJIT serves the process; each object is under a resource tracker of its own, so that
+ * unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
  * beyond them costs as much again and gains nothing here. The caller holds a lock around every
  * function.
  */
@@ -34,7 +35,7 @@
 
 static LLVMOrcLLJITRef jit;
 static LLVMTargetMachineRef machine;
-static unsigned serial;
+static char identity[2048];
 
 static void explain(char *message, size_t size, const char *what, const char *why)
 {
@@ -65,6 +66,8 @@ static LLVMTargetMachineRef new_machine(char *message, size_t size)
 		explain(message, size, "no code generator for this CPU", error);
 		LLVMDisposeMessage(error);
 	} else {
+		snprintf(identity, sizeof(identity), "LLVM %s %s %s %s %d " PASSES,
+		    LLVM_VERSION_STRING, triple, cpu, features, LLVMCodeGenLevelLess);
 		made = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess,
 		    LLVMRelocPIC, LLVMCodeModelJITDefault);
 	}
@@ -126,51 +129,74 @@ static bool optimise(LLVMModuleRef module, char *message, size_t size)
 	return !failed(error, "LLVM's passes failed", message, size);
 }
 
-/* Hands module over to the JIT and looks its kernel up. */
-static LLVMOrcResourceTrackerRef load(
-    LLVMOrcThreadSafeModuleRef module, const char *name, void **entry, char *message, size_t size)
+/* LLVM's buffer as memory of our own, for the core knows no LLVM. */
+static void *copy_object(LLVMMemoryBufferRef buffer, size_t *size)
+{
+	void *object;
+
+	*size = LLVMGetBufferSize(buffer);
+	object = malloc(*size);
+	if (object)
+		memcpy(object, LLVMGetBufferStart(buffer), *size);
+	LLVMDisposeMemoryBuffer(buffer);
+	return object;
+}
+
+static void *generate(
+    LLVMModuleRef module, const char *name, size_t *size, char *message, size_t message_size)
+{
+	char *triple = LLVMGetTargetMachineTriple(machine), *error = NULL;
+	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+	LLVMMemoryBufferRef buffer;
+
+	LLVMSetTarget(module, triple);
+	LLVMSetModuleDataLayout(module, layout);
+	LLVMSetValueName2(LLVMGetNamedFunction(module, JIT_ENTRY_NAME), name, strlen(name));
+	LLVMDisposeTargetData(layout);
+	LLVMDisposeMessage(triple);
+	if (!optimise(module, message, message_size))
+		return NULL;
+	if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &error, &buffer)) {
+		explain(message, message_size, "LLVM cannot generate code", error);
+		LLVMDisposeMessage(error);
+		return NULL;
+	}
+	return copy_object(buffer, size);
+}
+
+static void *compile(const char *ir, size_t ir_size, const char *name, size_t *size, char *message,
+    size_t message_size)
+{
+	LLVMContextRef context = LLVMContextCreate();
+	LLVMModuleRef module = parse(context, ir, ir_size, message, message_size);
+	void *object = NULL;
+
+	if (module) {
+		object = generate(module, name, size, message, message_size);
+		LLVMDisposeModule(module);
+	}
+	LLVMContextDispose(context);
+	return object;
+}
+
+static void *load(const void *object, size_t size, const char *name, void **entry, char *message,
+    size_t message_size)
 {
 	LLVMOrcResourceTrackerRef tracker =
 	    LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(jit));
+	LLVMMemoryBufferRef buffer =
+	    LLVMCreateMemoryBufferWithMemoryRangeCopy(object, size, "kernel");
 	LLVMOrcExecutorAddress address = 0;
 
-	if (!failed(
-		LLVMOrcLLJITAddLLVMIRModuleWithRT(jit, tracker, module), "LLVM", message, size) &&
-	    !failed(LLVMOrcLLJITLookup(jit, &address, name), "LLVM", message, size)) {
+	if (!failed(LLVMOrcLLJITAddObjectFileWithRT(jit, tracker, buffer), "LLVM", message,
+		message_size) &&
+	    !failed(LLVMOrcLLJITLookup(jit, &address, name), "LLVM", message, message_size)) {
 		*entry = (void *)(uintptr_t)address;
 		return tracker;
 	}
 	LLVMConsumeError(LLVMOrcResourceTrackerRemove(tracker));
 	LLVMOrcReleaseResourceTracker(tracker);
 	return NULL;
-}
-
-static void *compile(const char *ir, size_t size, void **entry, char *message, size_t message_size)
-{
-	LLVMOrcThreadSafeContextRef shared = LLVMOrcCreateNewThreadSafeContext();
-	LLVMContextRef context = LLVMOrcThreadSafeContextGetContext(shared);
-	LLVMModuleRef module = parse(context, ir, size, message, message_size);
-	LLVMOrcResourceTrackerRef code = NULL;
-	char name[32];
-
-	if (module) {
-		char *triple = LLVMGetTargetMachineTriple(machine);
-		LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
-
-		snprintf(name, sizeof(name), "kernel.%u", serial++);
-		LLVMSetTarget(module, triple);
-		LLVMSetModuleDataLayout(module, layout);
-		LLVMSetValueName2(LLVMGetNamedFunction(module, JIT_ENTRY_NAME), name, strlen(name));
-		LLVMDisposeTargetData(layout);
-		LLVMDisposeMessage(triple);
-		if (optimise(module, message, message_size))
-			code = load(LLVMOrcCreateNewThreadSafeModule(module, shared), name, entry,
-			    message, message_size);
-		else
-			LLVMDisposeModule(module);
-	}
-	LLVMOrcDisposeThreadSafeContext(shared);
-	return code;
 }
 
 static void release(void *code)
@@ -182,7 +208,7 @@ static void release(void *code)
 __attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(uint32_t version,
     const struct jit_symbol *symbols, size_t n_symbols, char *message, size_t message_size)
 {
-	static const struct sg_llvm table = {compile, release};
+	static const struct sg_llvm table = {identity, compile, load, release};
 	LLVMOrcLLJITBuilderRef builder;
 	LLVMTargetMachineRef for_jit;
 

@@ -11,12 +11,19 @@
 
 #include "softgpu/jit/jit.h"
 
-#define SG_LLVM_VERSION 1
+#define SG_LLVM_VERSION 2
 
+/* One thread at a time. What fails leaves a line in message. */
 struct sg_llvm {
-	/* NULL, with a line in message, when LLVM refuses. One thread at a time. */
-	void *(*compile)(
-	    const char *ir, size_t size, void **entry, char *message, size_t message_size);
+	/* All that the code made of an IR depends on, beside the IR: LLVM's version, the CPU, passes. */
+	const char *identity;
+	/* An object file whose kernel is called name, in memory to be given to free(); NULL when LLVM
+	 * refuses. */
+	void *(*compile)(const char *ir, size_t ir_size, const char *name, size_t *size,
+	    char *message, size_t message_size);
+	/* Makes such an object runnable. name must not be loaded already. */
+	void *(*load)(const void *object, size_t size, const char *name, void **entry,
+	    char *message, size_t message_size);
 	void (*release)(void *code);
 };
 

@@ -1,0 +1,389 @@
+/*
+ * The object cache. A file is a header and the object; the header repeats the key and has a hash of
+ * the object, so that a file cut short, damaged or renamed is a miss and is written anew. Files come
+ * into being under a name of their own and are renamed, which is atomic: a reader sees a whole file
+ * or none, and two writers of the same key leave one of two equal files.
+ *
+ * What is loaded is run. So folder and files count only if they belong to this user and nobody else
+ * can write to them.
+ *
+ * Use is remembered in a file's time of change; when the folder outgrows its cap, the files unused
+ * for longest go until three quarters are left. A process counts what it stores and looks at the
+ * folder again when its count says that it is full.
+ */
+#include "softgpu/jit/cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/util.h"
+
+#define MAGIC	     UINT64_C(0x31302d6a626f6773) /* "sgobj-01" */
+#define DEFAULT_SIZE (UINT64_C(512) << 20)
+#define MOST_OBJECT  (256u << 20)
+#define STALE_SEC    3600 /* a writer is not that slow: its process is gone */
+#define TEMPORARY    "tmp-"
+
+struct header {
+	uint64_t magic;
+	struct cache_key key;
+	uint64_t size;
+	struct cache_key check; /* of the object */
+};
+
+static struct {
+	pthread_mutex_t lock; /* around all of it */
+	bool known;	      /* path was looked for */
+	char path[4096];      /* empty: no cache */
+	uint64_t cap, used;   /* used: as far as this process knows */
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- keys ---- */
+
+/* FNV-1a of 128 bits over words of 64, each round folded so that high bits reach the low ones. */
+static unsigned __int128 hash(unsigned __int128 h, const uint8_t *bytes, size_t size)
+{
+	const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
+	uint64_t word;
+
+	for (; size >= sizeof(word); size -= sizeof(word), bytes += sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		h = (h ^ word) * prime;
+		h ^= h >> 67;
+	}
+	word = size;
+	for (size_t i = 0; i < size; i++)
+		word = word << 8 | bytes[i];
+	h = (h ^ word) * prime;
+	return h ^ h >> 67;
+}
+
+struct cache_key cache_key_of(const void *a, size_t a_size, const void *b, size_t b_size)
+{
+	unsigned __int128 h = (unsigned __int128)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
+
+	h = hash(h, (const uint8_t *)&a_size, sizeof(a_size));
+	h = hash(h, a, a_size);
+	h = hash(h, b, b_size);
+	h = hash(h, (const uint8_t *)&b_size, sizeof(b_size));
+	return (struct cache_key){{(uint64_t)(h >> 64), (uint64_t)h}};
+}
+
+void cache_key_write(const struct cache_key *key, char text[CACHE_KEY_TEXT])
+{
+	snprintf(text, CACHE_KEY_TEXT, "%016llx%016llx", (unsigned long long)key->words[0],
+	    (unsigned long long)key->words[1]);
+}
+
+static struct cache_key check_of(const void *object, size_t size)
+{
+	return cache_key_of(object, size, "", 0);
+}
+
+/* ---- the folder ---- */
+
+/* Makes the folders above the last one, which may be anybody's. */
+static void make_parents(char *path)
+{
+	for (char *slash = *path ? strchr(path + 1, '/') : NULL; slash;
+	    slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+}
+
+static bool find_path(char *path, size_t size)
+{
+	const char *own = getenv("SOFTGPU_CACHE"), *caches = getenv("XDG_CACHE_HOME");
+	const char *home = getenv("HOME");
+	int used;
+
+	if (own)
+		used = snprintf(path, size, "%s", own);
+	else if (caches && *caches == '/')
+		used = snprintf(path, size, "%s/rosen/softgpu", caches);
+	else
+		used = home && *home == '/' ? snprintf(path, size, "%s/.cache/rosen/softgpu", home)
+					    : 0;
+	return used > 0 && (size_t)used < size;
+}
+
+static uint64_t find_cap(void)
+{
+	const char *setting = getenv("SOFTGPU_CACHE_SIZE");
+	char *end = NULL;
+	uint64_t cap = setting ? strtoull(setting, &end, 10) : 0;
+
+	if (!setting || end == setting)
+		return DEFAULT_SIZE;
+	switch (*end) {
+	case 'K':
+		return cap << 10;
+	case 'M':
+		return cap << 20;
+	case 'G':
+		return cap << 30;
+	default:
+		return cap;
+	}
+}
+
+/* The folder, opened for one use: a descriptor kept would be at the mercy of programs that close all
+ * they do not know. -1: none, or not ours alone. */
+static int open_folder(void)
+{
+	struct stat stat;
+	int fd;
+
+	if (!*cache.path)
+		return -1;
+	fd = open(cache.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && (fstat(fd, &stat) || stat.st_uid != geteuid() || (stat.st_mode & 077)))
+		fd = fd_close(fd);
+	return fd;
+}
+
+static void trim(int folder, uint64_t most);
+
+/* The first look at the cache makes its folder. With the lock held, as all below. */
+static int enter_folder(void)
+{
+	int r, folder;
+
+	if (cache.known)
+		return open_folder();
+	cache.known = true;
+	if (!find_path(cache.path, sizeof(cache.path)))
+		cache.path[0] = 0;
+	make_parents(cache.path);
+	r = *cache.path ? dir_make_private(cache.path) : 0;
+	if (r < 0) {
+		log_info("compiled kernels are not kept: %s: %s", cache.path, strerror(-r));
+		cache.path[0] = 0;
+	}
+	cache.cap = find_cap();
+	folder = open_folder();
+	if (folder >= 0)
+		trim(folder, cache.cap);
+	return folder;
+}
+
+/* ---- reading ---- */
+
+static bool read_all(int fd, void *out, size_t size)
+{
+	uint8_t *at = out;
+
+	while (size) {
+		ssize_t n = read(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static bool is_trusted(int fd, struct stat *stat)
+{
+	return fstat(fd, stat) == 0 && S_ISREG(stat->st_mode) && stat->st_uid == geteuid() &&
+	       !(stat->st_mode & (S_IWGRP | S_IWOTH)) &&
+	       stat->st_size <= (off_t)(MOST_OBJECT + sizeof(struct header));
+}
+
+static void *read_object(int fd, const struct cache_key *key, size_t *size)
+{
+	struct header header;
+	struct cache_key check;
+	struct stat stat;
+	void *object;
+
+	if (!is_trusted(fd, &stat) || !read_all(fd, &header, sizeof(header)) ||
+	    header.magic != MAGIC || memcmp(&header.key, key, sizeof(*key)) ||
+	    header.size != (uint64_t)stat.st_size - sizeof(header) || !header.size)
+		return NULL;
+	object = malloc(header.size);
+	if (object && read_all(fd, object, header.size)) {
+		check = check_of(object, header.size);
+		*size = header.size;
+		if (!memcmp(&header.check, &check, sizeof(check)))
+			return object;
+	}
+	free(object);
+	return NULL;
+}
+
+void *cache_load(const struct cache_key *key, size_t *size)
+{
+	_cleanup_fd_ int folder = -1, fd = -1;
+	char name[CACHE_KEY_TEXT];
+	void *object = NULL;
+
+	pthread_mutex_lock(&cache.lock);
+	folder = enter_folder();
+	pthread_mutex_unlock(&cache.lock);
+	cache_key_write(key, name);
+	if (folder >= 0)
+		fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0) {
+		object = read_object(fd, key, size);
+		if (object)
+			futimens(fd, NULL); /* used now */
+	}
+	return object;
+}
+
+/* ---- writing ---- */
+
+static bool write_all(int fd, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static bool write_file(
+    int folder, const char *name, const struct header *header, const void *object)
+{
+	static unsigned serial;
+	char temporary[64];
+	bool written;
+	int fd;
+
+	snprintf(temporary, sizeof(temporary), TEMPORARY "%ld-%u", (long)getpid(), serial++);
+	unlinkat(folder, temporary, 0); /* of a process that had our number and died */
+	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	written = write_all(fd, header, sizeof(*header)) && write_all(fd, object, header->size);
+	fd_close(fd);
+	if (written && renameat(folder, temporary, folder, name) == 0)
+		return true;
+	unlinkat(folder, temporary, 0);
+	return false;
+}
+
+void cache_store(const struct cache_key *key, const void *object, size_t size)
+{
+	struct header header = {MAGIC, *key, size, check_of(object, size)};
+	_cleanup_fd_ int folder = -1;
+	char name[CACHE_KEY_TEXT];
+
+	pthread_mutex_lock(&cache.lock);
+	folder = enter_folder();
+	if (folder >= 0 && size && size <= MOST_OBJECT && size + sizeof(header) <= cache.cap) {
+		cache_key_write(key, name);
+		if (write_file(folder, name, &header, object))
+			cache.used += size + sizeof(header);
+		if (cache.used > cache.cap)
+			trim(folder, cache.cap / 4 * 3);
+	}
+	pthread_mutex_unlock(&cache.lock);
+}
+
+/* ---- the cap ---- */
+
+struct entry {
+	char name[64];
+	struct timespec used;
+	uint64_t size;
+};
+
+static int by_use(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->used.tv_sec != y->used.tv_sec)
+		return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
+	return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
+}
+
+static bool is_abandoned(const struct entry *entry)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return !strncmp(entry->name, TEMPORARY, strlen(TEMPORARY)) &&
+	       now.tv_sec - entry->used.tv_sec > STALE_SEC;
+}
+
+static bool read_entry(int folder, const char *name, struct entry *entry)
+{
+	struct stat stat;
+
+	if (*name == '.' || strlen(name) >= sizeof(entry->name) ||
+	    fstatat(folder, name, &stat, AT_SYMLINK_NOFOLLOW) || !S_ISREG(stat.st_mode))
+		return false;
+	strcpy(entry->name, name);
+	entry->used = stat.st_mtim;
+	entry->size = (uint64_t)stat.st_size;
+	return true;
+}
+
+static struct entry *list_entries(int folder, size_t *count)
+{
+	struct entry *entries = NULL;
+	size_t room = 0;
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *item;
+
+	*count = 0;
+	while (dir && (item = readdir(dir))) {
+		if (*count == room) {
+			struct entry *larger =
+			    reallocarray(entries, room ? 2 * room : 256, sizeof(*entries));
+
+			if (!larger)
+				break;
+			entries = larger;
+			room = room ? 2 * room : 256;
+		}
+		*count += read_entry(folder, item->d_name, &entries[*count]);
+	}
+	if (dir)
+		closedir(dir);
+	return entries;
+}
+
+/* Removes what a dead writer left, and the oldest until no more than most is there. */
+static void trim(int folder, uint64_t most)
+{
+	size_t count;
+	struct entry *entries = list_entries(folder, &count);
+
+	cache.used = 0;
+	for (size_t i = 0; i < count; i++)
+		cache.used += entries[i].size;
+	if (count)
+		qsort(entries, count, sizeof(*entries), by_use);
+	for (size_t i = 0; i < count; i++)
+		if ((cache.used > most || is_abandoned(&entries[i])) &&
+		    unlinkat(folder, entries[i].name, 0) == 0)
+			cache.used -= entries[i].size;
+	free(entries);
+}
