@@ -93,7 +93,8 @@ int chan_open(struct chan_end *end, enum chan_role role, const struct chan_geome
 	chan->spin_ns = MIN(spin_ns, UINT32_MAX / 2);
 	chan->crowded = machine_is_crowded();
 	for (int i = 0; i < WAIT_KINDS; i++)
-		atomic_init(&chan->spin_budget[i], (uint32_t)chan->spin_ns);
+		atomic_init(
+		    &chan->spin_budget[i], (uint32_t)wait_spin_limit(chan, (enum wait_kind)i));
 	r = role == CHAN_CLIENT ? client_init(chan) : worker_init(chan);
 	if (r < 0)
 		goto err_chan;

@@ -102,6 +102,11 @@ int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id, uint64_t patien
  */
 int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
     struct wire_reader *reader);
+/*
+ * The same for an unasked reply (see chan_reply_done()), which may never come: the thread soon sleeps.
+ */
+int chan_wait_unasked(
+    struct chan *chan, uint16_t lane, uint32_t seq, uint32_t *status, struct wire_reader *reader);
 
 /*
  * The first error of a posted call since the last look, then 0 again: one relaxed load when there

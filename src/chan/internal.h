@@ -18,7 +18,7 @@
 #include "chan/region.h"
 
 /* Kinds of waits that learn their spinning time together. */
-enum wait_kind { WAIT_WORK, WAIT_ROOM, WAIT_STAGING, WAIT_REPLY, WAIT_KINDS };
+enum wait_kind { WAIT_WORK, WAIT_ROOM, WAIT_STAGING, WAIT_REPLY, WAIT_UNASKED, WAIT_KINDS };
 
 /* The client's half of the ring. Everything under lock, which is held from begin to commit. */
 struct producer {
@@ -98,6 +98,9 @@ struct wait {
  * timeout_ns (0: never); negative from ready(), or -ENOTCONN when the peer is gone.
  */
 int wait_until(struct chan *chan, const struct wait *wait, uint64_t timeout_ns);
+
+/* The longest time for which a wait of this kind watches memory. */
+uint64_t wait_spin_limit(const struct chan *chan, enum wait_kind kind);
 
 /* Second half of the protocol in region.h, with its fence; the caller has published. */
 void wait_ring(struct chan *chan, uint32_t site, struct doorbell *doorbell);

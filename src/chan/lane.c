@@ -117,8 +117,8 @@ static uint32_t read_once(const uint32_t *word)
 	return *(const volatile uint32_t *)word;
 }
 
-int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
-    struct wire_reader *reader)
+static int await_reply(struct chan *chan, enum wait_kind kind, uint16_t lane, uint32_t seq,
+    uint64_t timeout_ns, uint32_t *status, struct wire_reader *reader)
 {
 	struct region_lane *slot = chan_lane(chan, lane);
 	struct awaited awaited = {slot, seq};
@@ -127,8 +127,7 @@ int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_n
 	int r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
 	if (!r && reply_ready(chan, &awaited) != 1)
 		r = wait_until(chan,
-		    &(struct wait){
-			WAIT_REPLY, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited},
+		    &(struct wait){kind, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited},
 		    timeout_ns);
 	if (r)
 		return r;
@@ -139,6 +138,18 @@ int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_n
 	memcpy(copy, slot->payload, size);
 	*reader = wire_reader(copy, size);
 	return 0;
+}
+
+int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
+    struct wire_reader *reader)
+{
+	return await_reply(chan, WAIT_REPLY, lane, seq, timeout_ns, status, reader);
+}
+
+int chan_wait_unasked(
+    struct chan *chan, uint16_t lane, uint32_t seq, uint32_t *status, struct wire_reader *reader)
+{
+	return await_reply(chan, WAIT_UNASKED, lane, seq, 0, status, reader);
 }
 
 /* --- the answering side --- */

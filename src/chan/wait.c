@@ -8,10 +8,11 @@
  * not halves it (down to a fraction). A worker whose client computes for long stretches so goes to
  * sleep quickly, one in the middle of a burst stays awake.
  *
- * A reply may be worth more: its thread can do nothing else, and whoever waits for a GPU without
- * Rosen watches too, in the driver and without end. So the time for replies may grow to
- * REPLY_PATIENCE times the setting; past the setting itself the watcher offers its processor to
- * others between looks.
+ * A reply is worth more: its thread can do nothing else, and whoever waits for a GPU without Rosen
+ * watches too, in the driver and without end. A processor that went idle meanwhile takes tens of
+ * microseconds to come back, which a wait of milliseconds would still feel. So a reply is watched for
+ * up to REPLY_PATIENCE times the setting; past the setting itself the watcher offers its processor to
+ * others between looks, and parks as soon as one of them took it.
  *
  * On a machine with few processors the watched peer may be waiting for the very processor that the
  * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is
@@ -30,14 +31,15 @@
 
 #define LOOKS_PER_ROUND 32 /* about a microsecond of pauses between two looks at the clock */
 #define SPIN_FLOOR	4  /* the learnt time never falls below 1/2^n of the setting */
-#define REPLY_PATIENCE	50
+#define REPLY_PATIENCE	1000
+#define OTHERS_NS	50000 /* so long between two looks: others need this processor */
 
 static inline void cpu_relax(void)
 {
 	__builtin_ia32_pause();
 }
 
-static uint64_t spin_limit(const struct chan *chan, enum wait_kind kind)
+uint64_t wait_spin_limit(const struct chan *chan, enum wait_kind kind)
 {
 	bool patient = kind == WAIT_REPLY && !chan->crowded;
 
@@ -51,7 +53,7 @@ static void learn(struct chan *chan, enum wait_kind kind, bool worth)
 	uint64_t now = atomic_load_explicit(budget, memory_order_relaxed);
 
 	now = worth ? now * 2 : now / 2;
-	now = MAX(MIN(now, spin_limit(chan, kind)), chan->spin_ns >> SPIN_FLOOR);
+	now = MAX(MIN(now, wait_spin_limit(chan, kind)), chan->spin_ns >> SPIN_FLOOR);
 	if (now != atomic_load_explicit(budget, memory_order_relaxed))
 		atomic_store_explicit(budget, (uint32_t)now, memory_order_relaxed);
 }
@@ -60,11 +62,12 @@ static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 {
 	uint64_t budget =
 	    atomic_load_explicit(&chan->spin_budget[wait->kind], memory_order_relaxed);
-	uint64_t spent = 0;
+	uint64_t spent = 0, before;
 
 	if (!budget)
 		return 0;
 	do {
+		before = spent;
 		for (int i = 0; i < LOOKS_PER_ROUND; i++) {
 			int r = wait->ready(chan, wait->context);
 			if (r)
@@ -74,7 +77,7 @@ static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 		if (chan->crowded || spent > chan->spin_ns)
 			sched_yield();
 		spent = clock_now_ns() - start;
-	} while (spent < budget);
+	} while (spent < budget && (spent < chan->spin_ns || spent - before < OTHERS_NS));
 	return 0;
 }
 
@@ -121,7 +124,8 @@ int wait_until(struct chan *chan, const struct wait *wait, uint64_t timeout_ns)
 			r = park_round(chan, wait, deadline);
 		while (r == ROUND_AGAIN);
 		atomic_store_explicit(&wait->doorbell->state, DOORBELL_AWAKE, memory_order_relaxed);
-		learn(chan, wait->kind, clock_now_ns() - start < 2 * spin_limit(chan, wait->kind));
+		learn(chan, wait->kind,
+		    clock_now_ns() - start < 2 * wait_spin_limit(chan, wait->kind));
 	}
 	if (r < 0)
 		return r;

@@ -141,7 +141,7 @@ static void *callback_thread(void *unused)
 	if (r == 0)
 		r = ask_for_calls(lane, &seq);
 	while (r >= 0) {
-		r = chan_wait(session.chan, lane, ++seq, 0, &status, &reader);
+		r = chan_wait_unasked(session.chan, lane, ++seq, &status, &reader);
 		if (r < 0)
 			break;
 		const struct host_call *call = wire_get_raw(&reader, sizeof(*call));

@@ -7,9 +7,11 @@
  * lanes there are.
  *
  * It does so for PATIENCE times as long as an idle thread watches memory. The driver's own way of
- * waiting burns a processor too, so this costs nothing while there are processors to spare; where
- * there are few it gives up sooner, and lets others run between two looks. Then a waiter blocks as
- * the driver sees fit.
+ * waiting burns a processor too, so this costs nothing while there are processors to spare, and a
+ * dispatcher that stays awake takes the client's next record at once instead of tens of microseconds
+ * later. The longer a wait takes already, the less often the driver is asked. After LATE times that
+ * long, or where processors are few, others may run between two looks; and where they are few the
+ * dispatcher gives up soon. Then a waiter blocks as the driver sees fit.
  *
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
@@ -32,9 +34,12 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define PATIENCE 50
+#define PATIENCE   1000
+#define LATE	   50
+#define REST_SHARE 128	/* a question waits for at most this part of the wait so far, */
+#define REST_MOST  4000 /* and for at most so many ns */
 
-uint64_t await_patience(const struct worker *worker)
+static uint64_t patience(const struct worker *worker)
 {
 	return worker->options.await_ns
 		   ?: worker->options.spin_ns * (worker->crowded ? 1 : PATIENCE);
@@ -139,9 +144,10 @@ bool awaits_add(struct worker *worker, struct job *job)
 {
 	struct awaits *awaits = &worker->awaits;
 
-	if (awaits->n == AWAITS_MAX || !await_patience(worker) || !may_ask(worker))
+	if (awaits->n == AWAITS_MAX || !patience(worker) || !may_ask(worker))
 		return false;
-	job->await_until = clock_now_ns() + await_patience(worker);
+	job->await_since = job->await_next = clock_now_ns();
+	job->await_until = job->await_since + patience(worker);
 	awaits->jobs[awaits->n++] = job;
 	return true;
 }
@@ -151,16 +157,20 @@ static void drop(struct awaits *awaits, unsigned i)
 	awaits->jobs[i] = awaits->jobs[--awaits->n];
 }
 
-static void look_at(struct worker *worker, unsigned i)
+static void look_at(struct worker *worker, unsigned i, uint64_t now)
 {
 	struct job *job = worker->awaits.jobs[i];
 	CUresult r = CUDA_ERROR_NOT_READY;
+
+	if (now < job->await_next)
+		return;
+	job->await_next = now + MIN((now - job->await_since) / REST_SHARE, REST_MOST);
 
 	if (may_ask(worker)) {
 		r = lane_enter(worker, job->lane, job->context, job->capture_mode);
 		if (r == CUDA_SUCCESS)
 			r = ask(&job->call);
-		if (r == CUDA_ERROR_NOT_READY && clock_now_ns() < job->await_until)
+		if (r == CUDA_ERROR_NOT_READY && now < job->await_until)
 			return;
 	}
 	drop(&worker->awaits, i);
@@ -173,21 +183,28 @@ static void look_at(struct worker *worker, unsigned i)
 	job_end(worker, job, r);
 }
 
-void awaits_look(struct worker *worker)
+/* The next one in turn. Whether others may run before the one after it. */
+static bool look_at_next(struct worker *worker)
 {
 	struct awaits *awaits = &worker->awaits;
+	uint64_t now = clock_now_ns();
 
+	awaits->next = (awaits->next + 1) % awaits->n;
+	bool late = now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
+	look_at(worker, awaits->next, now);
+	return late || worker->crowded;
+}
+
+void awaits_look(struct worker *worker)
+{
 	bool more = true;
 
 	while (more) {
-		if (awaits->n) {
-			awaits->next = (awaits->next + 1) % awaits->n;
-			look_at(worker, awaits->next);
-		}
-		more = staging_look(worker) || awaits->n;
+		bool yield = worker->awaits.n ? look_at_next(worker) : worker->crowded;
+		more = staging_look(worker) || worker->awaits.n;
 		if (chan_has_next(worker->chan))
 			return;
-		if (more && worker->crowded)
+		if (more && yield)
 			sched_yield();
 	}
 }

@@ -21,9 +21,6 @@ struct awaits {
 /* Takes job, which awaits something. False: it is the caller's still, for a waiter. */
 bool awaits_add(struct worker *worker, struct job *job);
 
-/* For how long the dispatcher looks after something itself. */
-uint64_t await_patience(const struct worker *worker);
-
 /* Looks at what is awaited, and at the staging runs under way, until the client has sent something
  * more or nothing is left. */
 void awaits_look(struct worker *worker);

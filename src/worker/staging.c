@@ -26,6 +26,8 @@
 
 #define REAPER_LOOKS_NS 20000 /* a chunk of a megabyte takes this long on a fast bus */
 
+#define PATIENCE 50 /* times as long as an idle thread watches memory */
+
 #define SPARE_MAX 64
 
 struct pending {
@@ -303,7 +305,7 @@ static bool release_later(struct call *call, const struct wire_bulk *run, CUstre
 	}
 	pending->run = *run;
 	pending->next = NULL;
-	pending->until = clock_now_ns() + await_patience(call->worker);
+	pending->until = clock_now_ns() + PATIENCE * call->worker->options.spin_ns;
 	*staging->last = pending;
 	staging->last = &pending->next;
 	return true;

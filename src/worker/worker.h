@@ -99,10 +99,11 @@ struct job {
 	uint64_t started_ns;
 	CUcontext context; /* the lane's when the call was taken from the ring */
 	CUstreamCaptureMode capture_mode;
-	uint64_t await_until;  /* then a waiter waits on; dispatcher only */
-	struct wire_bulk bulk; /* size 0: the answer goes into the lane */
-	uint8_t *attachment;   /* the payload, when it came as attachment; owned */
-	uint8_t scratch[512];  /* outputs of posted calls, which nobody reads */
+	uint64_t await_since, await_next; /* when it is asked next; dispatcher only */
+	uint64_t await_until;		  /* then a waiter waits on; dispatcher only */
+	struct wire_bulk bulk;		  /* size 0: the answer goes into the lane */
+	uint8_t *attachment;		  /* the payload, when it came as attachment; owned */
+	uint8_t scratch[512];		  /* outputs of posted calls, which nobody reads */
 	uint8_t record[WIRE_RECORD_MAX] __attribute__((aligned(16)));
 };
 
