@@ -25,6 +25,7 @@ struct producer {
 	pthread_mutex_t lock;
 	uint64_t head;		  /* where the next record goes; the region's copy is write-only */
 	uint64_t tail;		  /* the worker's cursor when last looked at */
+	uint64_t fetched;	  /* the cache lines before it were asked for */
 	struct wire_record *open; /* the record between begin and commit */
 	uint8_t *open_end;
 };
