@@ -323,7 +323,9 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 	grid.shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
 	grid.stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
 	place_params(machine, &grid);
+	watchdog_begin(&grid);
 	run_grid(machine, &grid);
+	watchdog_end(&grid);
 	machine_release(machine);
 	return report(&grid, fault);
 }

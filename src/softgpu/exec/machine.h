@@ -13,6 +13,14 @@
 #include "softgpu/exec/lane.h"
 #include "softgpu/exec/module-private.h"
 
+/* What the watchdog knows of a grid; its own, under its lock, but for stop. */
+struct sg_watch {
+	atomic_uint stop;      /* what the grid looks at */
+	const uint32_t *outer; /* the launch's own flag */
+	uint64_t deadline_ns;
+	struct sg_grid *next;
+};
+
 /* A grid being run, shared by its machines. */
 struct sg_grid {
 	struct sg_kernel *kernel;
@@ -27,6 +35,7 @@ struct sg_grid {
 	atomic_uint_least64_t next_block;
 	atomic_bool failed; /* the first to set it owns fault */
 	struct sg_fault fault;
+	struct sg_watch watch;
 	/* launch.c's, under its lock */
 	struct sg_grid *next;
 	unsigned helpers;
@@ -137,6 +146,10 @@ void warp_lane_exits(struct sg_block *block, struct sg_lane *lane);
 bool warp_settle(struct sg_warp *warp, bool force);
 void barrier_thread_exits(struct sg_block *block);
 bool barrier_settle(struct sg_block *block);
+
+/* watchdog.c: around the run of a grid whose stop is set. */
+void watchdog_begin(struct sg_grid *grid);
+void watchdog_end(struct sg_grid *grid);
 
 /* fault.c: the machine of the calling thread while it runs a kernel. */
 void fault_install(void);

@@ -237,3 +237,39 @@ TEST(faults_beside_good_launches)
 	pthread_join(thread, NULL);
 	CHECK_EQ(*count, 200 * 16 * 32);
 }
+
+/* Neither a loop nor a recursion of exponential depth outlives its time. */
+TEST(the_watchdog_ends_what_never_ends)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".func fork(.param .b32 n) { .reg .b32 %r; .reg .pred %p; .param .b32 x;\n"
+	    "ld.param.u32 %r, [n]; setp.eq.u32 %p, %r, 0; @%p ret; sub.u32 %r, %r, 1;\n"
+	    "st.param.b32 [x], %r; call fork, (x); call fork, (x); ret; }\n"
+	    ".visible .entry loop() { L: bra L; }\n"
+	    ".visible .entry met() { bar.sync 0; L: bra L; }\n"
+	    ".visible .entry tree() { .param .b32 x; st.param.b32 [x], 60; call fork, (x); ret; "
+	    "}\n");
+	struct sg_fault fault;
+
+	setenv("SOFTGPU_WATCHDOG", "0.2", 1);
+	CHECK_EQ(launch(kernel_get(module, "loop"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
+	CHECK_EQ(launch(kernel_get(module, "met"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
+	CHECK_EQ(launch(kernel_get(module, "tree"), 1, 1, NULL, 0, &fault), SG_FAULT_STOPPED);
+	check_still_runs();
+}
+
+/* The launch's own flag works as without a watchdog. */
+TEST(a_watched_grid_can_be_stopped)
+{
+	struct sg_module *module = module_load(PTX_HEAD ".visible .entry k() { L: bra L; }\n");
+	struct sg_launch l = {.grid = {64, 1, 1}, .block = {64, 1, 1}, .stop = &stop};
+	struct sg_kernel *kernel = kernel_get(module, "k");
+	struct sg_fault fault;
+	pthread_t thread;
+
+	setenv("SOFTGPU_WATCHDOG", "100", 1);
+	CHECK_EQ(pthread_create(&thread, NULL, raise_stop, NULL), 0);
+	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_STOPPED);
+	pthread_join(thread, NULL);
+	check_still_runs();
+}

@@ -73,7 +73,8 @@ bool jit_needs_fibers(const struct ptx_function *function)
 	return false;
 }
 
-static void look_back(struct emit *emit, uint32_t target)
+/* Leaves when the grid is to be ended. */
+static void look_at_stop(struct emit *emit)
 {
 	uint32_t stopped = emit_new_block(emit), running = emit_new_block(emit);
 	struct value stop = emit_value(
@@ -87,6 +88,11 @@ static void look_back(struct emit *emit, uint32_t target)
 	emit_line(emit, "call void @sg_stopped(ptr %%lane)");
 	emit_line(emit, "unreachable");
 	emit_start_block(emit, running);
+}
+
+static void look_back(struct emit *emit, uint32_t target)
+{
+	look_at_stop(emit);
 	if (is_polling_loop(emit->function, target, emit->position))
 		emit_line(emit, "call void @sg_poll(ptr %%lane)");
 }
@@ -306,6 +312,15 @@ static void note_call(struct emit *emit)
 	emit_line(emit, "store i32 %d, ptr %s", (int32_t)code_site(emit), at.text);
 }
 
+/* Recursion is a loop without a branch backwards. */
+static bool may_recurse(const struct ptx_function *callee)
+{
+	for (uint32_t i = 0; callee && i < callee->n_code; i++)
+		if (callee->code[i].opcode == PTX_OP_call)
+			return true;
+	return !callee;
+}
+
 void emit_call(struct emit *emit)
 {
 	struct call call = {0};
@@ -329,6 +344,8 @@ void emit_call(struct emit *emit)
 	first_slot = emit->n_temps;
 	pass_values(emit, &call, callee, prototype);
 	arguments = emit->arguments.bytes;
+	if (may_recurse(callee))
+		look_at_stop(emit);
 	note_call(emit);
 	if (callee && !callee->has_body) {
 		check_builtin(emit, callee);
