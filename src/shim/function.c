@@ -50,20 +50,25 @@ static CUresult fetch_layout(
 
 static struct function *function_new(const uint64_t *layout, unsigned n)
 {
-	struct function *f = calloc(1, sizeof(*f) + n * sizeof(f->parameter[0]));
+	size_t head = sizeof(struct function) + n * sizeof(struct function_parameter);
+	uint32_t bytes = 0;
 
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t offset = (uint32_t)layout[i], size = (uint32_t)(layout[i] >> 32);
+		if (offset > WIRE_PARAMETER_BYTES_MAX || size > WIRE_PARAMETER_BYTES_MAX - offset)
+			return NULL;
+		bytes = MAX(bytes, offset + size);
+	}
+	struct function *f = calloc(1, head + bytes);
 	if (!f)
 		return NULL;
 	f->n_parameters = n;
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t offset = (uint32_t)layout[i], size = (uint32_t)(layout[i] >> 32);
-		f->parameter[i] = (struct function_parameter){offset, size};
-		if (offset > WIRE_PARAMETER_BYTES_MAX || size > WIRE_PARAMETER_BYTES_MAX - offset) {
-			free(f);
-			return NULL;
-		}
-		f->bytes = MAX(f->bytes, offset + size);
-	}
+	f->bytes = bytes;
+	f->old.buffer = (char *)f + head;
+	f->old.room = bytes;
+	for (unsigned i = 0; i < n; i++)
+		f->parameter[i] =
+		    (struct function_parameter){(uint32_t)layout[i], (uint32_t)(layout[i] >> 32)};
 	f->dynamic_limit = -1;
 	f->device = CU_DEVICE_INVALID;
 	return f;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "abi/cuda.h"
+#include "abi/old_launch.h"
 
 struct function_parameter {
 	uint32_t offset, size;
@@ -38,6 +39,8 @@ struct function {
 	_Atomic(CUfunction) function;
 	_Atomic uint64_t function_context;
 	_Atomic(const char *) name; /* lives as long as the process */
+
+	struct old_launch old; /* its buffer is in this block */
 
 	uint32_t n_parameters, bytes; /* bytes: length of the parameter buffer */
 	struct function_parameter parameter[];

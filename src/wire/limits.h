@@ -14,6 +14,7 @@
 #define WIRE_ATTRIBUTES_MAX	 256u	/* device attributes 0..255 a snapshot can carry */
 #define WIRE_PARAMETERS_MAX	 8192u	/* kernel parameters of one launch */
 #define WIRE_PARAMETER_BYTES_MAX 32764u /* CUDA's own limit on the sum of their sizes */
+#define WIRE_PARAMETER_ALIGN	 16u /* where several parameter buffers lie one behind the other */
 
 /*
  * Address windows, the same in client, worker and backend, so that device pointers mean the same

@@ -35,6 +35,7 @@
 #include "worker/mirror.h"
 #include "worker/output.h"
 #include "worker/prints.h"
+#include "worker/reference.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -432,6 +433,7 @@ struct worker *worker_free(struct worker *worker)
 	segments_free(worker->segments);
 	links_free(worker);
 	graph_memory_free(worker);
+	references_free(worker);
 	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
 		free(worker->lanes[i].streams);
 		free(worker->lanes[i].attachment);

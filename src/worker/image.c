@@ -14,6 +14,7 @@
 #include "worker/jit_options.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
+#include "worker/reference.h"
 #include "worker/worker.h"
 
 #define NAMES_MAX 65536u /* functions of one module whose ids are ended with it */
@@ -196,8 +197,10 @@ CUresult worker_cuModuleUnload(struct call *call, struct args_cuModuleUnload *a)
 	mirrors_suspend(call->worker, (uint64_t)a->module);
 	CUresult r = call->backend->cuModuleUnload(a->module);
 	mirrors_resume(call, (uint64_t)a->module, NULL, r == CUDA_SUCCESS);
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS) {
 		forget_all(call, HANDLE_FUNCTION, (const uint64_t *)functions, n);
+		references_forget_module(call, a->module);
+	}
 	prints_forget(call->worker);
 	return r;
 }

@@ -212,3 +212,39 @@ CUresult worker_cuOccupancyMaxActiveClusters(
 	CUlaunchConfig config = CONFIG(a, attributes, n);
 	return call->backend->cuOccupancyMaxActiveClusters(a->clusters, a->function, &config);
 }
+
+/* --- several devices at once --- */
+
+static CUresult take_launch(struct call *call, struct args_cuLaunchCooperativeKernelMultiDevice *a,
+    unsigned i, size_t *at, CUDA_LAUNCH_PARAMS *out)
+{
+	const unsigned *shape = a->shapes + (size_t)i * 7;
+	struct launch_parameters p;
+
+	if (*at > a->parameter_bytes || a->sizes[i] > a->parameter_bytes - *at)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = launch_as_values(
+	    call, a->functions[i], (const char *)a->parameters + *at, a->sizes[i], &p);
+	if (r == CUDA_SUCCESS && p.extra)
+		r = CUDA_ERROR_NOT_SUPPORTED; /* takes no buffer */
+	*at += align_up(a->sizes[i], WIRE_PARAMETER_ALIGN);
+	*out = (CUDA_LAUNCH_PARAMS){a->functions[i], shape[0], shape[1], shape[2], shape[3],
+	    shape[4], shape[5], shape[6], a->streams[i], p.values};
+	return r;
+}
+
+CUresult worker_cuLaunchCooperativeKernelMultiDevice(
+    struct call *call, struct args_cuLaunchCooperativeKernelMultiDevice *a)
+{
+	CUDA_LAUNCH_PARAMS launches[WIRE_DEVICES_MAX];
+	CUresult r = CUDA_SUCCESS;
+	size_t at = 0;
+
+	if (a->count > WIRE_DEVICES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; r == CUDA_SUCCESS && i < a->count; i++)
+		r = take_launch(call, a, i, &at, &launches[i]);
+	return r
+		   ?: call->backend->cuLaunchCooperativeKernelMultiDevice(
+			  launches, a->count, a->flags);
+}

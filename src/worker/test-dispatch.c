@@ -535,6 +535,28 @@ TEST(dispatch_unload_ends_the_functions_ids)
 	client_stop(&t, NULL);
 }
 
+TEST(dispatch_unload_ends_the_references_ids)
+{
+	struct test_client t = client_start(NULL);
+	unsigned flags = 0;
+	CUtexref texture = NULL, again = NULL;
+	struct args_cuModuleUnload unload = {.module = (CUmodule)mint(HANDLE_MODULE, 1)};
+	struct args_cuModuleGetTexRef get = {&texture, unload.module, "t"};
+
+	load_function(&t);
+	CHECK_EQ(CALL(&t, cuModuleGetTexRef, &get), CUDA_SUCCESS);
+	CHECK_EQ(handle_kind_of((uint64_t)texture), HANDLE_TEXREF);
+	get.texture = &again;
+	CHECK_EQ(CALL(&t, cuModuleGetTexRef, &get), CUDA_SUCCESS);
+	CHECK(again == texture);
+	struct args_cuTexRefGetFlags query = {&flags, texture};
+	CHECK_EQ(CALL(&t, cuTexRefGetFlags, &query), CUDA_SUCCESS);
+	CHECK_EQ(flags, 3);
+	CHECK_EQ(CALL(&t, cuModuleUnload, &unload), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuTexRefGetFlags, &query), CUDA_ERROR_INVALID_HANDLE);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_measures_gpu_time)
 {
 	struct worker_options options = {.measure_gpu = true};

@@ -134,6 +134,18 @@ static CUresult module_function(CUfunction *function, CUmodule module, const cha
 	return CUDA_SUCCESS;
 }
 
+static CUresult module_texture(CUtexref *texture, CUmodule module, const char *name)
+{
+	*texture = (CUtexref)0xe000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult texture_flags(unsigned *flags, CUtexref texture)
+{
+	*flags = texture == (CUtexref)0xe000 ? 3 : 0;
+	return CUDA_SUCCESS;
+}
+
 static CUresult parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
 {
 	*offset = index * 8;
@@ -192,6 +204,8 @@ void fake_set_work_functions(struct backend *b)
 	b->cuModuleGetFunctionCount = module_count;
 	b->cuModuleEnumerateFunctions = module_enumerate;
 	b->cuModuleGetFunction = module_function;
+	b->cuModuleGetTexRef = module_texture;
+	b->cuTexRefGetFlags = texture_flags;
 	b->cuFuncGetParamInfo = parameter;
 	b->cuFuncGetAttribute = function_attribute;
 	b->cuLaunchKernel = launch;

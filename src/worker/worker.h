@@ -26,6 +26,7 @@ struct backend_host;
 struct callbacks;
 struct gpu_time;
 struct graph_memory;
+struct reference;
 struct link_state;
 struct mirrors;
 struct prints;
@@ -136,6 +137,7 @@ struct worker {
 	bool no_arena[WIRE_DEVICES_MAX];   /* tried, and this backend cannot */
 	struct quarantine *quarantine;	   /* under memory_lock */
 	struct graph_memory *graph_memory; /* under memory_lock; NULL: nothing noted */
+	struct reference *references;	   /* under memory_lock; reference.h */
 	uint64_t next_reservation;	   /* under memory_lock; 0: none yet */
 	struct link_state *links;	   /* under memory_lock */
 	unsigned n_links;

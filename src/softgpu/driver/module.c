@@ -171,6 +171,7 @@ static void module_free(struct sg_module_object *object)
 	for (size_t i = 0; i < object->n_functions; i++) {
 		sg_handle_free(object->functions[i].function);
 		sg_handle_free(object->functions[i].kernel_handle);
+		free(object->functions[i].old.buffer);
 	}
 	sg_handle_free(object->handle);
 	sg_handle_free(object->library);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "abi/cuda.h"
+#include "abi/old_launch.h"
 #include "softgpu/driver/context.h"
 #include "softgpu/driver/jit_options.h"
 #include "softgpu/exec/module.h"
@@ -26,6 +27,7 @@ struct sg_function {
 	int max_dynamic_shared, carveout, cluster_policy;
 	bool non_portable_cluster;
 	CUfunc_cache cache_config;
+	struct old_launch old; /* its buffer ends with the module */
 };
 
 struct sg_module_object {
