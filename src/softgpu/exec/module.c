@@ -137,19 +137,37 @@ void sg_module_unload(struct sg_module *module)
 	free(module);
 }
 
+static const struct ptx_variable *find_data(const struct sg_module *module, const char *name)
+{
+	for (size_t i = 0; i < module->n_units; i++)
+		for (const struct ptx_variable *v = module->units[i]->variables; v; v = v->next)
+			if ((v->space == PTX_SPACE_GLOBAL || v->space == PTX_SPACE_CONST) &&
+			    !v->scope && !strcmp(v->name, name))
+				return v->definition;
+	return NULL;
+}
+
 bool sg_module_global(
     const struct sg_module *module, const char *name, uint64_t *address, size_t *size)
 {
-	for (size_t i = 0; i < module->n_units; i++)
-		for (const struct ptx_variable *v = module->units[i]->variables; v; v = v->next) {
-			if ((v->space != PTX_SPACE_GLOBAL && v->space != PTX_SPACE_CONST) ||
-			    v->scope || strcmp(v->name, name))
-				continue;
-			*address = v->definition->address;
-			*size = v->definition->size;
-			return true;
-		}
-	return false;
+	const struct ptx_variable *v = find_data(module, name);
+
+	if (!v || ptx_type_is_reference(v->type))
+		return false;
+	*address = v->address;
+	*size = v->size;
+	return true;
+}
+
+bool sg_module_reference(
+    const struct sg_module *module, const char *name, bool is_surface, uint64_t *address)
+{
+	const struct ptx_variable *v = find_data(module, name);
+
+	if (!v || v->type != (is_surface ? PTX_TYPE_surfref : PTX_TYPE_texref))
+		return false;
+	*address = v->address;
+	return true;
 }
 
 struct sg_kernel *sg_module_kernel(const struct sg_module *module, const char *name)

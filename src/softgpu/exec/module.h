@@ -67,6 +67,11 @@ void sg_module_unload(struct sg_module *module);
 bool sg_module_global(
     const struct sg_module *module, const char *name, uint64_t *address, size_t *size);
 
+/* Textures and surfaces by name: a variable's address, where the number of what is bound to it is
+ * to be written. False when there is none of that name. */
+bool sg_module_reference(
+    const struct sg_module *module, const char *name, bool is_surface, uint64_t *address);
+
 /* NULL when there is none of that name. Kernels are numbered from 0 in the order of the text. */
 struct sg_kernel *sg_module_kernel(const struct sg_module *module, const char *name);
 size_t sg_module_kernel_count(const struct sg_module *module);

@@ -11,6 +11,7 @@
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix.h"
 #include "softgpu/exec/runtime-float.h"
+#include "softgpu/exec/sample.h"
 
 #define LONGEST_SLEEP_NS 20000u /* other blocks of the grid may need this host thread */
 
@@ -263,6 +264,11 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
     ENTRY(sg_video),
+    ENTRY(sg_tex),
+    ENTRY(sg_texture_query),
+    ENTRY(sg_surface_at),
+    ENTRY(sg_surface_store),
+    ENTRY(sg_surface_is_signed),
     ENTRY(sg_sin),
     ENTRY(sg_cos),
     ENTRY(sg_lg2),

@@ -141,6 +141,13 @@ static void read_number(struct ptx_lexer *lexer)
 		lexer->token.kind = PTX_TOKEN_BAD;
 }
 
+/* 1d 2d 3d 2dms: the only words that begin with a digit. */
+static bool is_geometry(const struct ptx_lexer *lexer)
+{
+	return lexer->end - lexer->at > 1 && *lexer->at >= '1' && *lexer->at <= '3' &&
+	       lexer->at[1] == 'd';
+}
+
 /* % starts the names of registers; alone it is an operator. */
 static bool is_remainder(const struct ptx_lexer *lexer)
 {
@@ -186,7 +193,7 @@ void ptx_lexer_next(struct ptx_lexer *lexer)
 		read_string(lexer);
 		return;
 	}
-	if (is_digit(*lexer->at)) {
+	if (is_digit(*lexer->at) && !is_geometry(lexer)) {
 		read_number(lexer);
 	} else if (is_word(*lexer->at) && !is_remainder(lexer)) {
 		read_word(lexer);

@@ -15,7 +15,10 @@
 	T(u16, 16, u) T(u32, 32, u) T(u64, 64, u) T(s8, 8, s) T(s16, 16, s) T(s32, 32, s)          \
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
-	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(b1, 1, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)
+	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(b1, 1, b)            \
+	T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
+	/* variables of these hold numbers of the driver's */                                      \
+	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
 
 /* M(identifier, spelling) */
 #define PTX_MODIFIERS(M)                                                                           \
@@ -67,7 +70,19 @@
 	M(m16n8k8, "m16n8k8") M(m16n8k16, "m16n8k16") M(m16n8k32, "m16n8k32")                      \
 	M(m16n8k64, "m16n8k64") M(m16n8k128, "m16n8k128") M(m16n8k256, "m16n8k256")                \
 	M(m16n16k8, "m16n16k8") M(m16n16k16, "m16n16k16") M(m32n8k16, "m32n8k16")                  \
-	M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")
+	M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")                         \
+	/* textures and surfaces */                                                                \
+	M(1d, "1d") M(2d, "2d") M(3d, "3d") M(a1d, "a1d") M(a2d, "a2d") M(cube, "cube")            \
+	M(acube, "acube") M(2dms, "2dms") M(a2dms, "a2dms") M(base, "base") M(level, "level")      \
+	M(grad, "grad") M(g, "g") M(p, "p") M(trap, "trap") M(zero, "zero")    \
+	M(width, "width") M(height, "height") M(depth, "depth")                                    \
+	M(channel_data_type, "channel_data_type") M(channel_order, "channel_order")                \
+	M(normalized_coords, "normalized_coords") M(array_size, "array_size")                      \
+	M(num_mipmap_levels, "num_mipmap_levels") M(num_samples, "num_samples")                    \
+	M(force_unnormalized_coords, "force_unnormalized_coords")                                  \
+	M(filter_mode, "filter_mode") M(addr_mode_0, "addr_mode_0")                                \
+	M(addr_mode_1, "addr_mode_1") M(addr_mode_2, "addr_mode_2")                                \
+	M(memory_layout, "memory_layout")
 
 /* S(identifier, spelling, type); of %envreg0..31 the number is in the operand's value */
 #define PTX_SPECIALS(S)                                                                            \

@@ -12,6 +12,7 @@
 
 #define PTX_OP_COLLECTIVE 1u /* threads meet here: they need stacks of their own */
 #define PTX_OP_BRANCH	  2u /* operands may be labels not yet seen */
+#define PTX_OP_PLACE	  4u /* addresses are [object, sampler, coordinates] */
 
 /* clang-format off */
 #define PTX_OPCODES(OP)                                                                            \
@@ -72,10 +73,14 @@
 	OP(vabsdiff2, 4, 4, 0, video) OP(vmin2, 4, 4, 0, video) OP(vmax2, 4, 4, 0, video)          \
 	OP(vset2, 4, 4, 0, video) OP(vadd4, 4, 4, 0, video) OP(vsub4, 4, 4, 0, video)              \
 	OP(vavrg4, 4, 4, 0, video) OP(vabsdiff4, 4, 4, 0, video) OP(vmin4, 4, 4, 0, video)         \
-	OP(vmax4, 4, 4, 0, video) OP(vset4, 4, 4, 0, video)
+	OP(vmax4, 4, 4, 0, video) OP(vset4, 4, 4, 0, video)                                        \
+	/* textures and surfaces (9.7.10, 9.7.11) */                                               \
+	OP(tex, 2, 6, PTX_OP_PLACE, tex) OP(tld4, 2, 4, PTX_OP_PLACE, tex)                         \
+	OP(txq, 2, 3, PTX_OP_PLACE, texture_query) OP(suq, 2, 2, PTX_OP_PLACE, texture_query)      \
+	OP(suld, 2, 2, PTX_OP_PLACE, suld) OP(sust, 2, 2, PTX_OP_PLACE, sust)                      \
+	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(tex) OP(tld4) OP(txq) OP(suld) OP(sust) OP(sured) OP(suq) OP(istypep)                   \
 	OP(wgmma) OP(tcgen05) OP(multimem) OP(tensormap) OP(getctarank) OP(clusterlaunchcontrol)             \
 	OP(vadd) OP(vsub) OP(vabsdiff) OP(vmin) OP(vmax) OP(vshl) OP(vshr) OP(vmad) OP(vset)
 /* clang-format on */

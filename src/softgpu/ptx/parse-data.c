@@ -327,11 +327,6 @@ static void parse_properties(struct parser *parser, struct ptx_variable *variabl
 			   parser_accept_word(parser, "local") ||
 			   parser_accept_word(parser, "const")) {
 			continue; /* what a pointer parameter points to: a hint */
-		} else if (token->kind == PTX_TOKEN_WORD && token->size >= 6 &&
-			   (!memcmp(token->text, "texref", 6) ||
-			       !memcmp(token->text, "sample", 6) ||
-			       !memcmp(token->text, "surfre", 6))) {
-			parser_fail(parser, "textures and surfaces by name are not supported");
 		} else {
 			variable->type = parse_type(parser);
 		}
@@ -340,11 +335,51 @@ static void parse_properties(struct parser *parser, struct ptx_variable *variabl
 		parser_unexpected(parser, "type");
 }
 
+/* { filter_mode = linear, ... }: of a sampler, the bits of PTX_SAMPLER_*; of others, hints. */
+static void parse_reference_value(struct parser *parser, struct initialiser *in)
+{
+	static const char *const modes[] = {"wrap", "clamp_to_edge", "mirror", "clamp_to_border"};
+	uint64_t bits = PTX_SAMPLER_VALID;
+
+	parser_expect(parser, '{');
+	while (!parser_accept(parser, '}')) {
+		const char *key = parser_word(parser, "name");
+
+		parser_expect(parser, '=');
+		if (parser->lexer.token.kind != PTX_TOKEN_WORD) {
+			if (parse_constant(parser) && !strcmp(key, "force_unnormalized_coords"))
+				bits |= PTX_SAMPLER_UNNORMALIZED;
+		} else {
+			const char *value = parser_word(parser, "value");
+
+			if (!strcmp(key, "filter_mode") && !strcmp(value, "linear"))
+				bits |= PTX_SAMPLER_LINEAR;
+			if (!strcmp(value, "clamp_ogl"))
+				value = "clamp_to_edge";
+			for (unsigned i = 0; i < ARRAY_SIZE(modes); i++)
+				if (!strncmp(key, "addr_mode_", 10) && !strcmp(value, modes[i]) &&
+				    key[10] >= '0' && key[10] <= '2')
+					bits |= (uint64_t)i
+						<< PTX_SAMPLER_MODE_SHIFT(key[10] - '0');
+		}
+		if (!parser_accept(parser, ',') && !parser_at(parser, '}'))
+			parser_unexpected(parser, "\",\" or \"}\"");
+	}
+	if (in->variable->type != PTX_TYPE_samplerref)
+		return;
+	image_extend(parser, in, sizeof(bits));
+	memcpy(in->image, &bits, sizeof(bits));
+	in->variable->image = in->image;
+}
+
 static void finish_variable(struct parser *parser, struct initialiser *in)
 {
 	struct ptx_variable *variable = in->variable;
 
-	if (parser_accept(parser, '=')) {
+	if (ptx_type_is_reference(variable->type)) {
+		if (parser_accept(parser, '='))
+			parse_reference_value(parser, in);
+	} else if (parser_accept(parser, '=')) {
 		variable->size = variable->size ?: UINT64_MAX;
 		in->relocations_tail = &variable->relocations;
 		parse_values(parser, in, 0, 0);

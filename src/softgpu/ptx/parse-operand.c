@@ -5,6 +5,7 @@
 #include "softgpu/ptx/parser.h"
 
 #define MAX_ELEMENTS 128
+#define MAX_PLACE    3
 
 static bool find_register(struct parser *parser, const struct ptx_token *token, uint32_t *out)
 {
@@ -130,30 +131,6 @@ static void parse_number(struct parser *parser, struct ptx_operand *out)
 	out->value = parse_constant(parser);
 }
 
-static void parse_address(
-    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
-{
-	out->kind = PTX_OPERAND_ADDRESS;
-	out->n_elements = 1;
-	out->elements = parser_take(parser, sizeof(*out->elements));
-	parse_operand(parser, info, out->elements);
-	switch (out->elements->kind) {
-	case PTX_OPERAND_REGISTER:
-		parse_offset(parser, out);
-		break;
-	case PTX_OPERAND_VARIABLE:
-	case PTX_OPERAND_INTEGER:
-	case PTX_OPERAND_FUNCTION:
-		out->offset = out->elements->offset;
-		out->elements->offset = 0;
-		break;
-	default:
-		parser_fail(
-		    parser, "an address is [register], [variable] or [constant], and an offset");
-	}
-	parser_expect(parser, ']');
-}
-
 static void parse_simple(
     struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
 {
@@ -194,6 +171,52 @@ void parse_operand_list(struct parser *parser, const struct ptx_opcode_info *inf
 	out->n_elements = count;
 }
 
+/* Behind the base: a sampler and coordinates. */
+static void parse_place(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	while (parser_accept(parser, ',')) {
+		struct ptx_operand *element = &out->elements[out->n_elements++];
+
+		if (out->n_elements > MAX_PLACE)
+			parser_fail(parser, "too much in one place of %s", info->name);
+		if (!parser_accept(parser, '{')) {
+			parse_simple(parser, info, element);
+			continue;
+		}
+		element->kind = PTX_OPERAND_VECTOR;
+		parse_operand_list(parser, info, '}', element);
+	}
+}
+
+static void parse_address(
+    struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
+{
+	bool is_place = info->facts & PTX_OP_PLACE;
+
+	out->kind = PTX_OPERAND_ADDRESS;
+	out->n_elements = 1;
+	out->elements = parser_take(parser, (is_place ? MAX_PLACE : 1) * sizeof(*out->elements));
+	parse_simple(parser, info, out->elements);
+	switch (out->elements->kind) {
+	case PTX_OPERAND_REGISTER:
+		parse_offset(parser, out);
+		break;
+	case PTX_OPERAND_VARIABLE:
+	case PTX_OPERAND_INTEGER:
+	case PTX_OPERAND_FUNCTION:
+		out->offset = out->elements->offset;
+		out->elements->offset = 0;
+		break;
+	default:
+		parser_fail(
+		    parser, "an address is [register], [variable] or [constant], and an offset");
+	}
+	if (is_place)
+		parse_place(parser, info, out);
+	parser_expect(parser, ']');
+}
+
 static void parse_pair(
     struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
 {
@@ -214,6 +237,8 @@ void parse_operand(
 	} else if (parser_accept(parser, '{')) {
 		out->kind = PTX_OPERAND_VECTOR;
 		parse_operand_list(parser, info, '}', out);
+		if (parser_accept(parser, '|'))
+			parse_pair(parser, info, out);
 	} else if (info == ptx_opcode_info(PTX_OP_call) && parser_accept(parser, '(')) {
 		out->kind = PTX_OPERAND_LIST;
 		parse_operand_list(parser, info, ')', out);

@@ -91,7 +91,8 @@ enum ptx_operand_kind {
 	PTX_OPERAND_LABEL,
 	PTX_OPERAND_TARGETS,
 	PTX_OPERAND_PROTOTYPE,
-	PTX_OPERAND_ADDRESS, /* [base + offset]: elements[0] is the base */
+	PTX_OPERAND_ADDRESS, /* [base + offset]: elements[0] is the base; behind it, of textures, a
+				sampler and coordinates */
 	PTX_OPERAND_VECTOR,  /* {a, b, ...} */
 	PTX_OPERAND_PAIR,    /* d|p */
 	PTX_OPERAND_LIST,    /* (a, b, ...) of call */
@@ -230,3 +231,17 @@ unsigned ptx_type_bits(enum ptx_type type);
 const char *ptx_type_name(enum ptx_type type);
 bool ptx_type_is_float(enum ptx_type type);  /* f16 f32 f64 bf16 and their pairs */
 bool ptx_type_is_signed(enum ptx_type type); /* s8..s64 */
+
+/* Textures, samplers and surfaces by name (5.3): variables of 8 bytes. */
+static inline bool ptx_type_is_reference(enum ptx_type type)
+{
+	return type >= PTX_TYPE_texref && type <= PTX_TYPE_surfref;
+}
+
+/* What a sampler's initialiser says, as its variable's value. Without one it is 0. The modes: wrap,
+ * clamp, mirror, border, in that order. */
+#define PTX_SAMPLER_VALID	     (UINT64_C(1) << 63)
+#define PTX_SAMPLER_LINEAR	     1u
+#define PTX_SAMPLER_UNNORMALIZED     2u /* whatever the texture says */
+#define PTX_SAMPLER_MODE_SHIFT(axis) (4 + 4 * (axis))
+#define PTX_SAMPLER_MODE_MASK	     3u

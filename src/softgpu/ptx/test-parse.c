@@ -187,7 +187,10 @@ TEST(errors_name_line_and_word)
 	    {HEAD ".global .u32 a[99999999][99999999];", 4, "\"a\" is too large"},
 	    {HEAD ".global .u32 a = b;", 4, "unknown symbol \"b\" in an initial value"},
 	    {HEAD ".global .align 3 .u32 a;", 4, "alignment must be a power of two"},
-	    {HEAD ".global .texref t;", 4, "textures and surfaces by name are not supported"},
+	    {HEAD ".global .samplerref s = { filter_mode, };", 4, "\"=\" expected at \",\""},
+	    {HEAD ".entry k() { .reg .b32 %r<9>;\ntex.1d.v4.f32.f32 {%r1, %r2, %r3, %r4}, "
+		  "[%r5, %r6, %r7, %r8]; }",
+		5, "too much in one place of tex"},
 	    {HEAD ".func f() { ret; }\n.func f() { ret; }", 5, "\"f\" is defined twice"},
 	};
 

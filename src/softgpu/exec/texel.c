@@ -1,0 +1,136 @@
+/*
+ * Texels: from the bits of a format to what a kernel sees, and back for formatted stores.
+ *
+ * 8 and 16 bit integers are read as fractions of their largest value unless the texture says
+ * otherwise; sRGB is undone before any filter, as the hardware does.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "softgpu/exec/machine.h"
+#include "softgpu/exec/runtime-float.h"
+#include "softgpu/exec/texture.h"
+
+#define CHANNELS 4
+
+bool texel_is_float(const struct sg_texture *texture)
+{
+	const struct sg_image *image = &texture->image;
+
+	if (image->channel >= SG_CHANNEL_UNORM)
+		return true;
+	return !texture->as_integer && image->channel_bytes < 4;
+}
+
+uint64_t texel_address(struct sg_lane *lane, const struct sg_image *image,
+    const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice)
+{
+	uint64_t address = level->address + slice * level->slice + y * level->pitch +
+			   (uint64_t)x * image->n_channels * image->channel_bytes;
+
+	/* True of any description the driver made; a torn one must not leave the arena either. */
+	if (address - SG_ARENA_BASE >= SG_ARENA_SIZE)
+		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, false);
+	return address;
+}
+
+static uint32_t channel_bits(const uint8_t *at, unsigned bytes)
+{
+	uint32_t bits = 0;
+
+	memcpy(&bits, at, bytes);
+	return bits;
+}
+
+static int32_t sign_extend(uint32_t bits, unsigned bytes)
+{
+	unsigned unused = 32 - 8 * bytes;
+
+	return (int32_t)(bits << unused) >> unused;
+}
+
+/* IEC 61966-2-1 */
+static float srgb_to_linear(float x)
+{
+	return x <= 0.04045f ? x / 12.92f : powf((x + 0.055f) / 1.055f, 2.4f);
+}
+
+static float channel_float(const struct sg_image *image, uint32_t bits)
+{
+	uint32_t largest = UINT32_MAX >> (32 - 8 * image->channel_bytes);
+	float value;
+
+	switch (image->channel) {
+	case SG_CHANNEL_FLOAT:
+		if (image->channel_bytes == 2)
+			return (float)runtime_f16((uint16_t)bits);
+		memcpy(&value, &bits, sizeof(value));
+		return value;
+	case SG_CHANNEL_SIGNED:
+	case SG_CHANNEL_SNORM:
+		/* The least value has no counterpart and is -1 too. */
+		value = (float)sign_extend(bits, image->channel_bytes) / (float)(largest / 2);
+		return MAX(value, -1.0f);
+	default:
+		return (float)bits / (float)largest;
+	}
+}
+
+static uint32_t channel_integer(const struct sg_image *image, uint32_t bits)
+{
+	return image->channel == SG_CHANNEL_SIGNED
+		   ? (uint32_t)sign_extend(bits, image->channel_bytes)
+		   : bits;
+}
+
+void texel_read(const struct sg_texture *texture, uint64_t address, union texel *out)
+{
+	const struct sg_image *image = &texture->image;
+	const uint8_t *at = (const uint8_t *)address;
+	bool is_float = texel_is_float(texture);
+
+	*out = is_float ? (union texel){.f = {0, 0, 0, 1}} : (union texel){.u = {0, 0, 0, 1}};
+	for (unsigned i = 0; i < image->n_channels && i < CHANNELS; i++) {
+		uint32_t bits = channel_bits(at + i * image->channel_bytes, image->channel_bytes);
+
+		if (!is_float)
+			out->u[i] = channel_integer(image, bits);
+		else
+			out->f[i] = channel_float(image, bits);
+		if (is_float && texture->is_srgb && i < 3 && image->channel_bytes == 1)
+			out->f[i] = srgb_to_linear(out->f[i]);
+	}
+}
+
+static uint32_t encode_fraction(const struct sg_image *image, float value, float least)
+{
+	uint32_t largest = UINT32_MAX >> (32 - 8 * image->channel_bytes);
+	float scale = (float)(least < 0 ? largest / 2 : largest);
+
+	if (!(value > least)) /* and NaN */
+		value = value != value ? 0 : least;
+	return (uint32_t)(int32_t)rintf(MIN(value, 1.0f) * scale);
+}
+
+uint32_t texel_encode(const struct sg_image *image, uint32_t value)
+{
+	unsigned bits = 8 * image->channel_bytes;
+	uint32_t largest = UINT32_MAX >> (32 - bits);
+	int32_t top = (int32_t)(largest / 2);
+	float f;
+
+	memcpy(&f, &value, sizeof(f));
+	switch (image->channel) {
+	case SG_CHANNEL_FLOAT:
+		return bits == 16 ? sg_to_f16(0, f) : value;
+	case SG_CHANNEL_UNORM:
+		return encode_fraction(image, f, 0);
+	case SG_CHANNEL_SNORM:
+		return encode_fraction(image, f, -1);
+	case SG_CHANNEL_SIGNED:
+		return (uint32_t)MAX(MIN((int32_t)value, top), -top - 1);
+	default:
+		return MIN(value, largest);
+	}
+}
