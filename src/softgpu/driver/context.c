@@ -21,6 +21,7 @@
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/driver/texture.h"
 
 #define CONTEXT_STACK_MAX  64
 #define CONTEXT_FLAGS_KEPT (CU_CTX_FLAGS_MASK)
@@ -158,6 +159,7 @@ static void context_deactivate(struct sg_context *context)
 	sg_stream_free_all(context);
 	sg_module_unload_all(context);
 	sg_registration_drop(context->id);
+	sg_texture_drop(context->id);
 	sg_arena_free_context(context->id, context_range_gone);
 }
 

@@ -1,53 +1,10 @@
-/*
- * Arrays: plain rows of elements in the arena, without padding. Textures and surfaces are not
- * supported yet, so arrays are only filled and read by copies.
- */
+/* Arrays' entries of the driver API. */
 #include "softgpu/driver/driver.h"
 
 #include <stdlib.h>
 
-#include "base/util.h"
-#include "softgpu/driver/memory.h"
+#include "softgpu/driver/array.h"
 #include "softgpu/driver/stream.h"
-
-#define ARRAY_ALIGN 512
-
-/* Bytes of one channel; 0: a format we do not have. */
-static size_t format_size(CUarray_format format)
-{
-	switch (format) {
-	case CU_AD_FORMAT_UNSIGNED_INT8:
-	case CU_AD_FORMAT_SIGNED_INT8:
-		return 1;
-	case CU_AD_FORMAT_UNSIGNED_INT16:
-	case CU_AD_FORMAT_SIGNED_INT16:
-	case CU_AD_FORMAT_HALF:
-		return 2;
-	case CU_AD_FORMAT_UNSIGNED_INT32:
-	case CU_AD_FORMAT_SIGNED_INT32:
-	case CU_AD_FORMAT_FLOAT:
-		return 4;
-	default:
-		return 0;
-	}
-}
-
-static CUresult array_measure(struct sg_array *array)
-{
-	size_t channel = format_size(array->format);
-
-	if (!channel || (array->channels != 1 && array->channels != 2 && array->channels != 4))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!array->width ||
-	    (array->depth && !array->height && !(array->flags & CUDA_ARRAY3D_LAYERED)))
-		return CUDA_ERROR_INVALID_VALUE;
-	array->element_size = channel * array->channels;
-	if (__builtin_mul_overflow(array->width, array->element_size, &array->pitch) ||
-	    __builtin_mul_overflow(array->pitch, MAX(array->height, (size_t)1), &array->slice) ||
-	    __builtin_mul_overflow(array->slice, MAX(array->depth, (size_t)1), &array->size))
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
-}
 
 static CUresult array_create(CUarray *handle, struct sg_array shape)
 {
@@ -57,21 +14,20 @@ static CUresult array_create(CUarray *handle, struct sg_array shape)
 	if (r == CUDA_SUCCESS && !handle)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		r = array_measure(&shape);
+		r = sg_array_check(&shape);
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_array_measure(&shape);
+	r = sg_array_memory(context, shape.size, &shape.address);
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_array *array = malloc(sizeof(*array));
-	struct sg_range range = {
-	    .size = shape.size, .kind = SG_RANGE_ARRAY, .context_id = context->id};
-	if (!array || sg_arena_alloc(&range, ARRAY_ALIGN) < 0) {
-		free(array);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (array) {
+		*array = shape;
+		array->handle = sg_handle_new(SG_ARRAY, array);
 	}
-	*array = shape;
-	array->address = range.address;
-	array->handle = sg_handle_new(SG_ARRAY, array);
-	if (!array->handle) {
-		sg_arena_free(array->address);
+	if (!array || !array->handle) {
+		sg_arena_free(shape.address);
 		free(array);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
@@ -93,21 +49,9 @@ CUresult cuArrayCreate_v2(CUarray *handle, const CUDA_ARRAY_DESCRIPTOR *descript
 
 CUresult cuArray3DCreate_v2(CUarray *handle, const CUDA_ARRAY3D_DESCRIPTOR *descriptor)
 {
-	const unsigned known = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST |
-			       CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_TEXTURE_GATHER;
-
 	if (!descriptor)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (descriptor->Flags & ~known)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return array_create(handle, (struct sg_array){
-					.width = descriptor->Width,
-					.height = descriptor->Height,
-					.depth = descriptor->Depth,
-					.format = descriptor->Format,
-					.channels = descriptor->NumChannels,
-					.flags = descriptor->Flags,
-				    });
+	return array_create(handle, sg_array_of(descriptor));
 }
 
 CUresult cuArrayDestroy(CUarray handle)
@@ -118,7 +62,7 @@ CUresult cuArrayDestroy(CUarray handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
-	if (!array)
+	if (!array || array->mipmap)
 		return CUDA_ERROR_INVALID_HANDLE;
 	sg_engine_wait();
 	sg_handle_free(handle);
@@ -170,4 +114,33 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *descriptor, CUarray 
 		    .Flags = array->flags,
 		};
 	return r;
+}
+
+/* These ask about kinds of arrays that cannot be made here: planar, sparse, mapped later. */
+
+CUresult cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned index)
+{
+	const struct sg_array *array;
+	CUresult r = array_enter(handle, plane, &array);
+
+	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray handle)
+{
+	const struct sg_array *array;
+	CUresult r = array_enter(handle, properties, &array);
+
+	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+CUresult cuArrayGetMemoryRequirements(
+    CUDA_ARRAY_MEMORY_REQUIREMENTS *requirements, CUarray handle, CUdevice device)
+{
+	const struct sg_array *array;
+	CUresult r = array_enter(handle, requirements, &array);
+
+	if (r == CUDA_SUCCESS && device != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }

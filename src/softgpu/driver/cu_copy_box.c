@@ -4,6 +4,7 @@
  */
 #include "abi/batch.h"
 #include "base/util.h"
+#include "softgpu/driver/array.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/memory.h"

@@ -1,5 +1,5 @@
 /*
- * Memory as the driver API sees it: what an address is, arrays, pools.
+ * Memory as the driver API sees it: what an address is, pools.
  */
 #pragma once
 
@@ -31,15 +31,6 @@ bool sg_registration_find(uint64_t host, struct sg_registration *registration);
 
 /* Forgets those of a context that is ending. */
 void sg_registration_drop(uint64_t context_id);
-
-struct sg_array {
-	CUarray handle;
-	uint64_t address;
-	size_t width, height, depth; /* as asked for: height 0 for 1D, depth 0 for 1D and 2D */
-	CUarray_format format;
-	unsigned channels, flags;
-	size_t element_size, pitch, slice, size; /* bytes; slice: of one layer of depth */
-};
 
 struct sg_pool;
 

@@ -179,7 +179,7 @@ static void face_derivative(unsigned face, const float p[3], const float d[3], f
 
 /* A texel beyond an edge of its face lies on the next one. */
 static void cross_edge(
-    const struct sg_image *image, uint32_t *slice, int64_t *x, int64_t *y, int64_t size)
+    const struct sg_texels *image, uint32_t *slice, int64_t *x, int64_t *y, int64_t size)
 {
 	unsigned face = *slice % FACES;
 	float p[3], at[2];
@@ -280,7 +280,7 @@ static void gather(const struct sampling *s, union texel *out)
 
 static float length_squared(const struct sampling *s, const float d[3])
 {
-	const struct sg_image *image = &s->texture->image;
+	const struct sg_texels *image = &s->texture->image;
 	const uint32_t sizes[] = {image->width, image->height, image->depth};
 	float sum = 0;
 
@@ -420,7 +420,7 @@ void sg_tex(struct sg_lane *lane, uint32_t flags, struct sg_sample *in)
 /* ---- queries ---- */
 
 /* The codes are OpenCL's, as PTX has them. */
-static uint32_t channel_data_type(const struct sg_image *image)
+static uint32_t channel_data_type(const struct sg_texels *image)
 {
 	static const uint32_t first[] = {
 	    [SG_CHANNEL_UNSIGNED] = 0x10da,
@@ -434,7 +434,7 @@ static uint32_t channel_data_type(const struct sg_image *image)
 	return first[image->channel] + log2;
 }
 
-static uint32_t channel_order(const struct sg_image *image)
+static uint32_t channel_order(const struct sg_texels *image)
 {
 	static const uint32_t orders[] = {0, 0x10b0, 0x10b2, 0x10b4, 0x10b5};
 
@@ -458,7 +458,7 @@ uint32_t sg_texture_query(struct sg_lane *lane, uint32_t query, uint64_t operand
 {
 	bool is_surface = query & SG_QUERY_OF_SURFACE;
 	const struct sg_texture *texture = texture_operand(lane, operand, is_surface);
-	const struct sg_image *image = &texture->image;
+	const struct sg_texels *image = &texture->image;
 	const struct sg_sampler *sampler = &texture->sampler;
 	enum sg_texture_query what = query & ~SG_QUERY_OF_SURFACE;
 	struct texture_level level;

@@ -34,7 +34,7 @@ static int64_t slice_of(enum sg_geometry geometry, uint32_t layer, int32_t z)
 void *sg_surface_at(struct sg_lane *lane, uint32_t flags, uint64_t surface, uint32_t layer,
     int32_t x, int32_t y, int32_t z)
 {
-	const struct sg_image *image = &texture_operand(lane, surface, true)->image;
+	const struct sg_texels *image = &texture_operand(lane, surface, true)->image;
 	enum sg_geometry geometry = flags & SG_SAMPLE_GEOMETRY;
 	bool has_rows = geometry != SG_GEOMETRY_1D && geometry != SG_GEOMETRY_1D_ARRAY;
 	bool clamp = flags & SG_SURFACE_CLAMP;
@@ -63,7 +63,7 @@ void *sg_surface_at(struct sg_lane *lane, uint32_t flags, uint64_t surface, uint
 void sg_surface_store(struct sg_lane *lane, uint64_t surface, void *at, uint32_t r, uint32_t g,
     uint32_t b, uint32_t a)
 {
-	const struct sg_image *image = &texture_operand(lane, surface, true)->image;
+	const struct sg_texels *image = &texture_operand(lane, surface, true)->image;
 	const uint32_t values[] = {r, g, b, a};
 
 	for (unsigned i = 0; i < image->n_channels && i < ARRAY_SIZE(values); i++) {

@@ -16,14 +16,14 @@
 
 bool texel_is_float(const struct sg_texture *texture)
 {
-	const struct sg_image *image = &texture->image;
+	const struct sg_texels *image = &texture->image;
 
 	if (image->channel >= SG_CHANNEL_UNORM)
 		return true;
 	return !texture->as_integer && image->channel_bytes < 4;
 }
 
-uint64_t texel_address(struct sg_lane *lane, const struct sg_image *image,
+uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
     const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice)
 {
 	uint64_t address = level->address + slice * level->slice + y * level->pitch +
@@ -56,7 +56,7 @@ static float srgb_to_linear(float x)
 	return x <= 0.04045f ? x / 12.92f : powf((x + 0.055f) / 1.055f, 2.4f);
 }
 
-static float channel_float(const struct sg_image *image, uint32_t bits)
+static float channel_float(const struct sg_texels *image, uint32_t bits)
 {
 	uint32_t largest = UINT32_MAX >> (32 - 8 * image->channel_bytes);
 	float value;
@@ -77,7 +77,7 @@ static float channel_float(const struct sg_image *image, uint32_t bits)
 	}
 }
 
-static uint32_t channel_integer(const struct sg_image *image, uint32_t bits)
+static uint32_t channel_integer(const struct sg_texels *image, uint32_t bits)
 {
 	return image->channel == SG_CHANNEL_SIGNED
 		   ? (uint32_t)sign_extend(bits, image->channel_bytes)
@@ -86,7 +86,7 @@ static uint32_t channel_integer(const struct sg_image *image, uint32_t bits)
 
 void texel_read(const struct sg_texture *texture, uint64_t address, union texel *out)
 {
-	const struct sg_image *image = &texture->image;
+	const struct sg_texels *image = &texture->image;
 	const uint8_t *at = (const uint8_t *)address;
 	bool is_float = texel_is_float(texture);
 
@@ -103,7 +103,7 @@ void texel_read(const struct sg_texture *texture, uint64_t address, union texel 
 	}
 }
 
-static uint32_t encode_fraction(const struct sg_image *image, float value, float least)
+static uint32_t encode_fraction(const struct sg_texels *image, float value, float least)
 {
 	uint32_t largest = UINT32_MAX >> (32 - 8 * image->channel_bytes);
 	float scale = (float)(least < 0 ? largest / 2 : largest);
@@ -113,7 +113,7 @@ static uint32_t encode_fraction(const struct sg_image *image, float value, float
 	return (uint32_t)(int32_t)rintf(MIN(value, 1.0f) * scale);
 }
 
-uint32_t texel_encode(const struct sg_image *image, uint32_t value)
+uint32_t texel_encode(const struct sg_texels *image, uint32_t value)
 {
 	unsigned bits = 8 * image->channel_bytes;
 	uint32_t largest = UINT32_MAX >> (32 - bits);

@@ -168,7 +168,8 @@ void texture_sampler(struct sg_lane *lane, const struct sg_texture *texture, uin
 		    value >> PTX_SAMPLER_MODE_SHIFT(axis) & PTX_SAMPLER_MODE_MASK);
 }
 
-void texture_level_get(const struct sg_image *image, uint32_t level, struct texture_level *geometry)
+void texture_level_get(
+    const struct sg_texels *image, uint32_t level, struct texture_level *geometry)
 {
 	*geometry = (struct texture_level){
 	    .address = image->levels[level],

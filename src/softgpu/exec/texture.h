@@ -29,7 +29,7 @@ enum sg_channel {
  * Texels in memory: level by level, each of them layers or slices of rows. Sizes halve from level to
  * level, never below 1; only level 0 may have a pitch of its own.
  */
-struct sg_image {
+struct sg_texels {
 	uint64_t levels[SG_IMAGE_LEVELS]; /* addresses */
 	uint64_t pitch;			  /* bytes from row to row of level 0; 0: no padding */
 	uint32_t width, height, depth;	  /* texels of level 0; depth 1 when layered */
@@ -57,8 +57,9 @@ struct sg_sampler {
 };
 
 struct sg_texture {
-	struct sg_image image;
+	struct sg_texels image;
 	struct sg_sampler sampler;
+	const void *owner; /* the driver's */
 	bool is_surface;
 	bool as_integer; /* read mode: integers as such, else 8 and 16 bit ones as fractions */
 	bool is_srgb;
@@ -84,7 +85,7 @@ struct texture_level {
 	uint32_t width, height, depth;
 };
 void texture_level_get(
-    const struct sg_image *image, uint32_t level, struct texture_level *geometry);
+    const struct sg_texels *image, uint32_t level, struct texture_level *geometry);
 
 /* texel.c: a texel's four channels; floats when is_float says so, else integers. Missing ones are 0,
  * the fourth 1. */
@@ -94,8 +95,8 @@ union texel {
 };
 bool texel_is_float(const struct sg_texture *texture);
 /* Where texel (x, y) of a slice or layer lies; outside the arena: ends the grid. */
-uint64_t texel_address(struct sg_lane *lane, const struct sg_image *image,
+uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
     const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice);
 void texel_read(const struct sg_texture *texture, uint64_t address, union texel *out);
 /* Bits of a channel of the image's format from 32 bits: floats for the kinds read as floats. */
-uint32_t texel_encode(const struct sg_image *image, uint32_t value);
+uint32_t texel_encode(const struct sg_texels *image, uint32_t value);

@@ -1,0 +1,204 @@
+/* Texture and surface objects' entries of the driver API. */
+#include "softgpu/driver/driver.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "softgpu/driver/stream.h"
+#include "softgpu/driver/texture.h"
+
+struct object {
+	uint64_t number, context_id;
+	CUDA_RESOURCE_DESC resource;
+	CUDA_TEXTURE_DESC how;	      /* not of surfaces */
+	CUDA_RESOURCE_VIEW_DESC view; /* if there is one */
+	bool has_view;
+	struct object *next;
+};
+
+static struct object *objects;
+static pthread_mutex_t objects_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Enters the object, which becomes the list's; else it is freed. */
+static CUresult object_enter(struct object *object, struct sg_texture *texture, uint64_t *number)
+{
+	texture->owner = object;
+	object->number = sg_texture_new(texture);
+	if (!object->number) {
+		free(object);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	pthread_mutex_lock(&objects_lock);
+	object->next = objects;
+	objects = object;
+	pthread_mutex_unlock(&objects_lock);
+	*number = object->number;
+	return CUDA_SUCCESS;
+}
+
+static CUresult object_make(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *how,
+    const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texture *texture, uint64_t context_id,
+    uint64_t *number)
+{
+	struct object *object = calloc(1, sizeof(*object));
+
+	if (!object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	object->context_id = context_id;
+	object->resource = *resource;
+	if (how)
+		object->how = *how;
+	if (view)
+		object->view = *view;
+	object->has_view = view;
+	return object_enter(object, texture, number);
+}
+
+CUresult cuTexObjectCreate(CUtexObject *number, const CUDA_RESOURCE_DESC *resource,
+    const CUDA_TEXTURE_DESC *how, const CUDA_RESOURCE_VIEW_DESC *view)
+{
+	struct sg_context *context;
+	struct sg_texture texture;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!number || !resource || !how))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = sg_texture_describe(resource, how, view, &texture);
+	if (r != CUDA_SUCCESS)
+		return r;
+	uint64_t made;
+	r = object_make(resource, how, view, &texture, context->id, &made);
+	if (r == CUDA_SUCCESS)
+		*number = made;
+	return r;
+}
+
+CUresult cuSurfObjectCreate(CUsurfObject *number, const CUDA_RESOURCE_DESC *resource)
+{
+	struct sg_context *context;
+	struct sg_texture texture;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!number || !resource))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = sg_surface_describe(resource, &texture);
+	if (r != CUDA_SUCCESS)
+		return r;
+	uint64_t made;
+	r = object_make(resource, NULL, NULL, &texture, context->id, &made);
+	if (r == CUDA_SUCCESS)
+		*number = made;
+	return r;
+}
+
+static void object_end(struct object **link)
+{
+	struct object *object = *link;
+
+	*link = object->next;
+	sg_texture_free(object->number);
+	free(object);
+}
+
+/* Kernels may be using it. */
+static CUresult object_destroy(uint64_t number, bool is_surface)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_engine_wait();
+	r = CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&objects_lock);
+	const struct sg_texture *texture = sg_texture_get(number, is_surface);
+	for (struct object **link = &objects; texture && *link; link = &(*link)->next)
+		if (*link == texture->owner) {
+			object_end(link);
+			r = CUDA_SUCCESS;
+			break;
+		}
+	pthread_mutex_unlock(&objects_lock);
+	return r;
+}
+
+CUresult cuTexObjectDestroy(CUtexObject number)
+{
+	return object_destroy(number, false);
+}
+
+CUresult cuSurfObjectDestroy(CUsurfObject number)
+{
+	return object_destroy(number, true);
+}
+
+void sg_texture_drop(uint64_t context_id)
+{
+	pthread_mutex_lock(&objects_lock);
+	for (struct object **link = &objects; *link;)
+		if ((*link)->context_id == context_id)
+			object_end(link);
+		else
+			link = &(*link)->next;
+	pthread_mutex_unlock(&objects_lock);
+}
+
+/* The object a query is about. */
+static CUresult object_get(
+    uint64_t number, bool is_surface, const void *output, const struct object **object)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	const struct sg_texture *texture = sg_texture_get(number, is_surface);
+	if (!output || !texture || !texture->owner)
+		return CUDA_ERROR_INVALID_VALUE;
+	*object = texture->owner;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObject number)
+{
+	const struct object *object;
+	CUresult r = object_get(number, false, resource, &object);
+
+	if (r == CUDA_SUCCESS)
+		*resource = object->resource;
+	return r;
+}
+
+CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *how, CUtexObject number)
+{
+	const struct object *object;
+	CUresult r = object_get(number, false, how, &object);
+
+	if (r == CUDA_SUCCESS)
+		*how = object->how;
+	return r;
+}
+
+CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *view, CUtexObject number)
+{
+	const struct object *object;
+	CUresult r = object_get(number, false, view, &object);
+
+	if (r == CUDA_SUCCESS && !object->has_view)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		*view = object->view;
+	return r;
+}
+
+CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject number)
+{
+	const struct object *object;
+	CUresult r = object_get(number, true, resource, &object);
+
+	if (r == CUDA_SUCCESS)
+		*resource = object->resource;
+	return r;
+}
