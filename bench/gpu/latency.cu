@@ -1,12 +1,20 @@
 /*
- * Latency and bandwidth of single CUDA runtime calls: one line "name<TAB>unit<TAB>value" per row, the
- * median of several blocks of calls. A plain program that knows nothing of Rosen; bench/gpu/run runs it
- * natively and through Rosen in turn and compares.
+ * Latency and bandwidth of single CUDA runtime calls. A plain program that knows nothing of Rosen. It
+ * takes orders on standard input, so that one process natively and one through Rosen can take turns,
+ * row by row, in bench/gpu/run:
+ *
+ *	rows		answers one line "unit<TAB>name" for each row, then an empty line
+ *	measure NAME	answers "value", the median of several blocks of calls of that row
+ *
+ * With the argument "first" it answers how many milliseconds the first use of CUDA took, and ends.
  */
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
 #include <vector>
 
 #define CHECK(call)                                                                                \
@@ -18,6 +26,10 @@
 			exit(1);                                                                   \
 		}                                                                                  \
 	} while (0)
+
+#define BLOCKS	   5
+#define LARGEST	   ((size_t)1 << 28)
+#define GIGA_BY_US 1e-3 /* bytes a microsecond, in GB/s */
 
 __global__ void nothing()
 {
@@ -36,109 +48,165 @@ static double now_us()
 	return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
 }
 
-static double median(std::vector<double> values)
-{
-	std::sort(values.begin(), values.end());
-	return values[values.size() / 2];
-}
-
 /* Microseconds a call of work takes in the caller: the median over blocks of `calls` calls. */
-template <class Work> static double per_call(int calls, Work work)
+static double per_call(int calls, const std::function<void(int)> &work)
 {
 	std::vector<double> blocks;
 
-	for (int i = 0; i < calls / 10 + 1; i++)
-		work();
+	work(calls / 10 + 1);
 	CHECK(cudaDeviceSynchronize());
-	for (int block = 0; block < 9; block++) {
+	for (int block = 0; block < BLOCKS; block++) {
 		double start = now_us();
-		for (int i = 0; i < calls; i++)
-			work();
+		work(calls);
 		blocks.push_back((now_us() - start) / calls);
 		CHECK(cudaDeviceSynchronize());
 	}
-	return median(blocks);
+	std::sort(blocks.begin(), blocks.end());
+	return blocks[BLOCKS / 2];
 }
 
-template <class Work> static void row(const char *name, int calls, Work work)
+/* bytes 0: the row is a time. */
+struct row {
+	std::string name;
+	size_t bytes;
+	int calls;
+	std::function<void(int)> work;
+};
+
+static float *d, *e, *pinned, *pageable;
+static cudaStream_t stream;
+static cudaEvent_t event;
+static std::vector<row> rows;
+
+/* The calls of a block run in one loop around the work itself, so that nothing else is in the figure. */
+template <class Work> static void add(const std::string &name, size_t bytes, int calls, Work work)
 {
-	printf("%s\tus\t%.4f\n", name, per_call(calls, work));
-	fflush(stdout);
+	rows.push_back({name, bytes, calls, [work](int n) {
+		for (int i = 0; i < n; i++)
+			work();
+	}});
 }
 
-template <class Work> static void copy_row(const char *name, size_t size, Work work)
+static void add_calls()
 {
-	double us = per_call(size > (1 << 24) ? 3 : 20, work);
-	printf("%s %zu KiB\tGB/s\t%.3f\n", name, size >> 10, (double)size / us / 1e3);
-	fflush(stdout);
-}
-
-int main()
-{
-	const size_t size = 1 << 28;
-	float *d, *e, *pinned, *pageable = (float *)malloc(size);
-	cudaStream_t stream;
-	cudaEvent_t event;
-	double start = now_us();
-
-	CHECK(cudaFree(0));
-	printf("first use\tms\t%.2f\n", (now_us() - start) / 1e3);
-	CHECK(cudaMalloc(&d, size));
-	CHECK(cudaMalloc(&e, size));
-	CHECK(cudaMallocHost(&pinned, size));
-	for (size_t i = 0; i < size / sizeof(float); i++)
-		pageable[i] = pinned[i] = (float)i;
-	CHECK(cudaStreamCreate(&stream));
-	CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-
-	row("launch, no arguments", 500, [&] { nothing<<<1, 1, 0, stream>>>(); });
-	row("launch, four arguments", 500, [&] { saxpy<<<1, 32, 0, stream>>>(d, e, 1.0f, 1); });
-	row("launch and synchronise", 300, [&] {
+	add("launch, no arguments", 0, 500, [] { nothing<<<1, 1, 0, stream>>>(); });
+	add("launch, four arguments", 0, 500, [] { saxpy<<<1, 32, 0, stream>>>(d, e, 1.0f, 1); });
+	add("launch and synchronise", 0, 300, [] {
 		nothing<<<1, 1, 0, stream>>>();
 		CHECK(cudaStreamSynchronize(stream));
 	});
-	row("stream query", 1000, [&] { cudaStreamQuery(stream); });
-	row("event record", 1000, [&] { CHECK(cudaEventRecord(event, stream)); });
-	row("event query", 1000, [&] { cudaEventQuery(event); });
-	row("get device and attribute", 1000, [&] {
+	add("stream query", 0, 1000, [] { cudaStreamQuery(stream); });
+	add("event record", 0, 1000, [] { CHECK(cudaEventRecord(event, stream)); });
+	add("event query", 0, 1000, [] { cudaEventQuery(event); });
+	add("get device and attribute", 0, 1000, [] {
 		int device, value;
 		CHECK(cudaGetDevice(&device));
 		CHECK(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, device));
 	});
-	row("memory info", 100, [&] {
+	add("memory info", 0, 100, [] {
 		size_t free_bytes, total;
 		CHECK(cudaMemGetInfo(&free_bytes, &total));
 	});
-	row("malloc and free, 1 MiB", 100, [&] {
+	add("malloc and free, 1 MiB", 0, 100, [] {
 		void *p;
 		CHECK(cudaMalloc(&p, 1 << 20));
 		CHECK(cudaFree(p));
 	});
-	row("mallocAsync and freeAsync, 1 MiB", 200, [&] {
+	add("mallocAsync and freeAsync, 1 MiB", 0, 200, [] {
 		void *p;
 		CHECK(cudaMallocAsync(&p, 1 << 20, stream));
 		CHECK(cudaFreeAsync(p, stream));
 	});
-	row("host to device, 4 B, pageable", 300,
-	    [&] { CHECK(cudaMemcpy(d, pageable, 4, cudaMemcpyHostToDevice)); });
-	row("device to host, 4 B, pageable", 300,
-	    [&] { CHECK(cudaMemcpy(pageable, d, 4, cudaMemcpyDeviceToHost)); });
-	row("host to device, 4 KiB, pinned, async", 300,
-	    [&] { CHECK(cudaMemcpyAsync(d, pinned, 4096, cudaMemcpyHostToDevice, stream)); });
-	row("memset, 4 KiB, async", 300, [&] { CHECK(cudaMemsetAsync(d, 0, 4096, stream)); });
-	for (size_t bytes : {(size_t)1 << 16, (size_t)1 << 20, (size_t)1 << 24, size}) {
-		copy_row("H2D pageable", bytes,
-		    [&] { CHECK(cudaMemcpy(d, pageable, bytes, cudaMemcpyHostToDevice)); });
-		copy_row("D2H pageable", bytes,
-		    [&] { CHECK(cudaMemcpy(pageable, d, bytes, cudaMemcpyDeviceToHost)); });
-		copy_row("H2D pinned", bytes, [&] {
-			CHECK(cudaMemcpyAsync(d, pinned, bytes, cudaMemcpyHostToDevice, stream));
+	add("host to device, 4 B, pageable", 0, 300,
+	    [] { CHECK(cudaMemcpy(d, pageable, 4, cudaMemcpyHostToDevice)); });
+	add("device to host, 4 B, pageable", 0, 300,
+	    [] { CHECK(cudaMemcpy(pageable, d, 4, cudaMemcpyDeviceToHost)); });
+	add("host to device, 4 KiB, pinned, async", 0, 300,
+	    [] { CHECK(cudaMemcpyAsync(d, pinned, 4096, cudaMemcpyHostToDevice, stream)); });
+	add("memset, 4 KiB, async", 0, 300, [] { CHECK(cudaMemsetAsync(d, 0, 4096, stream)); });
+}
+
+static void add_copy(const char *name, size_t bytes, void *to, const void *from, cudaMemcpyKind kind,
+    bool async)
+{
+	std::string whole = name;
+
+	whole += bytes >> 20 ? ", " + std::to_string(bytes >> 20) + " MiB"
+			     : ", " + std::to_string(bytes >> 10) + " KiB";
+	add(whole, bytes, bytes > (1 << 24) ? 2 : 20, [=] {
+		if (async) {
+			CHECK(cudaMemcpyAsync(to, from, bytes, kind, stream));
 			CHECK(cudaStreamSynchronize(stream));
-		});
-		copy_row("D2H pinned", bytes, [&] {
-			CHECK(cudaMemcpyAsync(pinned, d, bytes, cudaMemcpyDeviceToHost, stream));
-			CHECK(cudaStreamSynchronize(stream));
-		});
+		} else {
+			CHECK(cudaMemcpy(to, from, bytes, kind));
+		}
+	});
+}
+
+static void add_copies()
+{
+	for (size_t bytes : {(size_t)1 << 16, (size_t)1 << 20, (size_t)1 << 24, LARGEST}) {
+		add_copy("H2D pageable", bytes, d, pageable, cudaMemcpyHostToDevice, false);
+		add_copy("D2H pageable", bytes, pageable, d, cudaMemcpyDeviceToHost, false);
+		add_copy("H2D pinned", bytes, d, pinned, cudaMemcpyHostToDevice, true);
+		add_copy("D2H pinned", bytes, pinned, d, cudaMemcpyDeviceToHost, true);
+	}
+}
+
+static void prepare()
+{
+	CHECK(cudaMalloc(&d, LARGEST));
+	CHECK(cudaMalloc(&e, LARGEST));
+	CHECK(cudaMallocHost(&pinned, LARGEST));
+	pageable = (float *)malloc(LARGEST);
+	for (size_t i = 0; i < LARGEST / sizeof(float); i++)
+		pageable[i] = pinned[i] = (float)i;
+	CHECK(cudaStreamCreate(&stream));
+	CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+	add_calls();
+	add_copies();
+}
+
+static void list()
+{
+	for (const row &row : rows)
+		printf("%s\t%s\n", row.bytes ? "GB/s" : "us", row.name.c_str());
+	printf("\n");
+}
+
+static void measure(const char *name)
+{
+	for (const row &row : rows) {
+		if (row.name != name)
+			continue;
+		double us = per_call(row.calls, row.work);
+		printf("%.5f\n", row.bytes ? (double)row.bytes / us * GIGA_BY_US : us);
+		return;
+	}
+	fprintf(stderr, "latency: there is no row \"%s\"\n", name);
+	exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	char order[256];
+	double start = now_us();
+
+	CHECK(cudaFree(0));
+	if (argc == 2 && !strcmp(argv[1], "first")) {
+		printf("%.3f\n", (now_us() - start) / 1e3);
+		return 0;
+	}
+	prepare();
+	while (fgets(order, sizeof(order), stdin)) {
+		order[strcspn(order, "\n")] = 0;
+		if (!strcmp(order, "rows"))
+			list();
+		else if (!strncmp(order, "measure ", 8))
+			measure(order + 8);
+		else
+			return 1;
+		fflush(stdout);
 	}
 	return 0;
 }
