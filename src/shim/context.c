@@ -92,7 +92,7 @@ CUresult context_id(CUcontext context, uint64_t *id)
 	_Atomic uint64_t *number = &primaries[device].number;
 	*id = atomic_load_explicit(number, memory_order_relaxed);
 	if (!*id) {
-		uint64_t fresh = atomic_fetch_add(&last_number, 1) + 1;
+		uint64_t fresh = context_number();
 		*id = atomic_compare_exchange_strong(number, &none, fresh) ? fresh : none;
 	}
 	return CUDA_SUCCESS;
@@ -316,22 +316,29 @@ CUresult shim_cuCtxGetId(CUcontext context, unsigned long long *id)
 
 /* --- contexts the program makes --- */
 
+uint64_t context_number(void)
+{
+	return atomic_fetch_add(&last_number, 1) + 1;
+}
+
+CUresult context_adopt(CUcontext context, CUdevice device, uint64_t number)
+{
+	struct context *object = malloc(sizeof(*object));
+
+	if (!object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*object = (struct context){.device = device, .number = number, .users = 1};
+	struct context *known = shim_object_attach((uint64_t)context, HANDLE_CONTEXT, object);
+	if (known != object)
+		free(object);
+	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 static CUresult created(CUresult r, CUcontext context, CUdevice device, CUcontext *out)
 {
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct context *object = malloc(sizeof(*object));
-	if (object) {
-		*object = (struct context){
-		    .device = device,
-		    .number = atomic_fetch_add(&last_number, 1) + 1,
-		    .users = 1,
-		};
-		if (shim_object_attach((uint64_t)context, HANDLE_CONTEXT, object) == object)
-			r = push(context, device);
-	} else {
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	}
+	r = context_adopt(context, device, context_number()) ?: push(context, device);
 	if (r == CUDA_SUCCESS)
 		*out = context;
 	else
@@ -412,9 +419,20 @@ CUresult shim_cuCtxCreate_v4(
 	return created(r, made, device, context);
 }
 
-CUresult shim_cuCtxDestroy_v2(CUcontext context)
+void context_ended(CUcontext context)
 {
 	struct shim_thread *thread = &shim_thread;
+
+	limit_forget(context);
+	shim_context_ended(context);
+	if (thread->context == context) {
+		thread->depth--;
+		settle(thread);
+	}
+}
+
+CUresult shim_cuCtxDestroy_v2(CUcontext context)
+{
 	CUdevice device;
 
 	if (!context || is_primary(context) || !context_device(context, &device))
@@ -423,11 +441,8 @@ CUresult shim_cuCtxDestroy_v2(CUcontext context)
 	CUresult r = remote_cuCtxDestroy_v2(context);
 	if (r != CUDA_SUCCESS)
 		return r;
-	forget_contents(context);
-	if (thread->context == context) {
-		thread->depth--;
-		settle(thread);
-	}
+	range_drop_context(context);
+	context_ended(context);
 	return CUDA_SUCCESS;
 }
 

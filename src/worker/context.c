@@ -157,3 +157,22 @@ CUresult worker_cuCtxDestroy_v2(struct call *call, struct args_cuCtxDestroy_v2 *
 		context_ended(call->worker, a->context);
 	return r;
 }
+
+/* --- green contexts --- */
+
+CUresult worker_cuCtxFromGreenCtx(struct call *call, struct args_cuCtxFromGreenCtx *a)
+{
+	return call->backend->cuCtxFromGreenCtx(a->context, a->green);
+}
+
+CUresult worker_cuGreenCtxDestroy(struct call *call, struct args_cuGreenCtxDestroy *a)
+{
+	CUresult r = call->backend->cuGreenCtxDestroy(a->context);
+
+	/* Memory made in it is its primary context's, and stays. */
+	if (r == CUDA_SUCCESS && a->converted) {
+		lanes_forget_context(call->worker, a->converted);
+		lane_left();
+	}
+	return r;
+}
