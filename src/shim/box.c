@@ -13,6 +13,7 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/graph_copy.h"
 #include "shim/observe.h"
 #include "shim/place.h"
 #include "shim/session.h"
@@ -77,21 +78,21 @@ static char *row_of(const struct box_side *side, size_t y, size_t z)
 	return (char *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static void gather(const struct box *part, char *packed)
+void box_gather(const struct box *part, char *packed)
 {
 	for (size_t z = 0; z < part->depth; z++)
 		for (size_t y = 0; y < part->height; y++, packed += part->width)
 			memcpy(packed, row_of(&part->source, y, z), part->width);
 }
 
-static void scatter(const struct box *part, const char *packed)
+void box_scatter(const struct box *part, const char *packed)
 {
 	for (size_t z = 0; z < part->depth; z++)
 		for (size_t y = 0; y < part->height; y++, packed += part->width)
 			memcpy(row_of(&part->destination, y, z), packed, part->width);
 }
 
-static void copy_rows(const struct box *box)
+void box_move(const struct box *box)
 {
 	for (size_t z = 0; z < box->depth; z++)
 		for (size_t y = 0; y < box->height; y++)
@@ -134,11 +135,11 @@ static CUresult copy_part(const struct box *part, CUstream stream)
 	if (part->source.shared) {
 		r = send(&part->source, &packed, part, stream, true);
 		if (r == CUDA_SUCCESS)
-			scatter(part, memory);
+			box_scatter(part, memory);
 		chan_staging_give(session.chan, &run);
 		return r;
 	}
-	gather(part, memory);
+	box_gather(part, memory);
 	if (session.sync || capture_may_be_open()) {
 		r = send(&packed, &part->destination, part, stream, true);
 		chan_staging_give(session.chan, &run);
@@ -162,7 +163,7 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 	if (box->source.here && box->destination.here) {
 		r = remote_cuStreamSynchronize(stream);
 		if (r == CUDA_SUCCESS)
-			copy_rows(box);
+			box_move(box);
 		return r;
 	}
 	size_t room = MIN(ROOM, chan_staging_largest(session.chan));
@@ -216,32 +217,9 @@ static CUresult settle(struct box_side *side, CUmemorytype type, const void *hos
 	return side->address ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool wait)
+static CUresult box_of_peers(const CUDA_MEMCPY3D_PEER *c, struct box *box)
 {
-	struct box box = {
-	    .source = {.x = c->srcXInBytes, .y = c->srcY, .pitch = c->srcPitch},
-	    .destination = {.x = c->dstXInBytes, .y = c->dstY, .pitch = c->dstPitch},
-	    .width = c->WidthInBytes,
-	    .height = c->Height,
-	    .depth = 1,
-	};
-
-	CUresult r = settle(&box.source, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray,
-	    box.width, box.height);
-	if (r == CUDA_SUCCESS)
-		r = settle(&box.destination, c->dstMemoryType, c->dstHost, c->dstDevice,
-		    c->dstArray, box.width, box.height);
-	/* A pitch of less than a row cannot be. */
-	if (r == CUDA_SUCCESS && c->Height > 1 &&
-	    ((box.source.type != CU_MEMORYTYPE_ARRAY && box.source.pitch < box.width) ||
-		(box.destination.type != CU_MEMORYTYPE_ARRAY && box.destination.pitch < box.width)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	return r == CUDA_SUCCESS ? copy_box(&box, stream, wait) : r;
-}
-
-static CUresult copy_3d(const CUDA_MEMCPY3D_PEER *c, CUstream stream, bool wait)
-{
-	struct box box = {
+	*box = (struct box){
 	    .source = {.x = c->srcXInBytes,
 		.y = c->srcY,
 		.z = c->srcZ,
@@ -260,13 +238,10 @@ static CUresult copy_3d(const CUDA_MEMCPY3D_PEER *c, CUstream stream, bool wait)
 	    .height = c->Height,
 	    .depth = c->Depth,
 	};
-
-	CUresult r = settle(&box.source, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray,
-	    box.width, box.height);
-	if (r == CUDA_SUCCESS)
-		r = settle(&box.destination, c->dstMemoryType, c->dstHost, c->dstDevice,
-		    c->dstArray, box.width, box.height);
-	return r == CUDA_SUCCESS ? copy_box(&box, stream, wait) : r;
+	return settle(&box->source, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray,
+		   box->width, box->height)
+		   ?: settle(&box->destination, c->dstMemoryType, c->dstHost, c->dstDevice,
+			  c->dstArray, box->width, box->height);
 }
 
 /* The two structs differ in what their reserved pointers mean: contexts, in a peer copy. */
@@ -278,6 +253,63 @@ static CUDA_MEMCPY3D_PEER without_peers(const CUDA_MEMCPY3D *c)
 	memcpy(&p, c, sizeof(p));
 	p.srcContext = p.dstContext = NULL;
 	return p;
+}
+
+CUresult box_of(const CUDA_MEMCPY3D *copy, struct box *box)
+{
+	CUDA_MEMCPY3D_PEER c = without_peers(copy);
+
+	return box_of_peers(&c, box);
+}
+
+static CUresult copy_peers(const CUDA_MEMCPY3D_PEER *c, CUstream stream, bool wait)
+{
+	struct box box;
+	CUresult r = box_of_peers(c, &box);
+
+	return r == CUDA_SUCCESS ? copy_box(&box, stream, wait) : r;
+}
+
+static CUresult copy_3d(const CUDA_MEMCPY3D *copy, CUstream stream, bool wait)
+{
+	bool captured = false;
+	struct box box;
+	CUresult r = box_of(copy, &box);
+
+	if (r == CUDA_SUCCESS && !wait && !(box.source.shared && box.destination.shared))
+		r = graph_copy_capture(copy, stream, &captured);
+	return r == CUDA_SUCCESS && !captured ? copy_box(&box, stream, wait) : r;
+}
+
+static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool wait)
+{
+	CUDA_MEMCPY3D copy = {
+	    .srcXInBytes = c->srcXInBytes,
+	    .srcY = c->srcY,
+	    .srcMemoryType = c->srcMemoryType,
+	    .srcHost = c->srcHost,
+	    .srcDevice = c->srcDevice,
+	    .srcArray = c->srcArray,
+	    .srcPitch = c->srcPitch,
+	    .dstXInBytes = c->dstXInBytes,
+	    .dstY = c->dstY,
+	    .dstMemoryType = c->dstMemoryType,
+	    .dstHost = c->dstHost,
+	    .dstDevice = c->dstDevice,
+	    .dstArray = c->dstArray,
+	    .dstPitch = c->dstPitch,
+	    .WidthInBytes = c->WidthInBytes,
+	    .Height = c->Height,
+	    .Depth = 1,
+	};
+
+	/* A pitch of less than a row cannot be; of one row it does not matter. */
+	if (c->Height > 1 && ((c->srcMemoryType != CU_MEMORYTYPE_ARRAY && c->srcPitch &&
+				  c->srcPitch < c->WidthInBytes) ||
+				 (c->dstMemoryType != CU_MEMORYTYPE_ARRAY && c->dstPitch &&
+				     c->dstPitch < c->WidthInBytes)))
+		return CUDA_ERROR_INVALID_VALUE;
+	return copy_3d(&copy, stream, wait);
 }
 
 static CUstream stream_of_flags(unsigned shim_flags)
@@ -302,24 +334,20 @@ CUresult shim_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream)
 
 CUresult shim_cuMemcpy3D_v2(const CUDA_MEMCPY3D *copy, unsigned shim_flags)
 {
-	CUDA_MEMCPY3D_PEER c = without_peers(copy);
-
-	return copy_3d(&c, stream_of_flags(shim_flags), true);
+	return copy_3d(copy, stream_of_flags(shim_flags), true);
 }
 
 CUresult shim_cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *copy, CUstream stream)
 {
-	CUDA_MEMCPY3D_PEER c = without_peers(copy);
-
-	return copy_3d(&c, stream, false);
+	return copy_3d(copy, stream, false);
 }
 
 CUresult shim_cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *copy, unsigned shim_flags)
 {
-	return copy_3d(copy, stream_of_flags(shim_flags), true);
+	return copy_peers(copy, stream_of_flags(shim_flags), true);
 }
 
 CUresult shim_cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
 {
-	return copy_3d(copy, stream, false);
+	return copy_peers(copy, stream, false);
 }

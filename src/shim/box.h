@@ -39,3 +39,13 @@ bool box_part(const struct box *box, size_t room, struct box_position *position,
 
 /* Address of a box's first byte in linear memory. */
 uint64_t box_start(const struct box_side *side);
+
+/* A copy as a box; shared sides have the worker's address. CUDA_ERROR_INVALID_VALUE: a side's type or
+ * address cannot be. */
+CUresult box_of(const CUDA_MEMCPY3D *copy, struct box *box);
+
+/* Packs the source's rows, unpacks them at the destination, or moves them from one to the other; the
+ * sides concerned are in this process. */
+void box_gather(const struct box *box, char *packed);
+void box_scatter(const struct box *box, const char *packed);
+void box_move(const struct box *box);

@@ -37,6 +37,7 @@ struct entry {
 	CUstreamCallback stream_function;
 	CUstream stream;
 	void *user;
+	CUhostFn end;	     /* called when the number ends; NULL: nothing is */
 	uint64_t object;     /* a user object's id, 0 none */
 	uint32_t generation; /* of this slot: the number's upper half */
 	bool used;
@@ -116,6 +117,8 @@ static void serve(const struct host_call *call)
 	}
 	if (call->flags & HOST_CALL_RUN)
 		run(&entry, (CUresult)call->status);
+	if (entry.end && (call->flags & HOST_CALL_LAST))
+		entry.end(entry.user);
 	if (entry.object && (call->flags & HOST_CALL_LAST))
 		shim_handle_drop(entry.object);
 }
@@ -202,6 +205,11 @@ static CUresult enter(const struct entry *wanted, uint64_t *number)
 CUresult callback_new(CUhostFn function, void *user, uint64_t *number)
 {
 	return enter(&(struct entry){.function = function, .user = user}, number);
+}
+
+CUresult callback_new_owned(CUhostFn function, void *user, CUhostFn end, uint64_t *number)
+{
+	return enter(&(struct entry){.function = function, .user = user, .end = end}, number);
 }
 
 CUresult callback_new_stream(

@@ -15,6 +15,8 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/callback.h"
+#include "shim/graph_copy.h"
+#include "shim/graph_node.h"
 #include "shim/launch.h"
 #include "shim/object.h"
 #include "shim/place.h"
@@ -74,26 +76,17 @@ static CUresult pack_kernel(
 	return r;
 }
 
-/* A graph uses the memory whenever it runs, so the worker must be able to reach it. */
-static CUresult check_side(CUmemorytype type, const void *host, CUdeviceptr device)
+/* stack: room for the tail. */
+static CUresult pack_copy(CUDA_MEMCPY3D *copy, bool stage, void *stack, struct launch_buffer *tail)
 {
-	uint64_t address = type == CU_MEMORYTYPE_HOST ? (uint64_t)(uintptr_t)host : device;
+	struct graph_copy staged;
+	CUresult r = graph_copy_pack(copy, stage, &staged);
 
-	if (type != CU_MEMORYTYPE_HOST && type != CU_MEMORYTYPE_UNIFIED)
-		return CUDA_SUCCESS;
-	if (!address)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (place_is_shared(address))
-		return CUDA_SUCCESS;
-	log_warn_once("a graph's copy from or to ordinary memory is not supported; memory of "
-		      "cuMemAllocHost or cuMemHostAlloc can take part");
-	return CUDA_ERROR_NOT_SUPPORTED;
-}
-
-static CUresult check_copy(const CUDA_MEMCPY3D *copy)
-{
-	return check_side(copy->srcMemoryType, copy->srcHost, copy->srcDevice)
-		   ?: check_side(copy->dstMemoryType, copy->dstHost, copy->dstDevice);
+	if (r == CUDA_SUCCESS && staged.number) {
+		memcpy(stack, &staged, sizeof(staged));
+		tail->size = sizeof(staged);
+	}
+	return r;
 }
 
 static CUresult pack_array(
@@ -118,8 +111,8 @@ static CUresult pack_host(CUDA_HOST_NODE_PARAMS_v2 *host)
 	return r;
 }
 
-/* Moves what p points to into tail. stack: LAUNCH_ON_STACK bytes. */
-static CUresult pack(CUgraphNodeParams *p, void *stack, struct launch_buffer *tail)
+/* Moves what p points to into tail. stack: LAUNCH_ON_STACK bytes. stage: graph_copy_pack(). */
+static CUresult pack(CUgraphNodeParams *p, bool stage, void *stack, struct launch_buffer *tail)
 {
 	CUresult r;
 
@@ -128,7 +121,7 @@ static CUresult pack(CUgraphNodeParams *p, void *stack, struct launch_buffer *ta
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return pack_kernel(&p->kernel, stack, tail);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		return check_copy(&p->memcpy.copyParams);
+		return pack_copy(&p->memcpy.copyParams, stage, stack, tail);
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
 		r = pack_array(p->alloc.accessDescs, p->alloc.accessDescCount,
 		    sizeof(*p->alloc.accessDescs), tail);
@@ -155,14 +148,6 @@ static CUresult pack(CUgraphNodeParams *p, void *stack, struct launch_buffer *ta
 
 /* --- adding --- */
 
-struct place_in_graph {
-	CUgraph graph;
-	const CUgraphNode *dependencies;
-	const CUgraphEdgeData *edges;
-	size_t count;
-	bool generic;
-};
-
 /* The addresses and graphs that came with a node, in the program's struct. */
 static CUresult take_outputs(
     CUgraphNode node, CUgraphNodeParams *p, CUdeviceptr address, const CUgraph *bodies)
@@ -183,7 +168,7 @@ static CUresult take_outputs(
 	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static CUresult add(CUgraphNode *node, const struct place_in_graph *place, CUgraphNodeParams *p)
+CUresult graph_node_add(CUgraphNode *node, const struct graph_place *place, CUgraphNodeParams *p)
 {
 	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	CUgraphNodeParams sent = *p;
@@ -191,7 +176,7 @@ static CUresult add(CUgraphNode *node, const struct place_in_graph *place, CUgra
 	CUdeviceptr address = 0;
 	CUgraph *bodies = NULL, none;
 
-	CUresult r = pack(&sent, stack, &tail);
+	CUresult r = pack(&sent, false, stack, &tail);
 	unsigned n = p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL ? p->conditional.size : 0;
 	if (r == CUDA_SUCCESS && n && !(bodies = calloc(n, sizeof(*bodies))))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -209,17 +194,17 @@ static CUresult add(CUgraphNode *node, const struct place_in_graph *place, CUgra
 CUresult shim_cuGraphAddNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
     size_t count, CUgraphNodeParams *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, true};
+	struct graph_place place = {graph, dependencies, NULL, count, true};
 
-	return add(node, &place, parameters);
+	return graph_node_add(node, &place, parameters);
 }
 
 CUresult shim_cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
     const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, edges, count, true};
+	struct graph_place place = {graph, dependencies, edges, count, true};
 
-	return add(node, &place, parameters);
+	return graph_node_add(node, &place, parameters);
 }
 
 /* The forms of each type's own functions, as the one that serves all types. */
@@ -263,51 +248,51 @@ static CUgraphNodeParams of_operations(const CUDA_BATCH_MEM_OP_NODE_PARAMS *o)
 CUresult shim_cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph,
     const CUgraphNode *dependencies, size_t count, const CUDA_KERNEL_NODE_PARAMS_v1 *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_kernel_v1(parameters);
 
-	return add(node, &place, &p);
+	return graph_node_add(node, &place, &p);
 }
 
 CUresult shim_cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph,
     const CUgraphNode *dependencies, size_t count, const CUDA_KERNEL_NODE_PARAMS *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_kernel(parameters);
 
-	return add(node, &place, &p);
+	return graph_node_add(node, &place, &p);
 }
 
 CUresult shim_cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph,
     const CUgraphNode *dependencies, size_t count, const CUDA_MEMCPY3D *parameters,
     CUcontext context)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_copy(parameters, context);
 
-	return add(node, &place, &p);
+	return graph_node_add(node, &place, &p);
 }
 
 CUresult shim_cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
     size_t count, const CUDA_HOST_NODE_PARAMS *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_host(parameters);
 
-	return add(node, &place, &p);
+	return graph_node_add(node, &place, &p);
 }
 
 CUresult shim_cuGraphAddMemAllocNode(CUgraphNode *node, CUgraph graph,
     const CUgraphNode *dependencies, size_t count, CUDA_MEM_ALLOC_NODE_PARAMS *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC,
 	    .alloc = {.poolProps = parameters->poolProps,
 		.accessDescs = parameters->accessDescs,
 		.accessDescCount = parameters->accessDescCount,
 		.bytesize = parameters->bytesize}};
 
-	CUresult r = add(node, &place, &p);
+	CUresult r = graph_node_add(node, &place, &p);
 	if (r == CUDA_SUCCESS)
 		parameters->dptr = p.alloc.dptr;
 	return r;
@@ -316,20 +301,34 @@ CUresult shim_cuGraphAddMemAllocNode(CUgraphNode *node, CUgraph graph,
 CUresult shim_cuGraphAddBatchMemOpNode(CUgraphNode *node, CUgraph graph,
     const CUgraphNode *dependencies, size_t count, const CUDA_BATCH_MEM_OP_NODE_PARAMS *parameters)
 {
-	struct place_in_graph place = {graph, dependencies, NULL, count, false};
+	struct graph_place place = {graph, dependencies, NULL, count, false};
 	CUgraphNodeParams p = of_operations(parameters);
 
-	return add(node, &place, &p);
+	return graph_node_add(node, &place, &p);
 }
 
 /* --- setting --- */
+
+/* What a memcpy node has of the program's; number 0: nothing. */
+static CUresult get_copy(
+    CUgraphNode node, CUDA_MEMCPY_NODE_PARAMS *copy, struct graph_copy *staged);
+
+/* Whether node is a copy for whose sides memory stands in: then it must remain so. */
+static bool is_staged(CUgraphNode node, CUgraphNodeType type)
+{
+	CUDA_MEMCPY_NODE_PARAMS copy;
+	struct graph_copy staged;
+
+	return type == CU_GRAPH_NODE_TYPE_MEMCPY &&
+	       get_copy(node, &copy, &staged) == CUDA_SUCCESS && staged.number;
+}
 
 static CUresult set(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p)
 {
 	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	struct launch_buffer tail;
 
-	CUresult r = pack(&p, stack, &tail);
+	CUresult r = pack(&p, is_staged(node, p.type), stack, &tail);
 	if (r == CUDA_SUCCESS)
 		r = remote_rosenGraphNodeSet(exec, node, generic, &p, tail.bytes, tail.size);
 	free(tail.heap);
@@ -516,13 +515,33 @@ static CUresult get_plain(CUgraphNode node, CUgraphNodeType type, CUgraphNodePar
 	return r;
 }
 
-CUresult shim_cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *parameters)
+static CUresult get_copy(CUgraphNode node, CUDA_MEMCPY_NODE_PARAMS *copy, struct graph_copy *staged)
 {
 	CUgraphNodeParams p;
-	CUresult r = get_plain(node, CU_GRAPH_NODE_TYPE_MEMCPY, &p);
+	size_t bytes;
+	void *tail;
+	CUresult r = get(node, CU_GRAPH_NODE_TYPE_MEMCPY, &p, &tail, &bytes);
+
+	*staged = (struct graph_copy){0};
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (bytes == sizeof(*staged))
+		memcpy(staged, tail, bytes);
+	free(tail);
+	*copy = p.memcpy;
+	return !staged->number || graph_copy_original(staged->number, &copy->copyParams)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult shim_cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *parameters)
+{
+	CUDA_MEMCPY_NODE_PARAMS copy;
+	struct graph_copy staged;
+	CUresult r = get_copy(node, &copy, &staged);
 
 	if (r == CUDA_SUCCESS)
-		*parameters = p.memcpy.copyParams;
+		*parameters = copy.copyParams;
 	return r;
 }
 

@@ -320,11 +320,45 @@ CUresult hostmem_send(int fd, uint64_t address, uint64_t size, uint64_t *number)
 
 /* --- pieces --- */
 
+static struct {
+	pthread_mutex_t lock;
+	struct piece *first;
+} given_later = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void hostmem_give_later(uint64_t start, uint64_t bytes)
+{
+	struct piece *piece = malloc(sizeof(*piece));
+
+	if (!piece)
+		return; /* the memory is lost to this process */
+	pthread_mutex_lock(&given_later.lock);
+	*piece = (struct piece){given_later.first, start, bytes};
+	given_later.first = piece;
+	pthread_mutex_unlock(&given_later.lock);
+}
+
+/* With the segments' lock held, which may be held while the worker is asked. */
+static void take_back(void)
+{
+	struct piece *next;
+
+	pthread_mutex_lock(&given_later.lock);
+	struct piece *piece = given_later.first;
+	given_later.first = NULL;
+	pthread_mutex_unlock(&given_later.lock);
+	for (; piece; piece = next) {
+		next = piece->next;
+		release(piece->start, align_up(piece->size, GRANULE));
+		free(piece);
+	}
+}
+
 CUresult hostmem_take(uint64_t bytes, uint64_t *start)
 {
 	if (bytes > WIRE_HOST_WINDOW_SIZE)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
+	take_back();
 	CUresult r = allocate(align_up(bytes, GRANULE), start);
 	pthread_mutex_unlock(&lock);
 	return r;
@@ -336,6 +370,7 @@ CUresult hostmem_give(uint64_t start, uint64_t bytes)
 	CUresult r = shim_thread.context ? remote_cuCtxSynchronize() : CUDA_SUCCESS;
 
 	pthread_mutex_lock(&lock);
+	take_back();
 	CUresult released = release(start, align_up(bytes, GRANULE));
 	pthread_mutex_unlock(&lock);
 	return r != CUDA_SUCCESS ? r : released;

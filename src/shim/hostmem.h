@@ -15,6 +15,10 @@ CUresult hostmem_take(uint64_t bytes, uint64_t *start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
 
+/* Gives it back without waiting, when nothing uses it any more; from any thread, one that must not call
+ * the worker too. */
+void hostmem_give_later(uint64_t start, uint64_t bytes);
+
 /* Whether memory can be shared with the worker; if not, that is said on stderr, once. */
 bool hostmem_can_share(void);
 

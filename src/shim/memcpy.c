@@ -18,6 +18,7 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/graph_copy.h"
 #include "shim/mirror.h"
 #include "shim/observe.h"
 #include "shim/place.h"
@@ -252,6 +253,21 @@ CUresult shim_cuMemcpy(
 	return r ?: mirror_await(destination, stream_of_flags(shim_flags));
 }
 
+/* In stream order, or into the graph that the stream is captured to. */
+static CUresult copy_moving_async(
+    const struct place *to, const struct place *from, size_t bytes, CUstream stream)
+{
+	bool captured = false;
+
+	if (!capture_may_be_open())
+		return copy_moving(to, from, bytes, stream);
+	CUresult r = graph_copy_capture_bytes(to->here ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
+	    to->here ?: to->remote, from->here ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
+	    from->here ?: from->remote, bytes, stream, &captured);
+
+	return r == CUDA_SUCCESS && !captured ? copy_moving(to, from, bytes, stream) : r;
+}
+
 CUresult shim_cuMemcpyAsync(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
@@ -261,7 +277,7 @@ CUresult shim_cuMemcpyAsync(
 		return CUDA_SUCCESS;
 	if (to.shared && from.shared)
 		return remote_cuMemcpyAsync(to.remote, from.remote, bytes, stream);
-	return copy_moving(&to, &from, bytes, stream);
+	return copy_moving_async(&to, &from, bytes, stream);
 }
 
 /* What a parameter that is a device address means: never ordinary memory. */
@@ -295,7 +311,7 @@ CUresult shim_cuMemcpyHtoDAsync_v2(
 		return CUDA_SUCCESS;
 	if (from.shared)
 		return remote_cuMemcpyHtoDAsync_v2(to.remote, from.remote, bytes, stream);
-	return copy_moving(&to, &from, bytes, stream);
+	return copy_moving_async(&to, &from, bytes, stream);
 }
 
 CUresult shim_cuMemcpyDtoH_v2(
@@ -319,5 +335,5 @@ CUresult shim_cuMemcpyDtoHAsync_v2(
 		return CUDA_SUCCESS;
 	if (to.shared)
 		return remote_cuMemcpyDtoHAsync_v2(to.remote, from.remote, bytes, stream);
-	return copy_moving(&to, &from, bytes, stream);
+	return copy_moving_async(&to, &from, bytes, stream);
 }

@@ -43,6 +43,7 @@ struct callback {
 	uint64_t number;
 	CUuserObject object; /* of the backend's, whose destructor it is */
 	bool once;	     /* its first run is its last */
+	uint64_t copy;	     /* enum graph_copy_when of a graph's copy; 0: it is the program's */
 	struct message end;
 };
 
@@ -260,7 +261,8 @@ static void queue_end(struct callback *callback, uint32_t flags)
 
 void callback_end(void *callback)
 {
-	queue_end(callback, HOST_CALL_LAST);
+	if (callback)
+		queue_end(callback, HOST_CALL_LAST);
 }
 
 /* --- life --- */
@@ -276,9 +278,28 @@ struct callback *callback_new(struct call *call, uint64_t number)
 	return callback;
 }
 
+struct callback *callback_new_copy(struct call *call, const struct graph_copy *copy)
+{
+	struct callback *callback = callback_new(call, copy->number);
+
+	if (callback)
+		callback->copy = copy->when;
+	return callback;
+}
+
 uint64_t callback_number(CUhostFn function, const void *user)
 {
 	return function == callback_run ? ((const struct callback *)user)->number : 0;
+}
+
+bool callback_copy(CUhostFn function, const void *user, struct graph_copy *out)
+{
+	const struct callback *callback = user;
+
+	if (function != callback_run || !callback->copy)
+		return false;
+	*out = (struct graph_copy){callback->number, callback->copy};
+	return true;
 }
 
 CUresult callback_give_graph(

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "abi/cuda.h"
+#include "wire/graph_copy.h"
 
 struct call;
 struct callback;
@@ -30,7 +31,10 @@ struct worker;
 /* A callback that may run many times, until callback_end(). NULL: out of memory. */
 struct callback *callback_new(struct call *call, uint64_t number);
 
-/* The client forgets the number; the object is gone. Also as the destructor of a user object of the
+/* The same for the host node of a graph's copy. */
+struct callback *callback_new_copy(struct call *call, const struct graph_copy *copy);
+
+/* The client forgets the number; the object is gone. NULL: nothing is done. Also as the destructor of a user object of the
  * backend's. Does not wait. */
 void callback_end(void *callback);
 
@@ -48,6 +52,9 @@ void callback_run(void *callback);
 
 /* The number behind a host node's parameters; 0 when they are not of our making. */
 uint64_t callback_number(CUhostFn function, const void *user);
+
+/* Whether they are of callback_new_copy(); *out: what it was given. */
+bool callback_copy(CUhostFn function, const void *user, struct graph_copy *out);
 
 /* The session's part. */
 struct callbacks *callbacks_new(struct worker *worker);

@@ -12,6 +12,7 @@
 #include "worker/callback.h"
 #include "worker/copy_box.h"
 #include "worker/function.h"
+#include "worker/graph_copy.h"
 #include "worker/graph_memory.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
@@ -30,6 +31,7 @@ struct node {
 	CUgraphNodeParams p;
 	struct launch_parameters parameters;
 	struct callback *callback; /* of a host node: to be handed to its graph */
+	struct graph_copy staged;  /* of a memcpy node; number 0: it is the backend's alone */
 };
 
 /* The tail as an array of count elements, NULL for none. False: it is not one. */
@@ -56,9 +58,16 @@ static CUresult build_kernel(struct call *call, struct node *node, const struct 
 	return r;
 }
 
-static CUresult build_copy(struct call *call, CUDA_MEMCPY_NODE_PARAMS *copy)
+static CUresult build_copy(struct call *call, struct node *node, const struct tail *tail)
 {
+	CUDA_MEMCPY_NODE_PARAMS *copy = &node->p.memcpy;
 	CUDA_MEMCPY3D *c = &copy->copyParams;
+	bool staged = graph_copy_read(tail->bytes, tail->size, &node->staged);
+
+	if (tail->size && !staged)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (staged && node->staged.when == GRAPH_COPY_ALONE)
+		return CUDA_SUCCESS;
 
 	/* Fields that a side's type does not use may hold anything. */
 	c->srcArray = c->srcMemoryType == CU_MEMORYTYPE_ARRAY ? c->srcArray : NULL;
@@ -105,11 +114,12 @@ static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
 
 	*p = *parameters;
 	node->callback = NULL;
+	node->staged = (struct graph_copy){0};
 	switch ((int)p->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return build_kernel(call, node, tail);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		return build_copy(call, &p->memcpy);
+		return build_copy(call, node, tail);
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		REAL(call, HANDLE_CONTEXT, p->memset.ctx);
 		return call->error;
@@ -141,6 +151,14 @@ static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
+}
+
+/* What could not be built: the client's number for it ends. */
+static CUresult refuse(struct call *call, const struct node *node, CUresult r)
+{
+	if (node->staged.number)
+		callback_end(callback_new_copy(call, &node->staged));
+	return r;
 }
 
 /* The functions of each type take structs of their own, with the layout of the newest. */
@@ -226,10 +244,12 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
-		return r;
+		return refuse(call, &node, r);
 	bool conditional = p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL;
 	if (a->n_graphs != (conditional ? p->conditional.size : 0))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (node.staged.number)
+		return graph_copy_add(call, a, &p->memcpy, &node.staged);
 	r = a->generic ? add_any(call->backend, a, p) : add_by_type(call->backend, a, p);
 	if (node.callback)
 		r = callback_give_graph(call, node.callback, a->graph, r);
@@ -289,7 +309,9 @@ CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeS
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
-		return r;
+		return refuse(call, &node, r);
+	if (node.staged.number)
+		return graph_copy_set(call, a, &node.p.memcpy, &node.staged);
 	r = a->generic ? set_any(call->backend, a->exec, a->node, &node.p)
 		       : set_by_type(call->backend, a->exec, a->node, &node.p);
 	return node.callback ? callback_give_graph(call, node.callback, NULL, r) : r;
@@ -381,6 +403,10 @@ static CUresult get_copy(
     struct call *call, struct args_rosenGraphNodeGet *a, CUDA_MEMCPY_NODE_PARAMS *out)
 {
 	CUDA_MEMCPY3D *c = &out->copyParams;
+	struct graph_copy staged;
+
+	if (graph_copy_find(call, a->node, &staged)) /* the client knows the rest */
+		return give_tail(a, &staged, sizeof(staged));
 	CUresult r = call->backend->cuGraphMemcpyNodeGetParams(a->node, c);
 
 	if (r != CUDA_SUCCESS)

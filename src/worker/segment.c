@@ -234,10 +234,14 @@ static CUresult check_device_pointer(struct call *call, uint64_t address)
 static CUresult pin(struct call *call, uint64_t address, uint64_t bytes, unsigned flags)
 {
 	const struct backend_host *host = call->worker->host;
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+
+	/* A captured copy may need a segment to stand in for its memory. */
+	call->backend->cuThreadExchangeStreamCaptureMode(&mode);
 	CUresult r = host->cuMemHostRegister_v2((void *)address, bytes,
 	    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
 		(flags & CU_MEMHOSTREGISTER_READ_ONLY));
-
+	call->backend->cuThreadExchangeStreamCaptureMode(&mode);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = check_device_pointer(call, address);

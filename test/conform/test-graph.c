@@ -180,7 +180,7 @@ CONFORM(structure)
 	OK(cuGraphGetNodes(t.graph, NULL, &count));
 	CHECK_EQ(count, 3);
 	count = 4;
-	OK(cuGraphGetRootNodes(t.graph, nodes, &count));
+	NEEDS(cuGraphGetRootNodes(t.graph, nodes, &count));
 	CHECK_EQ(count, 1);
 	CHECK(nodes[0] == a);
 	count = 4;
@@ -212,7 +212,7 @@ CONFORM(clones_are_independent)
 	CUgraph clone;
 
 	NEEDS(cuGraphClone(&clone, t.graph));
-	OK(cuGraphNodeFindInClone(&found, set, clone));
+	NEEDS(cuGraphNodeFindInClone(&found, set, clone));
 	CHECK(found != set);
 	OK(cuGraphMemsetNodeSetParams(found, &other));
 	OK(cuGraphMemsetNodeGetParams(set, &got));
@@ -283,7 +283,7 @@ CONFORM(kernel_nodes_have_attributes)
 	CUkernelNodeAttrValue value = {.cooperative = 1}, got;
 	CUgraphNode a = add_increment(&t, t.graph, NULL), b = add_increment(&t, t.graph, &a);
 
-	OK(cuGraphKernelNodeGetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &got));
+	NEEDS(cuGraphKernelNodeGetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &got));
 	CHECK_EQ(got.cooperative, 0);
 	OK(cuGraphKernelNodeSetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &value));
 	OK(cuGraphKernelNodeGetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &got));
@@ -323,7 +323,7 @@ CONFORM(copies_read_and_write_when_the_graph_runs)
 	OK(cuGraphMemcpyNodeSetParams(second, &out));
 	NEEDS(cuGraphMemcpyNodeGetParams(second, &got));
 	CHECK(got.dstHost == source);
-	OK(cuGraphExecMemcpyNodeSetParams(exec, second, &out, t.context));
+	NEEDS(cuGraphExecMemcpyNodeSetParams(exec, second, &out, t.context));
 	run_graph(&t, exec);
 	CHECK_EQ(source[0], 201);
 	CHECK_EQ(source[N - 1], 201);
@@ -346,7 +346,7 @@ CONFORM(executable_nodes_change_alone)
 	check_device(&t, 3);
 	value = 4;
 	other = kernel(t.fill, (void *[]){&t.data, &value, &n});
-	OK(cuGraphExecKernelNodeSetParams(exec, second, &other));
+	NEEDS(cuGraphExecKernelNodeSetParams(exec, second, &other));
 	run_graph(&t, exec);
 	check_device(&t, 4);
 	OK(cuGraphNodeGetEnabled(exec, second, &enabled));
@@ -375,7 +375,7 @@ CONFORM(updates_tell_why_they_fail)
 	OK(cuGraphCreate(&same, 0));
 	add_set(&t, same, 2);
 	memset(&info, 0xff, sizeof(info));
-	OK(cuGraphExecUpdate(exec, same, &info));
+	NEEDS(cuGraphExecUpdate(exec, same, &info));
 	CHECK_EQ(info.result, CU_GRAPH_EXEC_UPDATE_SUCCESS);
 	run_graph(&t, exec);
 	check_device(&t, 2);
@@ -405,7 +405,7 @@ CONFORM(instantiation_with_parameters)
 	uint64_t flags;
 
 	add_set(&t, t.graph, 6);
-	OK(cuGraphInstantiateWithParams(&exec, t.graph, &parameters));
+	NEEDS(cuGraphInstantiateWithParams(&exec, t.graph, &parameters));
 	CHECK_EQ(parameters.result_out, CUDA_GRAPH_INSTANTIATE_SUCCESS);
 	OK(cuGraphExecGetFlags(exec, &flags));
 	run_graph(&t, exec);
@@ -557,7 +557,7 @@ CONFORM(host_nodes)
 		check_device(&t, 11);
 	}
 	parameters.fn = add_hundred;
-	OK(cuGraphExecHostNodeSetParams(exec, host, &parameters));
+	NEEDS(cuGraphExecHostNodeSetParams(exec, host, &parameters));
 	run_graph(&t, exec);
 	check_device(&t, 101);
 	OK(cuGraphHostNodeSetParams(host, &parameters));
@@ -785,12 +785,14 @@ CONFORM(nodes_join_a_capture)
 CONFORM(misuse_is_an_error)
 {
 	struct graph_test t = begin();
-	CUDA_KERNEL_NODE_PARAMS parameters = kernel(t.fill, NULL);
+	CUDA_KERNEL_NODE_PARAMS parameters;
 	CUDA_MEMCPY3D copy;
-	CUgraphNode set = add_set(&t, t.graph, 1), node;
+	CUgraphNode set = add_set(&t, t.graph, 1), node = add_increment(&t, t.graph, &set);
 
+	NEEDS(cuGraphKernelNodeGetParams(node, &parameters));
 	GIVES(cuGraphKernelNodeGetParams(set, NULL), CUDA_ERROR_INVALID_VALUE);
 	CHECK(cuGraphMemcpyNodeGetParams(set, &copy) != CUDA_SUCCESS); /* of another type */
+	parameters = kernel(t.fill, NULL);
 	parameters.blockDimX = 0;
 	CHECK(cuGraphAddKernelNode(&node, t.graph, NULL, 0, &parameters) != CUDA_SUCCESS);
 }

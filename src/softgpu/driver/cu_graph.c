@@ -1,7 +1,4 @@
-/*
- * Graphs and their executable form, which shares the graph's work: neither changes it. Building
- * graphs node by node is not supported, only capturing them.
- */
+/* Graphs and their executable form, which shares the graph's work: neither changes it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,16 +22,35 @@ struct sg_graph *sg_graph_new(void)
 	return graph;
 }
 
+static void node_end(struct sg_node *node)
+{
+	sg_handle_free(node->handle);
+	sg_work_unref(node->work);
+	if (node->child)
+		sg_graph_free(node->child);
+	free(node);
+}
+
 void sg_graph_free(struct sg_graph *graph)
 {
 	sg_handle_free(graph->handle);
-	for (size_t i = 0; i < graph->n_nodes; i++) {
-		sg_handle_free(graph->nodes[i]->handle);
-		sg_work_unref(graph->nodes[i]->work);
-		free(graph->nodes[i]);
-	}
+	for (size_t i = 0; i < graph->n_nodes; i++)
+		node_end(graph->nodes[i]);
 	free(graph->nodes);
 	free(graph);
+}
+
+void sg_node_free(struct sg_node *node)
+{
+	struct sg_graph *graph = node->graph;
+	size_t i = 0;
+
+	while (graph->nodes[i] != node)
+		i++;
+	memmove(&graph->nodes[i], &graph->nodes[i + 1],
+	    (graph->n_nodes - i - 1) * sizeof(struct sg_node *));
+	graph->n_nodes--;
+	node_end(node);
 }
 
 static bool graph_reserve(struct sg_graph *graph)
@@ -61,10 +77,42 @@ CUresult sg_graph_add(struct sg_graph *graph, struct sg_work *work)
 		sg_work_unref(work);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	node->graph = graph;
 	node->type = (CUgraphNodeType)(work->node - SG_NODE_FIRST);
 	node->work = work;
 	graph->nodes[graph->n_nodes++] = node;
 	return CUDA_SUCCESS;
+}
+
+static bool node_clone(struct sg_graph *graph, const struct sg_node *node)
+{
+	struct sg_graph *child = node->child ? sg_graph_clone(node->child) : NULL;
+
+	if (node->child && !child)
+		return false;
+	sg_work_ref(node->work);
+	if (sg_graph_add(graph, node->work) != CUDA_SUCCESS) {
+		if (child)
+			sg_graph_free(child);
+		return false;
+	}
+	struct sg_node *clone = graph->nodes[graph->n_nodes - 1];
+	clone->child = child;
+	clone->host = node->host;
+	clone->copy = node->copy;
+	return true;
+}
+
+struct sg_graph *sg_graph_clone(const struct sg_graph *graph)
+{
+	struct sg_graph *clone = sg_graph_new();
+
+	for (size_t i = 0; clone && i < graph->n_nodes; i++)
+		if (!node_clone(clone, graph->nodes[i])) {
+			sg_graph_free(clone);
+			return NULL;
+		}
+	return clone;
 }
 
 static CUresult graph_enter(CUgraph handle, struct sg_graph **graph)
@@ -160,6 +208,26 @@ static void exec_unref(struct graph_exec *exec)
 	free(exec);
 }
 
+/* The pieces of a graph and of its child graphs, in order; works NULL: only counts them. */
+static size_t graph_flatten(const struct sg_graph *graph, struct sg_work **works)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < graph->n_nodes; i++) {
+		const struct sg_node *node = graph->nodes[i];
+		if (node->child) {
+			n += graph_flatten(node->child, works ? works + n : NULL);
+			continue;
+		}
+		if (works) {
+			works[n] = node->work;
+			sg_work_ref(node->work);
+		}
+		n++;
+	}
+	return n;
+}
+
 CUresult cuGraphInstantiateWithFlags(
     CUgraphExec *handle, CUgraph graph_handle, unsigned long long flags)
 {
@@ -172,17 +240,13 @@ CUresult cuGraphInstantiateWithFlags(
 		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct graph_exec *exec =
-	    calloc(1, sizeof(*exec) + graph->n_nodes * sizeof(exec->works[0]));
+	size_t n = graph_flatten(graph, NULL);
+	struct graph_exec *exec = calloc(1, sizeof(*exec) + n * sizeof(exec->works[0]));
 	if (!exec)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	exec->flags = flags;
-	exec->n_works = graph->n_nodes;
+	exec->n_works = graph_flatten(graph, exec->works);
 	atomic_init(&exec->references, 1);
-	for (size_t i = 0; i < graph->n_nodes; i++) {
-		exec->works[i] = graph->nodes[i]->work;
-		sg_work_ref(exec->works[i]);
-	}
 	exec->handle = sg_handle_new(SG_GRAPH_EXEC, exec);
 	if (!exec->handle) {
 		exec_unref(exec);

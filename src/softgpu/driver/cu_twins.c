@@ -138,6 +138,8 @@ TWIN(cuStreamBatchMemOp_v2, _ptsz, (CUstream stream, unsigned count, CUstreamBat
     *operations, unsigned flags), (stream, count, operations, flags))
 TWIN(cuStreamBeginCapture, _ptsz, (CUstream stream), (stream))
 TWIN(cuStreamBeginCapture_v2, _ptsz, (CUstream stream, CUstreamCaptureMode mode), (stream, mode))
+TWIN(cuStreamUpdateCaptureDependencies, _ptsz, (CUstream stream, CUgraphNode *nodes, size_t count,
+    unsigned flags), (stream, nodes, count, flags))
 TWIN(cuStreamEndCapture, _ptsz, (CUstream stream, CUgraph *graph), (stream, graph))
 TWIN(cuStreamIsCapturing, _ptsz, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
 TWIN(cuStreamGetCaptureInfo, _ptsz, (CUstream stream, CUstreamCaptureStatus *status, uint64_t *id),

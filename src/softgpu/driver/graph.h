@@ -1,7 +1,7 @@
 /*
- * Graphs made by capturing streams. A captured piece of work is kept instead of run; launching a
- * graph runs its pieces one after the other, in the order of capture, which fulfils every
- * dependency that a capture can express.
+ * Graphs made by capturing streams, or node by node. A captured piece of work is kept instead of run;
+ * launching a graph runs its pieces one after the other, in the order in which they came, which
+ * fulfils every dependency that can be expressed.
  *
  * Work that is kept in a graph is run many times and must not change itself.
  */
@@ -14,10 +14,17 @@
 #include "softgpu/driver/context.h"
 #include "softgpu/driver/stream.h"
 
+struct sg_graph;
+
 struct sg_node {
+	struct sg_graph *graph;
 	CUgraphNode handle;
 	CUgraphNodeType type;
 	struct sg_work *work; /* a reference */
+	/* Of nodes that were added, not captured, by type. */
+	struct sg_graph *child;
+	CUDA_HOST_NODE_PARAMS host;
+	CUDA_MEMCPY3D copy;
 };
 
 struct sg_graph {
@@ -39,6 +46,10 @@ CUresult sg_graph_add(struct sg_graph *graph, struct sg_work *work);
 
 struct sg_graph *sg_graph_new(void);
 void sg_graph_free(struct sg_graph *graph);
+/* NULL: out of memory. */
+struct sg_graph *sg_graph_clone(const struct sg_graph *graph);
+/* Takes the node out of its graph. */
+void sg_node_free(struct sg_node *node);
 
 /*
  * With the engine locked: what capturing makes of new work in the stream. *taken: it was kept, or

@@ -220,5 +220,5 @@ TEST(what_is_missing_says_so)
 	CUgraphNode node;
 
 	test_context();
-	CHECK_EQ(cuGraphAddEmptyNode(&node, NULL, NULL, 0), CUDA_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(cuGraphAddMemFreeNode(&node, NULL, NULL, 0, 0), CUDA_ERROR_NOT_SUPPORTED);
 }

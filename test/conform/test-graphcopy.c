@@ -1,0 +1,355 @@
+/* Copies of ordinary memory in graphs: it is read and written whenever the graph runs, in its turn. */
+#include <pthread.h>
+#include <string.h>
+
+#include "conform.h"
+
+enum { N = 20000, BYTES = 4 * N };
+
+#define NEEDS(call)                                                                                \
+	do {                                                                                       \
+		CUresult needs_r = (call);                                                         \
+		if (needs_r == CUDA_ERROR_NOT_SUPPORTED)                                           \
+			SKIP("this device does not support " #call);                               \
+		conform_check(__FILE__, __LINE__, #call, needs_r, CUDA_SUCCESS);                   \
+	} while (0)
+
+struct fixture {
+	CUcontext context;
+	CUgraph graph;
+	CUstream stream;
+	CUdeviceptr data;
+	unsigned *source, *result; /* ordinary */
+};
+
+static struct fixture begin(void)
+{
+	struct fixture t = {0};
+
+	conform_begin();
+	OK(cuCtxGetCurrent(&t.context));
+	OK(cuStreamCreate(&t.stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&t.data, BYTES));
+	NEEDS(cuGraphCreate(&t.graph, 0));
+	t.source = calloc(N, sizeof(unsigned));
+	t.result = calloc(N, sizeof(unsigned));
+	return t;
+}
+
+static CUDA_MEMCPY3D row(
+    CUmemorytype to_type, const void *to, CUmemorytype from_type, const void *from)
+{
+	return (CUDA_MEMCPY3D){.srcMemoryType = from_type,
+	    .srcHost = from,
+	    .srcDevice = (CUdeviceptr)from,
+	    .srcPitch = BYTES,
+	    .srcHeight = 1,
+	    .dstMemoryType = to_type,
+	    .dstHost = (void *)to,
+	    .dstDevice = (CUdeviceptr)to,
+	    .dstPitch = BYTES,
+	    .dstHeight = 1,
+	    .WidthInBytes = BYTES,
+	    .Height = 1,
+	    .Depth = 1};
+}
+
+static CUDA_MEMCPY3D to_device(CUdeviceptr to, const void *from)
+{
+	return row(CU_MEMORYTYPE_DEVICE, (void *)to, CU_MEMORYTYPE_HOST, from);
+}
+
+static CUDA_MEMCPY3D to_host(void *to, CUdeviceptr from)
+{
+	return row(CU_MEMORYTYPE_HOST, to, CU_MEMORYTYPE_DEVICE, (void *)from);
+}
+
+static CUgraphNode add_copy(struct fixture *t, CUgraph graph, CUgraphNode after, CUDA_MEMCPY3D copy)
+{
+	CUgraphNode node = NULL;
+	CUresult r = cuGraphAddMemcpyNode(&node, graph, &after, after ? 1 : 0, &copy, t->context);
+
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("this device does not support memcpy nodes");
+	OK(r);
+	return node;
+}
+
+static CUgraphNode add_increment(struct fixture *t, CUgraph graph, CUgraphNode after)
+{
+	int n = N;
+	CUDA_KERNEL_NODE_PARAMS kernel = {.func = conform_kernel("increment"),
+	    .gridDimX = 8,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = 256,
+	    .blockDimY = 1,
+	    .blockDimZ = 1,
+	    .kernelParams = (void *[]){&t->data, &n}};
+	CUgraphNode node = NULL;
+
+	OK(cuGraphAddKernelNode(&node, graph, &after, after ? 1 : 0, &kernel));
+	return node;
+}
+
+static void fill(unsigned *words, unsigned value)
+{
+	for (int i = 0; i < N; i++)
+		words[i] = value + (unsigned)i;
+}
+
+static void check(const unsigned *words, unsigned value)
+{
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(words[i], value + (unsigned)i);
+}
+
+static void run_and_check(struct fixture *t, CUgraphExec exec)
+{
+	for (unsigned round = 0; round < 5; round++) {
+		fill(t->source, 1000 * round);
+		OK(cuGraphLaunch(exec, t->stream));
+		OK(cuStreamSynchronize(t->stream));
+		check(t->result, 1000 * round + 1);
+	}
+}
+
+CONFORM(nodes_read_and_write_it_when_the_graph_runs)
+{
+	struct fixture t = begin();
+	CUgraphNode first, middle, last, nodes[4];
+	CUgraphNodeType type;
+	CUgraphExec exec;
+	size_t count = 4;
+
+	first = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	middle = add_increment(&t, t.graph, first);
+	last = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	/* One node each. */
+	OK(cuGraphGetNodes(t.graph, nodes, &count));
+	CHECK_EQ(count, 3);
+	OK(cuGraphNodeGetType(first, &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEMCPY);
+	OK(cuGraphNodeGetType(last, &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEMCPY);
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	run_and_check(&t, exec);
+	OK(cuGraphExecDestroy(exec));
+	OK(cuGraphDestroy(t.graph));
+}
+
+CONFORM(nodes_show_what_they_were_given)
+{
+	struct fixture t = begin();
+	CUDA_MEMCPY3D got;
+	CUgraph inner;
+
+	CUgraphNode node = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	OK(cuGraphMemcpyNodeGetParams(node, &got));
+	CHECK(got.srcHost == t.source);
+	CHECK_EQ(got.dstDevice, t.data);
+	CHECK_EQ(got.WidthInBytes, BYTES);
+	CHECK(cuGraphChildGraphNodeGetGraph(node, &inner) != CUDA_SUCCESS);
+	CUDA_MEMCPY3D other = to_device(t.data, t.result);
+	OK(cuGraphMemcpyNodeSetParams(node, &other));
+	OK(cuGraphMemcpyNodeGetParams(node, &got));
+	CHECK(got.srcHost == t.result);
+	CUgraphNode middle = add_increment(&t, t.graph, node);
+	add_copy(&t, t.graph, middle, to_host(t.source, t.data));
+	CUgraphExec exec;
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	fill(t.result, 7);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.source, 8);
+}
+
+CONFORM(executable_nodes_get_other_memory)
+{
+	struct fixture t = begin();
+	unsigned *other = calloc(N, sizeof(unsigned)), *pinned;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode first = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, first);
+	CUgraphNode last = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	CUDA_MEMCPY3D in = to_device(t.data, other), out = to_host(pinned, t.data);
+	NEEDS(cuGraphExecMemcpyNodeSetParams(exec, first, &in, t.context));
+	OK(cuGraphExecMemcpyNodeSetParams(exec, last, &out, t.context));
+	fill(other, 40);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(pinned, 41);
+}
+
+CONFORM(captured_copies_too)
+{
+	struct fixture t = begin();
+	CUgraphNode nodes[8];
+	CUgraphNodeType type;
+	CUgraphExec exec;
+	CUgraph graph;
+	size_t count = 8;
+	int n = N;
+
+	OK(cuStreamBeginCapture(t.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuMemcpyHtoDAsync(t.data, t.source, BYTES, t.stream));
+	OK(conform_launch(
+	    conform_kernel("increment"), 8, 256, 0, t.stream, (void *[]){&t.data, &n}));
+	OK(cuMemcpyDtoHAsync(t.result, t.data, BYTES, t.stream));
+	OK(cuStreamEndCapture(t.stream, &graph));
+	OK(cuGraphGetNodes(graph, nodes, &count));
+	CHECK_EQ(count, 3);
+	OK(cuGraphNodeGetType(nodes[0], &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEMCPY);
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(t.result[i], 0); /* nothing has run */
+	run_and_check(&t, exec);
+}
+
+static void add_to(void *user)
+{
+	unsigned *words = user;
+
+	for (int i = 0; i < N; i++)
+		words[i] += 100;
+}
+
+CONFORM(host_functions_stand_in_order_with_the_copies)
+{
+	struct fixture t = begin();
+	CUgraphExec exec;
+	CUgraph graph;
+	unsigned *again = calloc(N, sizeof(unsigned));
+
+	OK(cuStreamBeginCapture(t.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuLaunchHostFunc(t.stream, add_to, t.source));
+	OK(cuMemcpyHtoDAsync(t.data, t.source, BYTES, t.stream));
+	OK(cuMemcpyDtoHAsync(t.result, t.data, BYTES, t.stream));
+	OK(cuLaunchHostFunc(t.stream, add_to, t.result));
+	OK(cuMemcpyHtoDAsync(t.data, t.result, BYTES, t.stream));
+	OK(cuMemcpyDtoHAsync(again, t.data, BYTES, t.stream));
+	OK(cuLaunchHostFunc(t.stream, add_to, again));
+	OK(cuStreamEndCapture(t.stream, &graph));
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	fill(t.source, 0);
+	for (unsigned round = 1; round <= 4; round++)
+		OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.source, 400);
+	check(t.result, 500);
+	check(again, 600);
+}
+
+CONFORM(rectangles_keep_what_lies_between_the_rows)
+{
+	struct fixture t = begin();
+	CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+			  .srcHost = t.source,
+			  .srcPitch = 100,
+			  .srcXInBytes = 8,
+			  .srcY = 2,
+			  .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			  .dstDevice = t.data,
+			  .dstPitch = 64,
+			  .WidthInBytes = 60,
+			  .Height = 50},
+		      out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+			  .srcDevice = t.data,
+			  .srcPitch = 64,
+			  .dstMemoryType = CU_MEMORYTYPE_HOST,
+			  .dstHost = t.result,
+			  .dstPitch = 120,
+			  .dstXInBytes = 4,
+			  .dstY = 1,
+			  .WidthInBytes = 60,
+			  .Height = 50};
+	CUgraphExec exec;
+	CUgraph graph;
+
+	OK(cuStreamBeginCapture(t.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+	OK(cuMemcpy2DAsync(&in, t.stream));
+	OK(cuMemcpy2DAsync(&out, t.stream));
+	OK(cuStreamEndCapture(t.stream, &graph));
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	for (unsigned round = 0; round < 3; round++) {
+		conform_fill(t.source, BYTES, round);
+		memset(t.result, 0xee, BYTES);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		for (int y = 0; y < 52; y++)
+			for (int x = 0; x < 120; x++) {
+				bool inside = y >= 1 && y < 51 && x >= 4 && x < 64;
+				uint8_t wanted = 0xee;
+				if (inside)
+					wanted = ((uint8_t *)t.source)[(y + 1) * 100 + x + 4];
+				CHECK_EQ(((uint8_t *)t.result)[y * 120 + x], wanted);
+			}
+	}
+}
+
+CONFORM(between_the_programs_own_places)
+{
+	struct fixture t = begin();
+	CUgraphExec exec;
+
+	add_copy(
+	    &t, t.graph, NULL, row(CU_MEMORYTYPE_HOST, t.result, CU_MEMORYTYPE_HOST, t.source));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 3; round++) {
+		fill(t.source, round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(t.result, round);
+	}
+}
+
+CONFORM(clones_and_children_have_them)
+{
+	struct fixture t = begin();
+	CUgraph parent, clone;
+	CUgraphNode child;
+	CUgraphExec exec;
+
+	CUgraphNode first = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, first);
+	add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphClone(&clone, t.graph));
+	OK(cuGraphCreate(&parent, 0));
+	OK(cuGraphAddChildGraphNode(&child, parent, NULL, 0, t.graph));
+	OK(cuGraphDestroy(t.graph));
+	OK(cuGraphInstantiateWithFlags(&exec, clone, 0));
+	run_and_check(&t, exec);
+	OK(cuGraphDestroy(clone));
+	OK(cuGraphInstantiateWithFlags(&exec, parent, 0));
+	run_and_check(&t, exec);
+}
+
+CONFORM(much_memory_again_and_again)
+{
+	struct fixture t = begin();
+	size_t size = 3 << 20;
+	uint8_t *in = malloc(size), *out = malloc(size);
+	CUdeviceptr data;
+	CUgraphExec exec;
+
+	OK(cuMemAlloc(&data, size));
+	for (unsigned round = 0; round < 20; round++) {
+		CUDA_MEMCPY3D first = to_device(data, in), last = to_host(out, data);
+		CUgraph graph;
+		first.srcPitch = first.dstPitch = first.WidthInBytes = size;
+		last.srcPitch = last.dstPitch = last.WidthInBytes = size;
+		OK(cuGraphCreate(&graph, 0));
+		add_copy(&t, graph, add_copy(&t, graph, NULL, first), last);
+		OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+		OK(cuGraphDestroy(graph));
+		conform_fill(in, size, round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		CHECK_BYTES(out, in, size);
+		OK(cuGraphExecDestroy(exec));
+	}
+}
