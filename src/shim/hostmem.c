@@ -69,11 +69,14 @@ bool hostmem_can_share(void)
 	return false;
 }
 
-static CUresult send_descriptor(uint64_t number, uint64_t address, uint64_t size, int fd)
+static CUresult send_source(
+    uint64_t number, uint64_t address, uint64_t size, const struct hostmem_source *source)
 {
-	struct side_message message = {
-	    .kind = SIDE_SEGMENT, .segment = number, .address = address, .size = size};
-	int r = chan_side_send(session.chan, &message, fd);
+	struct side_message message = {.kind = source->file ? SIDE_FILE : SIDE_SEGMENT,
+	    .segment = number,
+	    .address = source->file ? source->offset : address,
+	    .size = size};
+	int r = chan_side_send(session.chan, &message, source->fd);
 
 	return r < 0 ? session_lost(r) : CUDA_SUCCESS;
 }
@@ -110,7 +113,8 @@ static CUresult share(const struct segment *segment)
 			munmap(got, segment->size);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	CUresult shared = send_descriptor(segment->number, segment->start, segment->size, fd);
+	CUresult shared = send_source(
+	    segment->number, segment->start, segment->size, &(struct hostmem_source){.fd = fd});
 	if (shared == CUDA_SUCCESS)
 		shared = remote_rosenSegmentMap(segment->number, segment->start, segment->size,
 		    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
@@ -245,16 +249,17 @@ static CUresult release(uint64_t start, uint64_t size)
 
 /* --- memory that is elsewhere in this process --- */
 
-static CUresult share_in_place(
-    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out)
+static CUresult share_in_place(const struct hostmem_source *source, uint64_t address, uint64_t size,
+    unsigned flags, struct hostmem_share *out)
 {
 	*out = (struct hostmem_share){++last_number, address};
-	CUresult r = send_descriptor(out->number, address, size, fd);
+	CUresult r = send_source(out->number, address, size, source);
 	return r ?: remote_rosenSegmentRegister(out->number, address, size, flags);
 }
 
 /* The window's place is the worker's alone: here it stays inaccessible. */
-static CUresult share_in_window(int fd, uint64_t size, unsigned flags, struct hostmem_share *out)
+static CUresult share_in_window(
+    const struct hostmem_source *source, uint64_t size, unsigned flags, struct hostmem_share *out)
 {
 	struct segment *segment = calloc(1, sizeof(*segment)), **at;
 	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -264,7 +269,7 @@ static CUresult share_in_window(int fd, uint64_t size, unsigned flags, struct ho
 	*segment = (struct segment){.number = ++last_number, .size = size, .own = true};
 	at = find_place(size, &segment->start);
 	if (segment->start)
-		r = send_descriptor(segment->number, segment->start, size, fd)
+		r = send_source(segment->number, segment->start, size, source)
 			?: remote_rosenSegmentMap(segment->number, segment->start, size, flags);
 	if (r != CUDA_SUCCESS) {
 		free(segment);
@@ -276,20 +281,20 @@ static CUresult share_in_window(int fd, uint64_t size, unsigned flags, struct ho
 	return CUDA_SUCCESS;
 }
 
-CUresult hostmem_share(
-    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out)
+CUresult hostmem_share(const struct hostmem_source *source, uint64_t address, uint64_t size,
+    unsigned flags, struct hostmem_share *out)
 {
 	CUresult r = CUDA_ERROR_NOT_SUPPORTED;
 
-	if (!hostmem_can_share())
+	if (!hostmem_can_share() || (source->file && !(session.capabilities & HELLO_CAN_FILES)))
 		return r;
 	pthread_mutex_lock(&lock);
 	/* Where the device would see it elsewhere anyway there is no use in asking. */
 	if (device_attribute(
 		shim_thread.device, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM))
-		r = share_in_place(fd, address, size, flags, out);
+		r = share_in_place(source, address, size, flags, out);
 	if (r == CUDA_ERROR_OUT_OF_MEMORY || r == CUDA_ERROR_NOT_SUPPORTED)
-		r = share_in_window(fd, size, flags, out);
+		r = share_in_window(source, size, flags, out);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -315,7 +320,7 @@ CUresult hostmem_send(int fd, uint64_t address, uint64_t size, uint64_t *number)
 	pthread_mutex_lock(&lock);
 	*number = ++last_number;
 	pthread_mutex_unlock(&lock);
-	return send_descriptor(*number, address, size, fd);
+	return send_source(*number, address, size, &(struct hostmem_source){.fd = fd});
 }
 
 /* --- pieces --- */
@@ -429,7 +434,7 @@ CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, 
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == RANGE_REGISTERED && !range.remote) {
 		log_warn_once("cuMemHostGetDevicePointer is not supported for registered memory "
-			      "that is a file's, shared, on a stack, or in a page with other "
+			      "that is a file's on a disk, on a stack, or in a page with other "
 			      "registered memory");
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}

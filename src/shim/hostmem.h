@@ -31,12 +31,19 @@ struct hostmem_share {
 	uint64_t address; /* the worker's, and the device's */
 };
 
+/* What such memory is pages of. */
+struct hostmem_source {
+	int fd;	   /* the caller's */
+	bool file; /* a file in memory that the program maps itself; else a sealed memfd of ours */
+	uint64_t offset;
+};
+
 /*
- * Gives the worker size bytes of the memfd fd, a whole number of pages, at address if it can have
- * them there; else at a place in the host window that this process keeps free. flags:
- * CU_MEMHOSTREGISTER_READ_ONLY or 0.
+ * Gives the worker size bytes of source, a whole number of pages, at address if it can have them
+ * there; else at a place in the host window that this process keeps free. flags:
+ * CU_MEMHOSTREGISTER_READ_ONLY or 0. CUDA_ERROR_NOT_SUPPORTED: not on this session's medium.
  */
-CUresult hostmem_share(
-    int fd, uint64_t address, uint64_t size, unsigned flags, struct hostmem_share *out);
+CUresult hostmem_share(const struct hostmem_source *source, uint64_t address, uint64_t size,
+    unsigned flags, struct hostmem_share *out);
 /* Waits for the device's work and takes them back. */
 CUresult hostmem_unshare(const struct hostmem_share *share);

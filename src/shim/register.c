@@ -5,8 +5,10 @@
  * are they replaced, so that a refusal has changed nothing.
  *
  * Pages belong to a region. Registrations are ranges of the map, by bytes; one that lies wholly in
- * the pages of another's region shares it. Whatever cannot become a region is registered without one:
- * copies move its bytes as those of ordinary memory, and it has no device pointer.
+ * the pages of another's region shares it. Pages of a file in memory that the program maps shared, as
+ * processes that exchange data do, are a region as they are: the worker gets that file. Whatever
+ * cannot become a region is registered without one: copies move its bytes as those of ordinary
+ * memory, and it has no device pointer.
  *
  * One mutex for all; it is held over fork() so that the child finds the regions whole. The child
  * makes their pages private again: it is not party to the session, and would otherwise write into
@@ -34,7 +36,8 @@
 
 struct region {
 	struct region *next;
-	struct takeover *takeover;
+	uint64_t address, size;	   /* whole pages */
+	struct takeover *takeover; /* NULL: pages of the program's file */
 	struct hostmem_share share;
 	unsigned users;
 };
@@ -49,7 +52,8 @@ static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 	for (struct region *region = regions; region; region = region->next)
-		takeover_before_fork(region->takeover);
+		if (region->takeover)
+			takeover_before_fork(region->takeover);
 }
 
 static void after_fork_in_parent(void)
@@ -60,7 +64,8 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
 	for (struct region *region = regions; region; region = region->next)
-		takeover_in_child(region->takeover);
+		if (region->takeover)
+			takeover_in_child(region->takeover);
 	regions = NULL;
 	n_regions = 0;
 	pthread_mutex_init(&lock, NULL);
@@ -82,39 +87,57 @@ static struct region *find_region(uint64_t first, uint64_t size)
 {
 	struct region *region = regions;
 
-	while (region && (region->takeover->address >= first + size ||
-			     first >= region->takeover->address + region->takeover->size))
+	while (
+	    region && (region->address >= first + size || first >= region->address + region->size))
 		region = region->next;
 	return region;
 }
 
 static bool holds(const struct region *region, uint64_t first, uint64_t size)
 {
-	const struct takeover *t = region->takeover;
+	return first >= region->address && first + size <= region->address + region->size;
+}
 
-	return first >= t->address && first + size <= t->address + t->size;
+/* The program's own pages, in the memfd fd from here on. False: they are as they were. */
+static bool take_pages(struct region *region, unsigned flags)
+{
+	struct hostmem_source source = {0};
+
+	if (fd_memory("rosen-registered", region->size, &source.fd) < 0)
+		return false;
+	watch_forks();
+	if (hostmem_share(&source, region->address, region->size, flags, &region->share) !=
+	    CUDA_SUCCESS) {
+		fd_close(source.fd);
+		return false;
+	}
+	region->takeover = takeover_new(region->address, region->size, source.fd);
+	if (!region->takeover)
+		hostmem_unshare(&region->share);
+	return region->takeover;
+}
+
+static bool share_file(struct region *region, const struct takeover_look *look, unsigned flags)
+{
+	_cleanup_fd_ int fd = takeover_open_file(look);
+	struct hostmem_source source = {.fd = fd, .file = true, .offset = look->offset};
+
+	return fd >= 0 && hostmem_share(&source, region->address, region->size, flags,
+			      &region->share) == CUDA_SUCCESS;
 }
 
 /* NULL: these pages cannot be one. */
-static struct region *region_new(uint64_t first, uint64_t size, unsigned flags)
+static struct region *region_new(
+    uint64_t first, uint64_t size, unsigned flags, const struct takeover_look *look)
 {
-	struct region *region = calloc(1, sizeof(*region));
-	int fd;
+	struct region *region = n_regions < REGIONS_MAX ? calloc(1, sizeof(*region)) : NULL;
 
-	if (!region || n_regions == REGIONS_MAX || fd_memory("rosen-registered", size, &fd) < 0) {
-		free(region);
+	if (!region)
 		return NULL;
-	}
-	watch_forks();
-	if (hostmem_share(fd, first, size, flags & CU_MEMHOSTREGISTER_READ_ONLY, &region->share) !=
-	    CUDA_SUCCESS) {
-		fd_close(fd);
-		free(region);
-		return NULL;
-	}
-	region->takeover = takeover_new(first, size, fd);
-	if (!region->takeover) {
-		hostmem_unshare(&region->share);
+	region->address = first;
+	region->size = size;
+	flags &= CU_MEMHOSTREGISTER_READ_ONLY;
+	if (!(look->private ? take_pages(region, flags) : share_file(region, look, flags))) {
 		free(region);
 		return NULL;
 	}
@@ -149,8 +172,8 @@ static struct region *region_for(
 
 	if (region)
 		region = holds(region, first, size) ? region : NULL;
-	else if (look->private && look->writable)
-		region = region_new(first, size, flags);
+	else if ((look->private || look->file) && look->writable)
+		region = region_new(first, size, flags, look);
 	if (region)
 		region->users++;
 	else
@@ -205,7 +228,7 @@ static CUresult register_memory(uint64_t start, uint64_t size, unsigned flags)
 	    .context = shim_thread.context,
 	    .device = shim_thread.device,
 	    .host = start,
-	    .remote = region ? region->share.address + (start - region->takeover->address) : 0};
+	    .remote = region ? region->share.address + (start - region->address) : 0};
 	if (note(&range))
 		return CUDA_SUCCESS;
 	if (region)

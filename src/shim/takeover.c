@@ -12,14 +12,18 @@
  */
 #include "shim/takeover.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -69,26 +73,54 @@ static bool line_is_private(const char *permissions, unsigned long inode, const 
 	return !*name || strcmp(name, "[heap]") == 0 || strncmp(name, "[anon:", 6) == 0;
 }
 
+struct line {
+	unsigned long first, behind, offset, inode;
+	unsigned major, minor;
+	char permissions[5], name[256];
+};
+
+static bool parse_line(const char *text, struct line *line)
+{
+	line->name[0] = '\0';
+	return sscanf(text, "%lx-%lx %4s %lx %x:%x %lu %255[^\n]", &line->first, &line->behind,
+		   line->permissions, &line->offset, &line->major, &line->minor, &line->inode,
+		   line->name) >= 7;
+}
+
+/* The line holds all of [at, end). */
+static void look_at_file(const struct line *line, uint64_t at, struct takeover_look *look)
+{
+	if (line->permissions[3] != 's' || !line->inode)
+		return;
+	look->file = true;
+	look->offset = line->offset + (at - line->first);
+	look->line[0] = line->first;
+	look->line[1] = line->behind;
+	look->device = makedev(line->major, line->minor);
+	look->inode = line->inode;
+	memcpy(look->path, line->name, sizeof(look->path));
+}
+
 static void look_at_lines(FILE *maps, uint64_t at, uint64_t end, struct takeover_look *look)
 {
-	char *line = NULL;
+	uint64_t start = at;
+	struct line line;
+	char *text = NULL;
 	size_t room = 0;
 
-	while (at < end && getline(&line, &room, maps) > 0) {
-		unsigned long first, behind, inode;
-		char permissions[5], name[256] = "";
-		if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %255s", &first, &behind, permissions,
-			&inode, name) < 4 ||
-		    behind <= at)
+	while (at < end && getline(&text, &room, maps) > 0) {
+		if (!parse_line(text, &line) || line.behind <= at)
 			continue;
-		if (first > at)
+		if (line.first > at)
 			break;
-		look->mapped &= permissions[0] == 'r';
-		look->writable &= permissions[1] == 'w';
-		look->private &= line_is_private(permissions, inode, name);
-		at = behind;
+		look->mapped &= line.permissions[0] == 'r';
+		look->writable &= line.permissions[1] == 'w';
+		look->private &= line_is_private(line.permissions, line.inode, line.name);
+		if (at == start && line.behind >= end)
+			look_at_file(&line, at, look);
+		at = line.behind;
 	}
-	free(line);
+	free(text);
 	look->mapped &= at >= end;
 }
 
@@ -103,6 +135,58 @@ struct takeover_look takeover_look(uint64_t address, uint64_t size)
 	fclose(maps);
 	look.private &= !on_own_stack(address, address + size);
 	return look;
+}
+
+/* --- a file that is mapped --- */
+
+/* fd if it is the file; closes it otherwise. */
+static int check_file(const struct takeover_look *look, int fd)
+{
+	struct stat status;
+	struct statfs system;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || status.st_ino != look->inode ||
+	    fstatfs(fd, &system) < 0 || system.f_type != TMPFS_MAGIC ||
+	    status.st_dev != look->device) {
+		fd_close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The program may still have open what has no name any more. */
+static int find_descriptor(const struct takeover_look *look)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	struct stat status;
+	int fd = -1;
+
+	while (folder && fd < 0 && (entry = readdir(folder))) {
+		if (fstatat(dirfd(folder), entry->d_name, &status, 0) == 0 &&
+		    status.st_ino == look->inode && status.st_dev == look->device)
+			fd = check_file(
+			    look, openat(dirfd(folder), entry->d_name, O_RDWR | O_CLOEXEC));
+	}
+	if (folder)
+		closedir(folder);
+	return fd;
+}
+
+int takeover_open_file(const struct takeover_look *look)
+{
+	char name[64];
+	int fd = -1;
+
+	if (*look->path == '/')
+		fd = check_file(look, open(look->path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+	if (fd < 0) {
+		/* Needs a capability that root has, and containers may not. */
+		snprintf(name, sizeof(name), "/proc/self/map_files/%lx-%lx",
+		    (unsigned long)look->line[0], (unsigned long)look->line[1]);
+		fd = check_file(look, open(name, O_RDWR | O_CLOEXEC));
+	}
+	return fd >= 0 ? fd : find_descriptor(look);
 }
 
 /* --- there and back --- */

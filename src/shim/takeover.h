@@ -15,8 +15,18 @@ struct takeover_look {
 	bool mapped;   /* and readable */
 	bool writable; /* and so is this */
 	bool private; /* ordinary private memory, not a file's, not the stack this thread runs on */
+	/* Whole pages of one file that is mapped shared: they need not be taken over. */
+	bool file;
+	uint64_t offset;	/* of the first page in it */
+	uint64_t line[2];	/* the mapping they lie in */
+	uint64_t device, inode; /* the file's */
+	char path[256];		/* where it was opened; may be cut, may be gone */
 };
 struct takeover_look takeover_look(uint64_t address, uint64_t size);
+
+/* A descriptor of that file for reading and writing, to be closed by the caller. -1: there is no way
+ * to it, or it is no file in memory. */
+int takeover_open_file(const struct takeover_look *look);
 
 struct takeover {
 	uint64_t address, size; /* whole pages */

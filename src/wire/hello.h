@@ -25,9 +25,10 @@ enum hello_capability {
 	    1 << 0,		   /* descriptors of pinned memory may pass over the side socket */
 	HELLO_CAN_STATS = 1 << 1,  /* the region holds a statistics area */
 	HELLO_CAN_OUTPUT = 1 << 2, /* answers may carry WIRE_STATUS_OUTPUT */
+	HELLO_CAN_FILES = 1 << 3,  /* SIDE_FILE: segments that are files of the program's */
 };
 #define HELLO_CAPABILITIES /* this build's */                                                      \
-	((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS | HELLO_CAN_OUTPUT))
+	((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS | HELLO_CAN_OUTPUT | HELLO_CAN_FILES))
 
 /* Client to rosend. */
 struct hello_request {
@@ -105,15 +106,16 @@ int hello_reply_check(const struct hello_request *request, const struct hello_re
 
 /* Messages on the side socket. */
 enum side_kind {
-	SIDE_SEGMENT = 1,    /* client to worker, one descriptor: struct side_segment */
+	SIDE_SEGMENT = 1,    /* client to worker, one descriptor: a sealed memfd */
 	SIDE_LAST_WORDS = 2, /* worker to client, before it dies of an error: text */
+	SIDE_FILE = 3,	     /* as SIDE_SEGMENT, but any file in memory, used from offset on */
 };
 
 struct side_message {
 	uint32_t kind; /* enum side_kind */
 	uint32_t reserved;
 	uint64_t segment; /* the client's number for it */
-	uint64_t address; /* where the client has it mapped */
+	uint64_t address; /* where the client has it mapped; SIDE_FILE: the offset in the file */
 	uint64_t size;
 	char text[HELLO_TEXT_MAX];
 };

@@ -6,7 +6,9 @@
  *
  * The descriptor comes from the tenant: only a memfd that is sealed against shrinking is mapped (a
  * page that vanished would be a SIGBUS here), and only inside the window, where nothing of the
- * worker's own lies; the kernel is told not to replace a mapping all the same.
+ * worker's own lies; the kernel is told not to replace a mapping all the same. Memory that the program
+ * shares with other processes cannot be sealed (SIDE_FILE): it must be a file of tmpfs, whose pages
+ * are memory and come at once. Truncated by the tenant it is a SIGBUS that ends his own worker.
  *
  * Memory that the program registered has an address of the program's choice (rosenSegmentRegister).
  * It may be anything outside the windows that is free here. Being refused tells the client that
@@ -16,11 +18,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -35,11 +39,18 @@
 /* The windows, and what the software GPU keeps behind them for running kernels. */
 #define WINDOWS_END (WIRE_HOST_WINDOW_BASE + WIRE_HOST_WINDOW_SIZE + (64ull << 30))
 
+/* What a descriptor is good for. */
+struct source {
+	int fd;
+	bool file; /* of the program's; else a sealed memfd */
+	uint64_t offset;
+};
+
 struct segment {
 	struct segment *next;
 	uint64_t number;
 	uint64_t address, size; /* address 0: its descriptor is here, it is not mapped yet */
-	int fd;
+	struct source source;
 };
 
 struct segments {
@@ -73,7 +84,7 @@ struct segments *segments_free(struct segments *segments)
 		next = segment->next;
 		if (segment->address)
 			munmap((void *)segment->address, segment->size);
-		fd_close(segment->fd);
+		fd_close(segment->source.fd);
 		free(segment);
 	}
 	pthread_mutex_destroy(&segments->lock);
@@ -115,8 +126,11 @@ static void keep(struct segments *segments, const struct side_message *message, 
 
 	pthread_mutex_lock(&segments->lock);
 	if (segment && segments->n < SEGMENTS_MAX && !*find(segments, message->segment)) {
-		*segment =
-		    (struct segment){.next = segments->list, .number = message->segment, .fd = fd};
+		*segment = (struct segment){.next = segments->list,
+		    .number = message->segment,
+		    .source = {fd, message->kind == SIDE_FILE, 0}};
+		if (message->kind == SIDE_FILE)
+			segment->source.offset = message->address;
 		segments->list = segment;
 		segments->n++;
 		segment = NULL;
@@ -127,9 +141,10 @@ static void keep(struct segments *segments, const struct side_message *message, 
 	fd_close(fd);
 }
 
-/* Takes the segment's descriptor, reading the side socket until it has come. -1: none will. */
-static int take_descriptor(struct segments *segments, uint64_t number)
+/* Takes the segment's descriptor, reading the side socket until it has come. fd -1: none will. */
+static struct source take_source(struct segments *segments, uint64_t number)
 {
+	struct source source = {.fd = -1};
 	struct side_message message;
 	int fd = -1, r = 0;
 
@@ -138,31 +153,47 @@ static int take_descriptor(struct segments *segments, uint64_t number)
 		pthread_mutex_lock(&segments->lock);
 		struct segment *segment = *find(segments, number);
 		if (segment) {
-			fd = segment->fd;
-			segment->fd = -1;
+			source = segment->source;
+			segment->source.fd = -1;
 		}
 		pthread_mutex_unlock(&segments->lock);
 		if (segment || r < 0)
 			break;
 		r = chan_side_receive(segments->worker->chan, true, &message, &fd);
-		if (r >= 0 && message.kind == SIDE_SEGMENT && fd >= 0)
+		if (r >= 0 && fd >= 0 &&
+		    (message.kind == SIDE_SEGMENT || message.kind == SIDE_FILE))
 			keep(segments, &message, fd);
 		else if (r >= 0)
 			fd_close(fd);
 		fd = -1;
 	}
 	pthread_mutex_unlock(&segments->receive);
-	return fd;
+	return source;
 }
 
-static bool acceptable(int fd, uint64_t address, uint64_t bytes)
+static bool sealed(int fd)
 {
-	struct stat status;
 	int seals = fcntl(fd, F_GET_SEALS);
 
-	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(fd, &status) == 0 && bytes &&
-	       bytes <= WIRE_HOST_WINDOW_SIZE && bytes <= (uint64_t)status.st_size &&
-	       !(address & 0xfff);
+	return seals >= 0 && (seals & F_SEAL_SHRINK);
+}
+
+static bool in_memory(int fd)
+{
+	struct statfs status;
+
+	return fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC;
+}
+
+static bool acceptable(const struct source *source, uint64_t address, uint64_t bytes)
+{
+	struct stat status;
+
+	return source->fd >= 0 && (source->file ? in_memory(source->fd) : sealed(source->fd)) &&
+	       fstat(source->fd, &status) == 0 && bytes && bytes <= WIRE_HOST_WINDOW_SIZE &&
+	       source->offset <= (uint64_t)status.st_size &&
+	       bytes <= (uint64_t)status.st_size - source->offset &&
+	       !((address | source->offset) & 0xfff);
 }
 
 static bool in_window(uint64_t address, uint64_t bytes)
@@ -179,10 +210,10 @@ static bool outside_windows(uint64_t address, uint64_t bytes)
 
 /* --- mapping --- */
 
-static bool map(uint64_t address, uint64_t bytes, int fd)
+static bool map(uint64_t address, uint64_t bytes, const struct source *source)
 {
 	void *at = mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	    MAP_SHARED | MAP_FIXED_NOREPLACE, source->fd, (off_t)source->offset);
 
 	if (at == MAP_FAILED)
 		return false;
@@ -250,12 +281,12 @@ static CUresult pin(struct call *call, uint64_t address, uint64_t bytes, unsigne
 	return r;
 }
 
-static CUresult map_and_pin(
-    struct call *call, uint64_t number, uint64_t address, uint64_t bytes, unsigned flags, int fd)
+static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address, uint64_t bytes,
+    unsigned flags, const struct source *source)
 {
 	struct segments *segments = call->worker->segments;
 
-	if (!map(address, bytes, fd)) {
+	if (!map(address, bytes, source)) {
 		pthread_mutex_lock(&segments->lock);
 		segments->refusals++;
 		pthread_mutex_unlock(&segments->lock);
@@ -274,14 +305,15 @@ CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *
 {
 	struct segments *segments = call->worker->segments;
 	struct segment gone;
-	_cleanup_fd_ int fd = take_descriptor(segments, a->segment);
+	struct source source = take_source(segments, a->segment);
+	_cleanup_fd_ int fd = source.fd;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	if (fd >= 0 && acceptable(fd, a->address, a->bytes) && in_window(a->address, a->bytes))
-		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, fd);
+	if (acceptable(&source, a->address, a->bytes) && in_window(a->address, a->bytes))
+		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, &source);
 	else
-		log_warn("the client's segment of pinned memory is refused: not a sealed memfd of "
-			 "%zu bytes inside the host window",
+		log_warn("the client's segment of pinned memory is refused: not a sealed memfd or "
+			 "file in memory of %zu bytes inside the host window",
 		    a->bytes);
 	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
@@ -291,8 +323,9 @@ CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *
 void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t bytes)
 {
 	struct segment gone;
-	_cleanup_fd_ int fd = take_descriptor(segments, number);
-	bool good = fd >= 0 && acceptable(fd, 0, bytes);
+	struct source source = take_source(segments, number);
+	_cleanup_fd_ int fd = source.fd;
+	bool good = !source.file && acceptable(&source, 0, bytes);
 	void *here =
 	    good ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 
@@ -312,18 +345,18 @@ CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegment
 {
 	struct segments *segments = call->worker->segments;
 	struct segment gone;
-	_cleanup_fd_ int fd = take_descriptor(segments, a->segment);
+	struct source source = take_source(segments, a->segment);
+	_cleanup_fd_ int fd = source.fd;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	if (fd < 0 || !acceptable(fd, a->address, a->bytes) ||
-	    !outside_windows(a->address, a->bytes))
-		log_warn("the client's registered memory is refused: not a sealed memfd of %zu "
-			 "bytes, or its address is none of a program's",
+	if (!acceptable(&source, a->address, a->bytes) || !outside_windows(a->address, a->bytes))
+		log_warn("the client's registered memory is refused: not a sealed memfd or file in "
+			 "memory of %zu bytes, or its address is none of a program's",
 		    a->bytes);
 	else if (!may_guess(segments))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	else
-		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, fd);
+		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, &source);
 	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
 	else
@@ -338,7 +371,7 @@ CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnm
 	/* First nobody may start to use it, then nobody may use it any more. */
 	if (!leave(call->worker->segments, a->segment, false, &segment))
 		return CUDA_ERROR_INVALID_VALUE;
-	fd_close(segment.fd);
+	fd_close(segment.source.fd);
 	if (!segment.address)
 		return CUDA_SUCCESS;
 	call->backend->cuCtxSynchronize();

@@ -258,6 +258,51 @@ CONFORM(registering_memory_of_every_kind)
 	OK(cuMemFree(device));
 }
 
+/* Registers the middle of a file that another mapping, as another process has it, shows too. */
+static void share_through_file(int fd)
+{
+	enum { AT = 4 * 4096, ALL = BYTES + 8 * 4096 };
+	CUdeviceptr words;
+
+	CHECK(fd >= 0 && ftruncate(fd, ALL) == 0);
+	uint8_t *mine = mmap(NULL, ALL, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	uint32_t *other = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, AT);
+	CHECK(mine != MAP_FAILED && other != MAP_FAILED);
+	for (int i = 0; i < N; i++)
+		other[i] = (uint32_t)i;
+	OK(cuMemHostRegister(mine + AT, BYTES, CU_MEMHOSTREGISTER_DEVICEMAP));
+	CUresult r = cuMemHostGetDevicePointer(&words, mine + AT, 0);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("this device does not map the program's memory");
+	OK(r);
+	increment(words, N, NULL);
+	OK(cuCtxSynchronize());
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(other[i], i + 1);
+	other[7] = 700;
+	increment(words, 8, NULL);
+	OK(cuMemcpyDtoHAsync(mine + AT, words + 4, 4, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(other[7], 701);
+	CHECK_EQ(other[0], 3);
+	OK(cuMemHostUnregister(mine + AT));
+	CHECK_EQ(other[7], 701);
+	munmap(mine, ALL);
+	munmap(other, BYTES);
+	close(fd);
+}
+
+CONFORM(registered_memory_of_a_file_stays_shared)
+{
+	char name[] = "/dev/shm/conform-XXXXXX";
+
+	conform_begin();
+	share_through_file(memfd_create("conform", 0));
+	int fd = mkstemp(name);
+	share_through_file(fd);
+	unlink(name);
+}
+
 CONFORM(registering_again_and_again)
 {
 	struct block b = block_new(3 << 20);
