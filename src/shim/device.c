@@ -28,7 +28,8 @@ static struct {
 	struct snapshot_peer *peers; /* n_devices * n_devices; never freed */
 	int visible[WIRE_DEVICES_MAX];
 	int n_visible;
-	bool renumbered; /* a program's ordinal may not be the worker's */
+	bool named_twice; /* by CUDA_VISIBLE_DEVICES */
+	bool renumbered;  /* a program's ordinal may not be the worker's */
 } devices;
 
 static void copy_known(void *out, size_t known, const uint8_t *bytes, size_t size)
@@ -89,8 +90,10 @@ static void apply_visibility(void)
 		list[i].pci_bus = d->attribute[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID];
 		list[i].pci_device = d->attribute[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID];
 	}
-	devices.n_visible = (int)visible_select(getenv("CUDA_VISIBLE_DEVICES"),
-	    getenv("CUDA_DEVICE_ORDER"), list, devices.header.n_devices, devices.visible);
+	int n = visible_select(getenv("CUDA_VISIBLE_DEVICES"), getenv("CUDA_DEVICE_ORDER"), list,
+	    devices.header.n_devices, devices.visible);
+	devices.named_twice = n == VISIBLE_TWICE;
+	devices.n_visible = MAX(n, 0);
 	devices.renumbered = (uint32_t)devices.n_visible != devices.header.n_devices;
 	for (int i = 0; i < devices.n_visible; i++)
 		devices.renumbered |= devices.visible[i] != i;
@@ -139,6 +142,13 @@ int device_driver_version(void)
 const struct snapshot *device_snapshot(void)
 {
 	return &devices.header;
+}
+
+CUresult device_check_any(void)
+{
+	if (devices.n_visible)
+		return CUDA_SUCCESS;
+	return devices.named_twice ? CUDA_ERROR_INVALID_DEVICE : CUDA_ERROR_NO_DEVICE;
 }
 
 int device_count(void)

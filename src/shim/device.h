@@ -22,6 +22,8 @@ int device_driver_version(void); /* before the session: what this library implem
 const struct snapshot *device_snapshot(void);
 
 int device_count(void); /* visible ones */
+/* CUDA_ERROR_NO_DEVICE: none is visible; CUDA_ERROR_INVALID_DEVICE: since one was named twice. */
+CUresult device_check_any(void);
 /* NULL: no such ordinal. */
 const struct snapshot_device *device_find(CUdevice device);
 int device_real(CUdevice device);  /* an invalid ordinal stays invalid */

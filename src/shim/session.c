@@ -326,8 +326,9 @@ CUresult session_open(void)
 		return r;
 	if (cuda_before_fork)
 		return CUDA_ERROR_NOT_INITIALIZED;
-	if (device_count() == 0)
-		return CUDA_ERROR_NO_DEVICE;
+	r = device_check_any();
+	if (r != CUDA_SUCCESS)
+		return r;
 	pthread_mutex_lock(&lock);
 	if (atomic_load(&session.state) == SESSION_CONNECTED) {
 		atomic_store(&session.state, SESSION_OPEN);

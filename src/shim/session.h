@@ -53,7 +53,7 @@ CUresult session_connect(void);
 CUresult session_connect_nvml(void);
 
 /* cuInit: connects if need be and opens the gate. CUDA_ERROR_NO_DEVICE also when
- * CUDA_VISIBLE_DEVICES leaves none. */
+ * CUDA_VISIBLE_DEVICES leaves none, CUDA_ERROR_INVALID_DEVICE when it names one twice. */
 CUresult session_open(void);
 
 /* What a call on this session returns when it cannot be sent. */

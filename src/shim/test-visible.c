@@ -11,9 +11,9 @@ static void check(const char *list, const char *order, const char *wanted)
 {
 	char got[16] = "";
 	int out[ARRAY_SIZE(devices)];
-	size_t n = visible_select(list, order, devices, ARRAY_SIZE(devices), out);
+	int n = visible_select(list, order, devices, ARRAY_SIZE(devices), out);
 
-	for (size_t i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 		got[i] = (char)('0' + out[i]);
 	CHECK_STR(got, wanted);
 }
@@ -42,10 +42,13 @@ TEST(an_invalid_entry_ends_the_list)
 	check("0,99999999999999999999,1", NULL, "0");
 }
 
-TEST(a_device_named_twice_empties_the_list)
+TEST(a_device_named_twice_is_an_error)
 {
-	check("0,0", NULL, "");
-	check("0,GPU-01234567", NULL, "");
+	int out[ARRAY_SIZE(devices)];
+
+	CHECK_EQ(visible_select("0,0", NULL, devices, 3, out), VISIBLE_TWICE);
+	CHECK_EQ(visible_select("0,GPU-01234567", NULL, devices, 3, out), VISIBLE_TWICE);
+	CHECK_EQ(visible_select("0,1,-1,1", NULL, devices, 3, out), 2);
 }
 
 TEST(uuids_may_be_shortened_while_unique)

@@ -84,11 +84,11 @@ static int by_number(const char *entry, size_t length, size_t n)
 	return end == text || number < 0 || (size_t)number >= n ? NONE : (int)number;
 }
 
-size_t visible_select(const char *list, const char *order_name,
-    const struct visible_device *devices, size_t n, int *out)
+int visible_select(const char *list, const char *order_name, const struct visible_device *devices,
+    size_t n, int *out)
 {
 	int order[WIRE_DEVICES_MAX];
-	size_t count = 0;
+	int count = 0;
 
 	n = MIN(n, WIRE_DEVICES_MAX);
 	for (size_t i = 0; i < n; i++)
@@ -97,7 +97,7 @@ size_t visible_select(const char *list, const char *order_name,
 		order_by_pci(devices, n, order);
 	if (!list) {
 		memcpy(out, order, n * sizeof(*out));
-		return n;
+		return (int)n;
 	}
 	for (;;) {
 		while (isspace((unsigned char)*list))
@@ -110,9 +110,9 @@ size_t visible_select(const char *list, const char *order_name,
 			     : by_number(list, length, n);
 		if (at < 0)
 			return at == AMBIGUOUS ? 0 : count;
-		for (size_t i = 0; i < count; i++)
+		for (int i = 0; i < count; i++)
 			if (out[i] == order[at])
-				return 0;
+				return VISIBLE_TWICE;
 		out[count++] = order[at];
 		list += strcspn(list, ",");
 		if (!*list++)

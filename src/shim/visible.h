@@ -3,7 +3,7 @@
  * CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, which act in the client. Pure functions.
  *
  * Source: CUDA C++ Programming Guide, "CUDA Environment Variables", and what the driver does with
- * malformed lists: an entry that means no device ends the list, a device named twice empties it, a
+ * malformed lists: an entry that means no device ends the list, a device named twice voids it, a
  * number may be followed by anything.
  */
 #pragma once
@@ -18,9 +18,13 @@ struct visible_device {
 	int pci_domain, pci_bus, pci_device;
 };
 
+/* A device is named twice: there is none then, and cuInit fails with CUDA_ERROR_INVALID_DEVICE. */
+#define VISIBLE_TWICE (-1)
+
 /*
- * Writes the ordinals that stay visible to out (room for n), in their new order; returns how many.
+ * Writes the ordinals that stay visible to out (room for n), in their new order; returns how many,
+ * or VISIBLE_TWICE.
  * list: CUDA_VISIBLE_DEVICES, NULL when not set; order: CUDA_DEVICE_ORDER, NULL when not set.
  */
-size_t visible_select(
+int visible_select(
     const char *list, const char *order, const struct visible_device *devices, size_t n, int *out);

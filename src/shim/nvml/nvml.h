@@ -204,6 +204,14 @@ typedef struct {
 	} value;
 } nvmlUUID_v1_t;
 
+typedef struct nvmlEventSet_st *nvmlEventSet_t;
+
+typedef struct {
+	nvmlDevice_t device;
+	unsigned long long eventType, eventData;
+	unsigned gpuInstanceId, computeInstanceId;
+} nvmlEventData_t;
+
 #define NVML_MEMORY_V2	    (sizeof(nvmlMemory_v2_t) | 2u << 24)
 #define NVML_TEMPERATURE_V1 (sizeof(nvmlTemperature_v1_t) | 1u << 24)
 #define NVML_UUID_V1	    (sizeof(nvmlUUID_v1_t) | 1u << 24)
@@ -311,3 +319,16 @@ NVML_API nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v2(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes);
 NVML_API nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes);
+
+/* --- events: none is supported --- */
+
+NVML_API nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set);
+NVML_API nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set);
+NVML_API nvmlReturn_t nvmlDeviceGetSupportedEventTypes(
+    nvmlDevice_t device, unsigned long long *types);
+NVML_API nvmlReturn_t nvmlDeviceRegisterEvents(
+    nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set);
+NVML_API nvmlReturn_t nvmlEventSetWait(
+    nvmlEventSet_t set, nvmlEventData_t *data, unsigned milliseconds);
+NVML_API nvmlReturn_t nvmlEventSetWait_v2(
+    nvmlEventSet_t set, nvmlEventData_t *data, unsigned milliseconds);

@@ -849,3 +849,27 @@ TEST(other_functions_are_refused)
 	CHECK_EQ(nvmlDeviceGetSerial(NULL, serial, 30), NVML_ERROR_UNINITIALIZED);
 	CHECK_EQ(nvmlDeviceGetSerial(start(), serial, 30), NVML_ERROR_NOT_SUPPORTED);
 }
+
+TEST(event_sets_stay_empty)
+{
+	nvmlEventSet_t set, none = (nvmlEventSet_t)&set;
+	nvmlEventData_t data;
+	unsigned long long types = 1;
+
+	prepare();
+	CHECK_EQ(nvmlEventSetCreate(&set), NVML_ERROR_UNINITIALIZED);
+	nvmlDevice_t device = start();
+	CHECK_EQ(nvmlEventSetCreate(NULL), NVML_ERROR_INVALID_ARGUMENT);
+	CHECK_EQ(nvmlEventSetCreate(&set), NVML_SUCCESS);
+	CHECK_EQ(nvmlDeviceGetSupportedEventTypes(device, &types), NVML_SUCCESS);
+	CHECK_EQ(types, 0);
+	CHECK_EQ(nvmlDeviceRegisterEvents(device, 0, set), NVML_SUCCESS);
+	CHECK_EQ(nvmlDeviceRegisterEvents(device, 8, set), NVML_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(nvmlDeviceRegisterEvents(device, 0, none), NVML_ERROR_INVALID_ARGUMENT);
+	CHECK_EQ(nvmlEventSetWait_v2(set, &data, 1), NVML_ERROR_TIMEOUT);
+	CHECK_EQ(nvmlEventSetWait(set, NULL, 1), NVML_ERROR_INVALID_ARGUMENT);
+	CHECK_EQ(nvmlEventSetWait(none, &data, 1), NVML_ERROR_INVALID_ARGUMENT);
+	CHECK_EQ(nvmlEventSetFree(none), NVML_ERROR_INVALID_ARGUMENT);
+	CHECK_EQ(nvmlEventSetFree(set), NVML_SUCCESS);
+	CHECK_EQ(nvmlEventSetFree(set), NVML_ERROR_INVALID_ARGUMENT);
+}

@@ -60,6 +60,7 @@ static void copies(const struct side &a, const struct side &b)
 	for (auto &x : in)
 		x += 5;
 	EXPECT(read(b.data) == in);
+	CHECK(cudaSetDevice(b.device));
 	CHECK(cudaMemset(b.data, 0, COUNT * sizeof(int)));
 	CHECK(cudaMemcpy(b.data, a.data, COUNT * sizeof(int), cudaMemcpyDefault));
 	EXPECT(read(b.data) == in);
