@@ -18,6 +18,7 @@
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/jit_options.h"
+#include "softgpu/driver/reference.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/image/image.h"
 #include "softgpu/mem/arena.h"
@@ -173,6 +174,7 @@ static void module_free(struct sg_module_object *object)
 		sg_handle_free(object->functions[i].kernel_handle);
 		free(object->functions[i].old.buffer);
 	}
+	sg_references_free(object);
 	sg_handle_free(object->handle);
 	sg_handle_free(object->library);
 	sg_module_unload(object->module);

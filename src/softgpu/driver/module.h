@@ -37,7 +37,8 @@ struct sg_module_object {
 	struct sg_module *module;
 	struct sg_function *functions; /* as many as the module has kernels, in its order */
 	size_t n_functions;
-	struct sg_module_object *next; /* in its context, or of all libraries */
+	struct sg_reference *references; /* that were asked for; lock: the references' */
+	struct sg_module_object *next;	 /* in its context, or of all libraries */
 };
 
 /* CUfunction or CUkernel; NULL: neither. */

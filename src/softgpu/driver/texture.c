@@ -13,10 +13,6 @@
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/memory.h"
 
-#define KNOWN_FLAGS                                                                                \
-	(CU_TRSF_READ_AS_INTEGER | CU_TRSF_NORMALIZED_COORDINATES | CU_TRSF_SRGB |                 \
-	    CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION | CU_TRSF_SEAMLESS_CUBEMAP)
-
 /* ---- resources ---- */
 
 static bool memory_is_there(CUdeviceptr address, size_t size)
@@ -158,7 +154,7 @@ static bool sampler_is_valid(const CUDA_TEXTURE_DESC *how)
 			return false;
 	return (unsigned)how->filterMode <= CU_TR_FILTER_MODE_LINEAR &&
 	       (unsigned)how->mipmapFilterMode <= CU_TR_FILTER_MODE_LINEAR &&
-	       !(how->flags & ~(unsigned)KNOWN_FLAGS);
+	       !(how->flags & ~(unsigned)SG_TEXTURE_FLAGS);
 }
 
 static struct sg_sampler sampler_of(const CUDA_TEXTURE_DESC *how)
