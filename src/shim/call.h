@@ -82,6 +82,8 @@ CUresult shim_call_end(struct shim_call *call, CUresult r);
  */
 uint64_t shim_handle_new(enum handle_kind kind);
 void shim_handle_drop(uint64_t id);
+/* How many ids of kind are alive that were minted here. */
+size_t shim_handle_count(enum handle_kind kind);
 
 /* Whether id is alive as far as this client knows (ids minted by the worker always are). */
 bool shim_handle_alive(uint64_t id, enum handle_kind kind);

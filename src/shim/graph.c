@@ -89,6 +89,25 @@ CUresult shim_cuGraphExecUpdate(
 	return r;
 }
 
+/* --- the end --- */
+
+CUresult shim_cuGraphDestroy(CUgraph graph)
+{
+	size_t count = shim_handle_count(HANDLE_GRAPHNODE);
+	CUresult r;
+
+	if (!count)
+		return remote_cuGraphDestroy(graph);
+	uint64_t *nodes = calloc(count, sizeof(*nodes));
+	if (!nodes)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = remote_rosenGraphDestroy(graph, nodes, &count);
+	for (size_t i = 0; r == CUDA_SUCCESS && i < count; i++)
+		shim_handle_drop(nodes[i]);
+	free(nodes);
+	return r;
+}
+
 /* --- drawing --- */
 
 static CUresult write_file(const char *path, const char *text, size_t bytes)

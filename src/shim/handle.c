@@ -164,6 +164,16 @@ void shim_handle_drop(uint64_t id)
 	pthread_mutex_unlock(&table->lock);
 }
 
+size_t shim_handle_count(enum handle_kind kind)
+{
+	struct table *table = &tables[0][kind];
+
+	pthread_mutex_lock(&table->lock);
+	size_t count = table->used - table->n_free;
+	pthread_mutex_unlock(&table->lock);
+	return count;
+}
+
 static struct slot *slot_alive(uint64_t id, enum handle_kind kind)
 {
 	struct table *table = table_of(id, kind);

@@ -29,6 +29,7 @@
 #include "worker/arena.h"
 #include "worker/callback.h"
 #include "worker/gpu_time.h"
+#include "worker/graph_end.h"
 #include "worker/graph_memory.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
@@ -433,6 +434,7 @@ struct worker *worker_free(struct worker *worker)
 	segments_free(worker->segments);
 	links_free(worker);
 	graph_memory_free(worker);
+	graph_bodies_free(worker);
 	references_free(worker);
 	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
 		free(worker->lanes[i].streams);

@@ -13,6 +13,7 @@
 #include "worker/copy_box.h"
 #include "worker/function.h"
 #include "worker/graph_copy.h"
+#include "worker/graph_end.h"
 #include "worker/graph_memory.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
@@ -259,8 +260,10 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 		*a->address = p->alloc.dptr;
 		graph_memory_note(call->worker, p->alloc.dptr, p->alloc.bytesize);
 	}
-	if (conditional && a->n_graphs)
+	if (conditional && a->n_graphs) {
 		memcpy(a->graphs, p->conditional.phGraph_out, a->n_graphs * sizeof(*a->graphs));
+		graph_note_bodies(call->worker, *a->node, a->graphs, a->n_graphs);
+	}
 	return CUDA_SUCCESS;
 }
 

@@ -48,7 +48,7 @@ struct handles {
 	struct slot *slots;			/* open addressing, a power of two of them */
 	size_t n_slots, n_reverse;
 	size_t budget;
-	_Atomic size_t count;
+	_Atomic size_t counts[HANDLE_N_KINDS];
 };
 
 /* Functions and kernels are one set to CUDA. */
@@ -249,7 +249,7 @@ static int enter(struct handles *handles, struct entry *entry, uint64_t id, uint
 	atomic_store_explicit(&entry->real, real, memory_order_release);
 	/* Release: whoever sees the generation sees the handle. */
 	atomic_store_explicit(&entry->generation, handle_generation(id), memory_order_release);
-	atomic_fetch_add_explicit(&handles->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&handles->counts[handle_kind_of(id)], 1, memory_order_relaxed);
 	return 0;
 }
 
@@ -339,12 +339,23 @@ void handles_forget(struct handles *handles, enum handle_kind kind, uint64_t id)
 		if (handle_by_worker(id))
 			space_leave_hole(
 			    handles, &handles->spaces[true][handle_kind_of(id)], handle_index(id));
-		atomic_fetch_sub_explicit(&handles->count, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(
+		    &handles->counts[handle_kind_of(id)], 1, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&handles->lock);
 }
 
+size_t handles_count_of(const struct handles *handles, enum handle_kind kind)
+{
+	/* Relaxed: who needs to see an id has made it, or was told of it. */
+	return atomic_load_explicit(&handles->counts[kind], memory_order_relaxed);
+}
+
 size_t handles_count(const struct handles *handles)
 {
-	return atomic_load_explicit(&handles->count, memory_order_relaxed);
+	size_t count = 0;
+
+	for (unsigned kind = 0; kind < HANDLE_N_KINDS; kind++)
+		count += handles_count_of(handles, (enum handle_kind)kind);
+	return count;
 }

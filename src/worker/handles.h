@@ -44,3 +44,5 @@ uint64_t handles_id_of(struct handles *handles, enum handle_kind kind, uint64_t 
 void handles_forget(struct handles *handles, enum handle_kind kind, uint64_t id);
 
 size_t handles_count(const struct handles *handles);
+/* Of one kind; FUNCTION and KERNEL count apart. */
+size_t handles_count_of(const struct handles *handles, enum handle_kind kind);

@@ -168,3 +168,84 @@ TEST(graph_instantiation_that_fails_says_why)
 	CHECK_EQ(CALL(&t.client, cuGraphExecDestroy, &none), CUDA_ERROR_INVALID_VALUE);
 	client_stop(&t.client, NULL);
 }
+
+/* --- the end of a graph --- */
+
+#define CHILD_NODE  ((CUgraphNode)0x7100)
+#define CHILD_GRAPH ((CUgraph)0x6100)
+
+static unsigned destroyed;
+
+static CUresult get_nodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+{
+	if (nodes && graph == GRAPH) {
+		nodes[0] = NODE;
+		nodes[1] = CHILD_NODE;
+	} else if (nodes) {
+		nodes[0] = (CUgraphNode)0x7200;
+	}
+	*count = graph == GRAPH ? 2 : 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult get_type(CUgraphNode node, CUgraphNodeType *type)
+{
+	*type = node == CHILD_NODE ? CU_GRAPH_NODE_TYPE_GRAPH : CU_GRAPH_NODE_TYPE_EMPTY;
+	return CUDA_SUCCESS;
+}
+
+static CUresult get_child(CUgraphNode node, CUgraph *graph)
+{
+	*graph = CHILD_GRAPH;
+	return CUDA_SUCCESS;
+}
+
+static CUresult destroy(CUgraph graph)
+{
+	destroyed++;
+	return CUDA_SUCCESS;
+}
+
+static CUresult type_of(struct graph_client *t, CUgraphNode node)
+{
+	CUgraphNodeType type;
+	struct args_cuGraphNodeGetType a = {.node = node, .type = &type};
+
+	return (CUresult)CALL(&t->client, cuGraphNodeGetType, &a);
+}
+
+TEST(ids_of_nodes_end_with_their_graph)
+{
+	struct graph_client t = start();
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
+	CUgraphNode own_node = (CUgraphNode)handle_id(false, HANDLE_GRAPHNODE, 1, 0), nodes[2];
+	uint64_t ended[4] = {0};
+	CUgraph child;
+	size_t n = 2;
+
+	backend->cuGraphGetNodes = get_nodes;
+	backend->cuGraphNodeGetType = get_type;
+	backend->cuGraphChildGraphNodeGetGraph = get_child;
+	backend->cuGraphDestroy = destroy;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
+	struct args_cuGraphGetNodes get = {.graph = t.graph, .nodes = nodes, .count = &n};
+	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &get), CUDA_SUCCESS);
+	CHECK(nodes[0] == own_node && handle_by_worker((uint64_t)nodes[1]));
+	struct args_cuGraphChildGraphNodeGetGraph of = {.node = nodes[1], .graph = &child};
+	CHECK_EQ(CALL(&t.client, cuGraphChildGraphNodeGetGraph, &of), CUDA_SUCCESS);
+	CHECK_EQ(type_of(&t, own_node), CUDA_SUCCESS);
+	CHECK_EQ(type_of(&t, nodes[1]), CUDA_SUCCESS);
+	n = 4;
+	struct args_rosenGraphDestroy end = {.graph = t.graph, .nodes = ended, .count = &n};
+	CHECK_EQ(CALL(&t.client, rosenGraphDestroy, &end), CUDA_SUCCESS);
+	/* Only those that the client minted concern it. */
+	CHECK_EQ(n, 1);
+	CHECK_EQ(ended[0], (uint64_t)own_node);
+	CHECK_EQ(destroyed, 1);
+	CHECK_EQ(type_of(&t, own_node), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(type_of(&t, nodes[1]), CUDA_ERROR_INVALID_VALUE);
+	struct args_cuGraphGetNodes gone = {.graph = child, .nodes = nodes, .count = &n};
+	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &gone), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t.client, NULL);
+}

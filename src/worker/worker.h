@@ -25,6 +25,7 @@ struct arena;
 struct backend_host;
 struct callbacks;
 struct gpu_time;
+struct graph_bodies;
 struct graph_memory;
 struct reference;
 struct link_state;
@@ -137,6 +138,7 @@ struct worker {
 	bool no_arena[WIRE_DEVICES_MAX];   /* tried, and this backend cannot */
 	struct quarantine *quarantine;	   /* under memory_lock */
 	struct graph_memory *graph_memory; /* under memory_lock; NULL: nothing noted */
+	struct graph_bodies *graph_bodies; /* under memory_lock */
 	struct reference *references;	   /* under memory_lock; reference.h */
 	uint64_t next_reservation;	   /* under memory_lock; 0: none yet */
 	struct link_state *links;	   /* under memory_lock */
