@@ -21,6 +21,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/coredump.h"
 #include "shim/device.h"
 #include "shim/entry.h"
 #include "shim/limit.h"
@@ -424,6 +425,7 @@ void context_ended(CUcontext context)
 	struct shim_thread *thread = &shim_thread;
 
 	limit_forget(context);
+	coredump_forget(context);
 	shim_context_ended(context);
 	if (thread->context == context) {
 		thread->depth--;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "gen/api_desc.h"
 #include "gen/shim_custom.h"
+#include "shim/logs.h"
 #include "shim/thread.h"
 
 CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool early)
@@ -20,6 +21,14 @@ CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool earl
 	if (gate & SHIM_GATE_OBSERVE)
 		observe_enter(function, entry);
 	return CUDA_SUCCESS;
+}
+
+void shim_leave(enum api_fn function, const struct observe_entry *entry, CUresult result)
+{
+	if (entry->start_ns)
+		observe_leave(function, entry, result);
+	if (result != CUDA_SUCCESS)
+		logs_note(function, result);
 }
 
 CUresult shim_nosup(enum api_fn function)

@@ -1,7 +1,8 @@
 /*
  * What stands at both ends of every exported function (gen/shim_entries.c): whether the library may
- * be used yet, and counting and tracing while somebody watches. In the common case SHIM_ENTER() is
- * one load and one branch that is never taken, SHIM_LEAVE() a test of a register.
+ * be used yet, counting and tracing while somebody watches, and the log of failed calls. In the common
+ * case SHIM_ENTER() is one load and one branch that is never taken, SHIM_LEAVE() a test of two
+ * registers.
  */
 #pragma once
 
@@ -12,6 +13,9 @@
 
 /* The gate is not plainly open: CUDA_SUCCESS to go on, or what the function has to return. */
 CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool early);
+
+/* The call is observed, or has not succeeded. */
+void shim_leave(enum api_fn function, const struct observe_entry *entry, CUresult result);
 
 /* CUDA_ERROR_INVALID_CONTEXT unless the thread's current context is of the kind that narrow forms may
  * be used in (abi/narrow.h). context.c. */
@@ -32,6 +36,6 @@ CUresult shim_enter_narrow(void);
 
 #define SHIM_LEAVE(function, result)                                                               \
 	do {                                                                                       \
-		if (unlikely(shim_entry.start_ns))                                                 \
-			observe_leave((function), &shim_entry, (result));                          \
+		if (unlikely(shim_entry.start_ns || (result) != CUDA_SUCCESS))                     \
+			shim_leave((function), &shim_entry, (result));                             \
 	} while (0)

@@ -39,6 +39,7 @@
 #include "gen/api_desc.h"
 #include "shim/callback.h"
 #include "shim/device.h"
+#include "shim/logs.h"
 #include "shim/object.h"
 #include "shim/observe.h"
 #include "shim/range.h"
@@ -68,6 +69,7 @@ static void after_fork(void)
 	device_after_fork();
 	abi_storage_after_fork();
 	callback_after_fork();
+	logs_after_fork();
 	team_after_fork();
 	if (session.chan) {
 		chan_abandon(session.chan);

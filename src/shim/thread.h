@@ -28,6 +28,7 @@ struct shim_thread {
 	CUcontext told_context;
 
 	bool in_callback; /* runs a function of the program on CUDA's behalf */
+	bool noting;	  /* notes a failed call (logs.c) */
 
 	uint32_t entry;	    /* row of the function the program is in, while somebody observes */
 	uint64_t waited_ns; /* spent waiting for replies, while somebody observes */

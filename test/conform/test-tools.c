@@ -1,0 +1,158 @@
+/*
+ * Functions for tools: the log of errors, settings of core dumps, the profiler's range. Where a
+ * library has none of them the test ends as skipped.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "conform.h"
+
+#define NEEDS(call)                                                                                \
+	do {                                                                                       \
+		CUresult needs_result = (call);                                                    \
+		if (needs_result == CUDA_ERROR_NOT_SUPPORTED)                                      \
+			SKIP("not supported: " #call);                                             \
+		conform_check(__FILE__, __LINE__, #call, needs_result, CUDA_SUCCESS);              \
+	} while (0)
+
+static unsigned n_messages;
+static char last_message[1024];
+
+static void on_message(void *data, CUlogLevel level, char *message, size_t length)
+{
+	CHECK_EQ(level, CU_LOG_LEVEL_ERROR);
+	CHECK(data == &n_messages);
+	n_messages++;
+	snprintf(last_message, sizeof(last_message), "%.*s", (int)length, message);
+}
+
+/* Something that fails with words to say about it. */
+static void fail_once(void)
+{
+	CUstream stream;
+
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	GIVES(cuStreamSynchronize(stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+}
+
+CONFORM(failures_reach_the_callback)
+{
+	CUlogsCallbackHandle handle;
+
+	conform_begin();
+	NEEDS(cuLogsRegisterCallback(on_message, &n_messages, &handle));
+	fail_once();
+	CHECK(n_messages >= 1);
+	CHECK(last_message[0] == '[');
+	OK(cuLogsUnregisterCallback(handle));
+	unsigned before = n_messages;
+	fail_once();
+	CHECK_EQ(n_messages, before);
+	GIVES(cuLogsRegisterCallback(NULL, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
+}
+
+CONFORM(failures_are_dumped_from_where_one_looked)
+{
+	static char text[25600];
+	CUlogIterator here;
+	size_t bytes = sizeof(text);
+
+	conform_begin();
+	NEEDS(cuLogsCurrent(&here, 0));
+	OK(cuLogsDumpToMemory(&here, text, &bytes, 0));
+	CHECK_EQ(bytes, 0);
+	fail_once();
+	bytes = sizeof(text);
+	OK(cuLogsDumpToMemory(&here, text, &bytes, 0));
+	CHECK(bytes > 0 && strlen(text) == bytes);
+	CHECK(strstr(text, "cuStreamSynchronize"));
+	bytes = sizeof(text);
+	OK(cuLogsDumpToMemory(&here, text, &bytes, 0));
+	CHECK_EQ(bytes, 0);
+	bytes = sizeof(text);
+	OK(cuLogsDumpToMemory(NULL, text, &bytes, 0));
+	CHECK(bytes > 0);
+	bytes = 1;
+	GIVES(cuLogsDumpToMemory(NULL, text, &bytes, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuLogsCurrent(&here, 1), CUDA_ERROR_INVALID_VALUE);
+}
+
+CONFORM(failures_are_dumped_to_a_file)
+{
+	char path[] = "/tmp/conform-logs-XXXXXX", text[4096] = "";
+	CUlogIterator here;
+
+	conform_begin();
+	NEEDS(cuLogsCurrent(&here, 0));
+	int fd = mkstemp(path);
+	CHECK(fd >= 0);
+	fail_once();
+	OK(cuLogsDumpToFile(&here, path, 0));
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	CHECK(strstr(text, "cuStreamSynchronize"));
+	close(fd);
+	unlink(path);
+}
+
+CONFORM(core_dumps_are_off_until_asked_for)
+{
+	char name[1024] = "", pid[32];
+	bool on = true, host = false;
+	size_t bytes = sizeof(on);
+	int flags = -1;
+
+	conform_begin();
+	NEEDS(cuCoredumpGetAttributeGlobal(CU_COREDUMP_ENABLE_ON_EXCEPTION, &on, &bytes));
+	CHECK(!on);
+	bytes = sizeof(host);
+	OK(cuCoredumpGetAttribute(CU_COREDUMP_TRIGGER_HOST, &host, &bytes));
+	CHECK(host);
+	bytes = sizeof(flags);
+	OK(cuCoredumpGetAttributeGlobal(CU_COREDUMP_GENERATION_FLAGS, &flags, &bytes));
+	CHECK_EQ(flags, CU_COREDUMP_DEFAULT_FLAGS);
+	bytes = sizeof(name);
+	OK(cuCoredumpGetAttribute(CU_COREDUMP_FILE, name, &bytes));
+	snprintf(pid, sizeof(pid), ".%d", (int)getpid());
+	CHECK(strstr(name, "core") && strstr(name, pid));
+	bytes = 0;
+	OK(cuCoredumpGetAttribute(CU_COREDUMP_GENERATION_FLAGS, NULL, &bytes));
+	CHECK_EQ(bytes, sizeof(flags));
+	GIVES(cuCoredumpGetAttribute((CUcoredumpSettings)1000, &flags, &bytes),
+	    CUDA_ERROR_INVALID_VALUE);
+}
+
+CONFORM(core_dump_settings_are_kept)
+{
+	char name[1024] = "", wanted[] = "a-file-of-the-test";
+	int flags = CU_COREDUMP_SKIP_SHARED_MEMORY, got = 0;
+	size_t bytes = sizeof(wanted);
+
+	conform_begin();
+	NEEDS(cuCoredumpSetAttribute(CU_COREDUMP_FILE, wanted, &bytes));
+	bytes = sizeof(name);
+	OK(cuCoredumpGetAttribute(CU_COREDUMP_FILE, name, &bytes));
+	CHECK_STR(name, wanted);
+	bytes = sizeof(flags);
+	OK(cuCoredumpSetAttributeGlobal(CU_COREDUMP_GENERATION_FLAGS, &flags, &bytes));
+	bytes = sizeof(got);
+	OK(cuCoredumpGetAttributeGlobal(CU_COREDUMP_GENERATION_FLAGS, &got, &bytes));
+	CHECK_EQ(got, flags);
+}
+
+CONFORM(the_own_process_runs)
+{
+	CUprocessState state;
+
+	conform_begin();
+	NEEDS(cuCheckpointProcessGetState(getpid(), &state));
+	CHECK_EQ(state, CU_PROCESS_STATE_RUNNING);
+	GIVES(cuCheckpointProcessGetState(-1, &state), CUDA_ERROR_INVALID_VALUE);
+}
+
+CONFORM(the_profilers_range)
+{
+	conform_begin();
+	OK(cuProfilerStart());
+	OK(cuProfilerStop());
+}
