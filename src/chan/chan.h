@@ -88,6 +88,9 @@ int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, si
  * payload is an -EINVAL (the record is published as padding). */
 int chan_commit(struct chan *chan, const struct wire_writer *writer);
 
+/* Whether the worker has published that nothing is unfinished, and nothing was sent since. */
+bool chan_is_idle(struct chan *chan);
+
 /*
  * Posts a record without payload or reply unless the ring is full, or held by another thread for all
  * of patience_ns: CHAN_BUSY then, and nothing was sent.
@@ -146,6 +149,9 @@ int chan_attach(struct chan *chan, uint16_t lane, const void *bytes, size_t size
 int chan_next(struct chan *chan, void *buffer);
 /* Whether chan_next() would return at once. The dispatcher's thread only. */
 bool chan_has_next(struct chan *chan);
+/* Tells the client that nothing is unfinished of what came in records up to the one taken last. The
+ * dispatcher's thread only. */
+void chan_publish_idle(struct chan *chan);
 
 /* Memory of a run as the worker may use it: NULL unless run lies inside the staging area. */
 void *chan_staging_memory(struct chan *chan, const struct wire_bulk *run);

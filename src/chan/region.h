@@ -42,7 +42,7 @@
 #include "wire/limits.h"
 
 #define REGION_MAGIC	     0x6e61686365736f72ull /* "rosechan" */
-#define REGION_LAYOUT	     1u
+#define REGION_LAYOUT	     2u
 #define REGION_CONTROL_SIZE  4096u
 #define REGION_PAGE	     4096u
 #define REGION_RING_MIN	     (2ull * WIRE_RECORD_MAX)
@@ -110,6 +110,13 @@ struct region_control {
 	 * has waited for a reply, which orders it.
 	 */
 	alignas(REGION_APART) _Atomic uint32_t posted_error;
+
+	/*
+	 * The cursor behind the last record by which everything sent before was found done. The worker
+	 * stores it (release) after it learned so; the client's acquire load makes what the work
+	 * wrote to shared memory visible to it.
+	 */
+	alignas(REGION_APART) _Atomic uint64_t idle;
 };
 _Static_assert(sizeof(struct region_control) <= REGION_CONTROL_SIZE, "control fits its page");
 

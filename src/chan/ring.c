@@ -197,6 +197,15 @@ int chan_commit(struct chan *chan, const struct wire_writer *writer)
 	return r;
 }
 
+bool chan_is_idle(struct chan *chan)
+{
+	/* Acquire: what the worker saw done is visible to us. */
+	uint64_t idle = atomic_load_explicit(&chan->control->idle, memory_order_acquire);
+
+	/* Relaxed: our side's own word; what other threads of it send meanwhile is their race. */
+	return idle && idle == atomic_load_explicit(&chan->control->head, memory_order_relaxed);
+}
+
 /* --- consumer --- */
 
 /* Looks at the client's cursor: 1 when there is something behind our own. */
@@ -276,6 +285,12 @@ static int take(struct chan *chan, void *buffer)
 	c->tail += header.size;
 	publish_tail(chan);
 	return header.id == WIRE_ID_PAD ? PADDING : TAKEN;
+}
+
+void chan_publish_idle(struct chan *chan)
+{
+	/* Release: see chan_is_idle(). */
+	atomic_store_explicit(&chan->control->idle, chan->consumer.tail, memory_order_release);
 }
 
 bool chan_has_next(struct chan *chan)

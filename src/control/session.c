@@ -278,6 +278,7 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .backend = session->backend,
 	    .arena = config->arena,
 	    .quiet_waits = config->quiet_waits,
+	    .known_idle = config->known_idle,
 	    .measure_gpu = session->run && session->run->measure_gpu,
 	    .lanes = session->geometry.lanes,
 	    .functions = session->geometry.functions,

@@ -113,6 +113,13 @@ static CUresult refuse_ended(uint32_t id)
 		   : CUDA_SUCCESS;
 }
 
+bool shim_call_usable(void)
+{
+	/* Relaxed: a thread that must see another's error has synchronised with it. */
+	return session_usable() == CUDA_SUCCESS && !session.sync &&
+	       !atomic_load_explicit(&ended.error, memory_order_relaxed);
+}
+
 static const char *name_of(uint32_t id)
 {
 	const struct api_desc *desc = api_desc_by_id(id);

@@ -244,6 +244,7 @@ static CUresult connect_locked(void)
 	config_read_environment(&session.config);
 	session.sync = session.config.sync;
 	session.cache = session.config.cache;
+	session.known_idle = session.config.known_idle;
 
 	CUresult r = attach();
 	if (r != CUDA_SUCCESS)

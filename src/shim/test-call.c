@@ -28,7 +28,8 @@ static struct fake {
 	struct chan *chan;
 	uint8_t memory[MEMORY_SIZE];
 	uint64_t context[LANES];
-	_Atomic unsigned lane_states, lane_ends, replies;
+	_Atomic unsigned lane_states, lane_ends, replies, waits;
+	_Atomic bool publishes; /* says that nothing is unfinished when it was waited for */
 	uint8_t *attached[LANES];
 	size_t attached_size[LANES];
 	uint64_t image_sum, image_size;
@@ -176,6 +177,10 @@ static bool serve(struct served *s)
 		return true;
 	case API_cuCtxSynchronize:
 	case API_cuStreamSynchronize:
+	case API_cuStreamBeginCapture_v2:
+		fake.waits++;
+		if (fake.publishes)
+			chan_publish_idle(fake.chan);
 		return true;
 	default:
 		test_fail(__FILE__, __LINE__, "unexpected call 0x%x", s->record->id);
@@ -382,6 +387,59 @@ TEST(the_setting_sync_makes_posted_calls_wait)
 	CHECK_EQ(post_failing(CUDA_ERROR_INVALID_VALUE), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(post_failing(CUDA_SUCCESS), CUDA_SUCCESS);
 	CHECK_EQ(fake.replies, 3); /* and the lane state's */
+	stop(&pair);
+}
+
+TEST(what_is_known_to_be_done_is_answered_here)
+{
+	struct pair pair = start();
+
+	session.known_idle = true;
+	atomic_store(&fake.publishes, true);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 1);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+		CHECK_EQ(shim_cuStreamSynchronize(NULL), CUDA_SUCCESS);
+		CHECK_EQ(shim_cuStreamQuery(NULL), CUDA_SUCCESS);
+	}
+	CHECK_EQ(fake.waits, 1);
+	/* Something was sent. */
+	CHECK_EQ(post_failing(CUDA_SUCCESS), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuStreamSynchronize(NULL), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 2);
+	/* What a posted call left is said, once; a thread without a context asks. */
+	chan_post_error(fake.chan, CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(shim_cuStreamSynchronize(NULL), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(shim_cuStreamSynchronize(NULL), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 2);
+	shim_thread.context = NULL;
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 3);
+	stop(&pair);
+}
+
+TEST(what_is_known_to_be_done_is_not_believed_everywhere)
+{
+	struct pair pair = start();
+
+	atomic_store(&fake.publishes, true);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 2);
+	session.known_idle = session.sync = true;
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 3);
+	session.sync = false;
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 3);
+	CHECK_EQ(shim_cuStreamSynchronize((CUstream)handle_id(false, HANDLE_STREAM, 1, 7)),
+	    CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 4); /* an id nobody minted is the worker's to judge */
+	CHECK_EQ(shim_cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, 7);
 	stop(&pair);
 }
 

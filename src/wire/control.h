@@ -38,6 +38,7 @@ struct control_start {
 	uint32_t probe;	      /* 1: report the devices and exit */
 	uint32_t arena;	      /* the setting of that name */
 	uint32_t quiet_waits; /* the setting of that name */
+	uint32_t known_idle;  /* the setting of that name */
 	uint32_t measure_gpu; /* 1: put GPU time into the statistics */
 	uint32_t lanes, functions;
 	uint64_t session;

@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
+#include "worker/idle.h"
 #include "worker/prints.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -63,18 +64,37 @@ static CUresult ask(struct call *call)
 
 	if (!exists(call))
 		return CUDA_ERROR_INVALID_HANDLE;
-	return await->kind == HANDLE_EVENT ? call->backend->cuEventQuery((CUevent)await->real)
-					   : call->backend->cuStreamQuery((CUstream)await->real);
+	switch (await->kind) {
+	case HANDLE_EVENT:
+		return call->backend->cuEventQuery((CUevent)await->real);
+	case HANDLE_CONTEXT:
+		return idle_context_asks(call);
+	default:
+		return call->backend->cuStreamQuery((CUstream)await->real);
+	}
+}
+
+/* Whether only waiting tells more. */
+static bool cannot_tell(const struct call *call, CUresult r)
+{
+	return call->await.kind == HANDLE_CONTEXT && r != CUDA_SUCCESS && r != CUDA_ERROR_NOT_READY;
 }
 
 static CUresult synchronise(struct call *call)
 {
 	const struct call_await *await = &call->await;
-	uint64_t mark = prints_mark(call->worker);
+	uint64_t mark = prints_mark(call->worker), idle = idle_mark(call->worker);
+	CUresult r;
 
 	if (await->kind == HANDLE_EVENT)
 		return call->backend->cuEventSynchronize((CUevent)await->real);
-	CUresult r = call->backend->cuStreamSynchronize((CUstream)await->real);
+	if (await->kind == HANDLE_CONTEXT) {
+		r = call->backend->cuCtxSynchronize();
+		if (r == CUDA_SUCCESS)
+			idle_context_done(call, idle);
+		return r;
+	}
+	r = call->backend->cuStreamSynchronize((CUstream)await->real);
 	if (r == CUDA_SUCCESS)
 		prints_written(call, (CUstream)await->real, mark);
 	return r;
@@ -83,7 +103,11 @@ static CUresult synchronise(struct call *call)
 /* The work is done, so this does not wait. */
 static CUresult settle(struct call *call)
 {
-	return prints_pending(call->worker) ? synchronise(call) : CUDA_SUCCESS;
+	if (call->await.kind == HANDLE_STREAM)
+		idle_stream_done(call, (CUstream)call->await.real);
+	return call->await.kind == HANDLE_CONTEXT || prints_pending(call->worker)
+		   ? synchronise(call)
+		   : CUDA_SUCCESS;
 }
 
 static CUresult done(struct call *call, CUresult r)
@@ -132,6 +156,26 @@ CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchro
 	return call_await_event(call, a->event);
 }
 
+/*
+ * When all streams in which there is something are done, synchronising does not wait, and is done all
+ * the same: it says what else CUDA has to say.
+ */
+CUresult worker_cuCtxSynchronize(struct call *call, struct args_cuCtxSynchronize *a)
+{
+	return await(call, HANDLE_CONTEXT, (uint64_t)call_job(call)->context, NULL, NULL);
+}
+
+CUresult worker_cuStreamQuery(struct call *call, struct args_cuStreamQuery *a)
+{
+	CUresult r = call->backend->cuStreamQuery(a->stream);
+
+	if (r == CUDA_SUCCESS) {
+		idle_stream_done(call, a->stream);
+		idle_publish(call->worker);
+	}
+	return r;
+}
+
 /* --- the dispatcher's list --- */
 
 static bool may_ask(struct worker *worker)
@@ -174,12 +218,13 @@ static void look_at(struct worker *worker, unsigned i, uint64_t now)
 			return;
 	}
 	drop(&worker->awaits, i);
-	if (r == CUDA_ERROR_NOT_READY) {
+	if (r == CUDA_ERROR_NOT_READY || cannot_tell(&job->call, r)) {
 		waiter_take(worker, job);
 		return;
 	}
 	r = done(&job->call, r == CUDA_SUCCESS ? settle(&job->call) : r);
 	gpu_time_harvest(&job->call);
+	idle_publish(worker);
 	job_end(worker, job, r);
 }
 

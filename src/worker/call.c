@@ -6,6 +6,7 @@
 #include "worker/call.h"
 
 #include "base/log.h"
+#include "worker/idle.h"
 #include "worker/worker.h"
 
 static CUresult not_alive(enum handle_kind kind)
@@ -34,7 +35,7 @@ uint64_t call_handle(struct call *call, enum handle_kind kind, uint64_t id)
 	return real;
 }
 
-CUstream call_stream(struct call *call, uint64_t id)
+static CUstream find_stream(struct call *call, uint64_t id)
 {
 	CUstream stream = NULL;
 
@@ -47,6 +48,14 @@ CUstream call_stream(struct call *call, uint64_t id)
 	CUresult r = lane_own_stream(call, &stream);
 	if (r != CUDA_SUCCESS)
 		fail(call, r);
+	return stream;
+}
+
+CUstream call_stream(struct call *call, uint64_t id)
+{
+	CUstream stream = find_stream(call, id);
+
+	idle_stream(call, stream);
 	return stream;
 }
 

@@ -28,8 +28,8 @@ struct call;
 /* What a call waits for; see call_await_stream(). */
 struct call_await {
 	bool on;
-	enum handle_kind kind; /* STREAM or EVENT */
-	uint64_t id, real;     /* id 0: a default stream */
+	enum handle_kind kind; /* STREAM, EVENT or CONTEXT */
+	uint64_t id, real;     /* id 0: a default stream, or no context */
 	CUresult (*done)(struct call *call, void *state);
 };
 

@@ -15,6 +15,7 @@
  * without Rosen.
  */
 #include "gen/worker_custom.h"
+#include "worker/idle.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
@@ -24,6 +25,7 @@ static void context_ended(struct worker *worker, CUcontext context)
 {
 	memory_forget_context(worker, context);
 	prints_forget(worker);
+	idle_context_ended(worker);
 	lanes_forget_context(worker, context);
 	lane_left();
 }

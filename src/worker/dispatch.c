@@ -31,6 +31,7 @@
 #include "worker/gpu_time.h"
 #include "worker/graph_end.h"
 #include "worker/graph_memory.h"
+#include "worker/idle.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
@@ -155,6 +156,7 @@ void job_end(struct worker *worker, struct job *job, CUresult result)
 		    name_of(record->id));
 		result = CUDA_ERROR_INVALID_VALUE;
 	}
+	idle_ended(worker, job);
 	job_count(job, result);
 	job_answer(worker, job, result);
 	pool_reset(&job->pool);
@@ -301,11 +303,13 @@ static int serve_record(struct worker *worker, struct job *job)
 		return r;
 	open_call(worker, job);
 	job->stat = entry ? worker->stats[entry - 1] : NULL;
+	job->away = false;
 	if (unlikely(!entry)) {
 		serve_unknown(worker, job, record->id);
 		return 0;
 	}
 	job->entry = &worker_entries[entry - 1];
+	idle_record(worker, job);
 	run(worker, job);
 	return 0;
 }
@@ -394,6 +398,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
 	worker->prints = worker->staging ? prints_new() : NULL;
+	worker->idle = worker->prints ? idle_new(worker) : NULL;
 	worker->callbacks = worker->prints ? callbacks_new(worker) : NULL;
 	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
 	if (!worker->callbacks || (options->measure_gpu && !worker->gpu_time))
@@ -428,6 +433,7 @@ struct worker *worker_free(struct worker *worker)
 	callbacks_free(worker->callbacks);
 	jobs_free(worker);
 	gpu_time_free(worker->gpu_time);
+	idle_free(worker->idle);
 	prints_free(worker->prints);
 	staging_free(worker->staging);
 	mirrors_free(worker->mirrors);

@@ -204,6 +204,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .measure_gpu = start->measure_gpu,
 	    .warm = warm,
 	    .quiet_waits = start->quiet_waits,
+	    .known_idle = start->known_idle,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "worker/gpu_time.h"
+#include "worker/idle.h"
 #include "worker/worker.h"
 
 #define WAITER_STACK (1u << 20) /* GPU drivers want room */
@@ -177,6 +178,7 @@ int waiter_submit(struct worker *worker, struct job *job)
 
 void waiter_take(struct worker *worker, struct job *job)
 {
+	idle_leaves(worker, job);
 	if (unlikely(worker->options.no_waiters)) {
 		waiter_serve(worker, job);
 	} else if (waiter_submit(worker, job) < 0) {

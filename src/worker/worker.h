@@ -26,6 +26,7 @@ struct backend_host;
 struct callbacks;
 struct gpu_time;
 struct graph_bodies;
+struct idle;
 struct graph_memory;
 struct reference;
 struct link_state;
@@ -45,6 +46,7 @@ struct worker_options {
 	bool measure_gpu; /* time on the GPU into the statistics */
 	bool warm;	  /* the primary context of WARM_DEVICE was made in advance */
 	bool quiet_waits; /* the setting of that name */
+	bool known_idle;  /* the setting of that name */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
@@ -99,6 +101,7 @@ struct job {
 	struct call call;
 	struct pool pool;
 	uint64_t started_ns;
+	bool away;	   /* counted as a waiter's (idle.c) */
 	CUcontext context; /* the lane's when the call was taken from the ring */
 	CUstreamCaptureMode capture_mode;
 	uint64_t await_since, await_next; /* when it is asked next; dispatcher only */
@@ -149,6 +152,7 @@ struct worker {
 	struct staging *staging;
 	struct callbacks *callbacks;
 	struct prints *prints;
+	struct idle *idle;	   /* NULL: the client is told nothing */
 	struct gpu_time *gpu_time; /* NULL unless measured */
 
 	pthread_mutex_t end_lock;
