@@ -30,6 +30,8 @@ _Noreturn void sg_trap(struct sg_lane *lane);
 _Noreturn void sg_exit(struct sg_lane *lane);
 _Noreturn void sg_bad_call(struct sg_lane *lane);
 void sg_poll(struct sg_lane *lane);
+void sg_let_pass(
+    struct sg_lane *lane); /* every fiber that can run does, until it waits or passes */
 void sg_give_way(struct sg_lane *lane);
 void sg_nanosleep(struct sg_lane *lane, uint32_t ns);
 uint64_t sg_globaltimer(void);

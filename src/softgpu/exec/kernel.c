@@ -181,6 +181,7 @@ static int translate(struct sg_kernel *kernel, struct text *ir)
 	    .handles = kernel->module->handles,
 	    .n_handles = kernel->module->n_handles,
 	    .has_indirect_call = kernel->has_indirect_call,
+	    .needs_fibers = kernel->needs_fibers,
 	};
 	struct jit_error error;
 

@@ -3,7 +3,8 @@
  *
  * Each host thread that runs kernels borrows a machine, a fixed slice of the exec window:
  *
- *   guard | parameters | shared memory of up to 256 blocks | stacks with a guard page below each
+ *   guard | parameters | shared memory of up to 256 blocks | stacks with a guard page below each |
+ *   one stack for threads that run one after the other
  *
  * so that parameters, shared and local memory have arena addresses and generic pointers to them
  * are plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
@@ -36,6 +37,7 @@
 #define SHARED_OFFSET (4u << 20)
 #define SHARED_STRIDE (256u << 10)
 #define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * (uint64_t)SHARED_STRIDE + PAGE)
+#define SERIAL_OFFSET (SLICE_SIZE - (64u << 20))
 
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
  * deepest). */
@@ -126,7 +128,7 @@ static uint64_t fiber_stack_size(uint32_t local_bytes)
 
 uint32_t machine_capacity(uint32_t local_bytes)
 {
-	return (uint32_t)((SLICE_SIZE - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
+	return (uint32_t)((SERIAL_OFFSET - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
 }
 
 /* Makes sure of n stacks of at least size bytes. A change of size starts over. */
@@ -134,19 +136,33 @@ static bool ensure_stacks(struct sg_machine *machine, uint64_t size, uint32_t n)
 {
 	uint64_t base = machine->slice + STACK_OFFSET;
 
-	if (machine->stack_size < size) {
-		if (!map(base, SLICE_SIZE - STACK_OFFSET, PROT_NONE))
+	bool fits = n * (machine->stack_size + PAGE) <= SERIAL_OFFSET - STACK_OFFSET;
+
+	if (machine->stack_size < size || !fits) {
+		if (!map(base, SERIAL_OFFSET - STACK_OFFSET, PROT_NONE))
 			return false;
 		machine->stack_size = size;
 		machine->n_stacks = 0;
 	}
 	size = machine->stack_size + PAGE;
-	if (n * size > SLICE_SIZE - STACK_OFFSET)
+	if (n * size > SERIAL_OFFSET - STACK_OFFSET)
 		return false;
 	for (; machine->n_stacks < n; machine->n_stacks++)
 		if (!map(base + machine->n_stacks * size + PAGE, machine->stack_size,
 			PROT_READ | PROT_WRITE))
 			return false;
+	return true;
+}
+
+/* The one of serial kernels, which only grows. */
+static bool ensure_serial_stack(struct sg_machine *machine, uint64_t size)
+{
+	if (machine->serial_size >= size)
+		return true;
+	if (size > SLICE_SIZE - SERIAL_OFFSET - PAGE ||
+	    !map(machine->slice + SERIAL_OFFSET + PAGE, size, PROT_READ | PROT_WRITE))
+		return false;
+	machine->serial_size = size;
 	return true;
 }
 
@@ -225,6 +241,14 @@ void machine_yield(struct sg_fiber *fiber)
 		suspend(machine, fiber);
 	else
 		sg_context_switch(&fiber->context, machine->scheduler);
+}
+
+void machine_pass(struct sg_fiber *fiber)
+{
+	struct sg_machine *machine = fiber->lane.block->machine;
+
+	enqueue(machine, fiber);
+	suspend(machine, fiber);
 }
 
 void machine_wait(struct sg_fiber *fiber)
@@ -376,18 +400,21 @@ static void serial_main(void *argument)
 }
 
 /* Stacks start at different offsets, or all their tops would fall into the same cache sets. */
-static void fiber_start(
-    struct sg_machine *machine, struct sg_fiber *fiber, uint32_t index, void (*run)(void *))
+static void fiber_start(struct sg_machine *machine, struct sg_fiber *fiber, uint32_t index)
 {
-	uint64_t low = machine->slice + STACK_OFFSET + index * (machine->stack_size + PAGE) + PAGE;
-	uint64_t high = low + machine->stack_size;
+	bool is_own = machine->grid->kernel->needs_fibers;
+	uint64_t size = is_own ? machine->stack_size : machine->serial_size;
+	uint64_t low =
+	    machine->slice + PAGE + (is_own ? STACK_OFFSET + index * (size + PAGE) : SERIAL_OFFSET);
+	uint64_t high = low + size;
 
 	fiber->lane.fiber = fiber;
 	fiber->lane.stack_low = low;
 	fiber->lane.stack_high = high;
 	fiber->stack_guard = low - PAGE;
 	fiber->state = FIBER_READY;
-	fiber->context = sg_context_new((void *)(high - index % 16 * 192), run, fiber);
+	fiber->context = sg_context_new(
+	    (void *)(high - index % 16 * 192), is_own ? fiber_main : serial_main, fiber);
 	enqueue(machine, fiber);
 }
 
@@ -405,8 +432,7 @@ static void start_block(struct sg_machine *machine, uint32_t resident)
 		lane_set_block(&fiber->lane, grid, block, machine->first_block + resident);
 		lane_set_thread(&fiber->lane, i);
 		block->warps[i / SG_WARP_SIZE].fibers[i % SG_WARP_SIZE] = fiber;
-		fiber_start(
-		    machine, fiber, index, grid->kernel->needs_fibers ? fiber_main : serial_main);
+		fiber_start(machine, fiber, index);
 	}
 }
 
@@ -481,9 +507,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 {
 	struct sg_kernel *kernel = grid->kernel;
 	uint32_t n_fibers = count * (kernel->needs_fibers ? grid->n_threads : 1);
-	uint64_t stack = kernel->needs_fibers
-			     ? fiber_stack_size(kernel->info.local_bytes)
-			     : SERIAL_STACK + align_up(kernel->info.local_bytes, PAGE);
+	uint32_t local = kernel->info.local_bytes;
 	static const struct sg_lane nobody;
 
 	machine->grid = grid;
@@ -491,7 +515,9 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->ready = NULL;
 	machine->polls = 0;
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
-	    !ensure_stacks(machine, stack, n_fibers)) {
+	    !(kernel->needs_fibers
+		    ? ensure_stacks(machine, fiber_stack_size(local), n_fibers)
+		    : ensure_serial_stack(machine, SERIAL_STACK + align_up(local, PAGE)))) {
 		machine_record_fault(machine, &nobody, SG_FAULT_NOT_STARTED, 0, false);
 		return;
 	}

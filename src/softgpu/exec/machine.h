@@ -90,6 +90,7 @@ struct sg_machine {
 	uint64_t slice; /* its part of the exec window */
 	uint64_t stack_size;
 	uint32_t n_stacks; /* mapped, of stack_size */
+	uint64_t serial_size;
 	uint32_t n_shared; /* areas mapped */
 	struct sg_fiber *fibers;
 	uint32_t n_fibers;
@@ -126,6 +127,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 
 /* On a fiber: gives others a turn, is woken by machine_wake(). */
 void machine_yield(struct sg_fiber *fiber);
+void machine_pass(struct sg_fiber *fiber); /* a yield of one that has something to do */
 void machine_wait(struct sg_fiber *fiber);
 void machine_wake(struct sg_fiber *fiber);
 _Noreturn void machine_exit(struct sg_fiber *fiber);

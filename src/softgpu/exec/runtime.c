@@ -49,6 +49,12 @@ void sg_give_way(struct sg_lane *lane)
 		sched_yield();
 }
 
+void sg_let_pass(struct sg_lane *lane)
+{
+	if (machine_has_ready(lane->block->machine))
+		machine_pass(lane->fiber);
+}
+
 void sg_poll(struct sg_lane *lane)
 {
 	if (lane->spins--)
@@ -256,6 +262,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_exit),
     ENTRY(sg_bad_call),
     ENTRY(sg_poll),
+    ENTRY(sg_let_pass),
     ENTRY(sg_nanosleep),
     ENTRY(sg_globaltimer),
     ENTRY(sg_is_space),

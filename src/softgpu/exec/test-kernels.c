@@ -485,3 +485,52 @@ TEST(dimensions)
 	for (uint32_t i = 0; i < N; i++)
 		CHECK_EQ(out[i], i + 1000);
 }
+
+/* Threads of one kernel share a stack, those of the next need a thousand. */
+TEST(serial_and_meeting_kernels_in_turn)
+{
+	struct sg_module *module = module_load(
+	    PTX_HEAD ".visible .entry serial(.param .u64 a) { .reg .b64 %a; ld.param.u64 %a, [a];\n"
+		     "red.global.add.u32 [%a], 1; ret; }\n"
+		     ".visible .entry meet(.param .u64 a) { .reg .b64 %a; ld.param.u64 %a, [a]; "
+		     "bar.sync 0;\n"
+		     "red.global.add.u32 [%a], 1; ret; }\n");
+	uint32_t *count = device_alloc(4);
+	uint64_t params[] = {(uint64_t)count};
+
+	for (int i = 0; i < 3; i++) {
+		launch_fine(kernel_get(module, "serial"), 2, 1024, params, 1);
+		launch_fine(kernel_get(module, "meet"), 2, 1024, params, 1);
+	}
+	CHECK_EQ(*count, 12 * 1024);
+}
+
+/* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane may
+ * run ahead of the others through the fence, whoever runs them. */
+TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
+{
+	enum { BLOCKS = 200 };
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry k(.param .u64 data, .param .u64 flag) {\n"
+	    ".reg .b64 %d<6>; .reg .b32 %r<9>; .reg .pred %p<3>;\n"
+	    "ld.param.u64 %d1, [data]; ld.param.u64 %d2, [flag]; mov.u32 %r1, %tid.x;\n"
+	    "mov.u32 %r2, %ctaid.x; setp.ne.u32 %p1, %r1, 0; @%p1 bra WAITED;\n"
+	    "AGAIN: ld.volatile.global.u32 %r3, [%d2]; setp.ne.u32 %p2, %r3, %r2; @%p2 bra AGAIN;\n"
+	    "WAITED: bar.sync 0; xor.b32 %r4, %r1, 31; mul.wide.u32 %d3, %r4, 4; add.u64 %d3, %d1, "
+	    "%d3;\n"
+	    "ld.volatile.global.u32 %r5, [%d3]; bar.sync 0; add.u32 %r5, %r5, %r1;\n"
+	    "mul.wide.u32 %d4, %r1, 4; add.u64 %d4, %d1, %d4; st.global.u32 [%d4], %r5;\n"
+	    "membar.gl; add.u32 %r2, %r2, 1; @!%p1 st.volatile.global.u32 [%d2], %r2; ret; }\n");
+	uint32_t *data = device_alloc(128), *flag = device_alloc(4), want[32] = {0};
+	uint64_t params[] = {(uint64_t)data, (uint64_t)flag};
+
+	launch_fine(kernel_get(module, "k"), BLOCKS, 32, params, 2);
+	for (int i = 0; i < BLOCKS; i++) {
+		uint32_t before[32];
+
+		memcpy(before, want, sizeof(want));
+		for (uint32_t lane = 0; lane < 32; lane++)
+			want[lane] = before[lane ^ 31] + lane;
+	}
+	CHECK_BYTES(data, want, sizeof(want));
+}

@@ -374,12 +374,19 @@ void emit_red(struct emit *emit)
 	emit_rmw(emit, NULL, &operands[0], &operands[1]);
 }
 
-/* membar.* and fence.sc order everything; the proxy fences have nothing to order here. */
+/*
+ * membar.* and fence.sc order everything; the proxy fences have nothing to order here.
+ *
+ * Code that counts on a warp's lanes running together has all lanes store, then a fence, then one
+ * lane say that the data is there. So lanes with a stack of their own let the others come this far.
+ */
 void emit_fence(struct emit *emit)
 {
 	bool is_weaker = has(emit, PTX_MODIFIER_acq_rel) || has(emit, PTX_MODIFIER_acquire) ||
 			 has(emit, PTX_MODIFIER_release);
 
+	if (emit->program->needs_fibers)
+		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
 	emit_line(emit, is_weaker ? "fence acq_rel" : "fence seq_cst");
 }
 

@@ -23,6 +23,7 @@ struct jit_program {
 	struct ptx_function **handles;
 	size_t n_handles;
 	bool has_indirect_call;
+	bool needs_fibers; /* of any of the functions: jit_needs_fibers() */
 };
 
 struct jit_error {

@@ -164,6 +164,7 @@ const char jit_prelude[] =
 	"declare void @sg_exit(ptr) noreturn nounwind cold\n"
 	"declare void @sg_bad_call(ptr) noreturn nounwind cold\n"
 	"declare void @sg_poll(ptr) nounwind\n"
+	"declare void @sg_let_pass(ptr) nounwind\n"
 	"declare void @sg_nanosleep(ptr, i32) nounwind\n"
 	"declare void @sg_copy_async(ptr, ptr, i32, i32) nounwind\n"
 	"declare ptr @sg_check_stack(ptr, i64) nounwind\n"
