@@ -18,7 +18,11 @@
 
 struct sg_device sg_device;
 
-/* CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability". */
+/*
+ * CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability". The last is a
+ * device later than the libraries of CUDA 13.0 know: where those would choose machine code for 12.0,
+ * they fall back to their PTX.
+ */
 static const struct capability {
 	int capability, threads_per_sm, blocks_per_sm, shared_per_sm, shared_optin, reserved_shared;
 } capabilities[] = {
@@ -32,6 +36,7 @@ static const struct capability {
     {103, 2048, 32, 228 * KIB, 227 * KIB, KIB},
     {120, 1536, 24, 100 * KIB, 99 * KIB, KIB},
     {121, 1536, 24, 100 * KIB, 99 * KIB, KIB},
+    {130, 1536, 24, 100 * KIB, 99 * KIB, KIB},
 };
 
 #define ATTRIBUTE(name) CU_DEVICE_ATTRIBUTE_##name
@@ -155,7 +160,7 @@ static const struct capability *capability_choose(void)
 
 	if (!found) {
 		log_warn("SOFTGPU_CC=%s is not a compute capability this device can claim; "
-			 "it claims 12.0 (try 7.5, 8.0, 9.0, 10.0 or 12.0)",
+			 "it claims 12.0 (try 7.5, 8.0, 9.0, 10.0, 12.0 or 13.0)",
 		    wanted);
 		found = capability_parse("12.0");
 	}
