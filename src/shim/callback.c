@@ -33,12 +33,13 @@
 #define DONE_PATIENCE_NS NSEC_PER_MSEC
 
 struct entry {
-	CUhostFn function; /* NULL: stream_function */
+	CUhostFn function; /* one of the three */
 	CUstreamCallback stream_function;
+	CUasyncCallback notification;
 	CUstream stream;
 	void *user;
 	CUhostFn end;	     /* called when the number ends; NULL: nothing is */
-	uint64_t object;     /* a user object's id, 0 none */
+	uint64_t object;     /* a user object's id, or a notification's; 0 none */
 	uint32_t generation; /* of this slot: the number's upper half */
 	bool used;
 };
@@ -90,13 +91,23 @@ static void give_slot(struct entry *entry)
 
 /* --- the thread --- */
 
-static void run(const struct entry *entry, CUresult status)
+static void notify(const struct entry *entry, const struct host_call *call)
+{
+	CUasyncNotificationInfo info = {.type = (CUasyncNotificationType)call->status};
+
+	info.info.overBudget.bytesOverBudget = call->value;
+	entry->notification(&info, entry->user, (CUasyncCallbackHandle)entry->object);
+}
+
+static void run(const struct entry *entry, const struct host_call *call)
 {
 	shim_thread.in_callback = true;
 	if (entry->function)
 		entry->function(entry->user);
+	else if (entry->notification)
+		notify(entry, call);
 	else
-		entry->stream_function(entry->stream, status, entry->user);
+		entry->stream_function(entry->stream, (CUresult)call->status, entry->user);
 	shim_thread.in_callback = false;
 }
 
@@ -116,7 +127,7 @@ static void serve(const struct host_call *call)
 		return;
 	}
 	if (call->flags & HOST_CALL_RUN)
-		run(&entry, (CUresult)call->status);
+		run(&entry, call);
 	if (entry.end && (call->flags & HOST_CALL_LAST))
 		entry.end(entry.user);
 	if (entry.object && (call->flags & HOST_CALL_LAST))
@@ -219,13 +230,18 @@ CUresult callback_new_stream(
 	    &(struct entry){.stream_function = function, .stream = stream, .user = user}, number);
 }
 
-/* Drops the id of the object that it is the destructor of when it has run. */
-static void set_object(uint64_t number, CUuserObject object)
+CUresult callback_new_notification(CUasyncCallback function, void *user, uint64_t *number)
+{
+	return enter(&(struct entry){.notification = function, .user = user}, number);
+}
+
+/* Drops the id of the object that it belongs to when it is over. */
+static void set_object(uint64_t number, uint64_t object)
 {
 	pthread_mutex_lock(&table.lock);
 	struct entry *entry = find(number);
 	if (entry)
-		entry->object = (uint64_t)object;
+		entry->object = object;
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -283,6 +299,21 @@ CUresult shim_cuUserObjectCreate(
 	if (r == CUDA_SUCCESS)
 		r = remote_cuUserObjectCreate(object, number, count, flags);
 	if (r == CUDA_SUCCESS)
-		set_object(number, *object);
+		set_object(number, (uint64_t)*object);
+	return r;
+}
+
+CUresult shim_cuDeviceRegisterAsyncNotification(
+    CUdevice device, CUasyncCallback function, void *user, CUasyncCallbackHandle *handle)
+{
+	uint64_t number;
+
+	if (!function)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = callback_new_notification(function, user, &number);
+	if (r == CUDA_SUCCESS)
+		r = remote_cuDeviceRegisterAsyncNotification(device, number, handle);
+	if (r == CUDA_SUCCESS)
+		set_object(number, (uint64_t)*handle);
 	return r;
 }

@@ -1,6 +1,6 @@
 /*
  * Functions of the program that CUDA calls: host functions, stream callbacks, host nodes of graphs,
- * destructors of user objects.
+ * destructors of user objects, notifications of a device.
  *
  * The program's function pointers stay here. A callback gets a number, which travels to the worker in
  * place of the function; the worker names it when the function is due and says when it never will be
@@ -27,6 +27,7 @@ CUresult callback_new(CUhostFn function, void *user, uint64_t *number);
 CUresult callback_new_owned(CUhostFn function, void *user, CUhostFn end, uint64_t *number);
 CUresult callback_new_stream(
     CUstreamCallback function, CUstream stream, void *user, uint64_t *number);
+CUresult callback_new_notification(CUasyncCallback function, void *user, uint64_t *number);
 /* What was registered under a number of callback_new(); false: no such callback (any more). */
 bool callback_find(uint64_t number, CUhostFn *function, void **user);
 

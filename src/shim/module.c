@@ -268,3 +268,9 @@ CUresult shim_cuLibraryGetManaged(
 		r = note(found.address, found.bytes, (uint64_t)library, name, true);
 	return r ?: give(&found, address, bytes);
 }
+
+CUresult shim_cuLibraryGetUnifiedFunction(void **function, CUlibrary library, const char *symbol)
+{
+	(void)function; /* the worker never finds one that could be given */
+	return remote_cuLibraryGetUnifiedFunction(library, symbol);
+}

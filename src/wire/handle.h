@@ -44,7 +44,8 @@
 	HANDLE_KIND(ALLOCATION, CUmemGenericAllocationHandle, CUDA_ERROR_INVALID_VALUE)            \
 	HANDLE_KIND(EXTMEMORY, CUexternalMemory, CUDA_ERROR_INVALID_HANDLE)                        \
 	HANDLE_KIND(EXTSEMAPHORE, CUexternalSemaphore, CUDA_ERROR_INVALID_HANDLE)                  \
-	HANDLE_KIND(CONDITIONAL, CUgraphConditionalHandle, CUDA_ERROR_INVALID_VALUE)
+	HANDLE_KIND(CONDITIONAL, CUgraphConditionalHandle, CUDA_ERROR_INVALID_VALUE)               \
+	HANDLE_KIND(NOTIFICATION, CUasyncCallbackHandle, CUDA_ERROR_INVALID_VALUE)
 
 enum handle_kind {
 	HANDLE_NONE,

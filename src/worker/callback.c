@@ -215,13 +215,14 @@ CUresult worker_rosenHostCallDone(struct call *call, struct args_rosenHostCallDo
 
 /* --- what the backend calls --- */
 
-static void run(struct callback *callback, CUresult status)
+static void run(struct callback *callback, uint32_t status, uint64_t value)
 {
 	struct callbacks *callbacks = callback->callbacks;
 	struct message message = {
 	    .call = {.flags = HOST_CALL_RUN | (callback->once ? HOST_CALL_LAST : 0),
 		.status = status,
-		.number = callback->number}};
+		.number = callback->number,
+		.value = value}};
 
 	mirrors_settle(callbacks->worker);
 	pthread_mutex_lock(&callbacks->lock);
@@ -240,12 +241,17 @@ static void run(struct callback *callback, CUresult status)
 
 void callback_run(void *callback)
 {
-	run(callback, CUDA_SUCCESS);
+	run(callback, CUDA_SUCCESS, 0);
 }
 
 static void run_after(CUstream stream, CUresult status, void *callback)
 {
-	run(callback, status);
+	run(callback, status, 0);
+}
+
+void callback_notify(struct callback *callback, uint32_t type, uint64_t value)
+{
+	run(callback, type, value);
 }
 
 static void queue_end(struct callback *callback, uint32_t flags)

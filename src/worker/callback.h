@@ -50,6 +50,9 @@ CUresult callback_give_graph(
 /* A CUhostFn for the backend: has the client run it, returns when it has. */
 void callback_run(void *callback);
 
+/* The same for a notification: its type and what it is about. */
+void callback_notify(struct callback *callback, uint32_t type, uint64_t value);
+
 /* The number behind a host node's parameters; 0 when they are not of our making. */
 uint64_t callback_number(CUhostFn function, const void *user);
 

@@ -442,6 +442,7 @@ struct worker *worker_free(struct worker *worker)
 	graph_memory_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);
+	notifications_free(worker);
 	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
 		free(worker->lanes[i].streams);
 		free(worker->lanes[i].attachment);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abi/image.h"
+#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/jit_options.h"
 #include "worker/mirror.h"
@@ -280,4 +281,18 @@ CUresult worker_cuLibraryGetManaged(struct call *call, struct args_cuLibraryGetM
 	if (r == CUDA_SUCCESS)
 		r = note_managed(call, address, bytes, (uint64_t)a->library, NULL);
 	return r ?: give_variable(address, bytes, a->address, a->bytes);
+}
+
+CUresult worker_cuLibraryGetUnifiedFunction(
+    struct call *call, struct args_cuLibraryGetUnifiedFunction *a)
+{
+	void *function;
+	CUresult r = call->backend->cuLibraryGetUnifiedFunction(&function, a->library, a->symbol);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	log_warn_once("functions for host and device at one address (%s) are not supported: the "
+		      "program cannot call this process's code",
+	    a->symbol);
+	return CUDA_ERROR_NOT_SUPPORTED;
 }

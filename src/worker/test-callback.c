@@ -220,3 +220,44 @@ TEST(callback_destroys_a_user_object)
 	CHECK_EQ(CALL(&t, cuUserObjectRelease, &release), CUDA_ERROR_INVALID_VALUE);
 	client_stop(&t, NULL);
 }
+
+static void *notify(void *unused)
+{
+	CUasyncNotificationInfo info = {.type = CU_ASYNC_NOTIFICATION_TYPE_OVER_BUDGET};
+
+	(void)unused;
+	info.info.overBudget.bytesOverBudget = 12345;
+	fake.notification(&info, fake.notification_user, NULL);
+	return NULL;
+}
+
+TEST(callback_of_a_notification_runs_until_it_is_unregistered)
+{
+	struct test_client t = client_start(NULL);
+	struct listener listener = listen_to(&t);
+	uint64_t id = handle_id(false, HANDLE_NOTIFICATION, 1, 7);
+	struct args_cuDeviceRegisterAsyncNotification add = {
+	    .number = 5, .handle = (CUasyncCallbackHandle *)&id};
+	struct args_cuDeviceUnregisterAsyncNotification end = {
+	    .callback = (CUasyncCallbackHandle)id};
+	pthread_t thread;
+
+	CHECK_EQ(CALL(&t, cuDeviceRegisterAsyncNotification, &add), CUDA_SUCCESS);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(pthread_create(&thread, NULL, notify, NULL), 0);
+		struct host_call call = next_call(&listener);
+		CHECK_EQ(call.flags, HOST_CALL_RUN);
+		CHECK_EQ(call.number, 5);
+		CHECK_EQ(call.status, CU_ASYNC_NOTIFICATION_TYPE_OVER_BUDGET);
+		CHECK_EQ(call.value, 12345);
+		answer(&listener, true);
+		pthread_join(thread, NULL);
+	}
+	CHECK_EQ(CALL(&t, cuDeviceUnregisterAsyncNotification, &end), CUDA_SUCCESS);
+	struct host_call last = next_call(&listener);
+	CHECK_EQ(last.flags, HOST_CALL_LAST);
+	CHECK_EQ(last.number, 5);
+	answer(&listener, true);
+	CHECK_EQ(CALL(&t, cuDeviceUnregisterAsyncNotification, &end), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}

@@ -47,10 +47,31 @@ static CUresult object_release(CUuserObject object, unsigned count)
 	return CUDA_SUCCESS;
 }
 
+static CUresult notification_register(
+    CUdevice device, CUasyncCallback callback, void *user, CUasyncCallbackHandle *handle)
+{
+	if (fake_fails())
+		return fake.fail_with;
+	fake.notification = callback;
+	fake.notification_user = user;
+	*handle = (CUasyncCallbackHandle)&fake.notification;
+	return CUDA_SUCCESS;
+}
+
+static CUresult notification_unregister(CUdevice device, CUasyncCallbackHandle handle)
+{
+	bool known = fake.notification && handle == (CUasyncCallbackHandle)&fake.notification;
+
+	fake.notification = NULL;
+	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 void fake_set_callback_functions(struct backend *backend)
 {
 	memset(objects, 0, sizeof(objects));
 	backend->cuLaunchHostFunc = launch_host;
+	backend->cuDeviceRegisterAsyncNotification = notification_register;
+	backend->cuDeviceUnregisterAsyncNotification = notification_unregister;
 	backend->cuUserObjectCreate = object_create;
 	backend->cuUserObjectRelease = object_release;
 }

@@ -48,6 +48,8 @@ struct fake {
 	    events, registered, relaxed, queries;
 	_Atomic int retained; /* of the primary context; since fake_init(), so perhaps negative */
 	struct fake_launch last_launch;
+	CUasyncCallback notification;
+	void *notification_user;
 	CUhostFn host_function; /* the newest in any stream; the test runs it */
 	void *host_user;
 };

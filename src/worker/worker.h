@@ -28,6 +28,7 @@ struct gpu_time;
 struct graph_bodies;
 struct idle;
 struct graph_memory;
+struct notification;
 struct reference;
 struct link_state;
 struct mirrors;
@@ -138,13 +139,14 @@ struct worker {
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
 	struct arena *arenas[WIRE_DEVICES_MAX];
-	bool no_arena[WIRE_DEVICES_MAX];   /* tried, and this backend cannot */
-	struct quarantine *quarantine;	   /* under memory_lock */
-	struct graph_memory *graph_memory; /* under memory_lock; NULL: nothing noted */
-	struct graph_bodies *graph_bodies; /* under memory_lock */
-	struct reference *references;	   /* under memory_lock; reference.h */
-	uint64_t next_reservation;	   /* under memory_lock; 0: none yet */
-	struct link_state *links;	   /* under memory_lock */
+	bool no_arena[WIRE_DEVICES_MAX];    /* tried, and this backend cannot */
+	struct quarantine *quarantine;	    /* under memory_lock */
+	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
+	struct graph_bodies *graph_bodies;  /* under memory_lock */
+	struct notification *notifications; /* under memory_lock; notification.c */
+	struct reference *references;	    /* under memory_lock; reference.h */
+	uint64_t next_reservation;	    /* under memory_lock; 0: none yet */
+	struct link_state *links;	    /* under memory_lock */
 	unsigned n_links;
 	struct mirrors *mirrors;
 	_Atomic unsigned n_mirrors; /* not 0: there is or was a mirror */
@@ -200,8 +202,9 @@ void lane_end(struct worker *worker, struct lane *lane);
 /* Bytes of device memory that the session's arenas hold. Any thread. */
 uint64_t worker_device_memory(struct worker *worker);
 
-/* What worker_free() frees of link.c. */
+/* What worker_free() frees of link.c and notification.c. */
 void links_free(struct worker *worker);
+void notifications_free(struct worker *worker);
 
 /* The function this thread serves, for last words; 0: none. */
 extern _Thread_local volatile uint32_t worker_serving;

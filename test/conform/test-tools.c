@@ -1,6 +1,6 @@
 /*
- * Functions for tools: the log of errors, settings of core dumps, the profiler's range. Where a
- * library has none of them the test ends as skipped.
+ * Functions for tools, and others few programs use: the log of errors, settings of core dumps,
+ * notifications. Where a library has none of them the test ends as skipped.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -155,4 +155,31 @@ CONFORM(the_profilers_range)
 	conform_begin();
 	OK(cuProfilerStart());
 	OK(cuProfilerStop());
+}
+
+static void on_notification(
+    CUasyncNotificationInfo *info, void *user, CUasyncCallbackHandle callback)
+{
+}
+
+CONFORM(notifications_are_registered)
+{
+	CUasyncCallbackHandle handle;
+
+	conform_begin();
+	NEEDS(cuDeviceRegisterAsyncNotification(0, on_notification, NULL, &handle));
+	OK(cuDeviceUnregisterAsyncNotification(0, handle));
+	GIVES(cuDeviceRegisterAsyncNotification(100000, on_notification, NULL, &handle),
+	    CUDA_ERROR_INVALID_DEVICE);
+}
+
+CONFORM(no_function_is_at_one_address_on_host_and_device)
+{
+	CUlibrary library;
+	void *function;
+
+	conform_begin();
+	OK(cuLibraryLoadData(&library, conform_ptx, NULL, NULL, 0, NULL, NULL, 0));
+	GIVES(cuLibraryGetUnifiedFunction(&function, library, "nowhere"), CUDA_ERROR_NOT_FOUND);
+	OK(cuLibraryUnload(library));
 }

@@ -256,3 +256,14 @@ CUresult cuKernelSetCacheConfig(CUkernel handle, CUfunc_cache config, CUdevice d
 
 	return r == CUDA_SUCCESS ? cuFuncSetCacheConfig((CUfunction)handle, config) : r;
 }
+
+/* Code runs on the device under addresses of its own, so no function is both. */
+CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const char *symbol)
+{
+	struct sg_module_object *library;
+	CUresult r = library_enter(handle, &library);
+
+	if (r == CUDA_SUCCESS && (!function || !symbol))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ?: CUDA_ERROR_NOT_FOUND;
+}
