@@ -16,6 +16,10 @@
  * When ready, the first bytes of a message on the side socket are orders: "die" (last words, then
  * status 6), "kill" (SIGKILL to itself), "count" (adds 1 call and 2 messages to row 3 of the
  * statistics), "deaf" (ignores hang-ups from now on). It answers with the same message.
+ *
+ * "share" is followed by a struct control_share at SHARE_ORDER_AT, which goes to rosend, an offer
+ * that needs a descriptor with a file in memory that holds "shared"; the answer comes back likewise,
+ * with what descriptor there was.
  */
 #include <poll.h>
 #include <signal.h>
@@ -30,8 +34,9 @@
 #include "chan/region.h"
 #include "wire/control.h"
 
-#define CONTROL_FD 3
-#define SLOW_US	   300000
+#define CONTROL_FD     3
+#define SLOW_US	       300000
+#define SHARE_ORDER_AT 8 /* as in test-rosend.c */
 
 union order {
 	uint32_t kind;
@@ -92,6 +97,25 @@ static void count(const struct control_start *start, int region)
 	munmap(memory, layout.size);
 }
 
+static void share(char *order, int side)
+{
+	struct control_share message;
+	_cleanup_fd_ int fd = -1;
+	size_t n_fds = 1;
+
+	memcpy(&message, order + SHARE_ORDER_AT, sizeof(message));
+	if (message.kind == CONTROL_OFFER && message.type != SHARE_EVENT &&
+	    (fd_memory("shared", 6, &fd) < 0 || pwrite(fd, "shared", 6, 0) != 6))
+		exit(EXIT_FAILURE);
+	fd_send(CONTROL_FD, &message, sizeof(message), &fd, fd >= 0);
+	fd = fd_close(fd);
+	if (message.kind != CONTROL_WITHDRAW &&
+	    fd_receive(CONTROL_FD, &message, sizeof(message), &fd, &n_fds, 0) != sizeof(message))
+		exit(EXIT_SUCCESS);
+	memcpy(order + SHARE_ORDER_AT, &message, sizeof(message));
+	fd_send(side, order, sizeof(struct side_message), &fd, fd >= 0);
+}
+
 static void serve(const struct control_start *start, int region, int side)
 {
 	struct pollfd pollers[] = {
@@ -115,6 +139,10 @@ static void serve(const struct control_start *start, int region, int side)
 		if (!strncmp(order, "deaf", 4)) {
 			fd_send(side, order, (size_t)size, NULL, 0);
 			hang();
+		}
+		if (!strncmp(order, "share", 5)) {
+			share(order, side);
+			continue;
 		}
 		if (!strncmp(order, "count", 5))
 			count(start, region);

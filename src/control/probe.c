@@ -50,7 +50,7 @@ static void finish(struct probe *probe)
 	admin_probes_changed(probe->server);
 }
 
-static void on_message(void *data, const union process_message *message)
+static void on_message(void *data, const union process_message *message, int fd)
 {
 	struct probe *probe = data;
 
@@ -102,7 +102,7 @@ static int start(struct probe *probe)
 	if (r < 0)
 		return error_trace(r);
 	server_backend_library(server, probe->backend, message.library);
-	r = process_send_start(probe->process, &message, NULL, 0);
+	r = process_send(probe->process, &message, sizeof(message), NULL, 0);
 	if (r < 0)
 		return error_trace(r);
 	return error_trace(

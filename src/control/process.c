@@ -116,6 +116,10 @@ static size_t message_size(uint32_t kind)
 		return sizeof(struct control_device);
 	case CONTROL_STATUS:
 		return sizeof(struct control_status);
+	case CONTROL_OFFER:
+	case CONTROL_TAKE:
+	case CONTROL_WITHDRAW:
+		return sizeof(struct control_share);
 	case CONTROL_FAILED:
 	case CONTROL_LAST_WORDS:
 		return sizeof(struct control_text);
@@ -127,10 +131,14 @@ static size_t message_size(uint32_t kind)
 static bool take_message(struct process *process)
 {
 	union process_message message;
+	_cleanup_fd_ int fd = -1;
+	size_t n_fds = 1;
 
 	memset(&message, 0, sizeof(message));
 	ssize_t size = fd_receive(
-	    watch_fd(process->control), &message, sizeof(message), NULL, NULL, MSG_DONTWAIT);
+	    watch_fd(process->control), &message, sizeof(message), &fd, &n_fds, MSG_DONTWAIT);
+	if (!n_fds)
+		fd = -1;
 	if (size == -EAGAIN)
 		return false;
 	if (size < (ssize_t)sizeof(message.kind) || (size_t)size != message_size(message.kind)) {
@@ -148,7 +156,7 @@ static bool take_message(struct process *process)
 		message.device.pci[sizeof(message.device.pci) - 1] = '\0';
 	}
 	if (process->owner.message)
-		process->owner.message(process->owner.data, &message);
+		process->owner.message(process->owner.data, &message, fd);
 	return process->control;
 }
 
@@ -277,17 +285,12 @@ void process_set_owner(struct process *process, const struct process_owner *owne
 	process->owner = *owner;
 }
 
-int process_send_warm(struct process *process, const struct control_warm *warm)
-{
-	return error_trace(fd_send(watch_fd(process->control), warm, sizeof(*warm), NULL, 0));
-}
-
-int process_send_start(
-    struct process *process, const struct control_start *start, const int *fds, size_t n_fds)
+int process_send(
+    struct process *process, const void *message, size_t size, const int *fds, size_t n_fds)
 {
 	if (!process->control)
 		return error_origin(-ENOTCONN);
-	return error_trace(fd_send(watch_fd(process->control), start, sizeof(*start), fds, n_fds));
+	return error_trace(fd_send(watch_fd(process->control), message, size, fds, n_fds));
 }
 
 void process_end(struct process *process)

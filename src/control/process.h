@@ -22,11 +22,13 @@ union process_message {
 	struct control_ready ready;
 	struct control_device device;
 	struct control_status status;
+	struct control_share share;
 	struct control_text text;
 };
 
 struct process_owner {
-	void (*message)(void *data, const union process_message *message);
+	/* fd: a descriptor that came along, -1: none. Closed when this returns. */
+	void (*message)(void *data, const union process_message *message, int fd);
 	/* Once, when the process is gone and all its messages were delivered; the process is freed
 	 * when this returns. how: for people, such as "ended by signal 9 (Killed)"; empty
 	 * when it ended in order. */
@@ -41,11 +43,9 @@ int process_new(
 /* From now on owner hears of it. Between two events of the loop: none is lost. */
 void process_set_owner(struct process *process, const struct process_owner *owner);
 
-/* Sends CONTROL_WARM. */
-int process_send_warm(struct process *process, const struct control_warm *warm);
-/* Sends CONTROL_START. The descriptors stay the caller's. */
-int process_send_start(
-    struct process *process, const struct control_start *start, const int *fds, size_t n_fds);
+/* Sends a message. The descriptors stay the caller's. -EAGAIN: the worker reads none. */
+int process_send(
+    struct process *process, const void *message, size_t size, const int *fds, size_t n_fds);
 
 /* Hangs up; a worker that does not end by itself is killed. `ended` will be called. */
 void process_end(struct process *process);

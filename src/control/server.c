@@ -20,6 +20,7 @@
 #include "control/process.h"
 #include "control/run.h"
 #include "control/session.h"
+#include "control/share.h"
 #include "control/warm.h"
 
 #define ACCEPT_PAUSE_MS 100
@@ -116,6 +117,7 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->processes);
 	list_init(&server->runs);
 	list_init(&server->warm);
+	list_init(&server->shares);
 	int r = install_find(&server->install);
 	if (r == 0)
 		r = event_loop_new(&server->loop);
@@ -172,6 +174,7 @@ void server_fini(struct server *server)
 	list_for_each (&server->runs, link)
 		run_free(container_of(link, struct run, link));
 	warm_fini_all(server);
+	share_fini_all(server);
 	probe_fini_all(server);
 	server->listener = watch_free(server->listener);
 	server->signals = watch_free(server->signals);

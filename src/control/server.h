@@ -34,6 +34,7 @@ struct server {
 	struct list sessions;  /* struct session */
 	struct list processes; /* struct process */
 	struct list runs;      /* struct run */
+	struct list shares;    /* struct share */
 	struct list warm;      /* struct warm: workers without a session yet */
 	struct alarm *warm_pause;
 	unsigned n_warm, warm_left; /* of them; that may still be started */

@@ -41,6 +41,7 @@
 #include "control/client.h"
 #include "control/process.h"
 #include "control/server.h"
+#include "control/share.h"
 #include "control/warm.h"
 
 static void try_backend(struct session *session);
@@ -61,6 +62,7 @@ static void session_free(struct session *session)
 
 	list_remove(&session->link);
 	server->n_sessions--;
+	share_forget_session(server, session->id);
 	if (session->process)
 		process_abandon(session->process);
 	if (session->run) {
@@ -190,7 +192,7 @@ static void on_ready(struct session *session, const struct control_ready *ready)
 	    server_backend_name(session->backend), process_pid(session->process));
 }
 
-static void on_message(void *data, const union process_message *message)
+static void on_message(void *data, const union process_message *message, int fd)
 {
 	struct session *session = data;
 
@@ -207,6 +209,12 @@ static void on_message(void *data, const union process_message *message)
 		break;
 	case CONTROL_LAST_WORDS:
 		memcpy(session->last_words, message->text.text, sizeof(session->last_words));
+		break;
+	case CONTROL_OFFER:
+	case CONTROL_TAKE:
+	case CONTROL_WITHDRAW:
+		if (session->state == SESSION_LIVE)
+			share_message(session, &message->share, fd);
 		break;
 	}
 }
@@ -328,8 +336,8 @@ static int start_worker(struct session *session, char *error)
 	r = take_process(session, error);
 	if (r == 0) {
 		fill_start(session, &start);
-		r = process_send_start(
-		    session->process, &start, (int[]){session->region, side[0]}, 2);
+		r = process_send(
+		    session->process, &start, sizeof(start), (int[]){session->region, side[0]}, 2);
 		if (r < 0)
 			snprintf(
 			    error, HELLO_TEXT_MAX, "the worker ended at once (%s)", strerror(-r));

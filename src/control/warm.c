@@ -89,7 +89,7 @@ static void on_timeout(void *data)
 	failed(warm, "the backend did not open in time (setting start_ms)");
 }
 
-static void on_message(void *data, const union process_message *message)
+static void on_message(void *data, const union process_message *message, int fd)
 {
 	struct warm *warm = data;
 
@@ -135,7 +135,7 @@ static int start(struct warm *warm, char *error)
 	if (r < 0)
 		return error_trace(r);
 	server_backend_library(server, warm->backend, message.library);
-	r = process_send_warm(warm->process, &message);
+	r = process_send(warm->process, &message, sizeof(message), NULL, 0);
 	if (r == 0)
 		r = alarm_new(
 		    server->loop, server->config.start_ms, on_timeout, warm, &warm->alarm);

@@ -7,15 +7,21 @@
  * or CONTROL_FAILED, later perhaps CONTROL_LAST_WORDS. A worker ends when the control socket or the
  * client's side socket hangs up; rosend learns a worker's end from its process descriptor.
  *
+<<<<<<< HEAD
  * CONTROL_WARM may come once before CONTROL_START: the worker opens the backend ahead of its session
  * and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time, without
  * waiting for that answer.
+=======
+ * What sessions share goes through rosend's table (control/share.h): a worker offers and takes, one
+ * request at a time, each answered by CONTROL_SHARED; withdrawing is not answered.
+>>>>>>> c6d57e1 (Let rosend keep what sessions share)
  */
 #pragma once
 
 #include <stdint.h>
 
 #include "wire/hello.h"
+#include "wire/share.h"
 
 #define CONTROL_PATH_MAX 256
 
@@ -26,8 +32,15 @@ enum control_kind {
 	CONTROL_DEVICE = 4,	/* answer to a probe, one per device, after CONTROL_READY */
 	CONTROL_STATUS = 5,	/* worker to rosend, when it changed: struct control_status */
 	CONTROL_LAST_WORDS = 6, /* text: why the worker dies */
+<<<<<<< HEAD
 	CONTROL_WARM = 7,
 	CONTROL_WARMED = 8, /* struct control_ready */
+=======
+	CONTROL_OFFER = 7,	/* worker to rosend: struct control_share, perhaps a descriptor */
+	CONTROL_TAKE = 8, /* worker to rosend: struct control_share, of which the token counts */
+	CONTROL_WITHDRAW = 9, /* likewise; there is no answer */
+	CONTROL_SHARED = 10,  /* rosend to worker: the answer, perhaps with a descriptor */
+>>>>>>> c6d57e1 (Let rosend keep what sessions share)
 };
 
 enum control_backend { CONTROL_BACKEND_CUDA = 1, CONTROL_BACKEND_SOFTGPU = 2 };
@@ -79,6 +92,33 @@ struct control_status {
 	uint32_t reserved;
 	uint64_t device_memory; /* bytes the session holds */
 	uint64_t objects;	/* live handles */
+};
+
+enum share_type {
+	SHARE_MEMORY = 1,     /* cuIpcGetMemHandle; descriptor: the physical memory it lies in */
+	SHARE_RANGE = 2,      /* the same; descriptor: of just the allocation, as a dma-buf */
+	SHARE_EVENT = 3,      /* cuIpcGetEventHandle; data: the backend's handle */
+	SHARE_ALLOCATION = 4, /* cuMemExportToShareableHandle; descriptor: the backend's */
+	SHARE_POOL = 5,	      /* cuMemPoolExportToShareableHandle; descriptor: the backend's */
+};
+
+/* Those a program holds as a descriptor get a ticket (control/share.h). */
+static inline bool share_has_ticket(uint32_t type)
+{
+	return type == SHARE_ALLOCATION || type == SHARE_POOL;
+}
+
+struct control_share {
+	uint32_t kind;
+	uint32_t status; /* of an answer: 0, or an errno */
+	struct share_token token;
+	uint32_t type;	      /* enum share_type */
+	int32_t device;	      /* where the memory is: all workers of a rosend number alike */
+	uint64_t session;     /* whose it is; rosend fills it in */
+	uint64_t size;	      /* of the allocation */
+	uint64_t offset;      /* where in the descriptor's memory it lies */
+	uint64_t mapped_size; /* of the descriptor's memory */
+	uint8_t data[64];
 };
 
 struct control_text {
