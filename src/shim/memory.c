@@ -46,6 +46,8 @@ CUresult shim_cuMemFree_v2(CUdeviceptr address)
 	if (range_find(address, &range) && range_is_host(&range))
 		return range.kind == RANGE_MANAGED ? managed_free(&range, address)
 						   : CUDA_ERROR_INVALID_VALUE;
+	if (range_find(address, &range) && range.kind == RANGE_IPC)
+		return CUDA_ERROR_INVALID_VALUE; /* it is cuIpcCloseMemHandle's */
 	bool known = range_remove(address, &range);
 	if (!known && range_find(address, &range))
 		return CUDA_ERROR_INVALID_VALUE;

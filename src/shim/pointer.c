@@ -96,6 +96,12 @@ static bool answer(
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		*value = !is_staged(range);
 		return true;
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		*value = range->kind == RANGE_DEVICE;
+		return true;
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+		*value = CU_MEM_HANDLE_TYPE_NONE; /* the worker's own arrangements are not CUDA's */
+		return range->kind == RANGE_DEVICE || range->kind == RANGE_IPC;
 	default:
 		return false;
 	}

@@ -38,6 +38,7 @@
 #include "base/socket.h"
 #include "gen/api_desc.h"
 #include "shim/callback.h"
+#include "shim/descriptor.h"
 #include "shim/device.h"
 #include "shim/logs.h"
 #include "shim/object.h"
@@ -69,6 +70,7 @@ static void after_fork(void)
 	device_after_fork();
 	abi_storage_after_fork();
 	callback_after_fork();
+	descriptor_after_fork();
 	logs_after_fork();
 	team_after_fork();
 	if (session.chan) {
@@ -299,19 +301,12 @@ CUresult session_error(void)
 
 CUresult session_lost(int r)
 {
-	struct side_message message;
-	char words[HELLO_TEXT_MAX] = "";
-	int fd;
+	char words[HELLO_TEXT_MAX];
 
 	if (atomic_load(&session.state) == SESSION_FORKED)
 		return CUDA_ERROR_NOT_INITIALIZED;
 	if (!atomic_flag_test_and_set(&lost_said)) {
-		while (chan_side_receive(session.chan, false, &message, &fd) == 0) {
-			fd_close(fd);
-			if (message.kind == SIDE_LAST_WORDS)
-				snprintf(words, sizeof(words), "%.*s", (int)sizeof(message.text),
-				    message.text);
-		}
+		descriptor_last_words(words, sizeof(words));
 		log_error("session %llu has lost its worker (%s): %s. This process must be started "
 			  "again; until then its CUDA calls fail with CUDA_ERROR_LAUNCH_FAILED",
 		    (unsigned long long)session.id, strerror(-r),

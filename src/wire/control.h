@@ -7,14 +7,12 @@
  * or CONTROL_FAILED, later perhaps CONTROL_LAST_WORDS. A worker ends when the control socket or the
  * client's side socket hangs up; rosend learns a worker's end from its process descriptor.
  *
-<<<<<<< HEAD
  * CONTROL_WARM may come once before CONTROL_START: the worker opens the backend ahead of its session
  * and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time, without
  * waiting for that answer.
-=======
+ *
  * What sessions share goes through rosend's table (control/share.h): a worker offers and takes, one
  * request at a time, each answered by CONTROL_SHARED; withdrawing is not answered.
->>>>>>> c6d57e1 (Let rosend keep what sessions share)
  */
 #pragma once
 
@@ -32,15 +30,12 @@ enum control_kind {
 	CONTROL_DEVICE = 4,	/* answer to a probe, one per device, after CONTROL_READY */
 	CONTROL_STATUS = 5,	/* worker to rosend, when it changed: struct control_status */
 	CONTROL_LAST_WORDS = 6, /* text: why the worker dies */
-<<<<<<< HEAD
 	CONTROL_WARM = 7,
 	CONTROL_WARMED = 8, /* struct control_ready */
-=======
-	CONTROL_OFFER = 7,	/* worker to rosend: struct control_share, perhaps a descriptor */
-	CONTROL_TAKE = 8, /* worker to rosend: struct control_share, of which the token counts */
-	CONTROL_WITHDRAW = 9, /* likewise; there is no answer */
-	CONTROL_SHARED = 10,  /* rosend to worker: the answer, perhaps with a descriptor */
->>>>>>> c6d57e1 (Let rosend keep what sessions share)
+	CONTROL_OFFER = 9,  /* worker to rosend: struct control_share, perhaps a descriptor */
+	CONTROL_TAKE = 10,  /* worker to rosend: struct control_share, of which the token counts */
+	CONTROL_WITHDRAW = 11, /* likewise; there is no answer */
+	CONTROL_SHARED = 12,   /* rosend to worker: the answer, perhaps with a descriptor */
 };
 
 enum control_backend { CONTROL_BACKEND_CUDA = 1, CONTROL_BACKEND_SOFTGPU = 2 };

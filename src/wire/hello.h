@@ -109,6 +109,8 @@ enum side_kind {
 	SIDE_SEGMENT = 1,    /* client to worker, one descriptor: a sealed memfd */
 	SIDE_LAST_WORDS = 2, /* worker to client, before it dies of an error: text */
 	SIDE_FILE = 3,	     /* as SIDE_SEGMENT, but any file in memory, used from offset on */
+	SIDE_DESCRIPTOR = 4, /* either way, one descriptor: `segment` is the client's number for it,
+				whose highest bit is set */
 };
 
 struct side_message {

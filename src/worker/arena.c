@@ -18,7 +18,9 @@
 #include "wire/limits.h"
 #include "worker/extents.h"
 
-#define SLABS UINT64_MAX /* owner of pages that are slabs: no context's handle */
+/* Owners of pages that are no context's: slabs, and what was imported. */
+#define SLABS	UINT64_MAX
+#define IMPORTS (UINT64_MAX - 1)
 
 struct arena {
 	const struct backend *backend;
@@ -36,32 +38,37 @@ struct arena {
 
 /* --- physical memory --- */
 
-static CUresult map(struct arena *arena, uint64_t address, uint64_t size)
+/* Takes memory over, also on failure. */
+static CUresult map_memory(
+    struct arena *arena, uint64_t address, uint64_t size, CUmemGenericAllocationHandle memory)
 {
 	const struct backend *backend = arena->backend;
-	CUmemGenericAllocationHandle memory;
 
-	CUresult r = backend->cuMemCreate(&memory, size, &arena->properties, 0);
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = backend->cuMemMap(address, size, 0, memory, 0);
+	CUresult r = backend->cuMemMap(address, size, 0, memory, 0);
 	backend->cuMemRelease(memory);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = backend->cuMemSetAccess(address, size, arena->access, arena->n_access);
-	if (r != CUDA_SUCCESS) {
+	if (r != CUDA_SUCCESS)
 		backend->cuMemUnmap(address, size);
-		return r;
-	}
-	arena->mapped += size;
-	return CUDA_SUCCESS;
+	return r;
+}
+
+static CUresult map(struct arena *arena, uint64_t address, uint64_t size)
+{
+	CUmemGenericAllocationHandle memory;
+
+	CUresult r = arena->backend->cuMemCreate(&memory, size, &arena->properties, 0);
+	r = r ?: map_memory(arena, address, size, memory);
+	if (r == CUDA_SUCCESS)
+		arena->mapped += size;
+	return r;
 }
 
 static void unmap(struct arena *arena, uint64_t address, uint64_t size)
 {
 	CUresult r = arena->backend->cuMemUnmap(address, size);
 
-	arena->mapped -= size;
 	if (r != CUDA_SUCCESS) /* after a sticky error: the process's end frees it */
 		log_debug("unmapping device memory: error %d", (int)r);
 }
@@ -85,6 +92,7 @@ static void give_pages(struct arena *arena, uint64_t address, uint64_t size)
 	struct extent freed;
 
 	unmap(arena, address, align_up(size, ARENA_PIECE));
+	arena->mapped -= align_up(size, ARENA_PIECE);
 	extents_give(&arena->pages, address, &freed);
 }
 
@@ -152,11 +160,13 @@ CUresult arena_take(struct arena *arena, uint64_t size, uint64_t owner, CUdevice
 	return r;
 }
 
-/* The used range of either set address lies in. Under the lock. */
+/* The allocation, in either set, that address lies in. Under the lock. */
 static const struct extent *find(struct arena *arena, uint64_t address)
 {
 	const struct extent *page = extents_find(&arena->pages, address);
 
+	if (page && page->owner == IMPORTS)
+		return NULL;
 	return page && page->owner == SLABS ? extents_find(&arena->blocks, address) : page;
 }
 
@@ -202,6 +212,76 @@ bool arena_find(struct arena *arena, CUdeviceptr address, CUdeviceptr *base, siz
 	pthread_mutex_unlock(&arena->lock);
 	return range != NULL;
 }
+
+/* --- sharing --- */
+
+CUresult arena_export(
+    struct arena *arena, CUdeviceptr address, uint64_t *start, uint64_t *size, int *fd)
+{
+	const struct backend *backend = arena->backend;
+	CUmemGenericAllocationHandle memory;
+
+	pthread_mutex_lock(&arena->lock);
+	const struct extent *page =
+	    find(arena, address) ? extents_find(&arena->pages, address) : NULL;
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (page) {
+		*start = page->start;
+		*size = page->size;
+		r = backend->cuMemRetainAllocationHandle(&memory, page->start);
+	}
+	pthread_mutex_unlock(&arena->lock);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = backend->cuMemExportToShareableHandle(
+	    fd, memory, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+	backend->cuMemRelease(memory);
+	return r;
+}
+
+CUresult arena_import(struct arena *arena, int fd, uint64_t size, uint64_t *start)
+{
+	CUmemGenericAllocationHandle memory;
+	struct extent freed;
+
+	if (!size || size % ARENA_PIECE)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = arena->backend->cuMemImportFromShareableHandle(
+	    &memory, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&arena->lock);
+	if (extents_take(&arena->pages, size, IMPORTS, start)) {
+		arena->backend->cuMemRelease(memory);
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	} else {
+		r = map_memory(arena, *start, size, memory);
+		if (r != CUDA_SUCCESS)
+			extents_give(&arena->pages, *start, &freed);
+	}
+	pthread_mutex_unlock(&arena->lock);
+	return r;
+}
+
+void arena_drop(struct arena *arena, uint64_t start)
+{
+	struct extent freed;
+
+	pthread_mutex_lock(&arena->lock);
+	const struct extent *page = extents_find(&arena->pages, start);
+	if (page && page->owner == IMPORTS && page->start == start) {
+		unmap(arena, start, page->size);
+		extents_give(&arena->pages, start, &freed);
+	}
+	pthread_mutex_unlock(&arena->lock);
+}
+
+CUdevice arena_device(const struct arena *arena)
+{
+	return arena->device;
+}
+
+/* --- who may access it --- */
 
 static CUmemAccessDesc access_for(CUdevice device)
 {

@@ -50,6 +50,19 @@ bool arena_find(struct arena *arena, CUdeviceptr address, CUdeviceptr *base, siz
  * mapped already keeps the access it was given. */
 CUresult arena_allow(struct arena *arena, CUdevice device, bool allow);
 
+/*
+ * A descriptor, the caller's, of the physical memory that the allocation at address lies in: *size
+ * bytes, mapped from *start on. It keeps that memory, also when the allocation is given back.
+ */
+CUresult arena_export(
+    struct arena *arena, CUdeviceptr address, uint64_t *start, uint64_t *size, int *fd);
+
+/* Maps memory of another arena by such a descriptor, which stays the caller's; arena_drop() unmaps it.
+ * It is no allocation: arena_find() and arena_give() do not know it. */
+CUresult arena_import(struct arena *arena, int fd, uint64_t size, uint64_t *start);
+void arena_drop(struct arena *arena, uint64_t start);
+
+CUdevice arena_device(const struct arena *arena);
 bool arena_covers(const struct arena *arena, CUdeviceptr address);
 /* Physical bytes mapped. */
 uint64_t arena_bytes(struct arena *arena);

@@ -1,7 +1,8 @@
 /*
  * One thread of the worker looks at the control socket, with a second's beat for the status rosend
- * shows. When rosend hangs up, the process ends at once: its end frees everything it holds, and
- * waiting for the GPU's consent is the kernel's business.
+ * shows, and hands answers to the thread that asked, one at a time. When rosend hangs up, the process
+ * ends at once: its end frees everything it holds, and waiting for the GPU's consent is the kernel's
+ * business.
  *
  * A crash (a fault inside a driver, an assertion) is told by a signal handler that only formats and
  * sends; the default action then makes the exit status true. The handler is installed before the
@@ -137,6 +138,73 @@ void control_watch_crashes(void)
 		sigaction(numbers[i], &action, NULL);
 }
 
+/* --- questions --- */
+
+static struct {
+	pthread_mutex_t asking; /* held by who asks, until the answer is there */
+	pthread_mutex_t lock;	/* the rest */
+	pthread_cond_t came;
+	bool waiting;
+	struct control_share answer;
+	int fd;
+} question = {.asking = PTHREAD_MUTEX_INITIALIZER,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .came = PTHREAD_COND_INITIALIZER,
+    .fd = -1};
+
+/* The watching thread ends the process when no answer can come, so this wait always ends. */
+static void await_answer(struct control_share *message, int *got)
+{
+	pthread_mutex_lock(&question.lock);
+	while (question.waiting)
+		pthread_cond_wait(&question.came, &question.lock);
+	*message = question.answer;
+	*got = question.fd;
+	question.fd = -1;
+	pthread_mutex_unlock(&question.lock);
+}
+
+int control_ask(struct control_share *message, int fd, int *got)
+{
+	bool answered = message->kind != CONTROL_WITHDRAW;
+
+	*got = -1;
+	pthread_mutex_lock(&question.asking);
+	pthread_mutex_lock(&question.lock);
+	question.waiting = answered;
+	pthread_mutex_unlock(&question.lock);
+	int r = fd_send(CONTROL_FD, message, sizeof(*message), &fd, fd >= 0);
+	if (r == 0 && answered)
+		await_answer(message, got);
+	pthread_mutex_unlock(&question.asking);
+	return error_trace(r);
+}
+
+/* False: rosend is gone, or is of another build. */
+static bool take_answer(void)
+{
+	struct control_share answer;
+	size_t n_fds = 1;
+	int fd = -1;
+
+	ssize_t size = fd_receive(CONTROL_FD, &answer, sizeof(answer), &fd, &n_fds, MSG_DONTWAIT);
+	if (size == -EAGAIN)
+		return true;
+	if (size != sizeof(answer) || answer.kind != CONTROL_SHARED)
+		return false;
+	pthread_mutex_lock(&question.lock);
+	if (question.waiting) {
+		question.answer = answer;
+		question.fd = n_fds ? fd : -1;
+		question.waiting = false;
+		pthread_cond_signal(&question.came);
+	} else if (n_fds) {
+		fd_close(fd);
+	}
+	pthread_mutex_unlock(&question.lock);
+	return true;
+}
+
 /* --- the watching thread --- */
 
 static void report(struct worker *worker, struct control_status *last)
@@ -163,8 +231,7 @@ static void *watch(void *argument)
 		int r = poll(&control, 1, STATUS_BEAT_MS);
 		if (r < 0 && errno == EINTR)
 			continue;
-		/* After CONTROL_START rosend says nothing more: anything readable is its end. */
-		if (r != 0)
+		if (r < 0 || (r > 0 && !take_answer()))
 			_exit(0);
 		report(worker, &last);
 	}

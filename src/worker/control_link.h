@@ -27,6 +27,9 @@ int control_receive(union control_order *order, int fds[2]);
 void control_send(const void *message, size_t size);
 void control_fail(const char *format, ...) _printf_(1, 2);
 
+/* As worker_options.ask, once control_watch() runs. Any thread. */
+int control_ask(struct control_share *message, int fd, int *got);
+
 /* To rosend, and to the client where chan is not NULL. */
 void control_last_words(struct chan *chan, const char *text);
 

@@ -32,6 +32,7 @@
 #include "worker/graph_end.h"
 #include "worker/graph_memory.h"
 #include "worker/idle.h"
+#include "worker/ipc.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
@@ -399,7 +400,8 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
 	worker->prints = worker->staging ? prints_new() : NULL;
 	worker->idle = worker->prints ? idle_new(worker) : NULL;
-	worker->callbacks = worker->prints ? callbacks_new(worker) : NULL;
+	worker->ipc = worker->prints ? ipc_new(worker) : NULL;
+	worker->callbacks = worker->ipc ? callbacks_new(worker) : NULL;
 	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
 	if (!worker->callbacks || (options->measure_gpu && !worker->gpu_time))
 		return worker_free(worker);
@@ -439,6 +441,7 @@ struct worker *worker_free(struct worker *worker)
 	mirrors_free(worker->mirrors);
 	segments_free(worker->segments);
 	links_free(worker);
+	ipc_free(worker->ipc);
 	graph_memory_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);

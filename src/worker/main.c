@@ -210,6 +210,8 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .staging_size = start->staging_size,
 	    .spin_ns = start->spin_ns,
 	    .bulk_limit = start->bulk_limit,
+	    .session = start->session,
+	    .ask = control_ask,
 	};
 	struct worker *worker = worker_new(&options, &backend, &host, chan);
 

@@ -15,6 +15,7 @@
 #include "gen/worker_custom.h"
 #include "worker/arena.h"
 #include "worker/graph_memory.h"
+#include "worker/ipc.h"
 #include "worker/mirror.h"
 #include "worker/segment.h"
 #include "worker/worker.h"
@@ -47,8 +48,7 @@ static struct arena *arena_make(struct worker *worker, CUdevice device)
 	return arena;
 }
 
-/* The device's arena, NULL when it has none. */
-static struct arena *arena_of(struct worker *worker, CUdevice device)
+struct arena *memory_arena_of(struct worker *worker, CUdevice device)
 {
 	if (!worker->options.arena || device < 0 || device >= (int)WIRE_DEVICES_MAX)
 		return NULL;
@@ -62,8 +62,7 @@ static struct arena *arena_of(struct worker *worker, CUdevice device)
 	return arena;
 }
 
-/* The arena whose slice address lies in, if it exists. */
-static struct arena *arena_at(struct worker *worker, CUdeviceptr address)
+struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address)
 {
 	struct arena *found = NULL;
 
@@ -104,7 +103,7 @@ static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
 	r = context_error(call);
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct arena *arena = arena_of(call->worker, device);
+	struct arena *arena = memory_arena_of(call->worker, device);
 	r = arena ? arena_take(arena, bytes, (uint64_t)call_job(call)->context, address)
 		  : CUDA_ERROR_OUT_OF_MEMORY;
 	/* The backend has the last word: it may have pools of its own to shrink. */
@@ -163,7 +162,7 @@ void memory_give_put_aside(struct worker *worker)
 	worker->quarantine = NULL;
 	pthread_mutex_unlock(&worker->memory_lock);
 	for (; entry; entry = next) {
-		struct arena *arena = arena_at(worker, entry->address);
+		struct arena *arena = memory_arena_at(worker, entry->address);
 		if (arena)
 			arena_give(arena, entry->address);
 		next = entry->next;
@@ -174,15 +173,18 @@ void memory_give_put_aside(struct worker *worker)
 CUresult worker_cuMemFree_v2(struct call *call, struct args_cuMemFree_v2 *a)
 {
 	struct worker *worker = call->worker;
-	struct arena *arena = arena_at(worker, a->address);
+	struct arena *arena = memory_arena_at(worker, a->address);
 	CUdeviceptr base;
 	size_t size;
 	bool waited;
 
-	if (!arena || !arena_find(arena, a->address, &base, &size))
+	if (!arena || !arena_find(arena, a->address, &base, &size)) {
+		ipc_memory_freed(worker, a->address);
 		return call->backend->cuMemFree_v2(a->address);
+	}
 	if (base != a->address)
 		return CUDA_ERROR_INVALID_VALUE;
+	ipc_memory_freed(worker, a->address);
 	CUresult r = wait_for_device(call, &waited);
 	if (!waited)
 		return put_aside(worker, a->address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -221,6 +223,7 @@ void memory_forget_context(struct worker *worker, CUcontext context)
 		arena_give_all(arena, (uint64_t)context);
 		drop_put_aside(worker, arena);
 	}
+	ipc_forget_context(worker, context);
 }
 
 /* --- peers --- */
@@ -237,7 +240,7 @@ static CUresult allow_peer(struct call *call, CUcontext peer, bool allow)
 	r = r ?: call->backend->cuCtxGetDevice_v2(&to, peer);
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct arena *arena = arena_of(call->worker, to);
+	struct arena *arena = memory_arena_of(call->worker, to);
 	return arena ? arena_allow(arena, from, allow) : CUDA_SUCCESS;
 }
 
@@ -302,7 +305,7 @@ bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes)
 
 CUresult worker_cuMemGetAddressRange_v2(struct call *call, struct args_cuMemGetAddressRange_v2 *a)
 {
-	struct arena *arena = arena_at(call->worker, a->address);
+	struct arena *arena = memory_arena_at(call->worker, a->address);
 	CUdeviceptr base;
 	size_t size;
 
@@ -392,8 +395,16 @@ CUresult worker_cuMemAddressReserve(struct call *call, struct args_cuMemAddressR
 
 CUresult worker_cuMemAddressFree(struct call *call, struct args_cuMemAddressFree *a)
 {
-	if (arena_at(
+	if (memory_arena_at(
 		call->worker, a->address)) /* the arena's own reservation is not the client's */
 		return CUDA_ERROR_INVALID_VALUE;
 	return call->backend->cuMemAddressFree(a->address, a->bytes);
+}
+
+CUresult worker_cuMemRetainAllocationHandle(
+    struct call *call, struct args_cuMemRetainAllocationHandle *a)
+{
+	if (memory_arena_at(call->worker, a->address))
+		return CUDA_ERROR_INVALID_VALUE;
+	return call->backend->cuMemRetainAllocationHandle(a->handle, a->address);
 }

@@ -6,6 +6,8 @@
 
 #include "worker/call.h"
 
+struct arena;
+
 /* Whether [address, address + bytes) is device memory, as far as this can be told without the
  * client's help: inside the device window, or the backend says so of both its ends, or a graph will
  * allocate it. */
@@ -13,6 +15,11 @@ bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes);
 
 /* Device memory, or wholly inside one of the client's segments. */
 bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
+
+/* The device's arena, made if need be, and the one whose slice address lies in; NULL: there is none.
+ * Any thread. */
+struct arena *memory_arena_of(struct worker *worker, CUdevice device);
+struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address);
 
 /* Frees what a context that is about to end owns. */
 void memory_forget_context(struct worker *worker, CUcontext context);

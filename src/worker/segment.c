@@ -161,7 +161,8 @@ static struct source take_source(struct segments *segments, uint64_t number)
 			break;
 		r = chan_side_receive(segments->worker->chan, true, &message, &fd);
 		if (r >= 0 && fd >= 0 &&
-		    (message.kind == SIDE_SEGMENT || message.kind == SIDE_FILE))
+		    (message.kind == SIDE_SEGMENT || message.kind == SIDE_FILE ||
+			message.kind == SIDE_DESCRIPTOR))
 			keep(segments, &message, fd);
 		else if (r >= 0)
 			fd_close(fd);
@@ -299,6 +300,17 @@ static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address
 	}
 	enter(segments, number, address, bytes);
 	return CUDA_SUCCESS;
+}
+
+int segments_take_descriptor(struct segments *segments, uint64_t number)
+{
+	struct segment gone;
+
+	if (!(number >> 63)) /* it might be a segment's */
+		return -1;
+	int fd = take_source(segments, number).fd;
+	leave(segments, number, true, &gone);
+	return fd;
 }
 
 CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *a)

@@ -21,5 +21,9 @@ struct segments *segments_free(struct segments *segments);
  * bytes. */
 void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t bytes);
 
+/* A descriptor that is no segment's, by the client's number for it (SIDE_DESCRIPTOR); the caller's. Waits
+ * for it. -1: none came. */
+int segments_take_descriptor(struct segments *segments, uint64_t number);
+
 /* Whether [address, address + bytes) lies inside one segment. Any thread. */
 bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);

@@ -49,6 +49,8 @@ static void describe_device(
 		out->attribute[i] = r == CUDA_SUCCESS ? value : 0;
 		out->attribute_status[i] = (uint16_t)r;
 	}
+	/* Descriptors are what memory is shared by here (api/vmm.api). */
+	out->attribute[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED] = 0;
 }
 
 static void describe_peer(

@@ -415,6 +415,21 @@ static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
 	return CUDA_SUCCESS;
 }
 
+CUmemGenericAllocationHandle fake_retain(uint64_t address)
+{
+	struct physical *physical = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < RANGES && !physical; i++)
+		if (mappings[i].physical && address >= mappings[i].address &&
+		    address < mappings[i].address + mappings[i].physical->bytes)
+			physical = mappings[i].physical;
+	if (physical)
+		physical->references++;
+	pthread_mutex_unlock(&lock);
+	return (CUmemGenericAllocationHandle)physical;
+}
+
 /* Whether one mapping is exactly there. */
 static bool is_mapping(uint64_t address, size_t bytes)
 {
@@ -728,6 +743,7 @@ void fake_init(struct backend *backend, struct backend_host *host)
 	set_stream_functions(backend);
 	fake_set_work_functions(backend);
 	fake_set_callback_functions(backend);
+	fake_set_share_functions(backend);
 	host->cuMemHostRegister_v2 = host_register;
 	host->cuMemHostUnregister = host_unregister;
 	host->cuMemHostGetDevicePointer_v2 = host_device_pointer;

@@ -80,5 +80,9 @@ bool fake_has_context(void);
 			return fake.fail_with;                                                     \
 	} while (0)
 
+/* The physical memory mapped at address, with one more reference, as a handle; 0: none. */
+CUmemGenericAllocationHandle fake_retain(uint64_t address);
+
 void fake_set_callback_functions(struct backend *backend);
+void fake_set_share_functions(struct backend *backend);
 void fake_set_work_functions(struct backend *backend);

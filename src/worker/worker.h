@@ -25,9 +25,11 @@ struct arena;
 struct backend_host;
 struct callbacks;
 struct gpu_time;
+struct control_share;
 struct graph_bodies;
 struct idle;
 struct graph_memory;
+struct ipc;
 struct notification;
 struct reference;
 struct link_state;
@@ -54,6 +56,10 @@ struct worker_options {
 	uint64_t spin_ns;    /* how long an idle thread watches memory before it sleeps */
 	uint64_t await_ns;   /* how long the dispatcher looks after a wait; 0: it follows spin_ns */
 	uint64_t bulk_limit; /* bytes one call may bring and make the worker hold */
+	uint64_t session;    /* its number */
+	/* Asks rosend (share.h): *message becomes the answer, *got the descriptor that came with it
+	 * or -1. fd: goes along, -1: none. 0 or a negative errno. NULL: nobody to ask. */
+	int (*ask)(struct control_share *message, int fd, int *got);
 };
 
 /* A compiler's logs, in memory of the worker; NULL: none. */
@@ -154,7 +160,8 @@ struct worker {
 	struct staging *staging;
 	struct callbacks *callbacks;
 	struct prints *prints;
-	struct idle *idle;	   /* NULL: the client is told nothing */
+	struct idle *idle; /* NULL: the client is told nothing */
+	struct ipc *ipc;
 	struct gpu_time *gpu_time; /* NULL unless measured */
 
 	pthread_mutex_t end_lock;

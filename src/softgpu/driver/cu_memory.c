@@ -118,7 +118,7 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 	if (!sg_arena_find(address, &range) || range.address != address)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind != SG_RANGE_DEVICE && range.kind != SG_RANGE_MANAGED &&
-	    range.kind != SG_RANGE_POOL)
+	    range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == SG_RANGE_MANAGED && range.owner) /* a module's variable */
 		return CUDA_ERROR_INVALID_VALUE;

@@ -15,7 +15,7 @@ struct pointer_facts {
 	void *host;	    /* NULL: the program cannot */
 	uint64_t base, id;
 	size_t size;
-	bool is_managed, sync_memops;
+	bool is_managed, sync_memops, can_ipc;
 	CUmemoryPool pool;
 };
 
@@ -49,6 +49,7 @@ static void facts_of_range(const struct sg_range *range, struct pointer_facts *f
 	facts->id = range->id;
 	facts->is_managed = range->kind == SG_RANGE_MANAGED;
 	facts->sync_memops = range->sync_memops;
+	facts->can_ipc = range->kind == SG_RANGE_DEVICE;
 	if (range->kind == SG_RANGE_POOL)
 		facts->pool = sg_pool_handle(range->owner);
 }
@@ -139,6 +140,9 @@ static bool facts_value(
 		return true;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 		*value = facts->is_managed;
+		return true;
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		*value = facts->can_ipc;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		*value = facts->device != 0;

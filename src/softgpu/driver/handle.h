@@ -28,6 +28,7 @@ enum sg_kind {
 	SG_GRAPH,
 	SG_GRAPH_EXEC,
 	SG_GRAPH_NODE,
+	SG_EXTERNAL,
 };
 
 /* 0 or -ENOMEM. Once, before any other function here. */

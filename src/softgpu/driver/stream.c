@@ -376,7 +376,7 @@ CUresult sg_context_wait(struct sg_context *context)
 	return stream_drain(context->legacy, true);
 }
 
-void sg_engine_wait(void)
+void sg_engine_pause(void)
 {
 	struct sg_work *pending;
 
@@ -389,6 +389,11 @@ void sg_engine_wait(void)
 			pthread_cond_wait(&engine_progress, &engine_lock);
 		sg_work_unref(pending);
 	} while (pending);
+}
+
+void sg_engine_wait(void)
+{
+	sg_engine_pause();
 	pthread_mutex_unlock(&engine_lock);
 }
 

@@ -108,6 +108,9 @@ CUresult sg_context_wait(struct sg_context *context);
 /* The same for all contexts: before memory or code is taken away that any of them may be using. */
 void sg_engine_wait(void);
 
+/* The same, and no work begins until sg_engine_unlock(). */
+void sg_engine_pause(void);
+
 void sg_work_wait(struct sg_work *work);
 
 /* Whether everything submitted is done. */

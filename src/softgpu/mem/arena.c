@@ -12,12 +12,16 @@
 #include "softgpu/mem/arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/util.h"
 
 #define ARENA_GUARDED_MAX 16384 /* half the mappings a process may have, at two each */
@@ -189,10 +193,25 @@ static int lists_reserve(void)
 	return r;
 }
 
+static size_t range_pages(const struct sg_range *range)
+{
+	return align_up(MAX(range->size, (size_t)1), SG_ARENA_PAGE);
+}
+
+static bool range_is_foreign(const struct sg_range *range)
+{
+	return range->kind == SG_RANGE_IPC || range->kind == SG_RANGE_EXTERNAL;
+}
+
 static int range_map(const struct sg_range *range)
 {
-	size_t size = align_up(MAX(range->size, (size_t)1), SG_ARENA_PAGE);
+	size_t size = range_pages(range);
 
+	if (range_is_foreign(range))
+		return mmap((void *)range->address, size, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, range->fd, (off_t)range->host) == MAP_FAILED
+			   ? error_origin(-EINVAL)
+			   : 0;
 	if (range->kind == SG_RANGE_REGISTERED) {
 		/* An old size of 0 asks for a second mapping of shared pages, see mremap(2). */
 		void *got = mremap((void *)range->host, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -217,7 +236,9 @@ static void range_unmap(const struct sg_range *range)
 
 static size_t range_charge(const struct sg_range *range)
 {
-	return range->kind == SG_RANGE_REGISTERED ? 0 : align_up(range->size, SG_ARENA_PAGE);
+	return range->kind == SG_RANGE_REGISTERED || range_is_foreign(range)
+		   ? 0
+		   : align_up(range->size, SG_ARENA_PAGE);
 }
 
 static int arena_add_locked(struct sg_range *range, size_t align)
@@ -266,6 +287,66 @@ int sg_arena_alias(struct sg_range *range)
 	return arena_add(range, SG_ARENA_PAGE);
 }
 
+/* --- shared with other processes --- */
+
+/* Moves a range's bytes into shared memory. */
+static int range_share(struct sg_range *range)
+{
+	size_t size = range_pages(range), done = 0;
+	void *address = (void *)range->address;
+	_cleanup_fd_ int fd = -1;
+
+	int r = fd_memory("softgpu", size, &fd);
+	if (r < 0)
+		return error_trace(r);
+	while (done < size) {
+		ssize_t n = pwrite(fd, (char *)address + done, size - done, (off_t)done);
+		if (n < 0)
+			return error_origin(-errno);
+		done += (size_t)n;
+	}
+	if (mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+	    MAP_FAILED)
+		return error_origin(-errno);
+	range->is_shared = true;
+	range->fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int sg_arena_share(uint64_t address, int *fd)
+{
+	int r = -ENOENT;
+
+	pthread_rwlock_wrlock(&arena_lock);
+	struct sg_range *range = range_find(address);
+	if (range && range->address == address && range->kind == SG_RANGE_DEVICE)
+		r = range->is_shared ? 0 : range_share(range);
+	if (r == 0) {
+		*fd = fcntl(range->fd, F_DUPFD_CLOEXEC, 0);
+		r = *fd < 0 ? error_origin(-errno) : 0;
+	}
+	pthread_rwlock_unlock(&arena_lock);
+	return r;
+}
+
+int sg_arena_map(struct sg_range *range, int fd, uint64_t offset)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+
+	/* Memory that its maker could shrink would be a SIGBUS for whoever touches it. */
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &status) < 0 ||
+	    offset % SG_ARENA_PAGE || !range->size || range->size > (uint64_t)status.st_size ||
+	    offset > (uint64_t)status.st_size - range->size)
+		return error_origin(-EINVAL);
+	range->host = offset;
+	range->fd = fd;
+	int r = arena_add(range, SG_ARENA_PAGE);
+	range->host = 0;
+	return r;
+}
+
 static void arena_remove_locked(size_t i)
 {
 	struct sg_range range = *range_at(i);
@@ -274,6 +355,8 @@ static void arena_remove_locked(size_t i)
 	range_unmap(&range);
 	gap_give(range.address, range_span(&range));
 	arena_used -= range_charge(&range);
+	if (range.is_shared)
+		fd_close(range.fd);
 }
 
 int sg_arena_free(uint64_t address)

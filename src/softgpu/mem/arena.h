@@ -51,6 +51,8 @@ enum sg_range_kind {
 	SG_RANGE_MANAGED,
 	SG_RANGE_MODULE, /* variables of a module */
 	SG_RANGE_ARRAY,
+	SG_RANGE_IPC,	   /* another process's, cuIpcOpenMemHandle */
+	SG_RANGE_EXTERNAL, /* another process's, cuExternalMemoryGetMappedBuffer */
 };
 
 struct sg_range {
@@ -65,6 +67,8 @@ struct sg_range {
 	uint64_t id;	  /* never used twice */
 	size_t guard;	  /* inaccessible bytes behind it; the arena's own */
 	bool sync_memops; /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
+	bool is_shared;	  /* its memory is fd's; the arena's own */
+	int fd;
 };
 
 /* Reserves the allocations' part of the window; they may take capacity bytes together. Once per
@@ -80,6 +84,16 @@ int sg_arena_alloc(struct sg_range *range, size_t align);
  * an address in the window. Only shared mappings can be: -EINVAL for others. Takes no capacity.
  */
 int sg_arena_alias(struct sg_range *range);
+
+/*
+ * A descriptor, the caller's, of the memory of the allocation that begins at address, in whole pages.
+ * The first time its bytes move into shared memory: nobody may be using it meanwhile.
+ */
+int sg_arena_share(uint64_t address, int *fd);
+
+/* Maps what such a descriptor stands for, from offset on (a multiple of the page), as *range says, of
+ * kind IPC or EXTERNAL. -EINVAL: it is not that much shared memory. Takes no capacity. */
+int sg_arena_map(struct sg_range *range, int fd, uint64_t offset);
 
 /* -ENOENT: no allocation begins at address. */
 int sg_arena_free(uint64_t address);

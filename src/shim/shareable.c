@@ -1,0 +1,166 @@
+/*
+ * Descriptors a program exchanges for memory: tickets (control/share.h) for allocations and pools,
+ * dma-bufs, and those of other interfaces (external memory and semaphores).
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gen/shim_custom.h"
+#include "gen/shim_remote.h"
+#include "shim/descriptor.h"
+#include "shim/range.h"
+#include "shim/thread.h"
+
+/* Programs ask for a kind of handle and go on with another, so it is said once. */
+static CUresult check_type(CUmemAllocationHandleType type)
+{
+	if (type == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_SUCCESS;
+	if (type != CU_MEM_HANDLE_TYPE_FABRIC && type != CU_MEM_HANDLE_TYPE_WIN32 &&
+	    type != CU_MEM_HANDLE_TYPE_WIN32_KMT)
+		return CUDA_ERROR_INVALID_VALUE;
+	log_warn_once("memory is not shared by fabric or Windows handles, only by descriptors");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult check_ticket(
+    CUmemAllocationHandleType type, const void *os_handle, CUipcMemHandle *name)
+{
+	struct share_name found;
+	CUresult r = check_type(type);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!descriptor_is_ticket((int)(intptr_t)os_handle, &found))
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(name, &found, sizeof(found));
+	return CUDA_SUCCESS;
+}
+
+/* --- allocations and pools --- */
+
+CUresult shim_cuMemExportToShareableHandle(void *os_handle, CUmemGenericAllocationHandle handle,
+    CUmemAllocationHandleType type, unsigned long long flags)
+{
+	uint64_t number = descriptor_number();
+
+	return check_type(type) ?: remote_cuMemExportToShareableHandle(handle, flags, number)
+				       ?: descriptor_receive(number, os_handle);
+}
+
+CUresult shim_cuMemImportFromShareableHandle(
+    CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType type)
+{
+	CUipcMemHandle name;
+
+	return check_ticket(type, os_handle, &name)
+		   ?: remote_cuMemImportFromShareableHandle(handle, name);
+}
+
+CUresult shim_cuMemPoolExportToShareableHandle(
+    void *handle, CUmemoryPool mem_pool, CUmemAllocationHandleType type, unsigned long long flags)
+{
+	uint64_t number = descriptor_number();
+
+	return check_type(type) ?: remote_cuMemPoolExportToShareableHandle(mem_pool, flags, number)
+				       ?: descriptor_receive(number, handle);
+}
+
+CUresult shim_cuMemPoolImportFromShareableHandle(
+    CUmemoryPool *mem_pool, void *handle, CUmemAllocationHandleType type, unsigned long long flags)
+{
+	CUipcMemHandle name;
+
+	return check_ticket(type, handle, &name)
+		   ?: remote_cuMemPoolImportFromShareableHandle(mem_pool, name, flags);
+}
+
+/* Enters memory that begins at address, of so many bytes. */
+static CUresult note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner)
+{
+	struct range range = {.start = address,
+	    .size = bytes,
+	    .kind = kind,
+	    .context = shim_thread.context,
+	    .device = shim_thread.device,
+	    .owner = owner};
+
+	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult shim_cuMemPoolImportPointer(
+    CUdeviceptr *address, CUmemoryPool mem_pool, CUmemPoolPtrExportData *data)
+{
+	size_t bytes;
+	CUresult r = remote_cuMemPoolImportPointer(address, &bytes, mem_pool, data);
+
+	return r ?: note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool);
+}
+
+/* --- dma-bufs --- */
+
+CUresult shim_cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t bytes,
+    CUmemRangeHandleType type, unsigned long long flags)
+{
+	uint64_t number = descriptor_number();
+
+	return remote_cuMemGetHandleForAddressRange(address, bytes, type, flags, number)
+		   ?: descriptor_receive(number, handle);
+}
+
+/* --- of other interfaces --- */
+
+CUresult shim_cuImportExternalMemory(
+    CUexternalMemory *memory, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC *descriptor)
+{
+	int fd = descriptor->handle.fd;
+	CUipcMemHandle name = {{0}};
+	struct share_name found;
+	uint64_t number = 0;
+	CUresult r = CUDA_SUCCESS;
+
+	if (descriptor->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD &&
+	    descriptor->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_DMABUF_FD) {
+		log_warn_once("external memory is imported by descriptors (OPAQUE_FD, DMABUF_FD), "
+			      "not by Windows handles or NvSci objects");
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+	if (descriptor_is_ticket(fd, &found))
+		memcpy(&name, &found, sizeof(found));
+	else
+		r = descriptor_send(fd, &number);
+	r = r
+		?: remote_cuImportExternalMemory(
+		       memory, descriptor->type, number, name, descriptor->size, descriptor->flags);
+	if (r == CUDA_SUCCESS)
+		close(fd); /* CUDA's from now on */
+	return r;
+}
+
+CUresult shim_cuExternalMemoryGetMappedBuffer(CUdeviceptr *address, CUexternalMemory memory,
+    const CUDA_EXTERNAL_MEMORY_BUFFER_DESC *descriptor)
+{
+	return remote_cuExternalMemoryGetMappedBuffer(address, memory, descriptor)
+		   ?: note(*address, descriptor->size, RANGE_EXTERNAL, 0);
+}
+
+CUresult shim_cuImportExternalSemaphore(
+    CUexternalSemaphore *semaphore, const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC *descriptor)
+{
+	uint64_t number;
+
+	if (descriptor->type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD &&
+	    descriptor->type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD) {
+		log_warn_once("external semaphores are imported by descriptors (OPAQUE_FD, "
+			      "TIMELINE_SEMAPHORE_FD), not by Windows handles or NvSci objects");
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+	CUresult r = descriptor_send(descriptor->handle.fd, &number);
+	r = r
+		?: remote_cuImportExternalSemaphore(
+		       semaphore, descriptor->type, number, descriptor->flags);
+	if (r == CUDA_SUCCESS)
+		close(descriptor->handle.fd); /* CUDA's from now on */
+	return r;
+}

@@ -1,0 +1,77 @@
+/* What the fake backend shares: descriptors of memory are files in memory that hold the handle's value,
+ * events are known by themselves. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/test.h"
+#include "wire/limits.h"
+#include "worker/test-fake.h"
+
+static CUresult (*release)(CUmemGenericAllocationHandle handle);
+
+static CUresult retain(CUmemGenericAllocationHandle *handle, CUdeviceptr address)
+{
+	FALLIBLE();
+	*handle = fake_retain(address);
+	return *handle ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult export_handle(void *out, CUmemGenericAllocationHandle handle,
+    CUmemAllocationHandleType type, unsigned long long flags)
+{
+	FALLIBLE();
+	if (type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	CHECK_EQ(fd_memory("fake", sizeof(handle), out), 0);
+	CHECK_EQ(pwrite(*(int *)out, &handle, sizeof(handle), 0), sizeof(handle));
+	return CUDA_SUCCESS;
+}
+
+/* The memory must still be mapped where it was: nothing here outlives it. */
+static CUresult import_handle(
+    CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType type)
+{
+	CUmemGenericAllocationHandle named = 0;
+
+	FALLIBLE();
+	if (pread((int)(intptr_t)os_handle, &named, sizeof(named), 0) != sizeof(named))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (uint64_t at = WIRE_DEVICE_WINDOW_BASE; at < WIRE_DEVICE_WINDOW_BASE + (64ull << 20);
+	    at += 2 << 20) {
+		CUmemGenericAllocationHandle found = fake_retain(at);
+		if (found == named) {
+			*handle = found;
+			return CUDA_SUCCESS;
+		}
+		if (found)
+			release(found);
+	}
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult event_handle(CUipcEventHandle *handle, CUevent event)
+{
+	FALLIBLE();
+	memset(handle, 0x5a, sizeof(*handle));
+	memcpy(handle, &event, sizeof(event));
+	return CUDA_SUCCESS;
+}
+
+static CUresult open_event(CUevent *event, CUipcEventHandle handle)
+{
+	FALLIBLE();
+	memcpy(event, &handle, sizeof(*event));
+	*event = (CUevent)((char *)*event + 8);
+	return CUDA_SUCCESS;
+}
+
+void fake_set_share_functions(struct backend *b)
+{
+	release = b->cuMemRelease;
+	b->cuMemRetainAllocationHandle = retain;
+	b->cuMemExportToShareableHandle = export_handle;
+	b->cuMemImportFromShareableHandle = import_handle;
+	b->cuIpcGetEventHandle = event_handle;
+	b->cuIpcOpenEventHandle = open_event;
+}
