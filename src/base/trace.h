@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TRACE_MAGIC    0x3143525452534f52ull /* "ROSRTRC1", little-endian */
-#define TRACE_CAPACITY (1u << 20)	     /* records; 48 MiB when all are written */
+#define TRACE_CAPACITY (1u << 20)	     /* records; 64 MiB when all are written */
 
 struct trace_header {
 	uint64_t magic;
@@ -35,6 +35,9 @@ struct trace_record {
 	uint32_t thread;    /* kernel's thread id */
 	int32_t result;	    /* CUresult */
 	uint32_t reserved;
-	uint64_t reserved2;
+	uint64_t
+	    taken_ns; /* when the worker took it, CLOCK_MONOTONIC; 0: not known, nor what follows */
+	uint64_t worker_ns; /* of waited_ns, in the worker */
+	uint64_t driver_ns; /* of worker_ns, in the backend */
 };
-_Static_assert(sizeof(struct trace_record) == 48, "trace records have a fixed size");
+_Static_assert(sizeof(struct trace_record) == 64, "trace records have a fixed size");

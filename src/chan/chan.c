@@ -179,3 +179,10 @@ struct chan_stat *chan_stat(struct chan *chan, uint32_t row)
 		return NULL;
 	return (struct chan_stat *)(chan->memory + chan->layout.stats) + row;
 }
+
+struct chan_time *chan_time(struct chan *chan, uint32_t row)
+{
+	uint32_t half = chan->layout.geometry.functions / 2;
+
+	return row < half ? (struct chan_time *)chan_stat(chan, half + row) : NULL;
+}

@@ -29,6 +29,7 @@
 #include "wire/record.h"
 
 struct chan;
+struct chan_times;
 
 /* A positive condition of chan_wait(): its timeout passed first. */
 enum { CHAN_TIMED_OUT = 1 };
@@ -111,6 +112,9 @@ int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_n
 int chan_wait_unasked(
     struct chan *chan, uint16_t lane, uint32_t seq, uint32_t *status, struct wire_reader *reader);
 
+/* What came with the reply that the lane's last chan_wait() brought. */
+struct chan_times chan_wait_times(struct chan *chan, uint16_t lane);
+
 /*
  * The first error of a posted call since the last look, then 0 again: one relaxed load when there
  * is none. The worker sets it with chan_post_error(); a failing posted call is told by whichever
@@ -167,6 +171,8 @@ struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane);
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
 size_t chan_reply_room(const struct chan *chan);
+/* Goes with the reply that is committed next. Only with HELLO_CAN_TIMES. */
+void chan_reply_times(struct chan *chan, uint16_t lane, const struct chan_times *times);
 /* Where all replies lie, from a page's beginning: to be pinned. */
 void *chan_reply_area(struct chan *chan, size_t *size);
 
@@ -214,3 +220,20 @@ struct chan_stat {
 /* NULL when the region has none or row is out of range. Counters are added to with relaxed order.
  */
 struct chan_stat *chan_stat(struct chan *chan, uint32_t row);
+
+/* More of a row, where the session has HELLO_CAN_TIMES: the second half of the area. */
+struct chan_time {
+	_Atomic uint64_t wait_ns;   /* client: of client_ns, waiting for replies */
+	_Atomic uint64_t served_ns; /* client: of wait_ns, in the worker, where that measured */
+	_Atomic uint64_t driver_ns; /* worker: of worker_ns, inside the backend, where measured */
+	uint64_t unused[5];
+};
+
+/* NULL when row is out of range. */
+struct chan_time *chan_time(struct chan *chan, uint32_t row);
+
+/* What became of a call that waited; 0 where nobody measured. For people, never to rely on. */
+struct chan_times {
+	uint64_t taken_ns; /* when the worker took it, of CLOCK_MONOTONIC */
+	uint32_t worker_ns, driver_ns;
+};

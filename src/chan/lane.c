@@ -170,6 +170,17 @@ struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane)
 	return wire_writer(chan_lane(chan, lane)->payload, chan_reply_room(chan));
 }
 
+void chan_reply_times(struct chan *chan, uint16_t lane, const struct chan_times *times)
+{
+	chan_lane(chan, lane)->times = *times;
+}
+
+struct chan_times chan_wait_times(struct chan *chan, uint16_t lane)
+{
+	/* chan_wait() has acquired seq; the worker writes again only when the next call came. */
+	return chan_lane(chan, lane)->times;
+}
+
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer)
 {

@@ -133,11 +133,13 @@ struct region_lane {
 	uint32_t status; /* CUresult */
 	uint32_t size;	 /* of the payload; the client bounds it */
 	_Atomic uint32_t done;
+	struct chan_times times; /* before seq, as the status */
 	struct doorbell doorbell;
 	uint8_t payload[WIRE_LANE_SIZE - 2 * CACHE_LINE];
 };
 _Static_assert(sizeof(struct region_lane) == WIRE_LANE_SIZE, "a lane has its size");
 _Static_assert(sizeof(struct chan_stat) == CACHE_LINE, "a row of statistics is one line");
+_Static_assert(sizeof(struct chan_time) == CACHE_LINE, "so is one of times");
 
 /* Offsets from the region's start. */
 struct region_layout {

@@ -1,6 +1,11 @@
 /*
  * What crossed the path in one run: rosend's sums with the functions' names, as a table for people
  * and as JSON. rosend counts by row; the names are this build's, which is also the shim's.
+ *
+ * A call's time is in one of four places. The shim: the program's own time in the call but for waiting.
+ * The ring: what waiting leaves over when the worker's time is taken off, there, behind the calls before
+ * it, and back; posted calls have none, since nobody waits for them. The worker: from taking the record to its answer, but for
+ * the driver, which is the backend's functions.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +23,15 @@
 	STATS_COLUMN(waits)                                                                        \
 	STATS_COLUMN(bytes)                                                                        \
 	STATS_COLUMN(client_ns)                                                                    \
+	STATS_COLUMN(wait_ns)                                                                      \
+	STATS_COLUMN(served_ns)                                                                    \
 	STATS_COLUMN(messages)                                                                     \
 	STATS_COLUMN(worker_ns)                                                                    \
+	STATS_COLUMN(driver_ns)                                                                    \
 	STATS_COLUMN(gpu_ns)                                                                       \
-	STATS_COLUMN(errors)
+	STATS_COLUMN(errors)                                                                       \
+	STATS_COLUMN(shim_ns)                                                                      \
+	STATS_COLUMN(ring_ns)
 
 struct row {
 	const char *name;
@@ -39,6 +49,8 @@ static void read_row(struct json_object *function, struct row *row)
 #define STATS_COLUMN(column) row->column = cli_number(function, #column);
 	STATS_COLUMNS
 #undef STATS_COLUMN
+	row->shim_ns = row->client_ns - MIN(row->wait_ns, row->client_ns);
+	row->ring_ns = row->wait_ns - MIN(row->served_ns, row->wait_ns);
 	row->local = function_is_local(number) ? row->calls - MIN(row->calls, row->waits) : 0;
 }
 
@@ -91,6 +103,12 @@ static const char *backends_of(struct json_object *stats)
 	return cuda && softgpu ? "cuda and softgpu" : cuda ? "cuda" : softgpu ? "softgpu" : "none";
 }
 
+/* The worker's time without the driver's. */
+static uint64_t own_ns(const struct row *row)
+{
+	return row->worker_ns - MIN(row->driver_ns, row->worker_ns);
+}
+
 static void print_totals(FILE *out, const struct row *sum, uint64_t wall_ns)
 {
 	char text[TABLE_TEXT_MAX], share[TABLE_TEXT_MAX];
@@ -101,9 +119,14 @@ static void print_totals(FILE *out, const struct row *sum, uint64_t wall_ns)
 	fprintf(out, "  messages          %s\n", table_count(sum->messages, text));
 	fprintf(out, "  waits             %s\n", table_count(sum->waits, text));
 	fprintf(out, "  bytes             %s\n", table_bytes(sum->bytes, text));
-	fprintf(
-	    out, "  time in the shim  %s   (waits included)\n", table_time(sum->client_ns, text));
-	fprintf(out, "  time in workers   %s\n", table_time(sum->worker_ns, text));
+	fprintf(out, "  time in the shim  %s   (and %s waiting)\n", table_time(sum->shim_ns, text),
+	    table_time(sum->wait_ns, share));
+	fprintf(out,
+	    "  time in the ring  %s   (of the waiting: there, behind earlier calls, and back)\n",
+	    table_time(sum->ring_ns, text));
+	fprintf(out, "  time in workers   %s\n", table_time(own_ns(sum), text));
+	fprintf(out, "  time in drivers   %s   (waiting for the GPU included)\n",
+	    table_time(sum->driver_ns, text));
 	fprintf(out, "  GPU time          %s\n", table_time(sum->gpu_ns, text));
 	if (sum->errors)
 		fprintf(out, "  errors            %s\n", table_count(sum->errors, text));
@@ -112,7 +135,7 @@ static void print_totals(FILE *out, const struct row *sum, uint64_t wall_ns)
 static void print_functions(FILE *out, const struct row *rows, size_t n_rows)
 {
 	static const char *const titles[] = {"FUNCTION", ">CALLS", ">MESSAGES", ">WAITS", ">BYTES",
-	    ">SHIM", ">PER CALL", ">WORKER", ">GPU"};
+	    ">PER CALL", ">SHIM", ">RING", ">WORKER", ">DRIVER", ">GPU"};
 	struct table *table = table_new(titles, ARRAY_SIZE(titles));
 	char text[TABLE_TEXT_MAX];
 
@@ -123,10 +146,12 @@ static void print_functions(FILE *out, const struct row *rows, size_t n_rows)
 		table_add(table, "%s", table_count(row->messages, text));
 		table_add(table, "%s", table_count(row->waits, text));
 		table_add(table, "%s", table_bytes(row->bytes, text));
-		table_add(table, "%s", table_time(row->client_ns, text));
 		table_add(
 		    table, "%s", table_time(row->client_ns / MAX(row->calls, (uint64_t)1), text));
-		table_add(table, "%s", table_time(row->worker_ns, text));
+		table_add(table, "%s", table_time(row->shim_ns, text));
+		table_add(table, "%s", table_time(row->ring_ns, text));
+		table_add(table, "%s", table_time(own_ns(row), text));
+		table_add(table, "%s", table_time(row->driver_ns, text));
 		table_add(table, "%s", table_time(row->gpu_ns, text));
 	}
 	fprintf(out, "\n");

@@ -1,7 +1,8 @@
 /*
  * The traces that a run's processes left (base/trace.h), merged into one file in Chrome's trace
  * format: complete events ("ph": "X") in microseconds, one row per thread, named processes. A call
- * that waited has a second event inside it, "wait", so that what was waiting is seen at a glance.
+ * that waited has events inside it, "wait", "worker" and "driver", so that what was waiting for what is
+ * seen at a glance.
  *
  * The files were written by the program's processes and may be cut short by their death: sizes are
  * taken from the file, not from what it says.
@@ -59,6 +60,57 @@ static void put_event(struct merge *merge, const char *name, const char *categor
 	put_string(merge->out, name);
 }
 
+static void put_us(FILE *out, const char *name, uint64_t ns)
+{
+	fprintf(out, ",\"%s_us\":%llu.%03u", name, (unsigned long long)(ns / 1000),
+	    (unsigned)(ns % 1000));
+}
+
+/* Of a call: where its time went. The ring is what waiting leaves over, there and back. */
+static void put_arguments(struct merge *merge, const struct trace_record *record)
+{
+	uint64_t waited = MIN(record->waited_ns, record->duration_ns);
+	uint64_t worker = MIN(record->worker_ns, waited), driver = MIN(record->driver_ns, worker);
+
+	fprintf(merge->out, ",\"args\":{\"result\":%d", record->result);
+	put_us(merge->out, "waited", record->waited_ns);
+	if (record->taken_ns) {
+		put_us(merge->out, "shim", record->duration_ns - waited);
+		put_us(merge->out, "ring", waited - worker);
+		put_us(merge->out, "worker", worker - driver);
+		put_us(merge->out, "driver", driver);
+	}
+	fputs("}}", merge->out);
+}
+
+static void put_span(struct merge *merge, const char *name, uint32_t pid, uint32_t thread,
+    uint64_t start_ns, uint64_t duration_ns)
+{
+	put_event(merge, name, name, pid, thread, start_ns, duration_ns);
+	fputc('}', merge->out);
+}
+
+/*
+ * The wait is a call's last part. In it lies the worker's, from when it took the record, and in that
+ * the driver's, whose moment nobody noted: it is shown at the end. What the worker said is only
+ * believed where it fits.
+ */
+static void put_wait(
+    struct merge *merge, uint32_t pid, const struct trace_record *record, uint64_t start_ns)
+{
+	uint64_t end = start_ns + record->duration_ns;
+	uint64_t waited = MIN(record->waited_ns, record->duration_ns), from = end - waited;
+	uint64_t worker = MIN(record->worker_ns, waited), driver = MIN(record->driver_ns, worker);
+
+	put_span(merge, "wait", pid, record->thread, from, waited);
+	if (!record->taken_ns)
+		return;
+	uint64_t taken = MIN(MAX(record->taken_ns, from), end - worker);
+	put_span(merge, "worker", pid, record->thread, taken, worker);
+	if (driver)
+		put_span(merge, "driver", pid, record->thread, taken + worker - driver, driver);
+}
+
 static void put_record(struct merge *merge, uint32_t pid, const struct trace_record *record)
 {
 	/* Acquire: the writer stores the start last; the file is no longer written in any case. */
@@ -68,15 +120,9 @@ static void put_record(struct merge *merge, uint32_t pid, const struct trace_rec
 		return;
 	put_event(merge, function_name(record->function), "call", pid, record->thread, start_ns,
 	    record->duration_ns);
-	fprintf(merge->out, ",\"args\":{\"result\":%d,\"waited_us\":%llu.%03u}}", record->result,
-	    (unsigned long long)(record->waited_ns / 1000), (unsigned)(record->waited_ns % 1000));
-	if (!record->waited_ns)
-		return;
-	/* The wait is a call's last part. */
-	uint64_t waited = MIN(record->waited_ns, record->duration_ns);
-	put_event(merge, "wait", "wait", pid, record->thread,
-	    start_ns + record->duration_ns - waited, waited);
-	fputc('}', merge->out);
+	put_arguments(merge, record);
+	if (record->waited_ns)
+		put_wait(merge, pid, record, start_ns);
 }
 
 static void put_process(struct merge *merge, const struct trace_header *header)

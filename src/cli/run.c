@@ -42,12 +42,14 @@ static void make_id(char id[RUN_ID_MAX])
 	    (unsigned long long)(random & 0xffffffffffffull));
 }
 
-static bool begin(const struct server_use *use, const char *id, bool measure_gpu)
+/* count: the GPU's time is wanted too, which costs events around its work. */
+static bool begin(const struct server_use *use, const char *id, bool count)
 {
 	struct json_object *request = json_object_new_object();
 
 	json_object_object_add(request, "run", json_object_new_string(id));
-	json_object_object_add(request, "measure_gpu", json_object_new_boolean(measure_gpu));
+	json_object_object_add(request, "measure", json_object_new_boolean(true));
+	json_object_object_add(request, "measure_gpu", json_object_new_boolean(count));
 	struct json_object *result = server_ask(use, "run-begin", request, ASK_MS);
 	bool good = result;
 	json_object_put(result);
@@ -106,7 +108,7 @@ static int run_with(const struct run_arguments *a, struct run_plan *plan, struct
 	bool count = a->stats || a->stats_json;
 	pid_t pid;
 
-	if (count && !begin(use, plan->run, true))
+	if ((count || a->trace) && !begin(use, plan->run, count))
 		return RUN_FAILED;
 	if (count || a->trace) {
 		int r = make_observe_dir(use, observe_dir, sizeof(observe_dir));

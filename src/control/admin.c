@@ -140,6 +140,7 @@ static void answer_run_begin(struct client *client, struct json_object *request)
 			       : admin_error("request", "\"run\" must be a text of 1 to 31 bytes"));
 		return;
 	}
+	run->measure = json_object_get_boolean(json_object_object_get(request, "measure"));
 	run->measure_gpu = json_object_get_boolean(json_object_object_get(request, "measure_gpu"));
 	client_answer(client, envelope("result", json_object_new_object()));
 }

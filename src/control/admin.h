@@ -7,7 +7,7 @@
  *	version                              versions and the process
  *	ps                                   the sessions
  *	devices                              what each backend offers (asks workers; may take
- *seconds) run-begin {run, measure_gpu}         options for a run's sessions, before they start
+ *seconds) run-begin {run, measure, measure_gpu}         options for a run's sessions, before they start
  *	run-stats {run, wait_ms}             its statistics, after its sessions ended or wait_ms
  */
 #pragma once

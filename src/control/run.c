@@ -68,13 +68,29 @@ struct run *run_free(struct run *run)
 	return NULL;
 }
 
-static void add_rows(struct run_row *sums, const struct chan_stat *stats, uint32_t n_rows)
+static uint64_t load(const _Atomic uint64_t *counter)
 {
-	for (uint32_t i = 0; i < n_rows; i++) {
-		/* Relaxed: counters of their own, each right by itself. */
-#define RUN_COLUMN(name) sums[i].name += atomic_load_explicit(&stats[i].name, memory_order_relaxed);
-		RUN_COLUMNS
-#undef RUN_COLUMN
+	/* Relaxed: counters of their own, each right by itself. */
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void add_rows(struct run_row *sums, const struct run_area *area)
+{
+	for (uint32_t i = 0; i < area->n_rows; i++) {
+		const struct chan_stat *stat = &area->stats[i];
+		sums[i].calls += load(&stat->calls);
+		sums[i].waits += load(&stat->waits);
+		sums[i].bytes += load(&stat->bytes);
+		sums[i].client_ns += load(&stat->client_ns);
+		sums[i].messages += load(&stat->messages);
+		sums[i].worker_ns += load(&stat->worker_ns);
+		sums[i].gpu_ns += load(&stat->gpu_ns);
+		sums[i].errors += load(&stat->errors);
+		if (!area->times)
+			continue;
+		sums[i].wait_ns += load(&area->times[i].wait_ns);
+		sums[i].served_ns += load(&area->times[i].served_ns);
+		sums[i].driver_ns += load(&area->times[i].driver_ns);
 	}
 }
 
@@ -87,8 +103,10 @@ static struct run_row *grown(struct run_row *rows, uint32_t n_old, uint32_t n_ne
 	return larger;
 }
 
-void run_add(struct run *run, const struct chan_stat *stats, uint32_t n_rows)
+void run_add(struct run *run, const struct run_area *area)
 {
+	uint32_t n_rows = area->n_rows;
+
 	if (n_rows > run->n_rows) {
 		struct run_row *rows = grown(run->rows, run->n_rows, n_rows);
 		if (!rows)
@@ -96,7 +114,7 @@ void run_add(struct run *run, const struct chan_stat *stats, uint32_t n_rows)
 		run->rows = rows;
 		run->n_rows = n_rows;
 	}
-	add_rows(run->rows, stats, n_rows);
+	add_rows(run->rows, area);
 }
 
 /* A copy of the sums with the live sessions added. NULL: out of memory. */
@@ -110,8 +128,9 @@ static struct run_row *total_of(struct server *server, const struct run *run)
 		memcpy(total, run->rows, run->n_rows * sizeof(*total));
 	list_for_each (&server->sessions, link) {
 		struct session *session = container_of(link, struct session, link);
-		if (session->run == run && session->stats)
-			add_rows(total, session->stats, session->geometry.functions);
+		struct run_area area = session_statistics(session);
+		if (session->run == run)
+			add_rows(total, &area);
 	}
 	return total;
 }

@@ -20,14 +20,17 @@
 
 struct server;
 
-/* The columns, in the order of struct chan_stat: what `rosen run --stats` and its JSON show. */
+/* The columns of struct chan_stat and struct chan_time: what `rosen run --stats` and its JSON show. */
 #define RUN_COLUMNS                                                                                \
 	RUN_COLUMN(calls)                                                                          \
 	RUN_COLUMN(waits)                                                                          \
 	RUN_COLUMN(bytes)                                                                          \
 	RUN_COLUMN(client_ns)                                                                      \
+	RUN_COLUMN(wait_ns)                                                                        \
+	RUN_COLUMN(served_ns)                                                                      \
 	RUN_COLUMN(messages)                                                                       \
 	RUN_COLUMN(worker_ns)                                                                      \
+	RUN_COLUMN(driver_ns)                                                                      \
 	RUN_COLUMN(gpu_ns)                                                                         \
 	RUN_COLUMN(errors)
 
@@ -41,7 +44,7 @@ struct run {
 	struct list link; /* of server->runs, the longest unused first */
 	char id[RUN_ID_MAX];
 	uid_t uid;
-	bool measure_gpu;
+	bool measure, measure_gpu;
 	unsigned n_live;       /* sessions that may still count */
 	unsigned n_sessions;   /* ever */
 	unsigned n_died;       /* of them, those whose worker died */
@@ -56,8 +59,15 @@ struct run *run_find(struct server *server, const char *id, uid_t uid);
 struct run *run_take(struct server *server, const char *id, uid_t uid);
 struct run *run_free(struct run *run);
 
-/* Adds n_rows rows of a session's statistics area to the sums. */
-void run_add(struct run *run, const struct chan_stat *stats, uint32_t n_rows);
+/* A session's statistics area. times: NULL where it has none. */
+struct run_area {
+	const struct chan_stat *stats;
+	const struct chan_time *times;
+	uint32_t n_rows;
+};
+
+/* Adds what is in it to the sums. */
+void run_add(struct run *run, const struct run_area *area);
 
 /* The sums, live sessions included, as the admin side gives them; NULL: out of memory. */
 struct json_object *run_json(struct server *server, const struct run *run);

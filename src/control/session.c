@@ -66,8 +66,8 @@ static void session_free(struct session *session)
 	if (session->process)
 		process_abandon(session->process);
 	if (session->run) {
-		if (session->stats)
-			run_add(session->run, session->stats, session->geometry.functions);
+		struct run_area area = session_statistics(session);
+		run_add(session->run, &area);
 		session->run->n_live--;
 	}
 	alarm_free(session->alarm);
@@ -287,6 +287,8 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .arena = config->arena,
 	    .quiet_waits = config->quiet_waits,
 	    .known_idle = config->known_idle,
+	    .measure = session->run && session->run->measure &&
+		       session->reply.capabilities & HELLO_CAN_TIMES,
 	    .measure_gpu = session->run && session->run->measure_gpu,
 	    .lanes = session->geometry.lanes,
 	    .functions = session->geometry.functions,
@@ -387,6 +389,16 @@ static bool choose_backends(struct session *session)
 	return true;
 }
 
+/* Of the statistics area. */
+static uint32_t count_rows(const struct hello_request *hello, const struct hello_reply *reply)
+{
+	uint32_t n = MIN(hello->n_functions, FUNCTIONS_MAX);
+
+	if (!(reply->capabilities & HELLO_CAN_STATS))
+		return 0;
+	return reply->capabilities & HELLO_CAN_TIMES ? 2 * n : n;
+}
+
 void session_open(struct server *server, struct client *client, const struct hello_request *hello,
     const struct hello_reply *reply)
 {
@@ -411,9 +423,7 @@ void session_open(struct server *server, struct client *client, const struct hel
 	    .ring_size = server->config.ring_size,
 	    .staging_size = server->config.staging_size,
 	    .lanes = (uint32_t)MIN(server->config.lanes, WIRE_LANES_MAX),
-	    .functions = session->reply.capabilities & HELLO_CAN_STATS
-			     ? MIN(hello->n_functions, FUNCTIONS_MAX)
-			     : 0,
+	    .functions = count_rows(hello, reply),
 	};
 	list_append(&server->sessions, &session->link);
 	server->n_sessions++;
@@ -446,6 +456,20 @@ void session_client_gone(struct session *session)
 	session->client = NULL;
 	if (session->state == SESSION_STARTING)
 		end_softly(session);
+}
+
+struct run_area session_statistics(const struct session *session)
+{
+	bool times = session->reply.capabilities & HELLO_CAN_TIMES;
+	uint32_t n = session->geometry.functions / (times ? 2 : 1);
+
+	if (!session->stats)
+		return (struct run_area){0};
+	return (struct run_area){
+	    .stats = session->stats,
+	    .times = times ? (const struct chan_time *)(session->stats + n) : NULL,
+	    .n_rows = n,
+	};
 }
 
 const char *session_state_name(enum session_state state)

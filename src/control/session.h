@@ -57,6 +57,9 @@ void session_open(struct server *server, struct client *client, const struct hel
 /* The client's socket hung up: it is freed by its caller. That ends a session that is not live yet. */
 void session_client_gone(struct session *session);
 
+/* Its counters, as they are now. */
+struct run_area session_statistics(const struct session *session);
+
 const char *session_state_name(enum session_state state);
 
 /* All sessions of server begin to end. */

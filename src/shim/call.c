@@ -272,7 +272,7 @@ CUresult shim_call_wait(struct shim_call *call)
 	if (call->bulk_memory)
 		call->reader = wire_reader(call->bulk_memory, call->bulk.size);
 	if (unlikely(observed)) {
-		observe_waited(start);
+		observe_waited(start, call->lane);
 		observe_bytes((size_t)(call->reader.end - call->reader.at));
 	}
 	if (status == CUDA_SUCCESS && !call->reply_size)

@@ -25,6 +25,11 @@
 
 static struct trace_header *trace;
 
+/* What the worker told of the calls that the thread's entry has made so far, for the trace. */
+static _Thread_local struct {
+	uint64_t taken_ns, worker_ns, driver_ns; /* taken: the last one */
+} told __attribute__((tls_model("initial-exec")));
+
 static struct trace_record *trace_records(void)
 {
 	return (struct trace_record *)(trace + 1);
@@ -91,6 +96,7 @@ void observe_enter(uint32_t function, struct observe_entry *entry)
 	entry->outer = thread->entry;
 	entry->waited_ns = thread->waited_ns;
 	thread->entry = function;
+	memset(&told, 0, sizeof(told));
 	entry->start_ns = clock_now_ns();
 }
 
@@ -108,11 +114,26 @@ static void trace_add(
 	struct trace_record *record = &trace_records()[at];
 	record->duration_ns = duration_ns;
 	record->waited_ns = waited_ns;
+	record->taken_ns = told.taken_ns;
+	record->worker_ns = told.worker_ns;
+	record->driver_ns = told.driver_ns;
 	record->function = function;
 	record->thread = tid;
 	record->result = (int32_t)result;
 	/* Release: a reader that sees the start sees the rest. */
 	atomic_store_explicit(&record->start_ns, start_ns, memory_order_release);
+}
+
+static void count_wait(struct chan_stat *row, uint32_t function, uint64_t waited)
+{
+	struct chan_time *time =
+	    session.capabilities & HELLO_CAN_TIMES ? chan_time(session.chan, function) : NULL;
+
+	atomic_fetch_add_explicit(&row->waits, 1, memory_order_relaxed);
+	if (!time)
+		return;
+	atomic_fetch_add_explicit(&time->wait_ns, waited, memory_order_relaxed);
+	atomic_fetch_add_explicit(&time->served_ns, told.worker_ns, memory_order_relaxed);
 }
 
 void observe_leave(uint32_t function, const struct observe_entry *entry, CUresult result)
@@ -126,15 +147,21 @@ void observe_leave(uint32_t function, const struct observe_entry *entry, CUresul
 		atomic_fetch_add_explicit(&row->calls, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&row->client_ns, duration, memory_order_relaxed);
 		if (waited)
-			atomic_fetch_add_explicit(&row->waits, 1, memory_order_relaxed);
+			count_wait(row, function, waited);
 	}
 	if (trace)
 		trace_add(function, entry->start_ns, duration, waited, result);
 	thread->entry = entry->outer;
 }
 
-void observe_waited(uint64_t start_ns)
+void observe_waited(uint64_t start_ns, uint16_t lane)
 {
+	if (session.capabilities & HELLO_CAN_TIMES) {
+		struct chan_times times = chan_wait_times(session.chan, lane);
+		told.taken_ns = times.taken_ns;
+		told.worker_ns += times.worker_ns;
+		told.driver_ns += times.driver_ns;
+	}
 	/* Never 0: a wait is counted however short. */
 	shim_thread.waited_ns += clock_now_ns() - start_ns + 1;
 }

@@ -24,6 +24,7 @@ bool observe_wanted(void);
 void observe_enter(uint32_t function, struct observe_entry *entry);
 void observe_leave(uint32_t function, const struct observe_entry *entry, CUresult result);
 
-/* For call.c: the function the thread is in has waited from start_ns till now, has moved bytes. */
-void observe_waited(uint64_t start_ns);
+/* For call.c: the function the thread is in has waited in lane from start_ns till now, has moved
+ * bytes. */
+void observe_waited(uint64_t start_ns, uint16_t lane);
 void observe_bytes(size_t bytes);

@@ -26,9 +26,11 @@ enum hello_capability {
 	HELLO_CAN_STATS = 1 << 1,  /* the region holds a statistics area */
 	HELLO_CAN_OUTPUT = 1 << 2, /* answers may carry WIRE_STATUS_OUTPUT */
 	HELLO_CAN_FILES = 1 << 3,  /* SIDE_FILE: segments that are files of the program's */
+	HELLO_CAN_TIMES = 1 << 4,  /* twice the rows of statistics, and times with answers */
 };
 #define HELLO_CAPABILITIES /* this build's */                                                      \
-	((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS | HELLO_CAN_OUTPUT | HELLO_CAN_FILES))
+	((uint64_t)(HELLO_CAN_SEGMENTS | HELLO_CAN_STATS | HELLO_CAN_OUTPUT | HELLO_CAN_FILES |    \
+		    HELLO_CAN_TIMES))
 
 /* Client to rosend. */
 struct hello_request {

@@ -218,6 +218,8 @@ static void look_at(struct worker *worker, unsigned i, uint64_t now)
 			return;
 	}
 	drop(&worker->awaits, i);
+	/* The driver would have waited as long. */
+	job->driver_ns += now - job->await_since;
 	if (r == CUDA_ERROR_NOT_READY || cannot_tell(&job->call, r)) {
 		waiter_take(worker, job);
 		return;

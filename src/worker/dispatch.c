@@ -109,7 +109,7 @@ static void add(_Atomic uint64_t *counter, uint64_t amount)
 	atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-static void job_count(struct job *job, CUresult result)
+static void job_count(struct worker *worker, struct job *job, CUresult result)
 {
 	if (!job->stat)
 		return;
@@ -117,6 +117,21 @@ static void job_count(struct job *job, CUresult result)
 	add(&job->stat->worker_ns, clock_now_ns() - job->started_ns);
 	if (result != CUDA_SUCCESS)
 		add(&job->stat->errors, 1);
+	struct chan_time *time = worker->times ? worker->times[job->entry - worker_entries] : NULL;
+	if (unlikely(time))
+		add(&time->driver_ns, job->driver_ns);
+}
+
+/* For the client's trace. */
+static void tell_times(struct worker *worker, const struct job *job)
+{
+	struct chan_times times = {
+	    .taken_ns = job->started_ns,
+	    .worker_ns = (uint32_t)MIN(clock_now_ns() - job->started_ns, UINT32_MAX),
+	    .driver_ns = (uint32_t)MIN(job->driver_ns, UINT32_MAX),
+	};
+
+	chan_reply_times(worker->chan, job->lane->index, &times);
 }
 
 static void job_answer(struct worker *worker, struct job *job, CUresult result)
@@ -143,6 +158,8 @@ static void job_answer(struct worker *worker, struct job *job, CUresult result)
 	uint32_t status = result;
 	if (worker->options.output && unlikely(output_pending()) && record->id != API_rosenOutput)
 		status |= WIRE_STATUS_OUTPUT;
+	if (unlikely(worker->options.measure))
+		tell_times(worker, job);
 	chan_reply_commit(worker->chan, job->lane->index, record->seq, status, writer);
 }
 
@@ -158,7 +175,7 @@ void job_end(struct worker *worker, struct job *job, CUresult result)
 		result = CUDA_ERROR_INVALID_VALUE;
 	}
 	idle_ended(worker, job);
-	job_count(job, result);
+	job_count(worker, job, result);
 	job_answer(worker, job, result);
 	pool_reset(&job->pool);
 	free(job->attachment);
@@ -235,10 +252,13 @@ CUresult job_serve(struct job *job)
 {
 	struct call *call = &job->call;
 
+	uint64_t before = backend_ns;
+
 	worker_serving = job->entry->id;
 	CUresult r =
 	    call->finish ? call->finish(call, call->finish_state) : job->entry->serve(call);
 	worker_serving = 0;
+	job->driver_ns += backend_ns - before;
 	return r;
 }
 
@@ -297,6 +317,7 @@ static int serve_record(struct worker *worker, struct job *job)
 
 	job->lane = lane;
 	job->started_ns = clock_now_ns();
+	job->driver_ns = 0;
 	if (record->id == WIRE_ID_ATTACH)
 		return error_trace(attach(worker, lane, job));
 	int r = error_trace(open_payload(worker, job));
@@ -361,6 +382,8 @@ static bool make_tables(struct worker *worker)
 {
 	worker->entry_of_id = calloc(ID_LIMIT, sizeof(*worker->entry_of_id));
 	worker->stats = calloc(worker_n_entries, sizeof(*worker->stats));
+	if (worker->options.measure)
+		worker->times = calloc(worker_n_entries, sizeof(*worker->times));
 	worker->lanes = calloc(worker->options.lanes, sizeof(*worker->lanes));
 	worker->handles = handles_new(WORKER_HANDLES_BYTES);
 	if (!worker->entry_of_id || !worker->stats || !worker->lanes || !worker->handles)
@@ -370,6 +393,8 @@ static bool make_tables(struct worker *worker)
 		worker->entry_of_id[worker_entries[i].id] = (uint16_t)(i + 1);
 		if (desc)
 			worker->stats[i] = chan_stat(worker->chan, (uint32_t)(desc - api_desc));
+		if (desc && worker->times)
+			worker->times[i] = chan_time(worker->chan, (uint32_t)(desc - api_desc));
 	}
 	for (uint32_t i = 0; i < worker->options.lanes; i++) {
 		worker->lanes[i].index = (uint16_t)i;
@@ -458,6 +483,7 @@ struct worker *worker_free(struct worker *worker)
 	handles_free(worker->handles);
 	free(worker->lanes);
 	free(worker->stats);
+	free(worker->times);
 	free(worker->entry_of_id);
 	pthread_mutex_destroy(&worker->jobs_lock);
 	pthread_mutex_destroy(&worker->memory_lock);

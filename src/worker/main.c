@@ -201,6 +201,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	struct worker_options options = {
 	    .arena = start->arena,
 	    .output = start->capabilities & HELLO_CAN_OUTPUT,
+	    .measure = start->measure,
 	    .measure_gpu = start->measure_gpu,
 	    .warm = warm,
 	    .quiet_waits = start->quiet_waits,
@@ -213,6 +214,8 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .session = start->session,
 	    .ask = control_ask,
 	};
+	if (options.measure)
+		backend_time(&backend);
 	struct worker *worker = worker_new(&options, &backend, &host, chan);
 
 	if (!worker || control_watch(worker) < 0) {

@@ -54,6 +54,8 @@ static struct test_client start(enum medium medium, const struct worker_options 
 	options.bulk_limit = options.bulk_limit ?: 64 << 20;
 	options.spin_ns = options.spin_ns == CLIENT_NO_SPIN ? 0 : options.spin_ns ?: 1000;
 	fake_init(&backend, &host);
+	if (options.measure)
+		backend_time(&backend);
 	client.pair = pair_start(medium, &geometry, serve);
 	CHECK_EQ(chan_lane_take(client.pair.client, &client.lane), 0);
 	return client;

@@ -557,6 +557,39 @@ TEST(dispatch_unload_ends_the_references_ids)
 	client_stop(&t, NULL);
 }
 
+TEST(dispatch_tells_where_time_went)
+{
+	struct worker_options options = {.measure = true};
+	uint64_t before = clock_now_ns();
+	struct test_client t = client_start(&options);
+
+	allocate(&t, 1000);
+	struct chan_times times = chan_wait_times(t.pair.client, t.lane);
+	struct chan_stat *stat = chan_stat(t.pair.client, FN_cuMemAlloc_v2);
+	struct chan_time *time = chan_time(t.pair.client, FN_cuMemAlloc_v2);
+	CHECK(times.taken_ns > before && times.taken_ns < clock_now_ns());
+	CHECK(times.driver_ns > 0 && times.driver_ns < times.worker_ns);
+	CHECK_EQ(time->driver_ns, times.driver_ns);
+	CHECK(stat->worker_ns >= time->driver_ns);
+	/* What the driver waits for is the driver's time, whoever does the waiting. */
+	synchronise(&t);
+	times = chan_wait_times(t.pair.client, t.lane);
+	CHECK(times.driver_ns > 0);
+	client_stop(&t, NULL);
+}
+
+TEST(dispatch_measures_nothing_unasked)
+{
+	struct test_client t = client_start(NULL);
+
+	allocate(&t, 1000);
+	struct chan_times times = chan_wait_times(t.pair.client, t.lane);
+	CHECK_EQ(times.taken_ns, 0);
+	CHECK_EQ(times.worker_ns, 0);
+	CHECK_EQ(chan_time(t.pair.client, FN_cuMemAlloc_v2)->driver_ns, 0);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_measures_gpu_time)
 {
 	struct worker_options options = {.measure_gpu = true};

@@ -46,6 +46,7 @@ struct worker_options {
 	bool arena;	  /* device memory from the window, where the backend can */
 	bool no_waiters;  /* fuzzing: everything runs on the dispatcher */
 	bool output;	  /* the client takes what kernels print */
+	bool measure;	  /* time in the backend, which is timed, into statistics and answers */
 	bool measure_gpu; /* time on the GPU into the statistics */
 	bool warm;	  /* the primary context of WARM_DEVICE was made in advance */
 	bool quiet_waits; /* the setting of that name */
@@ -105,6 +106,7 @@ struct job {
 	const struct worker_entry *entry;
 	struct lane *lane;
 	struct chan_stat *stat; /* NULL: not counted */
+	uint64_t driver_ns;	/* in the backend so far; while that is measured */
 	struct call call;
 	struct pool pool;
 	uint64_t started_ns;
@@ -130,6 +132,7 @@ struct worker {
 	uint16_t *entry_of_id; /* id -> 1 + index in worker_entries, 0: unknown */
 	size_t n_ids;
 	struct chan_stat **stats; /* per entry */
+	struct chan_time **times; /* per entry; while measured */
 
 	struct job *job;      /* dispatcher only: the one being filled or served */
 	struct awaits awaits; /* dispatcher only */

@@ -29,6 +29,23 @@ class Run(Scenario):
         for word in ("calls", "messages", "waits", "bytes", "GPU"):
             self.assertIn(word.lower(), result.stderr.lower())
 
+    def test_statistics_say_where_time_went(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "stats.json")
+            result = run("run", "--backend", BACKEND, "--stats-json", path, "--", LOAD, "0.2")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with open(path) as file:
+                stats = json.load(file)
+        for row in stats["functions"] + [stats["total"]]:
+            self.assertEqual(row["shim_ns"] + row["wait_ns"], row["client_ns"], row)
+            self.assertLessEqual(row["ring_ns"], row["wait_ns"], row)
+            self.assertLessEqual(row["driver_ns"], row["worker_ns"], row)
+        total = stats["total"]
+        for key in "shim_ns", "ring_ns", "worker_ns", "driver_ns", "served_ns":
+            self.assertGreater(total[key], 0, key)
+        (launch,) = [row for row in stats["functions"] if row["name"] == "cuLaunchKernel"]
+        self.assertGreater(launch["driver_ns"], 0)
+
     def test_a_trace_is_chrome_json(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "trace.json")
@@ -41,6 +58,15 @@ class Run(Scenario):
         spans = [event for event in trace["traceEvents"] if event["ph"] == "X"]
         self.assertGreater(len(spans), 100)
         self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans))
+        inside = {name: [e for e in spans if e["name"] == name] for name in ("wait", "worker", "driver")}
+        self.assertGreater(len(inside["wait"]), 50)
+        self.assertEqual(len(inside["wait"]), len(inside["worker"]))
+        for wait, worker in zip(inside["wait"], inside["worker"]):
+            self.assertLessEqual(wait["ts"], worker["ts"])
+            self.assertLessEqual(worker["ts"] + worker["dur"], wait["ts"] + wait["dur"] + 0.002)
+        call = next(e for e in spans if e["name"] == "cuStreamSynchronize")
+        parts = sum(call["args"][part + "_us"] for part in ("shim", "ring", "worker", "driver"))
+        self.assertAlmostEqual(parts, call["dur"], delta=0.01)
 
     def test_without_a_server_the_program_is_told(self):
         result = run("run", "--server", "/no/such/socket", "--", LOAD, "1")

@@ -60,6 +60,7 @@ void emit_worker_custom_h(struct out *out);
 void emit_worker_serve_c(struct out *out);
 void emit_backend_h(struct out *out);
 void emit_backend_c(struct out *out);
+void emit_backend_timed_c(struct out *out);
 void emit_libcuda_map(struct out *out);
 void emit_softgpu_map(struct out *out);
 void emit_softgpu_stubs_c(struct out *out);

@@ -1,6 +1,7 @@
 /*
  * The server's half. worker_serve.c: one serve_X() per function that crosses, between the record
- * and the backend. backend.[ch]: the backend's functions as one struct of pointers.
+ * and the backend. backend.[ch]: the backend's functions as one struct of pointers. backend_timed.c: the
+ * same with a stopwatch.
  */
 #include <string.h>
 
@@ -254,6 +255,7 @@ void emit_backend_h(struct out *out)
 	out_line(out, "#pragma once");
 	out_blank(out);
 	out_line(out, "#include <stddef.h>");
+	out_line(out, "#include <stdint.h>");
 	out_blank(out);
 	out_line(out, "#include \"abi/cuda.h\"");
 	out_blank(out);
@@ -266,6 +268,51 @@ void emit_backend_h(struct out *out)
 	out_blank(out);
 	out_line(out, "/* library is dlopen()'s. Returns how many functions it lacks. */");
 	out_line(out, "size_t backend_load(struct backend *backend, void *library);");
+	out_blank(out);
+	out_line(out,
+	    "/* From here on calls through backend, one of the process, count into backend_ns. */");
+	out_line(out, "void backend_time(struct backend *backend);");
+	out_line(out, "/* Nanoseconds the calling thread has spent in the timed backend. */");
+	out_line(out, "extern _Thread_local uint64_t backend_ns;");
+}
+
+static void emit_timed(struct out *out, const struct fn *fn)
+{
+	out_line(
+	    out, "static CUresult timed_%s(%s)", fn->name, text_params(out->api, fn->params, NULL));
+	out_line(out, "{");
+	out_line(out, "\tuint64_t timed_start = clock_now_ns();");
+	out_line(out, "\tCUresult timed_result = real.%s(%s);", fn->name,
+	    text_names(out->api, fn->params, ""));
+	out_line(out, "\tbackend_ns += clock_now_ns() - timed_start;");
+	out_line(out, "\treturn timed_result;");
+	out_line(out, "}");
+	out_blank(out);
+}
+
+void emit_backend_timed_c(struct out *out)
+{
+	out_begin(out,
+	    "See backend.h. Every function of the backend again, around which the time is "
+	    "taken. Who does\n"
+	    "not measure calls the real ones.");
+	out_line(out, "#include \"gen/backend.h\"");
+	out_blank(out);
+	out_line(out, "#include \"base/clock.h\"");
+	out_blank(out);
+	out_line(out, "_Thread_local uint64_t backend_ns;");
+	out_line(out, "static struct backend real;");
+	out_blank(out);
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (backend_has(fn))
+			emit_timed(out, fn);
+	out_line(out, "void backend_time(struct backend *backend)");
+	out_line(out, "{");
+	out_line(out, "\treal = *backend;");
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (backend_has(fn))
+			out_line(out, "\tbackend->%s = timed_%s;", fn->name, fn->name);
+	out_line(out, "}");
 }
 
 void emit_backend_c(struct out *out)

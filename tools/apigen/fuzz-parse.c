@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static void (*const emitters[])(struct out *) = {emit_api_ids_h, emit_api_desc_c,
 	    emit_cuda_api_h, emit_api_args_h, emit_api_codec_c, emit_shim_remote_c,
 	    emit_shim_custom_h, emit_shim_entries_c, emit_shim_proc_c, emit_worker_serve_c,
-	    emit_backend_c, emit_softgpu_stubs_c, emit_test_codec_c, emit_coverage_json,
-	    emit_coverage_md};
+	    emit_backend_c, emit_backend_timed_c, emit_softgpu_stubs_c, emit_test_codec_c,
+	    emit_coverage_json, emit_coverage_md};
 	static FILE *nowhere;
 	struct api api;
 

@@ -30,6 +30,7 @@ static const struct {
     {"worker_serve.c", emit_worker_serve_c},
     {"backend.h", emit_backend_h},
     {"backend.c", emit_backend_c},
+    {"backend_timed.c", emit_backend_timed_c},
     {"libcuda.map", emit_libcuda_map},
     {"softgpu.map", emit_softgpu_map},
     {"softgpu_stubs.c", emit_softgpu_stubs_c},

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "abi/cuda.h"
 
@@ -32,3 +33,8 @@ struct backend {
 
 /* library is dlopen()'s. Returns how many functions it lacks. */
 size_t backend_load(struct backend *backend, void *library);
+
+/* From here on calls through backend, one of the process, count into backend_ns. */
+void backend_time(struct backend *backend);
+/* Nanoseconds the calling thread has spent in the timed backend. */
+extern _Thread_local uint64_t backend_ns;
