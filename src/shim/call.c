@@ -29,6 +29,7 @@
 #include "gen/api_ids.h"
 #include "gen/shim_remote.h"
 #include "shim/observe.h"
+#include "shim/pool_reuse.h"
 #include "shim/session.h"
 #include "shim/thread.h"
 
@@ -183,6 +184,8 @@ CUresult shim_call_begin(
 {
 	struct shim_thread *thread = &shim_thread;
 	CUresult usable = session_usable();
+
+	pool_reuse_before(id);
 
 	if (unlikely(usable != CUDA_SUCCESS))
 		return usable;

@@ -3,19 +3,21 @@
  * worker published that nothing was unfinished (worker/idle.h), every stream and event is done. What
  * an earlier posted call left as its error is given as it would be with an answer. Everything that
  * is not plainly so goes to the worker: ids that are not alive, contexts that ended in an error,
- * captures, and events that were recorded in one.
+ * captures, events that were recorded in one, and frees that wait here (shim/pool_reuse.h), since waits
+ * let pools give memory back.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/pool_reuse.h"
 #include "shim/session.h"
 #include "shim/thread.h"
 
 static bool all_done(void)
 {
 	return session.known_idle && shim_thread.context && shim_call_usable() &&
-	       !capture_may_be_open() && chan_is_idle(session.chan);
+	       !capture_may_be_open() && chan_is_idle(session.chan) && !pool_reuse_any();
 }
 
 static bool stream_done(CUstream stream)

@@ -4,8 +4,10 @@
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/call.h"
 #include "shim/device.h"
 #include "shim/managed.h"
+#include "shim/pool_reuse.h"
 #include "shim/range.h"
 #include "shim/thread.h"
 
@@ -80,8 +82,25 @@ CUresult shim_cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdevice
 
 /* --- in stream order --- */
 
+/* Kept memory that fits, entered again. */
+static bool take_kept(CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool, CUstream stream)
+{
+	CUdeviceptr kept = pool_reuse_take(bytes, mem_pool, stream);
+
+	if (!kept)
+		return false;
+	if (note(kept, bytes, RANGE_POOL, (uint64_t)mem_pool) != CUDA_SUCCESS) {
+		remote_cuMemFreeAsync(kept, stream);
+		return false;
+	}
+	*address = kept;
+	return true;
+}
+
 CUresult shim_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream stream)
 {
+	if (take_kept(address, bytes, NULL, stream))
+		return CUDA_SUCCESS;
 	CUresult r = remote_cuMemAllocAsync(address, bytes, stream);
 
 	/* Of no bytes there is no address. */
@@ -91,6 +110,8 @@ CUresult shim_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream strea
 CUresult shim_cuMemAllocFromPoolAsync(
     CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool, CUstream stream)
 {
+	if (mem_pool && take_kept(address, bytes, mem_pool, stream))
+		return CUDA_SUCCESS;
 	CUresult r = remote_cuMemAllocFromPoolAsync(address, bytes, mem_pool, stream);
 
 	return r == CUDA_SUCCESS && *address ? note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool)
@@ -99,9 +120,14 @@ CUresult shim_cuMemAllocFromPoolAsync(
 
 CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 {
+	struct range range;
+
 	if (!address)
 		return CUDA_SUCCESS;
-	range_remove(address, NULL);
+	if (range_remove(address, &range) && range.kind == RANGE_POOL &&
+	    pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
+		return shim_take_error();
+	pool_reuse_send_all(); /* it may be freed for the second time */
 	return remote_cuMemFreeAsync(address, stream);
 }
 

@@ -43,6 +43,7 @@
 #include "shim/logs.h"
 #include "shim/object.h"
 #include "shim/observe.h"
+#include "shim/pool_reuse.h"
 #include "shim/range.h"
 #include "shim/team.h"
 #include "shim/thread.h"
@@ -73,6 +74,7 @@ static void after_fork(void)
 	descriptor_after_fork();
 	logs_after_fork();
 	team_after_fork();
+	pool_reuse_after_fork();
 	if (session.chan) {
 		chan_abandon(session.chan);
 		session.chan = NULL;
@@ -247,6 +249,7 @@ static CUresult connect_locked(void)
 	session.sync = session.config.sync;
 	session.cache = session.config.cache;
 	session.known_idle = session.config.known_idle;
+	session.pool_reuse = session.config.pool_reuse;
 
 	CUresult r = attach();
 	if (r != CUDA_SUCCESS)

@@ -29,6 +29,8 @@ static struct fake {
 	uint8_t memory[MEMORY_SIZE];
 	uint64_t context[LANES];
 	_Atomic unsigned lane_states, lane_ends, replies, waits;
+	_Atomic unsigned pool_allocations, pool_frees;
+	_Atomic uint64_t pool_freed, freed_in; /* the newest, and the lane's context */
 	_Atomic bool publishes; /* says that nothing is unfinished when it was waited for */
 	uint8_t *attached[LANES];
 	size_t attached_size[LANES];
@@ -103,6 +105,21 @@ static bool serve_alloc(struct served *s)
 	return a.bytes != STOP_HERE;
 }
 
+static void serve_pool_alloc(struct served *s)
+{
+	SERVE(cuMemAllocAsync);
+	*a.address = MEMORY_BASE + 0x1000 * (1 + atomic_fetch_add(&fake.pool_allocations, 1));
+	wire_encode_reply_cuMemAllocAsync(&s->writer, &a);
+}
+
+static void serve_pool_free(struct served *s)
+{
+	SERVE(cuMemFreeAsync);
+	fake.pool_frees++;
+	fake.pool_freed = a.address;
+	fake.freed_in = fake.context[s->record->lane];
+}
+
 static void serve_copy_in(struct served *s)
 {
 	SERVE(rosenCopyIn);
@@ -160,6 +177,12 @@ static bool serve(struct served *s)
 		return true;
 	case API_cuMemAlloc_v2:
 		return serve_alloc(s);
+	case API_cuMemAllocAsync:
+		serve_pool_alloc(s);
+		return true;
+	case API_cuMemFreeAsync:
+		serve_pool_free(s);
+		return true;
 	case API_rosenCopyIn:
 		serve_copy_in(s);
 		return true;
@@ -440,6 +463,89 @@ TEST(what_is_known_to_be_done_is_not_believed_everywhere)
 	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
 	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
 	CHECK_EQ(fake.waits, 7);
+	stop(&pair);
+}
+
+static CUdeviceptr pool_allocate(size_t bytes, CUstream stream)
+{
+	CUdeviceptr address = 0;
+
+	CHECK_EQ(shim_cuMemAllocAsync(&address, bytes, stream), CUDA_SUCCESS);
+	CHECK(address);
+	return address;
+}
+
+TEST(memory_freed_in_stream_order_is_used_again)
+{
+	struct pair pair = start();
+	struct range range;
+
+	session.pool_reuse = true;
+	CUdeviceptr first = pool_allocate(1000, NULL), other = pool_allocate(2000, NULL);
+	for (int i = 0; i < 10; i++) {
+		CHECK_EQ(shim_cuMemFreeAsync(first, NULL), CUDA_SUCCESS);
+		CHECK(!range_find(first, &range) || range.start != first);
+		/* Plain work in between tells nobody. */
+		CHECK_EQ(post_failing(CUDA_SUCCESS), CUDA_SUCCESS);
+		CHECK_EQ(shim_cuMemFreeAsync(other, NULL), CUDA_SUCCESS);
+		CHECK_EQ(pool_allocate(1000, CU_STREAM_LEGACY), first);
+		CHECK_EQ(pool_allocate(2000, NULL), other);
+		CHECK(range_find(first, &range) && range.kind == RANGE_POOL);
+	}
+	CHECK_EQ(fake.pool_allocations, 2);
+	CHECK_EQ(fake.pool_frees, 0);
+	/* Other sizes and streams get other memory, and the frees are sent first. */
+	CHECK_EQ(shim_cuMemFreeAsync(first, NULL), CUDA_SUCCESS);
+	CHECK(pool_allocate(999, NULL) != first);
+	CHECK_EQ(fake.pool_frees, 1);
+	CHECK_EQ(fake.pool_freed, first);
+	CHECK_EQ(shim_cuMemFreeAsync(other, NULL), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuMemFreeAsync(other, NULL), CUDA_SUCCESS); /* twice: the worker's to judge */
+	CHECK_EQ(remote_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.pool_frees, 3);
+	stop(&pair);
+}
+
+TEST(memory_freed_in_stream_order_is_not_kept_for_long)
+{
+	struct pair pair = start();
+	CUdeviceptr memory[12];
+
+	session.pool_reuse = session.known_idle = true;
+	atomic_store(&fake.publishes, true);
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
+		memory[i] = pool_allocate(1000 * (i + 1), NULL);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
+		CHECK_EQ(shim_cuMemFreeAsync(memory[i], NULL), CUDA_SUCCESS);
+	/* A wait lets the pool give memory back, even if there is nothing to wait for. */
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	CHECK_EQ(fake.pool_frees, ARRAY_SIZE(memory));
+	CHECK_EQ(fake.pool_freed, memory[ARRAY_SIZE(memory) - 1]);
+	/* Not kept at all: in another context it would be sent from, or with the trick off. */
+	CUdeviceptr one = pool_allocate(50, NULL);
+	CHECK_EQ(shim_cuMemFreeAsync(one, CU_STREAM_PER_THREAD), CUDA_SUCCESS);
+	CHECK(pool_allocate(50, CU_STREAM_PER_THREAD) != one);
+	session.pool_reuse = false;
+	one = pool_allocate(50, NULL);
+	CHECK_EQ(shim_cuMemFreeAsync(one, NULL), CUDA_SUCCESS);
+	CHECK(pool_allocate(50, NULL) != one);
+	CHECK_EQ(fake.pool_frees, ARRAY_SIZE(memory) + 2);
+	stop(&pair);
+}
+
+TEST(memory_freed_in_stream_order_is_sent_in_its_context)
+{
+	struct pair pair = start();
+
+	session.pool_reuse = true;
+	CUdeviceptr memory = pool_allocate(1000, NULL);
+	CHECK_EQ(shim_cuMemFreeAsync(memory, NULL), CUDA_SUCCESS);
+	shim_thread.context = (CUcontext)handle_primary_context(1);
+	CHECK(pool_allocate(1000, NULL) != memory);
+	CHECK_EQ(fake.pool_frees, 1);
+	CHECK_EQ(fake.context[shim_thread.lane], handle_primary_context(1));
+	CHECK_EQ(fake.freed_in, handle_primary_context(0));
 	stop(&pair);
 }
 
