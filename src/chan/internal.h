@@ -50,7 +50,6 @@ struct staging {
 	pthread_mutex_t lock; /* of everything below, held shortly */
 	pthread_mutex_t turn; /* held while waiting: waiters go one after the other */
 	uint32_t n_chunks;
-	uint32_t cursor;	  /* where the last search ended */
 	uint8_t *used;		  /* per granule, 0 or 1 */
 	uint32_t *run;		  /* per first granule of a run: its length */
 	uint32_t *handed;	  /* per first granule: how often it was handed over */

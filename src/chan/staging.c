@@ -9,8 +9,9 @@
  * does not matter whether the worker is done before the client has noted the hand-over.
  *
  * Handed-over runs usually come back in order, so a take looks at the oldest ones only, and at all
- * of them when it finds no room. The search for room starts behind the last run (next fit): the
- * area is used round and round, and the granule that is reused is the one that rested longest.
+ * of them when it finds no room. The search for room starts at the beginning (first fit): a program
+ * that copies little uses few granules again and again, whose pages it has touched before and whose
+ * bytes are still in its caches.
  *
  * A thread that finds no room waits. Waiters queue up for `turn`, so that small takes cannot pass
  * a large one for ever; whoever frees something (a thread of this process, or the worker) rings
@@ -99,38 +100,32 @@ static void collect_all(struct chan *chan)
 	s->queued = kept;
 }
 
-/* First of `wanted` free granules in a row within [from, to), or to. */
-static uint32_t find(const struct staging *s, uint32_t from, uint32_t to, uint32_t wanted)
+/* First of `wanted` free granules in a row, or n_chunks. */
+static uint32_t find(const struct staging *s, uint32_t wanted)
 {
-	while (to - from >= wanted) {
-		const uint8_t *free_at = memchr(s->used + from, 0, to - from);
+	for (uint32_t from = 0; s->n_chunks - from >= wanted;) {
+		const uint8_t *free_at = memchr(s->used + from, 0, s->n_chunks - from);
 		if (!free_at)
-			return to;
+			break;
 		from = (uint32_t)(free_at - s->used);
-		if (to - from < wanted)
-			return to;
+		if (s->n_chunks - from < wanted)
+			break;
 		const uint8_t *used_at = memchr(free_at, 1, wanted);
 		if (!used_at)
 			return from;
 		from = (uint32_t)(used_at - s->used) + 1;
 	}
-	return to;
+	return s->n_chunks;
 }
 
 static bool allocate(struct staging *s, uint32_t wanted, uint32_t *first)
 {
-	uint32_t found = find(s, s->cursor, s->n_chunks, wanted);
+	uint32_t found = find(s, wanted);
 
-	if (found == s->n_chunks) {
-		/* From the start, up to where a run would reach into what was searched already. */
-		uint32_t to = MIN(s->cursor + wanted, s->n_chunks);
-		found = find(s, 0, to, wanted);
-		if (found == to)
-			return false;
-	}
+	if (found == s->n_chunks)
+		return false;
 	memset(s->used + found, 1, wanted);
 	s->run[found] = wanted;
-	s->cursor = found + wanted < s->n_chunks ? found + wanted : 0;
 	*first = found;
 	return true;
 }
