@@ -42,7 +42,7 @@
 #include "wire/limits.h"
 
 #define REGION_MAGIC	     0x6e61686365736f72ull /* "rosechan" */
-#define REGION_LAYOUT	     2u
+#define REGION_LAYOUT	     1u
 #define REGION_CONTROL_SIZE  4096u
 #define REGION_PAGE	     4096u
 #define REGION_RING_MIN	     (2ull * WIRE_RECORD_MAX)

@@ -100,11 +100,16 @@ static pid_t worker_of_session(const struct test_tree *tree, const char *backend
 	return worker;
 }
 
-/* The one process of the tree that is not rosend. */
+/* The one process of the tree that is not rosend, once it is there. */
 static pid_t only_worker(const struct test_tree *tree)
 {
+	uint64_t limit = clock_now_ns() + 5 * NSEC_PER_SEC;
 	pid_t workers[4];
 
+	while (test_tree_children(tree, workers, 4) == 0) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
+	}
 	CHECK_EQ(test_tree_children(tree, workers, 4), 1);
 	return workers[0];
 }
@@ -261,5 +266,6 @@ TEST(killed_rosend_takes_the_pool_along)
 	}
 	setenv("ROSEN_WARM_WORKERS", "0", 1);
 	test_tree_restart(&tree);
+	CHECK_EQ(count_warm(&tree), 0);
 	test_tree_stop(&tree);
 }
