@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/util.h"
 #include "gen/api_codec.h"
 #include "gen/api_ids.h"
@@ -235,16 +234,18 @@ CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, un
 	return r;
 }
 
-/* Attributes this library cannot carry, and those whose refusal CUDA reports at once. */
-static CUresult check_attributes(const CUlaunchConfig *config, unsigned *flags)
+/* Attributes whose refusal CUDA reports at once, and one that brings something back. */
+static CUresult check_attributes(
+    const CUlaunchConfig *config, unsigned *flags, CUlaunchAttribute **updatable)
 {
+	*updatable = NULL;
 	if (config->numAttrs && !config->attrs)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (unsigned i = 0; i < config->numAttrs; i++) {
 		switch ((int)config->attrs[i].id) {
 		case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
-			log_warn_once("a kernel node that the device updates is not supported");
-			return CUDA_ERROR_NOT_SUPPORTED;
+			*updatable = &config->attrs[i];
+			break;
 		case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 			*flags = SHIM_WAIT;
 			break;
@@ -255,29 +256,61 @@ static CUresult check_attributes(const CUlaunchConfig *config, unsigned *flags)
 	return CUDA_SUCCESS;
 }
 
+static CUresult launch_ex(const struct args_cuLaunchKernelEx *a, unsigned flags)
+{
+	struct shim_call call;
+	CUresult r =
+	    shim_call_begin(&call, API_cuLaunchKernelEx, wire_size_cuLaunchKernelEx(a), flags, 0);
+
+	if (unlikely(r != CUDA_SUCCESS))
+		return r;
+	wire_encode_cuLaunchKernelEx(&call.writer, a);
+	return shim_call_end(&call, shim_call_finish(&call));
+}
+
+static CUresult launch_updatable(
+    const struct args_cuLaunchKernelEx *a, unsigned flags, CUlaunchAttribute *updatable)
+{
+	uint64_t node = 0;
+	struct args_rosenLaunchUpdatable u = {a->function, a->grid_x, a->grid_y, a->grid_z,
+	    a->block_x, a->block_y, a->block_z, a->shared, a->stream, a->attributes,
+	    a->n_attributes, a->parameters, a->parameter_bytes, &node};
+	struct shim_call call;
+
+	CUresult r =
+	    shim_call_begin(&call, API_rosenLaunchUpdatable, wire_size_rosenLaunchUpdatable(&u),
+		SHIM_WAIT | flags, wire_reply_size_rosenLaunchUpdatable(&u));
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_rosenLaunchUpdatable(&call.writer, &u);
+	r = shim_call_finish(&call);
+	if (r == CUDA_SUCCESS)
+		wire_decode_reply_rosenLaunchUpdatable(&call.reader, &u);
+	r = shim_call_end(&call, r);
+	if (r == CUDA_SUCCESS)
+		updatable->value.deviceUpdatableKernelNode.devNode = (CUgraphDeviceNode)node;
+	return r;
+}
+
 CUresult shim_cuLaunchKernelEx(
     const CUlaunchConfig *c, CUfunction function, void **values, void **extra, unsigned shim_flags)
 {
 	const unsigned grid[3] = {c->gridDimX, c->gridDimY, c->gridDimZ};
 	const unsigned block[3] = {c->blockDimX, c->blockDimY, c->blockDimZ};
 	_Alignas(16) char stack[LAUNCH_ON_STACK];
+	CUlaunchAttribute *updatable;
 	struct launch launch;
-	struct shim_call call;
 
 	CUresult r = prepare(
 	    &launch, function, grid, block, c->sharedMemBytes, c->hStream, values, extra, stack);
 	if (likely(r == CUDA_SUCCESS))
-		r = check_attributes(c, &launch.flags);
+		r = check_attributes(c, &launch.flags, &updatable);
 	if (likely(r == CUDA_SUCCESS)) {
 		struct args_cuLaunchKernelEx a = {function, grid[0], grid[1], grid[2], block[0],
 		    block[1], block[2], c->sharedMemBytes, c->hStream, c->attrs, c->numAttrs,
 		    launch.parameters.bytes, launch.parameters.size};
-		r = shim_call_begin(&call, API_cuLaunchKernelEx, wire_size_cuLaunchKernelEx(&a),
-		    launch.flags | shim_flags, 0);
-		if (likely(r == CUDA_SUCCESS)) {
-			wire_encode_cuLaunchKernelEx(&call.writer, &a);
-			r = shim_call_end(&call, shim_call_finish(&call));
-		}
+		r = unlikely(updatable) ? launch_updatable(&a, shim_flags, updatable)
+					: launch_ex(&a, launch.flags | shim_flags);
 	}
 	if (unlikely(launch.parameters.heap))
 		free(launch.parameters.heap);

@@ -111,7 +111,8 @@ CUresult launch_attribute(struct call *call, CUlaunchAttributeID id, CUlaunchAtt
 	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
 		return translate_event(call, &value->launchCompletionEvent.event);
 	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
-		return CUDA_ERROR_NOT_SUPPORTED; /* the driver would write a handle through it */
+		value->deviceUpdatableKernelNode.devNode = NULL; /* for the backend to fill in */
+		return CUDA_SUCCESS;
 	default:
 		return CUDA_SUCCESS;
 	}
@@ -175,6 +176,23 @@ CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx
 		return r;
 	CUlaunchConfig config = CONFIG(a, attributes, n);
 	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+}
+
+CUresult worker_rosenLaunchUpdatable(struct call *call, struct args_rosenLaunchUpdatable *a)
+{
+	CUlaunchAttribute *attributes;
+	CUresult r = copy_attributes(call, a->attributes, a->n_attributes, &attributes);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	CUlaunchConfig config = CONFIG(a, attributes, a->n_attributes);
+	r = launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+	*a->device_node = 0;
+	for (unsigned i = 0; r == CUDA_SUCCESS && i < a->n_attributes; i++)
+		if (attributes[i].id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
+			*a->device_node =
+			    (uint64_t)attributes[i].value.deviceUpdatableKernelNode.devNode;
+	return r;
 }
 
 CUresult worker_cuLaunchCooperativeKernel(

@@ -186,8 +186,14 @@ static CUresult launch_ex(
 	if (r != CUDA_SUCCESS)
 		return r;
 	fake.last_launch.n_attributes = config->numAttrs;
-	for (unsigned i = 0; i < MIN(config->numAttrs, 4); i++)
-		fake.last_launch.attributes[i] = config->attrs[i];
+	for (unsigned i = 0; i < MIN(config->numAttrs, 4); i++) {
+		CUlaunchAttribute *attribute = &config->attrs[i];
+		fake.last_launch.attributes[i] = *attribute;
+		if (attribute->id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE) {
+			CHECK(!attribute->value.deviceUpdatableKernelNode.devNode);
+			attribute->value.deviceUpdatableKernelNode.devNode = FAKE_DEVICE_NODE;
+		}
+	}
 	return CUDA_SUCCESS;
 }
 

@@ -12,10 +12,11 @@
 
 #include "worker/backend_host.h"
 
-#define FAKE_CONTEXT  ((CUcontext)0xc000)
-#define FAKE_FUNCTION ((CUfunction)0xf000)
-#define FAKE_EVENT(n) ((CUevent)(0xe0000 + 16ull * (n)))
-#define FAKE_BUS_ID   "0000:FA:4E.0"
+#define FAKE_CONTEXT	 ((CUcontext)0xc000)
+#define FAKE_FUNCTION	 ((CUfunction)0xf000)
+#define FAKE_DEVICE_NODE ((CUgraphDeviceNode)0xfd00)
+#define FAKE_EVENT(n)	 ((CUevent)(0xe0000 + 16ull * (n)))
+#define FAKE_BUS_ID	 "0000:FA:4E.0"
 
 /* The thread sanitizer lets nobody map memory where the device window is. */
 #ifdef __SANITIZE_THREAD__

@@ -63,15 +63,30 @@ TEST(launch_attribute_events_are_translated)
 	client_stop(&t, NULL);
 }
 
-TEST(launch_attribute_the_driver_would_write_through_is_refused)
+TEST(launch_brings_back_what_the_driver_writes_into_an_attribute)
 {
 	struct test_client t = client_start(NULL);
 	CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE};
 	struct args_cuLaunchKernelEx launch = launch_of(load_function(&t), &attribute, 1);
+	uint64_t node = 0;
+	struct args_rosenLaunchUpdatable updatable = {.function = launch.function,
+	    .grid_x = 1,
+	    .grid_y = 1,
+	    .grid_z = 1,
+	    .block_x = 1,
+	    .block_y = 1,
+	    .block_z = 1,
+	    .attributes = &attribute,
+	    .n_attributes = 1,
+	    .device_node = &node};
 
 	attribute.value.deviceUpdatableKernelNode.deviceUpdatable = 1;
-	CHECK_EQ(LAUNCH(&t, &launch), CUDA_ERROR_NOT_SUPPORTED);
-	CHECK_EQ(fake.launches, 0);
+	attribute.value.deviceUpdatableKernelNode.devNode = (CUgraphDeviceNode)&t;
+	CHECK_EQ(CALL(&t, rosenLaunchUpdatable, &updatable), CUDA_SUCCESS);
+	CHECK_EQ(fake.launches, 1);
+	CHECK_EQ(node, (uint64_t)FAKE_DEVICE_NODE);
+	/* Posted it is harmless: the backend writes into the worker's copy. */
+	CHECK_EQ(LAUNCH(&t, &launch), CUDA_SUCCESS);
 	client_stop(&t, NULL);
 }
 

@@ -238,3 +238,43 @@ CONFORM(a_trap_is_a_launch_failure)
 	OK(conform_launch(conform_kernel("trap"), 1, 1, 0, NULL, NULL));
 	GIVES(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
 }
+
+CONFORM(a_captured_launch_makes_a_node_that_kernels_may_update)
+{
+	CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE};
+	unsigned value = 4, got[256];
+	int n = 256;
+	CUdeviceptr data;
+	CUgraphExec exec;
+	CUstream stream;
+	CUgraph graph;
+
+	conform_begin();
+	CUfunction fill = conform_kernel("fill");
+	OK(cuMemAlloc(&data, sizeof(got)));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	attribute.value.deviceUpdatableKernelNode.deviceUpdatable = 1;
+	CUlaunchConfig config = {.gridDimX = 2,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = 128,
+	    .blockDimY = 1,
+	    .blockDimZ = 1,
+	    .hStream = stream,
+	    .attrs = &attribute,
+	    .numAttrs = 1};
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	CUresult r = cuLaunchKernelEx(&config, fill, (void *[]){&data, &value, &n}, NULL);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("no nodes that kernels may update");
+	OK(r);
+	CHECK(attribute.value.deviceUpdatableKernelNode.devNode);
+	OK(cuStreamEndCapture(stream, &graph));
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	OK(cuGraphUpload(exec, stream));
+	OK(cuGraphLaunch(exec, stream));
+	OK(cuStreamSynchronize(stream));
+	OK(cuMemcpyDtoH(got, data, sizeof(got)));
+	for (int i = 0; i < n; i++)
+		CHECK_EQ(got[i], 4);
+}
