@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/callback.h"
 #include "shim/graph_copy.h"
+#include "shim/graph_external.h"
 #include "shim/graph_node.h"
 #include "shim/launch.h"
 #include "shim/object.h"
@@ -139,8 +139,7 @@ static CUresult pack(CUgraphNodeParams *p, bool stage, void *stack, struct launc
 		return pack_host(&p->host);
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-		log_warn_once("graph nodes of external semaphores are not supported");
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return graph_external_pack(p, tail);
 	default:
 		return CUDA_SUCCESS;
 	}
@@ -323,7 +322,7 @@ static bool is_staged(CUgraphNode node, CUgraphNodeType type)
 	       get_copy(node, &copy, &staged) == CUDA_SUCCESS && staged.number;
 }
 
-static CUresult set(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p)
+CUresult graph_node_set(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p)
 {
 	_Alignas(16) char stack[LAUNCH_ON_STACK];
 	struct launch_buffer tail;
@@ -338,12 +337,12 @@ static CUresult set(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNod
 static CUresult set_exec(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p)
 {
 	/* NULL would mean the node itself. */
-	return exec ? set(exec, node, generic, p) : CUDA_ERROR_INVALID_VALUE;
+	return exec ? graph_node_set(exec, node, generic, p) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult shim_cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *parameters)
 {
-	return set(NULL, node, true, *parameters);
+	return graph_node_set(NULL, node, true, *parameters);
 }
 
 CUresult shim_cuGraphExecNodeSetParams(
@@ -355,13 +354,13 @@ CUresult shim_cuGraphExecNodeSetParams(
 CUresult shim_cuGraphKernelNodeSetParams(
     CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *parameters)
 {
-	return set(NULL, node, false, of_kernel_v1(parameters));
+	return graph_node_set(NULL, node, false, of_kernel_v1(parameters));
 }
 
 CUresult shim_cuGraphKernelNodeSetParams_v2(
     CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *parameters)
 {
-	return set(NULL, node, false, of_kernel(parameters));
+	return graph_node_set(NULL, node, false, of_kernel(parameters));
 }
 
 CUresult shim_cuGraphExecKernelNodeSetParams(
@@ -378,7 +377,7 @@ CUresult shim_cuGraphExecKernelNodeSetParams_v2(
 
 CUresult shim_cuGraphMemcpyNodeSetParams(CUgraphNode node, const CUDA_MEMCPY3D *parameters)
 {
-	return set(NULL, node, false, of_copy(parameters, NULL));
+	return graph_node_set(NULL, node, false, of_copy(parameters, NULL));
 }
 
 CUresult shim_cuGraphExecMemcpyNodeSetParams(
@@ -389,7 +388,7 @@ CUresult shim_cuGraphExecMemcpyNodeSetParams(
 
 CUresult shim_cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS *parameters)
 {
-	return set(NULL, node, false, of_host(parameters));
+	return graph_node_set(NULL, node, false, of_host(parameters));
 }
 
 CUresult shim_cuGraphExecHostNodeSetParams(
@@ -401,7 +400,7 @@ CUresult shim_cuGraphExecHostNodeSetParams(
 CUresult shim_cuGraphBatchMemOpNodeSetParams(
     CUgraphNode node, const CUDA_BATCH_MEM_OP_NODE_PARAMS *parameters)
 {
-	return set(NULL, node, false, of_operations(parameters));
+	return graph_node_set(NULL, node, false, of_operations(parameters));
 }
 
 CUresult shim_cuGraphExecBatchMemOpNodeSetParams(
@@ -445,6 +444,19 @@ static CUresult get_lent(
 	*lent = lend(node, 0, tail, bytes);
 	free(tail);
 	return *lent ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult graph_node_get(
+    CUgraphNode node, CUgraphNodeType type, CUgraphNodeParams *p, void **tail, size_t *bytes)
+{
+	struct lent *lent;
+	CUresult r = get_lent(node, type, p, &lent);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	*tail = lent->content;
+	*bytes = lent->bytes;
+	return CUDA_SUCCESS;
 }
 
 /* The pointers of kernelParams, in front of the buffer they point into. */

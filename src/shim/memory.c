@@ -2,6 +2,7 @@
  * Device memory: every allocation waits for its address and enters the range map; every release
  * leaves the map first, so that a thread that gets the same address anew cannot lose its entry.
  */
+#include "base/log.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
@@ -131,6 +132,24 @@ CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 	return remote_cuMemFreeAsync(address, stream);
 }
 
+/* Memory of pools and of virtual memory management is the worker's: the program cannot reach it. */
+static CUresult check_place(CUmemLocationType place, CUmemAllocationType type)
+{
+	if (type != CU_MEM_ALLOCATION_TYPE_MANAGED && place != CU_MEM_LOCATION_TYPE_HOST &&
+	    place != CU_MEM_LOCATION_TYPE_HOST_NUMA &&
+	    place != CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
+		return CUDA_SUCCESS;
+	log_warn_once("host memory is allocated by cuMemHostAlloc and cuMemAllocManaged, not by "
+		      "cuMemCreate or from pools");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult shim_cuMemPoolCreate(CUmemoryPool *mem_pool, const CUmemPoolProps *properties)
+{
+	return check_place(properties->location.type, properties->allocType)
+		   ?: remote_cuMemPoolCreate(mem_pool, properties);
+}
+
 static bool is_int(CUmemPool_attribute attribute)
 {
 	return attribute >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES &&
@@ -170,6 +189,13 @@ CUresult shim_cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t ali
 CUresult shim_cuMemAddressFree(CUdeviceptr address, size_t bytes)
 {
 	return remote_cuMemAddressFree(address, bytes);
+}
+
+CUresult shim_cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
+    const CUmemAllocationProp *properties, unsigned long long flags)
+{
+	return check_place(properties->location.type, properties->type)
+		   ?: remote_cuMemCreate(handle, bytes, properties, flags);
 }
 
 CUresult shim_cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,

@@ -14,6 +14,7 @@
 #include "worker/function.h"
 #include "worker/graph_copy.h"
 #include "worker/graph_end.h"
+#include "worker/graph_external.h"
 #include "worker/graph_memory.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
@@ -148,7 +149,7 @@ static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
 		return build_host(call, node);
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return graph_external_build(call, p, tail->bytes, tail->size);
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
@@ -463,6 +464,15 @@ static CUresult get_host(
 	return r;
 }
 
+static CUresult get_external(struct call *call, struct args_rosenGraphNodeGet *a)
+{
+	size_t bytes;
+	void *tail;
+	CUresult r = graph_external_get(call, a->node, a->type, a->parameters, &tail, &bytes);
+
+	return r ?: give_tail(a, tail, bytes);
+}
+
 CUresult worker_rosenGraphNodeGet(struct call *call, struct args_rosenGraphNodeGet *a)
 {
 	CUgraphNodeParams *p = a->parameters;
@@ -484,6 +494,10 @@ CUresult worker_rosenGraphNodeGet(struct call *call, struct args_rosenGraphNodeG
 		break;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		r = get_operations(call, a, &p->memOp);
+		break;
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
+		r = get_external(call, a);
 		break;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;

@@ -39,6 +39,26 @@ static void describe_identity(
 	}
 }
 
+/* What the device has and a program of another process could not use. */
+static void hide_what_does_not_cross(struct snapshot_device *out)
+{
+	/* Host memory of pools and of virtual memory management would be the worker's. */
+	static const uint8_t hidden[] = {
+	    CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED,
+	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
+	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED,
+	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_MULTINODE_IPC_SUPPORTED,
+	    CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED,
+	    CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+		out->attribute[hidden[i]] = 0;
+	/* Memory is shared by descriptors (api/vmm.api). */
+	out->attribute[CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES] &=
+	    CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+}
+
 static void describe_device(
     const struct backend *backend, CUdevice device, struct snapshot_device *out)
 {
@@ -49,8 +69,7 @@ static void describe_device(
 		out->attribute[i] = r == CUDA_SUCCESS ? value : 0;
 		out->attribute_status[i] = (uint16_t)r;
 	}
-	/* Descriptors are what memory is shared by here (api/vmm.api). */
-	out->attribute[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED] = 0;
+	hide_what_does_not_cross(out);
 }
 
 static void describe_peer(

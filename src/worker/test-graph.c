@@ -140,7 +140,17 @@ TEST(graph_nodes_name_living_objects)
 	p.graph.graph = t.graph;
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
 	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT};
-	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(add(&t, &p, "one byte", 8), CUDA_ERROR_INVALID_VALUE);
+	p.extSemWait.numExtSems = 1u << 31;
+	CHECK_EQ(add(&t, &p, "one byte", 8), CUDA_ERROR_INVALID_VALUE);
+	struct {
+		uint64_t id;
+		CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS parameters;
+	} tail = {.id = handle_id(false, HANDLE_EXTSEMAPHORE, 1, 7)};
+	p.extSemWait.numExtSems = 1;
+	CHECK_EQ(add(&t, &p, &tail, sizeof(tail)), CUDA_ERROR_INVALID_HANDLE);
+	tail.id = 0;
+	CHECK_EQ(add(&t, &p, &tail, sizeof(tail)), CUDA_ERROR_INVALID_HANDLE);
 	p.type = (CUgraphNodeType)1000;
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(added, 1);
