@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "control/event.h"
 #include "control/server.h"
+#include "wire/limits.h"
 
 #define REST_MS 10000
 
@@ -125,11 +126,32 @@ static void on_ended(void *data, const char *how)
 	warm_fill(server);
 }
 
+/*
+ * The one most clients will use. A private rosend has its program's environment: where that chooses a
+ * device by its number, it is that one, and where it chooses in another way, it is not known here.
+ */
+static int32_t device_to_warm(const struct server *server)
+{
+	const char *chosen = server->is_private ? getenv("CUDA_VISIBLE_DEVICES") : NULL;
+	char *end;
+
+	if (!chosen || *server->config.devices)
+		return 0;
+	unsigned long number = strtoul(chosen, &end, 10);
+	bool good = end != chosen && *chosen != '-' && (!*end || *end == ',') &&
+		    number < WIRE_DEVICES_MAX && !getenv("CUDA_DEVICE_ORDER");
+	return good ? (int32_t)number : -1;
+}
+
 static int start(struct warm *warm, char *error)
 {
 	struct process_owner owner = {on_message, on_ended, warm};
-	struct control_warm message = {.kind = CONTROL_WARM, .backend = warm->backend};
 	struct server *server = warm->server;
+	struct control_warm message = {
+	    .kind = CONTROL_WARM,
+	    .backend = warm->backend,
+	    .device = device_to_warm(server),
+	};
 	int r = process_new(server, &owner, &warm->process, error);
 
 	if (r < 0)

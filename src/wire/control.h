@@ -59,10 +59,12 @@ struct control_start {
 	char library[CONTROL_PATH_MAX]; /* of the backend; empty: as the dynamic linker finds it */
 };
 
-/* Opens the backend and makes the primary context of its first device. */
+/* Opens the backend and makes the primary context of a device. */
 struct control_warm {
-	uint32_t kind;			/* CONTROL_WARM */
-	uint32_t backend;		/* as in the CONTROL_START to come */
+	uint32_t kind;	  /* CONTROL_WARM */
+	uint32_t backend; /* as in the CONTROL_START to come */
+	int32_t device;	  /* negative: of none */
+	uint32_t reserved;
 	char library[CONTROL_PATH_MAX]; /* the same */
 };
 

@@ -32,10 +32,17 @@ static void context_ended(struct worker *worker, CUcontext context)
 
 /* --- primary contexts --- */
 
+static bool is_warm(struct worker *worker, CUdevice device)
+{
+	return device >= 0 && worker->warm == 1u + (unsigned)device;
+}
+
 static void let_warm_go(struct worker *worker)
 {
-	if (atomic_exchange(&worker->warm, false))
-		worker->backend->cuDevicePrimaryCtxRelease_v2(WARM_DEVICE);
+	unsigned warm = atomic_exchange(&worker->warm, 0);
+
+	if (warm)
+		worker->backend->cuDevicePrimaryCtxRelease_v2((CUdevice)(warm - 1));
 }
 
 CUresult worker_cuDevicePrimaryCtxRetain(struct call *call, struct args_cuDevicePrimaryCtxRetain *a)
@@ -43,7 +50,7 @@ CUresult worker_cuDevicePrimaryCtxRetain(struct call *call, struct args_cuDevice
 	uint64_t id = handle_primary_context(a->device);
 	CUcontext context;
 
-	if (a->device != WARM_DEVICE)
+	if (!is_warm(call->worker, a->device))
 		let_warm_go(call->worker);
 	CUresult r = call->backend->cuDevicePrimaryCtxRetain(&context, a->device);
 	if (r != CUDA_SUCCESS)
@@ -99,8 +106,7 @@ CUresult worker_cuDevicePrimaryCtxSetFlags_v2(
 {
 	CUresult r = call->backend->cuDevicePrimaryCtxSetFlags_v2(a->device, a->flags);
 
-	if (r != CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE || a->device != WARM_DEVICE ||
-	    !call->worker->warm)
+	if (r != CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE || !is_warm(call->worker, a->device))
 		return r;
 	let_warm_go(call->worker);
 	return call->backend->cuDevicePrimaryCtxSetFlags_v2(a->device, a->flags);

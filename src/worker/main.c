@@ -11,8 +11,8 @@
  *             backend, attaches the channel, says CONTROL_READY, and its main thread becomes the
  *             dispatcher (dispatch.c). Until then the client waits in its first call.
  *
- * CONTROL_WARM may come first: then the backend is loaded and initialised and the first device's
- * primary context is made before there is a session, so that a client need not wait for it. The
+ * CONTROL_WARM may come first: then the backend is loaded and initialised and a device's primary
+ * context is made before there is a session, so that a client need not wait for it. The
  * session takes that context over, or lets it go (context.c).
  *
  * What cannot be done is told as CONTROL_FAILED in words for the person at the other end, and the
@@ -52,7 +52,7 @@
 
 static struct backend backend;
 static struct backend_host host;
-static bool warm; /* WARM_DEVICE's primary context is retained, for the session to come */
+static unsigned warm; /* 1 + the device whose primary context is retained for the session to come */
 
 static bool enter_jail(void)
 {
@@ -116,8 +116,9 @@ static bool warm_up(const struct control_warm *order)
 	/* What the first questions of every client will need too. */
 	if (order->backend == CONTROL_BACKEND_CUDA)
 		nvml_driver_version(version, sizeof(version));
-	warm = count_devices() > 0 &&
-	       backend.cuDevicePrimaryCtxRetain(&context, WARM_DEVICE) == CUDA_SUCCESS;
+	if (order->device >= 0 && order->device < count_devices() &&
+	    backend.cuDevicePrimaryCtxRetain(&context, order->device) == CUDA_SUCCESS)
+		warm = 1u + (unsigned)order->device;
 	say_ready(CONTROL_WARMED);
 	return true;
 }
@@ -127,14 +128,15 @@ static bool warm_up(const struct control_warm *order)
 static bool still_good(void)
 {
 	CUcontext context, popped;
+	CUdevice device = (CUdevice)(warm - 1);
 
 	if (!warm)
 		return true;
-	CUresult r = backend.cuDevicePrimaryCtxRetain(&context, WARM_DEVICE)
+	CUresult r = backend.cuDevicePrimaryCtxRetain(&context, device)
 			 ?: backend.cuCtxPushCurrent_v2(context)
 			 ?: backend.cuCtxSynchronize();
 	backend.cuCtxPopCurrent_v2(&popped);
-	r = r ?: backend.cuDevicePrimaryCtxRelease_v2(WARM_DEVICE);
+	r = r ?: backend.cuDevicePrimaryCtxRelease_v2(device);
 	if (r != CUDA_SUCCESS)
 		control_fail("The context that was made in advance broke: %s (%d).",
 		    abi_error_name(r) ?: "unknown error", (int)r);

@@ -344,7 +344,7 @@ TEST(dispatch_needs_a_context_where_cuda_does)
 
 TEST(dispatch_gives_a_warm_context_to_the_client)
 {
-	struct worker_options options = {.warm = true};
+	struct worker_options options = {.warm = 1 + 0};
 	struct test_client t = client_start(&options);
 	struct args_cuDevicePrimaryCtxRetain again = {.device = 0};
 
@@ -357,7 +357,7 @@ TEST(dispatch_gives_a_warm_context_to_the_client)
 
 TEST(dispatch_lets_a_warm_context_go)
 {
-	struct worker_options options = {.warm = true};
+	struct worker_options options = {.warm = 1 + 0};
 	struct test_client t = client_bare(&options);
 	struct args_cuDevicePrimaryCtxRetain other = {.device = 1};
 	uint64_t id = mint(HANDLE_CONTEXT, 1);

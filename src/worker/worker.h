@@ -40,7 +40,6 @@ struct staging;
 
 #define WORKER_HANDLES_BYTES (256u << 20) /* memory of the table of objects */
 #define WORKER_JOBS_MAX	     256	  /* calls of one lane waiting for its waiter */
-#define WARM_DEVICE	     0		  /* of its primary context, before there is a session */
 
 struct worker_options {
 	bool arena;	  /* device memory from the window, where the backend can */
@@ -48,7 +47,7 @@ struct worker_options {
 	bool output;	  /* the client takes what kernels print */
 	bool measure;	  /* time in the backend, which is timed, into statistics and answers */
 	bool measure_gpu; /* time on the GPU into the statistics */
-	bool warm;	  /* the primary context of WARM_DEVICE was made in advance */
+	unsigned warm;	  /* 1 + the device whose primary context was made in advance; 0: none */
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
@@ -143,7 +142,7 @@ struct worker {
 	 * while this stands still. Any thread. */
 	_Atomic uint32_t context_epoch;
 	_Atomic unsigned global_captures; /* begun in mode global and not ended */
-	_Atomic bool warm; /* the worker itself still retains WARM_DEVICE's primary context */
+	_Atomic unsigned warm;	   /* as the option, while the worker itself retains that context */
 	_Atomic unsigned captures; /* begun in any mode and not ended */
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
