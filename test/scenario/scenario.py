@@ -53,6 +53,15 @@ def processes():
     return found
 
 
+def is_ours(pid, command):
+    """Whether a process runs a program of this stage tree: others' Rosens are none of our business."""
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+    except OSError:  # a worker lets only root look
+        return re.search(r"rosen|load", command) is not None
+    return program == os.path.realpath(LOAD) or program.startswith(os.path.realpath(STAGE) + "/")
+
+
 def children(pid):
     return [child for child, (parent, _) in processes().items() if parent == pid]
 
@@ -135,7 +144,7 @@ class Scenario(unittest.TestCase):
 
     def leftovers(self):
         return {pid: command for pid, (_, command) in processes().items()
-                if pid not in self.before and re.search(r"rosen|load", command)}
+                if pid not in self.before and is_ours(pid, command)}
 
     def tearDown(self):
         try:
