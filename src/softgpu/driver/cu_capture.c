@@ -5,12 +5,59 @@
  */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
 
 static atomic_uint_fast64_t capture_next_id = 1;
+
+/* ---- tails ---- */
+
+void sg_tail_fini(struct sg_tail *tail)
+{
+	free(tail->nodes);
+	free(tail->edges);
+	*tail = (struct sg_tail){0};
+}
+
+bool sg_tail_set(struct sg_tail *tail, const CUgraphNode *nodes, size_t n)
+{
+	struct sg_tail new = {
+	    calloc(n + 1, sizeof(CUgraphNode)), calloc(n + 1, sizeof(CUgraphEdgeData)), n};
+
+	if (!new.nodes || !new.edges) {
+		sg_tail_fini(&new);
+		return false;
+	}
+	if (n)
+		memcpy(new.nodes, nodes, n * sizeof(CUgraphNode));
+	sg_tail_fini(tail);
+	*tail = new;
+	return true;
+}
+
+static bool tail_add(struct sg_tail *tail, const CUgraphNode *nodes, size_t n)
+{
+	CUgraphNode *all = calloc(tail->n + n + 1, sizeof(CUgraphNode));
+	size_t count = 0;
+
+	if (!all)
+		return false;
+	for (size_t i = 0; i < tail->n + n; i++) {
+		CUgraphNode node = i < tail->n ? tail->nodes[i] : nodes[i - tail->n];
+		size_t known = 0;
+
+		while (known < count && all[known] != node)
+			known++;
+		all[known] = node;
+		count += known == count;
+	}
+	bool done = sg_tail_set(tail, all, count);
+	free(all);
+	return done;
+}
 
 /* ---- while it is under way ---- */
 
@@ -28,6 +75,23 @@ static CUresult capture_refuse(struct sg_capture *capture, struct sg_work *work,
 	capture->is_invalid = true;
 	sg_work_unref(work);
 	return why;
+}
+
+/* The node depends on the tail, and is the tail from then on. Nodes that are gone count no more. */
+static CUresult capture_add(struct sg_graph *graph, struct sg_work *work, struct sg_tail *tail)
+{
+	struct sg_node *node;
+	CUresult r = sg_graph_add(graph, work, &node);
+
+	for (size_t i = 0; r == CUDA_SUCCESS && i < tail->n; i++) {
+		struct sg_node *from = sg_node_get(tail->nodes[i]);
+
+		if (from && from->graph == graph)
+			r = sg_node_depend(node, from, NULL);
+	}
+	if (r == CUDA_SUCCESS && !sg_tail_set(tail, &node->handle, 1))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	return r;
 }
 
 CUresult sg_capture_work(struct sg_stream *stream, struct sg_work *work, bool waits, bool *taken)
@@ -49,7 +113,7 @@ CUresult sg_capture_work(struct sg_stream *stream, struct sg_work *work, bool wa
 		sg_work_unref(work);
 		return CUDA_SUCCESS;
 	}
-	return sg_graph_add(capture->graph, work);
+	return capture_add(capture->graph, work, &stream->tail);
 }
 
 bool sg_capture_breaks(struct sg_stream *stream)
@@ -62,7 +126,7 @@ bool sg_capture_breaks(struct sg_stream *stream)
 	return captured;
 }
 
-CUresult sg_capture_join(struct sg_stream *stream, uint64_t capture_id)
+CUresult sg_capture_join(struct sg_stream *stream, uint64_t capture_id, const struct sg_tail *tail)
 {
 	CUresult r = CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
 
@@ -75,12 +139,24 @@ CUresult sg_capture_join(struct sg_stream *stream, uint64_t capture_id)
 			r = CUDA_ERROR_STREAM_CAPTURE_MERGE;
 		} else {
 			stream->capture = other->capture;
-			r = CUDA_SUCCESS;
+			r = tail_add(&stream->tail, tail->nodes, tail->n)
+				? CUDA_SUCCESS
+				: CUDA_ERROR_OUT_OF_MEMORY;
 		}
 		break;
 	}
 	sg_engine_unlock();
 	return r;
+}
+
+uint64_t sg_capture_mark(struct sg_stream *stream, struct sg_tail *tail)
+{
+	sg_engine_lock();
+	uint64_t id = stream->capture ? stream->capture->id : 0;
+	if (id && !sg_tail_set(tail, stream->tail.nodes, stream->tail.n))
+		stream->capture->is_invalid = true;
+	sg_engine_unlock();
+	return id;
 }
 
 uint64_t sg_capture_id(struct sg_stream *stream)
@@ -99,8 +175,10 @@ static void capture_release(struct sg_capture *capture)
 	struct sg_stream *stream = capture->origin->context->streams;
 
 	for (; stream; stream = stream->next)
-		if (stream->capture == capture)
+		if (stream->capture == capture) {
 			stream->capture = NULL;
+			sg_tail_fini(&stream->tail);
+		}
 }
 
 void sg_capture_abandon(struct sg_stream *stream)
@@ -111,7 +189,8 @@ void sg_capture_abandon(struct sg_stream *stream)
 	if (!capture || capture->origin != stream)
 		return;
 	capture_release(capture);
-	sg_graph_free(capture->graph);
+	if (capture->owns)
+		sg_graph_free(capture->graph);
 	free(capture);
 }
 
@@ -123,7 +202,9 @@ static CUresult capture_enter(CUstream handle, struct sg_stream **stream)
 	return r == CUDA_SUCCESS ? sg_stream_get(handle, context, stream) : r;
 }
 
-CUresult cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
+/* graph NULL: a new one. */
+static CUresult capture_begin(CUstream handle, CUstreamCaptureMode mode, struct sg_graph *graph,
+    const CUgraphNode *nodes, size_t n)
 {
 	struct sg_stream *stream;
 	CUresult r = capture_enter(handle, &stream);
@@ -135,26 +216,60 @@ CUresult cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_capture *capture = calloc(1, sizeof(*capture));
-	struct sg_graph *graph = capture ? sg_graph_new() : NULL;
-	if (!graph) {
+	if (capture) {
+		capture->owns = !graph;
+		capture->graph = graph ?: sg_graph_new();
+	}
+	if (!capture || !capture->graph) {
 		free(capture);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	capture->graph = graph;
 	capture->origin = stream;
 	capture->id = atomic_fetch_add_explicit(&capture_next_id, 1, memory_order_relaxed);
 	sg_engine_lock();
-	bool busy = stream->capture;
-	if (busy)
+	if (stream->capture) {
 		stream->capture->is_invalid = true;
-	else
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	} else if (!sg_tail_set(&stream->tail, nodes, n)) {
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	} else {
 		stream->capture = capture;
+	}
 	sg_engine_unlock();
-	if (!busy)
-		return CUDA_SUCCESS;
-	sg_graph_free(graph);
+	if (r == CUDA_SUCCESS)
+		return r;
+	if (capture->owns)
+		sg_graph_free(capture->graph);
 	free(capture);
-	return CUDA_ERROR_ILLEGAL_STATE;
+	return r;
+}
+
+CUresult cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
+{
+	return capture_begin(handle, mode, NULL, NULL, 0);
+}
+
+/* Whether all are nodes of the graph. */
+static bool nodes_are_of(const struct sg_graph *graph, const CUgraphNode *nodes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct sg_node *node = sg_node_get(nodes[i]);
+
+		if (!node || node->graph != graph)
+			return false;
+	}
+	return true;
+}
+
+CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph_handle,
+    const CUgraphNode *dependencies, const CUgraphEdgeData *edges, size_t n,
+    CUstreamCaptureMode mode)
+{
+	struct sg_graph *graph = sg_graph_get(graph_handle);
+
+	if (!graph || (n && !dependencies) || !nodes_are_of(graph, dependencies, n))
+		return sg_enter() ?: CUDA_ERROR_INVALID_VALUE;
+	return capture_begin(handle, mode, graph, dependencies, n);
 }
 
 CUresult cuStreamBeginCapture(CUstream handle)
@@ -185,7 +300,8 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (capture->is_invalid) {
-		sg_graph_free(capture->graph);
+		if (capture->owns)
+			sg_graph_free(capture->graph);
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	} else {
 		*graph = capture->graph->handle;
@@ -196,10 +312,9 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 
 /* ---- queries ---- */
 
-/* status, and of an active capture its id and graph. The streams' dependencies are not told apart:
- * a captured graph is a chain. */
-static CUresult capture_query(
-    CUstream handle, CUstreamCaptureStatus *status, uint64_t *id, CUgraph *graph)
+/* status, and of an active capture its id, graph and tail, which is the stream's own. */
+static CUresult capture_query(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
+    CUgraph *graph, const struct sg_tail **tail)
 {
 	struct sg_stream *stream;
 	CUresult r = capture_enter(handle, &stream);
@@ -221,6 +336,8 @@ static CUresult capture_query(
 			*id = capture->id;
 		if (graph)
 			*graph = capture->graph->handle;
+		if (tail)
+			*tail = &stream->tail;
 	}
 	sg_engine_unlock();
 	return r;
@@ -228,33 +345,65 @@ static CUresult capture_query(
 
 CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
 {
-	return capture_query(handle, status, NULL, NULL);
+	return capture_query(handle, status, NULL, NULL, NULL);
 }
 
 CUresult cuStreamGetCaptureInfo(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id)
 {
-	return capture_query(handle, status, id, NULL);
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
-    CUgraph *graph, const CUgraphNode **dependencies, size_t *n_dependencies)
-{
-	CUresult r = capture_query(handle, status, id, graph);
-
-	if (r == CUDA_SUCCESS && dependencies)
-		*dependencies = NULL;
-	if (r == CUDA_SUCCESS && n_dependencies)
-		*n_dependencies = 0;
-	return r;
+	return capture_query(handle, status, id, NULL, NULL);
 }
 
 CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
     CUgraph *graph, const CUgraphNode **dependencies, const CUgraphEdgeData **edges,
     size_t *n_dependencies)
 {
-	if (edges)
-		*edges = NULL;
-	return cuStreamGetCaptureInfo_v2(handle, status, id, graph, dependencies, n_dependencies);
+	static const struct sg_tail none;
+	const struct sg_tail *tail = &none;
+	CUresult r = capture_query(handle, status, id, graph, &tail);
+
+	if (r == CUDA_SUCCESS && dependencies)
+		*dependencies = tail->nodes;
+	if (r == CUDA_SUCCESS && edges)
+		*edges = tail->edges;
+	if (r == CUDA_SUCCESS && n_dependencies)
+		*n_dependencies = tail->n;
+	return r;
+}
+
+CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status, uint64_t *id,
+    CUgraph *graph, const CUgraphNode **dependencies, size_t *n_dependencies)
+{
+	return cuStreamGetCaptureInfo_v3(
+	    handle, status, id, graph, dependencies, NULL, n_dependencies);
+}
+
+CUresult cuStreamUpdateCaptureDependencies_v2(
+    CUstream handle, CUgraphNode *nodes, const CUgraphEdgeData *edges, size_t n, unsigned flags)
+{
+	struct sg_stream *stream;
+	CUresult r = capture_enter(handle, &stream);
+
+	if (r == CUDA_SUCCESS && ((n && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_engine_lock();
+	if (!stream->capture || stream->capture->is_invalid)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	else if (!nodes_are_of(stream->capture->graph, nodes, n))
+		r = CUDA_ERROR_INVALID_VALUE;
+	else if (!(flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES
+			 ? sg_tail_set(&stream->tail, nodes, n)
+			 : tail_add(&stream->tail, nodes, n)))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	sg_engine_unlock();
+	return r;
+}
+
+CUresult cuStreamUpdateCaptureDependencies(
+    CUstream handle, CUgraphNode *nodes, size_t n, unsigned flags)
+{
+	return cuStreamUpdateCaptureDependencies_v2(handle, nodes, NULL, n, flags);
 }
 
 static _Thread_local CUstreamCaptureMode thread_capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;

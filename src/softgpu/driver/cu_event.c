@@ -33,6 +33,13 @@ static struct sg_work *event_marker(struct sg_event *event)
 	return marker;
 }
 
+struct sg_work *sg_event_marker_of(CUevent handle)
+{
+	struct sg_event *event = sg_handle_get(handle, SG_EVENT);
+
+	return event ? event_marker(event) : NULL;
+}
+
 static uint64_t event_capture_id(struct sg_event *event)
 {
 	pthread_mutex_lock(&event_lock);
@@ -41,15 +48,31 @@ static uint64_t event_capture_id(struct sg_event *event)
 	return id;
 }
 
-/* Takes the reference. capture_id: the event now stands for a place in that capture. */
-static void event_set_marker(struct sg_event *event, struct sg_work *marker, uint64_t capture_id)
+/* Takes the reference and the tail. capture_id: the event now stands for a place in that capture. */
+static void event_set_marker(
+    struct sg_event *event, struct sg_work *marker, uint64_t capture_id, struct sg_tail tail)
 {
 	pthread_mutex_lock(&event_lock);
 	struct sg_work *old = event->marker;
+	struct sg_tail old_tail = event->tail;
 	event->marker = marker;
 	event->capture_id = capture_id;
+	event->tail = tail;
 	pthread_mutex_unlock(&event_lock);
 	sg_work_unref(old);
+	sg_tail_fini(&old_tail);
+}
+
+struct sg_work *sg_event_new_marker(CUevent handle)
+{
+	struct sg_event *event = sg_handle_get(handle, SG_EVENT);
+	struct sg_work *marker = event ? sg_work_new(sizeof(*marker), marker_run) : NULL;
+
+	if (!marker)
+		return NULL;
+	sg_work_ref(marker);
+	event_set_marker(event, marker, 0, (struct sg_tail){0});
+	return marker;
 }
 
 static CUresult event_get(CUevent handle, struct sg_event **event)
@@ -94,7 +117,7 @@ CUresult cuEventDestroy_v2(CUevent handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	sg_handle_free(handle);
-	event_set_marker(event, NULL, 0);
+	event_set_marker(event, NULL, 0, (struct sg_tail){0});
 	free(event);
 	return CUDA_SUCCESS;
 }
@@ -124,9 +147,10 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 		return r;
 	if (event->context != stream->context->handle)
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t capture_id = sg_capture_id(stream);
+	struct sg_tail tail = {0};
+	uint64_t capture_id = sg_capture_mark(stream, &tail);
 	if (capture_id) {
-		event_set_marker(event, NULL, capture_id);
+		event_set_marker(event, NULL, capture_id, tail);
 		return CUDA_SUCCESS;
 	}
 	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
@@ -137,7 +161,7 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 	sg_work_ref(marker);
 	r = sg_stream_submit(stream, marker, NULL);
 	if (r == CUDA_SUCCESS)
-		event_set_marker(event, marker, 0);
+		event_set_marker(event, marker, 0, (struct sg_tail){0});
 	else
 		sg_work_unref(marker);
 	return r;
@@ -248,7 +272,7 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 		return r;
 	uint64_t capture_id = event_capture_id(event);
 	if (capture_id)
-		return sg_capture_join(stream, capture_id);
+		return sg_capture_join(stream, capture_id, &event->tail);
 	struct sg_work *marker = event_marker(event);
 	if (!marker)
 		return CUDA_SUCCESS; /* never recorded: nothing to wait for */

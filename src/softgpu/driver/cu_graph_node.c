@@ -1,271 +1,424 @@
 /*
- * Graphs made node by node. A node's work is made by the function that would otherwise queue it, on a
- * stream of its own that is captured to the graph: so a node does what the call does. Nodes run in
- * the order in which they were added, which fulfils every dependency, since a node can only depend on
- * those that are there; a child graph's nodes run in its node's turn.
+ * Adding nodes to graphs, and asking and changing what they do. The functions of single types are
+ * forms of the general ones.
  */
-#include <stdlib.h>
-
 #include "softgpu/driver/driver.h"
-#include "softgpu/driver/graph.h"
-#include "softgpu/driver/stream.h"
 
-static struct sg_graph *graph_get(CUgraph handle)
+#include <stdlib.h>
+#include <string.h>
+
+#include "softgpu/driver/graph_node.h"
+#include "softgpu/driver/launch.h"
+#include "softgpu/driver/memory.h"
+
+#define BODIES_MAX 4096 /* of one conditional node */
+
+/* ---- what types need beside their work ---- */
+
+/* The graph or one it is a body of, at any depth? A child must not contain its own node. */
+static bool contains(const struct sg_graph *graph, const struct sg_graph *other)
 {
-	return sg_handle_get(handle, SG_GRAPH);
+	if (graph == other)
+		return true;
+	for (size_t i = 0; i < graph->n_nodes; i++)
+		for (unsigned b = 0; b < graph->nodes[i]->n_bodies; b++)
+			if (contains(graph->nodes[i]->bodies[b], other))
+				return true;
+	return false;
 }
 
-static struct sg_node *node_get(CUgraphNode handle)
+static CUresult equip_child(struct sg_node *node, const CUgraphNodeParams *params)
 {
-	return sg_handle_get(handle, SG_GRAPH_NODE);
+	struct sg_graph *child = sg_graph_get(params->graph.graph);
+	bool moves = params->graph.ownership == CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE;
+
+	if (!child || contains(child, node->graph) || (moves && child->is_body))
+		return CUDA_ERROR_INVALID_VALUE;
+	struct sg_graph **bodies = malloc(sizeof(struct sg_graph *));
+	if (bodies)
+		bodies[0] = moves ? child : sg_graph_clone(child);
+	if (!bodies || !bodies[0] || sg_node_set_bodies(node, bodies, 1) != CUDA_SUCCESS) {
+		if (bodies && !moves)
+			sg_graph_free(bodies[0]);
+		free(bodies);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	node->params.graph.graph = node->body_handles[0];
+	node->params.graph.ownership = params->graph.ownership;
+	return CUDA_SUCCESS;
 }
 
-/* Whether a node can go where it is to go. */
-static CUresult check_place(
-    CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count)
+static CUresult equip_conditional(struct sg_node *node, CUgraphNodeParams *params)
 {
-	CUresult r = sg_enter();
+	unsigned n = params->conditional.size;
+	CUgraphConditionalNodeType type = params->conditional.type;
+	struct sg_range range;
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!out || !graph_get(graph) || (count && !dependencies))
+	if (!sg_arena_find(params->conditional.handle, &range) ||
+	    range.kind != SG_RANGE_CONDITION || range.address != params->conditional.handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!n || n > BODIES_MAX || (type == CU_GRAPH_COND_TYPE_IF && n > 2) ||
+	    (type == CU_GRAPH_COND_TYPE_WHILE && n > 1) || type > CU_GRAPH_COND_TYPE_SWITCH)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct sg_graph **bodies = calloc(n, sizeof(struct sg_graph *));
+	bool done = bodies;
+	for (unsigned i = 0; done && i < n; i++) {
+		bodies[i] = sg_graph_new();
+		done = bodies[i];
+	}
+	if (!done || sg_node_set_bodies(node, bodies, n) != CUDA_SUCCESS) {
+		for (unsigned i = 0; bodies && i < n; i++)
+			sg_graph_free(bodies[i]);
+		free(bodies);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	node->condition = sg_condition_ref(range.owner);
+	params->conditional.phGraph_out = node->body_handles;
+	node->params.conditional = params->conditional;
+	return CUDA_SUCCESS;
+}
+
+/* The memory is there from now on; launches only say whether it is allocated. */
+static CUresult equip_alloc(struct sg_node *node, CUgraphNodeParams *params)
+{
+	const CUmemPoolProps *pool = &params->alloc.poolProps;
+	struct sg_graph_memory *memory;
+
+	if (!params->alloc.bytesize || pool->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
+	    pool->location.type != CU_MEM_LOCATION_TYPE_DEVICE || pool->location.id != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	memory = calloc(1, sizeof(*memory));
+	if (!memory)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct sg_range range = {
+	    .size = params->alloc.bytesize, .kind = SG_RANGE_GRAPH, .owner = memory};
+	if (sg_arena_alloc(&range, 512) < 0) {
+		free(memory);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	atomic_init(&memory->references, 1);
+	memory->address = range.address;
+	memory->size = range.size;
+	node->memory = memory;
+	params->alloc.dptr = range.address;
+	node->params.alloc = params->alloc;
+	node->params.alloc.accessDescs = NULL; /* the program's array; access is everybody's here */
+	node->params.alloc.accessDescCount = 0;
+	return CUDA_SUCCESS;
+}
+
+static CUresult equip_free(struct sg_node *node, const CUgraphNodeParams *params)
+{
+	struct sg_range range;
+
+	if (!sg_arena_find(params->free.dptr, &range) || range.kind != SG_RANGE_GRAPH ||
+	    range.address != params->free.dptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	node->memory = sg_graph_memory_ref(range.owner);
+	node->params.free = params->free;
+	return CUDA_SUCCESS;
+}
+
+static CUresult equip_event(struct sg_node *node, const CUgraphNodeParams *params)
+{
+	bool records = node->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD;
+
+	if (!sg_handle_get(records ? params->eventRecord.event : params->eventWait.event, SG_EVENT))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (records)
+		node->params.eventRecord = params->eventRecord;
+	else
+		node->params.eventWait = params->eventWait;
+	return CUDA_SUCCESS;
+}
+
+static CUresult equip(struct sg_node *node, CUgraphNodeParams *params)
+{
+	switch (node->type) {
+	case CU_GRAPH_NODE_TYPE_MEMCPY: /* arrays by name */
+		node->params.memcpy = params->memcpy;
+		return CUDA_SUCCESS;
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		return equip_child(node, params);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return equip_conditional(node, params);
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+		return equip_alloc(node, params);
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		return equip_free(node, params);
+	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+		return equip_event(node, params);
+	default:
+		return CUDA_SUCCESS;
+	}
+}
+
+/* ---- adding ---- */
+
+static CUresult type_check(const struct sg_graph *graph, CUgraphNodeType type)
+{
+	switch (type) {
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
+	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case CU_GRAPH_NODE_TYPE_HOST:
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP: /* cannot be chosen or repeated */
+		return graph->is_conditional ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+	default:
+		return (unsigned)type <= CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_SUCCESS
+									: CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+static CUresult place_check(
+    const struct sg_graph *graph, const CUgraphNode *dependencies, size_t count)
+{
+	if (count && !dependencies)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; i < count; i++) {
-		const struct sg_node *node = node_get(dependencies[i]);
-		if (!node || node->graph != graph_get(graph))
+		const struct sg_node *node = sg_node_get(dependencies[i]);
+
+		if (!node || node->graph != graph)
 			return CUDA_ERROR_INVALID_VALUE;
 	}
 	return CUDA_SUCCESS;
 }
 
-/* --- by capture --- */
-
-struct recorder {
-	struct sg_stream *stream;
-	CUstream handle;
-	struct sg_capture capture;
-};
-
-static CUresult recorder_init(struct recorder *recorder, struct sg_graph *graph)
+static CUresult add(CUgraphNode *out, CUgraph handle, const CUgraphNode *dependencies,
+    const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *params)
 {
-	struct sg_context *context;
-	CUresult r = sg_enter_context(&context);
+	struct sg_graph *graph = sg_graph_get(handle);
+	struct sg_work *work;
+	struct sg_node *node;
+	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = cuStreamCreate(&recorder->handle, CU_STREAM_NON_BLOCKING);
-	if (r != CUDA_SUCCESS)
-		return r;
-	sg_stream_get(recorder->handle, context, &recorder->stream);
-	/* Nobody else knows the stream, so the id need not differ from another recorder's. */
-	recorder->capture =
-	    (struct sg_capture){.graph = graph, .origin = recorder->stream, .id = UINT64_MAX};
-	sg_engine_lock();
-	recorder->stream->capture = &recorder->capture;
-	sg_engine_unlock();
-	return CUDA_SUCCESS;
-}
-
-static void recorder_fini(struct recorder *recorder)
-{
-	sg_engine_lock();
-	recorder->stream->capture = NULL;
-	sg_engine_unlock();
-	cuStreamDestroy_v2(recorder->handle);
-}
-
-/* Queues one piece of work of what a type's parameters say. */
-typedef CUresult issue_function(const void *parameters, CUstream stream);
-
-static CUresult issue_copy(const void *parameters, CUstream stream)
-{
-	return cuMemcpy3DAsync_v2(parameters, stream);
-}
-
-static CUresult issue_host(const void *parameters, CUstream stream)
-{
-	const CUDA_HOST_NODE_PARAMS *host = parameters;
-
-	return cuLaunchHostFunc(stream, host->fn, host->userData);
-}
-
-static CUresult issue_fill(const void *parameters, CUstream stream)
-{
-	const CUDA_MEMSET_NODE_PARAMS *p = parameters;
-	size_t pitch = p->height > 1 ? p->pitch : p->width * p->elementSize;
-
-	switch (p->elementSize) {
-	case 1:
-		return cuMemsetD2D8Async(
-		    p->dst, pitch, (unsigned char)p->value, p->width, p->height, stream);
-	case 2:
-		return cuMemsetD2D16Async(
-		    p->dst, pitch, (unsigned short)p->value, p->width, p->height, stream);
-	case 4:
-		return cuMemsetD2D32Async(p->dst, pitch, p->value, p->width, p->height, stream);
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-static CUresult issue_kernel(const void *parameters, CUstream stream)
-{
-	const CUDA_KERNEL_NODE_PARAMS *k = parameters;
-
-	return cuLaunchKernel(k->func ?: (CUfunction)k->kern, k->gridDimX, k->gridDimY, k->gridDimZ,
-	    k->blockDimX, k->blockDimY, k->blockDimZ, k->sharedMemBytes, stream, k->kernelParams,
-	    k->extra);
-}
-
-/* Adds one node to graph; *node is it. */
-static CUresult record(
-    struct sg_graph *graph, issue_function *issue, const void *parameters, struct sg_node **node)
-{
-	struct recorder recorder;
-	size_t before = graph->n_nodes;
-	CUresult r = recorder_init(&recorder, graph);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = issue(parameters, recorder.handle);
-	recorder_fini(&recorder);
-	if (r == CUDA_SUCCESS && graph->n_nodes != before + 1)
-		r = CUDA_ERROR_INVALID_VALUE; /* it would do nothing */
-	if (r == CUDA_SUCCESS)
-		*node = graph->nodes[before];
-	return r;
-}
-
-static CUresult add(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count,
-    issue_function *issue, const void *parameters, struct sg_node **node)
-{
-	CUresult r = check_place(out, graph, dependencies, count);
-
-	if (r == CUDA_SUCCESS && !parameters)
+	if (r == CUDA_SUCCESS && (!out || !graph))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		r = record(graph_get(graph), issue, parameters, node);
+		r = place_check(graph, dependencies, count);
 	if (r == CUDA_SUCCESS)
-		*out = (*node)->handle;
+		r = type_check(graph, params->type);
+	if (r == CUDA_SUCCESS)
+		r = sg_node_work(params, false, &work);
+	if (r == CUDA_SUCCESS)
+		r = sg_graph_add(graph, work, &node);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = equip(node, params);
+	for (size_t i = 0; r == CUDA_SUCCESS && i < count; i++)
+		r = sg_node_depend(node, sg_node_get(dependencies[i]), edges ? &edges[i] : NULL);
+	if (r == CUDA_SUCCESS)
+		*out = node->handle;
+	else
+		sg_node_free(node);
 	return r;
 }
 
-CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
-    size_t count, const CUDA_MEMCPY3D *copy, CUcontext context)
+CUresult cuGraphAddNode_v2(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+    const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *params)
 {
-	struct sg_node *node;
-	CUresult r = add(out, graph, dependencies, count, issue_copy, copy, &node);
-
-	if (r == CUDA_SUCCESS)
-		node->copy = *copy;
-	return r;
-}
-
-CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
-    size_t count, const CUDA_HOST_NODE_PARAMS *host)
-{
-	struct sg_node *node;
-	CUresult r = add(out, graph, dependencies, count, issue_host, host, &node);
-
-	if (r == CUDA_SUCCESS)
-		node->host = *host;
-	return r;
-}
-
-CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
-    size_t count, const CUDA_MEMSET_NODE_PARAMS *fill, CUcontext context)
-{
-	struct sg_node *node;
-
-	return add(out, graph, dependencies, count, issue_fill, fill, &node);
-}
-
-CUresult cuGraphAddKernelNode_v2(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
-    size_t count, const CUDA_KERNEL_NODE_PARAMS *kernel)
-{
-	struct sg_node *node;
-
-	return add(out, graph, dependencies, count, issue_kernel, kernel, &node);
-}
-
-CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
-    size_t count, const CUDA_KERNEL_NODE_PARAMS_v1 *kernel)
-{
-	CUDA_KERNEL_NODE_PARAMS newer = {0};
-
-	if (!kernel)
+	if (!params)
 		return sg_enter() ?: CUDA_ERROR_INVALID_VALUE;
-	/* The older struct is the beginning of the newer. */
-	__builtin_memcpy(&newer, kernel, sizeof(*kernel));
-	return cuGraphAddKernelNode_v2(out, graph, dependencies, count, &newer);
+	return add(out, graph, dependencies, edges, count, params);
 }
 
-/* --- nodes without work of their own --- */
-
-static CUresult nothing_run(struct sg_work *work, struct sg_context *context)
+CUresult cuGraphAddNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, CUgraphNodeParams *params)
 {
-	return CUDA_SUCCESS;
-}
-
-static CUresult add_bare(struct sg_graph *graph, CUgraphNodeType type, struct sg_node **node)
-{
-	struct sg_work *work = sg_work_new(sizeof(*work), nothing_run);
-
-	if (!work)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	work->node = SG_NODE(type);
-	CUresult r = sg_graph_add(graph, work);
-	if (r == CUDA_SUCCESS)
-		*node = graph->nodes[graph->n_nodes - 1];
-	return r;
+	return cuGraphAddNode_v2(out, graph, dependencies, NULL, count, params);
 }
 
 CUresult cuGraphAddEmptyNode(
     CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count)
 {
-	struct sg_node *node;
-	CUresult r = check_place(out, graph, dependencies, count);
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
 
-	if (r == CUDA_SUCCESS)
-		r = add_bare(graph_get(graph), CU_GRAPH_NODE_TYPE_EMPTY, &node);
-	if (r == CUDA_SUCCESS)
-		*out = node->handle;
-	return r;
+	return add(out, graph, dependencies, NULL, count, &params);
 }
 
 CUresult cuGraphAddChildGraphNode(
     CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count, CUgraph child)
 {
-	struct sg_node *node;
-	CUresult r = check_place(out, graph, dependencies, count);
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = child}};
 
-	if (r == CUDA_SUCCESS && !graph_get(child))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	struct sg_graph *clone = sg_graph_clone(graph_get(child));
-	if (!clone)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = add_bare(graph_get(graph), CU_GRAPH_NODE_TYPE_GRAPH, &node);
-	if (r != CUDA_SUCCESS) {
-		sg_graph_free(clone);
-		return r;
-	}
-	node->child = clone;
-	*out = node->handle;
-	return CUDA_SUCCESS;
+	return add(out, graph, dependencies, NULL, count, &params);
 }
 
-/* --- what nodes are --- */
+CUresult cuGraphAddEventRecordNode(
+    CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count, CUevent event)
+{
+	CUgraphNodeParams params = {
+	    .type = CU_GRAPH_NODE_TYPE_EVENT_RECORD, .eventRecord = {event}};
+
+	return add(out, graph, dependencies, NULL, count, &params);
+}
+
+CUresult cuGraphAddEventWaitNode(
+    CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count, CUevent event)
+{
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_WAIT_EVENT, .eventWait = {event}};
+
+	return add(out, graph, dependencies, NULL, count, &params);
+}
+
+CUresult cuGraphAddMemFreeNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, CUdeviceptr address)
+{
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEM_FREE, .free = {address}};
+
+	return add(out, graph, dependencies, NULL, count, &params);
+}
+
+CUresult cuGraphAddMemAllocNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, CUDA_MEM_ALLOC_NODE_PARAMS *alloc)
+{
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC};
+
+	if (!alloc)
+		return sg_enter() ?: CUDA_ERROR_INVALID_VALUE;
+	memcpy(&params.alloc, alloc, sizeof(*alloc));
+	CUresult r = add(out, graph, dependencies, NULL, count, &params);
+	if (r == CUDA_SUCCESS)
+		alloc->dptr = params.alloc.dptr;
+	return r;
+}
+
+/* ---- parameters from and to the structs of single types ---- */
+
+/* Older structs are the beginnings of the newer ones, which are in the union. */
+#define PARAMS_FROM(node_type, member, from)                                                       \
+	CUgraphNodeParams params = {.type = (node_type)};                                          \
+	if (!(from))                                                                               \
+		return sg_enter() ?: CUDA_ERROR_INVALID_VALUE;                                     \
+	_Static_assert(sizeof(*(from)) <= sizeof(params.member), "a beginning");                   \
+	memcpy(&params.member, (from), sizeof(*(from)))
 
 static CUresult node_of_type(
-    CUgraphNode handle, CUgraphNodeType type, const void *out, struct sg_node **node)
+    CUgraphNode handle, CUgraphNodeType type, const void *output, struct sg_node **node)
 {
 	CUresult r = sg_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	*node = node_get(handle);
-	return *node && (*node)->type == type && out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	*node = sg_node_get(handle);
+	return *node && (*node)->type == type && output ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult params_get(
+    CUgraphNode handle, CUgraphNodeType type, const void *member, void *out, size_t size)
+{
+	struct sg_node *node;
+	CUresult r = node_of_type(handle, type, out, &node);
+
+	if (r == CUDA_SUCCESS)
+		memcpy(out, (const char *)&node->params + (size_t)member, size);
+	return r;
+}
+
+static CUresult params_set(CUgraphNode handle, CUgraphNodeParams *params)
+{
+	struct sg_node *node;
+	struct sg_work *work;
+	CUresult r = node_of_type(handle, params->type, params, &node);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!sg_node_is_work(node->type))
+		return node->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD ||
+			       node->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT
+			   ? equip(node, params)
+			   : CUDA_ERROR_INVALID_VALUE;
+	bool is_cooperative =
+	    node->type == CU_GRAPH_NODE_TYPE_KERNEL && sg_launch_is_cooperative(node->work);
+	r = sg_node_work(params, is_cooperative, &work);
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_node_set_work(node, work);
+	return equip(node, params);
+}
+
+CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *params)
+{
+	return params ? params_set(node, params) : sg_enter() ?: CUDA_ERROR_INVALID_VALUE;
+}
+
+/* The functions of one type: Get, Set; and Add where nothing comes back. */
+#define GETTER(name, struct_type, node_type, member)                                               \
+	CUresult name(CUgraphNode node, struct_type *out)                                          \
+	{                                                                                          \
+		return params_get(node, node_type,                                                 \
+		    (const void *)offsetof(CUgraphNodeParams, member), out, sizeof(*out));         \
+	}
+#define SETTER(name, struct_type, node_type, member)                                               \
+	CUresult name(CUgraphNode node, const struct_type *in)                                     \
+	{                                                                                          \
+		PARAMS_FROM(node_type, member, in);                                                \
+		return params_set(node, &params);                                                  \
+	}
+#define ADDER(name, struct_type, node_type, member)                                                \
+	CUresult name(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,            \
+	    size_t count, const struct_type *in)                                                   \
+	{                                                                                          \
+		PARAMS_FROM(node_type, member, in);                                                \
+		return add(out, graph, dependencies, NULL, count, &params);                        \
+	}
+#define ADDER_WITH_CONTEXT(name, struct_type, node_type, member, context_member)                   \
+	CUresult name(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,            \
+	    size_t count, const struct_type *in, CUcontext context)                                \
+	{                                                                                          \
+		PARAMS_FROM(node_type, member, in);                                                \
+		params.context_member = context;                                                   \
+		return add(out, graph, dependencies, NULL, count, &params);                        \
+	}
+
+#define KERNEL CU_GRAPH_NODE_TYPE_KERNEL
+#define COPY   CU_GRAPH_NODE_TYPE_MEMCPY
+#define FILL   CU_GRAPH_NODE_TYPE_MEMSET
+#define HOST   CU_GRAPH_NODE_TYPE_HOST
+#define WORDS  CU_GRAPH_NODE_TYPE_BATCH_MEM_OP
+
+ADDER(cuGraphAddKernelNode, CUDA_KERNEL_NODE_PARAMS_v1, KERNEL, kernel)
+ADDER(cuGraphAddKernelNode_v2, CUDA_KERNEL_NODE_PARAMS, KERNEL, kernel)
+GETTER(cuGraphKernelNodeGetParams, CUDA_KERNEL_NODE_PARAMS_v1, KERNEL, kernel)
+GETTER(cuGraphKernelNodeGetParams_v2, CUDA_KERNEL_NODE_PARAMS, KERNEL, kernel)
+SETTER(cuGraphKernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, KERNEL, kernel)
+SETTER(cuGraphKernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, KERNEL, kernel)
+ADDER_WITH_CONTEXT(cuGraphAddMemcpyNode, CUDA_MEMCPY3D, COPY, memcpy.copyParams, memcpy.copyCtx)
+GETTER(cuGraphMemcpyNodeGetParams, CUDA_MEMCPY3D, COPY, memcpy.copyParams)
+SETTER(cuGraphMemcpyNodeSetParams, CUDA_MEMCPY3D, COPY, memcpy.copyParams)
+ADDER_WITH_CONTEXT(cuGraphAddMemsetNode, CUDA_MEMSET_NODE_PARAMS, FILL, memset, memset.ctx)
+GETTER(cuGraphMemsetNodeGetParams, CUDA_MEMSET_NODE_PARAMS, FILL, memset)
+SETTER(cuGraphMemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, FILL, memset)
+ADDER(cuGraphAddHostNode, CUDA_HOST_NODE_PARAMS, HOST, host)
+GETTER(cuGraphHostNodeGetParams, CUDA_HOST_NODE_PARAMS, HOST, host)
+SETTER(cuGraphHostNodeSetParams, CUDA_HOST_NODE_PARAMS, HOST, host)
+ADDER(cuGraphAddBatchMemOpNode, CUDA_BATCH_MEM_OP_NODE_PARAMS, WORDS, memOp)
+GETTER(cuGraphBatchMemOpNodeGetParams, CUDA_BATCH_MEM_OP_NODE_PARAMS, WORDS, memOp)
+SETTER(cuGraphBatchMemOpNodeSetParams, CUDA_BATCH_MEM_OP_NODE_PARAMS, WORDS, memOp)
+GETTER(
+    cuGraphMemAllocNodeGetParams, CUDA_MEM_ALLOC_NODE_PARAMS, CU_GRAPH_NODE_TYPE_MEM_ALLOC, alloc)
+GETTER(cuGraphMemFreeNodeGetParams, CUdeviceptr, CU_GRAPH_NODE_TYPE_MEM_FREE, free.dptr)
+GETTER(cuGraphEventRecordNodeGetEvent, CUevent, CU_GRAPH_NODE_TYPE_EVENT_RECORD, eventRecord.event)
+GETTER(cuGraphEventWaitNodeGetEvent, CUevent, CU_GRAPH_NODE_TYPE_WAIT_EVENT, eventWait.event)
+
+CUresult cuGraphEventRecordNodeSetEvent(CUgraphNode node, CUevent event)
+{
+	CUgraphNodeParams params = {
+	    .type = CU_GRAPH_NODE_TYPE_EVENT_RECORD, .eventRecord = {event}};
+
+	return params_set(node, &params);
+}
+
+CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode node, CUevent event)
+{
+	CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_WAIT_EVENT, .eventWait = {event}};
+
+	return params_set(node, &params);
 }
 
 CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph *graph)
@@ -273,99 +426,110 @@ CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph *graph)
 	struct sg_node *node;
 	CUresult r = node_of_type(handle, CU_GRAPH_NODE_TYPE_GRAPH, graph, &node);
 
-	if (r == CUDA_SUCCESS)
-		*graph = node->child->handle;
-	return r;
-}
-
-/* Of a captured node the parameters are not kept: neither function nor side is known then. */
-CUresult cuGraphHostNodeGetParams(CUgraphNode handle, CUDA_HOST_NODE_PARAMS *host)
-{
-	struct sg_node *node;
-	CUresult r = node_of_type(handle, CU_GRAPH_NODE_TYPE_HOST, host, &node);
-
-	if (r == CUDA_SUCCESS && !node->host.fn)
+	if (r == CUDA_SUCCESS && !node->n_bodies) /* a captured launch of an executable graph */
 		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r == CUDA_SUCCESS)
-		*host = node->host;
+		*graph = node->body_handles[0];
 	return r;
 }
 
-CUresult cuGraphMemcpyNodeGetParams(CUgraphNode handle, CUDA_MEMCPY3D *copy)
+/* ---- kernels' attributes ---- */
+
+CUresult cuGraphKernelNodeGetAttribute(
+    CUgraphNode handle, CUkernelNodeAttrID attribute, CUkernelNodeAttrValue *value)
 {
 	struct sg_node *node;
-	CUresult r = node_of_type(handle, CU_GRAPH_NODE_TYPE_MEMCPY, copy, &node);
+	CUresult r = node_of_type(handle, KERNEL, value, &node);
 
-	if (r == CUDA_SUCCESS && !node->copy.WidthInBytes)
-		r = CUDA_ERROR_NOT_SUPPORTED;
-	if (r == CUDA_SUCCESS)
-		*copy = node->copy;
-	return r;
-}
-
-/* --- changing a graph --- */
-
-CUresult cuGraphDestroyNode(CUgraphNode handle)
-{
-	CUresult r = sg_enter();
-
-	if (r == CUDA_SUCCESS && !node_get(handle))
+	if (r == CUDA_SUCCESS && (unsigned)attribute >= CU_LAUNCH_ATTRIBUTE_MAX)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		sg_node_free(node_get(handle));
-	return r;
-}
-
-/* The node gets the work of a new one, which is dropped again. */
-CUresult cuGraphMemcpyNodeSetParams(CUgraphNode handle, const CUDA_MEMCPY3D *copy)
-{
-	struct sg_node *node, *other;
-	CUresult r = node_of_type(handle, CU_GRAPH_NODE_TYPE_MEMCPY, copy, &node);
-
-	if (r == CUDA_SUCCESS)
-		r = record(node->graph, issue_copy, copy, &other);
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct sg_work *work = node->work;
-	node->work = other->work;
-	other->work = work;
-	node->copy = *copy;
-	sg_node_free(other);
+	memset(value, 0, sizeof(*value));
+	if (node->attributes)
+		*value = node->attributes[attribute];
+	if (attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+		value->cooperative = sg_launch_is_cooperative(node->work);
 	return CUDA_SUCCESS;
 }
 
-CUresult cuGraphClone(CUgraph *out, CUgraph handle)
+/* The kernel's work is the cooperative or the other kind. */
+static CUresult set_cooperative(struct sg_node *node, bool is_cooperative)
 {
+	struct sg_work *work;
+	CUresult r = sg_node_work(&node->params, is_cooperative, &work);
+
+	if (r == CUDA_SUCCESS)
+		sg_node_set_work(node, work);
+	return r;
+}
+
+CUresult cuGraphKernelNodeSetAttribute(
+    CUgraphNode handle, CUkernelNodeAttrID attribute, const CUkernelNodeAttrValue *value)
+{
+	struct sg_node *node;
+	CUresult r = node_of_type(handle, KERNEL, value, &node);
+
+	if (r == CUDA_SUCCESS && (unsigned)attribute >= CU_LAUNCH_ATTRIBUTE_MAX)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+		return set_cooperative(node, value->cooperative);
+	/* No cluster but of one block; see launch_read_attribute(). */
+	if (r == CUDA_SUCCESS && attribute == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION &&
+	    (value->clusterDim.x > 1 || value->clusterDim.y > 1 || value->clusterDim.z > 1))
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (r == CUDA_SUCCESS && !node->attributes) {
+		node->attributes = calloc(CU_LAUNCH_ATTRIBUTE_MAX, sizeof(*node->attributes));
+		r = node->attributes ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r == CUDA_SUCCESS)
+		node->attributes[attribute] = *value;
+	return r;
+}
+
+CUresult cuGraphKernelNodeCopyAttributes(CUgraphNode destination, CUgraphNode source)
+{
+	CUkernelNodeAttrValue value;
+	CUresult r = CUDA_SUCCESS;
+
+	for (unsigned i = 1; r == CUDA_SUCCESS && i < CU_LAUNCH_ATTRIBUTE_MAX; i++) {
+		r = cuGraphKernelNodeGetAttribute(source, (CUkernelNodeAttrID)i, &value);
+		if (r == CUDA_SUCCESS)
+			r = cuGraphKernelNodeSetAttribute(
+			    destination, (CUkernelNodeAttrID)i, &value);
+	}
+	return r;
+}
+
+/* ---- conditions ---- */
+
+CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *handle, CUgraph graph_handle,
+    CUcontext context, unsigned initial, unsigned flags)
+{
+	struct sg_graph *graph = sg_graph_get(graph_handle);
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS && (!out || !graph_get(handle)))
+	if (r == CUDA_SUCCESS &&
+	    (!handle || !graph || (flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct sg_graph *clone = sg_graph_clone(graph_get(handle));
-	if (!clone)
+	struct sg_condition *condition = calloc(1, sizeof(*condition));
+	struct sg_condition **all =
+	    reallocarray(graph->conditions, graph->n_conditions + 1, sizeof(struct sg_condition *));
+	if (all)
+		graph->conditions = all;
+	struct sg_range range = {
+	    .size = sizeof(uint64_t), .kind = SG_RANGE_CONDITION, .owner = condition};
+	if (!condition || !all || sg_arena_alloc(&range, sizeof(uint64_t)) < 0) {
+		free(condition);
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*out = clone->handle;
-	return CUDA_SUCCESS;
-}
-
-/* --- joining a capture --- */
-
-/* What is captured comes after everything in the graph already, whichever nodes are named. */
-CUresult cuStreamUpdateCaptureDependencies(
-    CUstream stream, CUgraphNode *nodes, size_t count, unsigned flags)
-{
-	CUstreamCaptureStatus status;
-	CUresult r = cuStreamIsCapturing(stream, &status);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (status != CU_STREAM_CAPTURE_STATUS_ACTIVE)
-		return CUDA_ERROR_ILLEGAL_STATE;
-	if ((count && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; i < count; i++)
-		if (!node_get(nodes[i]))
-			return CUDA_ERROR_INVALID_VALUE;
+	}
+	atomic_init(&condition->references, 1);
+	condition->address = range.address;
+	condition->initial = initial;
+	condition->assigns = flags & CU_GRAPH_COND_ASSIGN_DEFAULT;
+	graph->conditions[graph->n_conditions++] = condition;
+	*handle = range.address;
 	return CUDA_SUCCESS;
 }

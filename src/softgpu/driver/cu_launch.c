@@ -20,6 +20,8 @@
 struct launch_work {
 	struct sg_work work;
 	struct sg_kernel *kernel;
+	CUfunction function;
+	void **values; /* of the parameters, made when a graph asks */
 	struct sg_launch launch;
 	_Alignas(16) uint8_t params[];
 };
@@ -62,6 +64,41 @@ static CUresult launch_run(struct sg_work *work, struct sg_context *context)
 	if (r != SG_FAULT_NONE && r != SG_FAULT_STOPPED)
 		log_warn("%s", fault.message);
 	return launch_result(r);
+}
+
+/* ---- as a graph's node ---- */
+
+static void launch_fini(struct sg_work *work)
+{
+	free(((struct launch_work *)work)->values);
+}
+
+static void launch_describe(struct sg_work *work, CUgraphNodeParams *params)
+{
+	struct launch_work *launch = (struct launch_work *)work;
+	const struct sg_kernel_info *info = sg_kernel_info(launch->kernel);
+	const struct sg_launch *l = &launch->launch;
+
+	if (!launch->values)
+		launch->values = calloc(info->n_params + 1, sizeof(void *));
+	for (unsigned i = 0; launch->values && i < info->n_params; i++)
+		launch->values[i] = launch->params + info->params[i].offset;
+	params->kernel = (CUDA_KERNEL_NODE_PARAMS_v3){
+	    .func = launch->function,
+	    .gridDimX = l->grid[0],
+	    .gridDimY = l->grid[1],
+	    .gridDimZ = l->grid[2],
+	    .blockDimX = l->block[0],
+	    .blockDimY = l->block[1],
+	    .blockDimZ = l->block[2],
+	    .sharedMemBytes = l->dynamic_shared_bytes,
+	    .kernelParams = launch->values,
+	};
+}
+
+bool sg_launch_is_cooperative(const struct sg_work *work)
+{
+	return ((const struct launch_work *)work)->launch.cooperative;
 }
 
 /* ---- checks ---- */
@@ -179,6 +216,9 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 	if (!launch)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	launch->kernel = function->kernel;
+	launch->function = function->function;
+	launch->work.fini = launch_fini;
+	launch->work.describe = launch_describe;
 	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_KERNEL);
 	memcpy(launch->launch.grid, shape->grid, sizeof(shape->grid));
 	memcpy(launch->launch.block, shape->block, sizeof(shape->block));

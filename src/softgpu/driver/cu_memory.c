@@ -2,6 +2,7 @@
  * Allocation: device, pinned host and managed memory all lie in the arena, where program and
  * kernels reach them at the same address.
  */
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
 
 #include <pthread.h>
@@ -117,6 +118,11 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 		return r;
 	if (!sg_arena_find(address, &range) || range.address != address)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range.kind == SG_RANGE_GRAPH) {
+		sg_engine_wait();
+		return sg_graph_memory_release(address) ? memory_result_after(context)
+							: CUDA_ERROR_INVALID_VALUE;
+	}
 	if (range.kind != SG_RANGE_DEVICE && range.kind != SG_RANGE_MANAGED &&
 	    range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;

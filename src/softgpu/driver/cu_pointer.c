@@ -37,7 +37,7 @@ static void facts_of_range(const struct sg_range *range, struct pointer_facts *f
 
 	facts->type = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 	/* Memory of a pool is the device's, although it goes with the context. */
-	if (range->kind != SG_RANGE_POOL)
+	if (range->kind != SG_RANGE_POOL && range->kind != SG_RANGE_GRAPH)
 		facts->context = pointer_context(range->context_id);
 	facts->device = facts->address;
 	if (range->kind == SG_RANGE_REGISTERED)

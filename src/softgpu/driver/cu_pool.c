@@ -158,6 +158,8 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (sg_graph_memory_release(address)) /* it stays in its place for the next launch */
+		return CUDA_SUCCESS;
 	if (!sg_arena_find(address, &range) || range.address != address ||
 	    (range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_DEVICE))
 		return CUDA_ERROR_INVALID_VALUE;

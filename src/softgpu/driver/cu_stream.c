@@ -184,6 +184,13 @@ static CUresult host_work_run(struct sg_work *work, struct sg_context *context)
 	return CUDA_SUCCESS;
 }
 
+static void host_work_describe(struct sg_work *work, CUgraphNodeParams *params)
+{
+	const struct host_work *host = (const struct host_work *)work;
+
+	params->host = (CUDA_HOST_NODE_PARAMS_v2){host->function, host->user};
+}
+
 static CUresult host_work_submit(
     CUstream handle, CUhostFn function, CUstreamCallback callback, void *user)
 {
@@ -198,6 +205,7 @@ static CUresult host_work_submit(
 	if (!host)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	host->work.always = true;
+	host->work.describe = host_work_describe;
 	host->work.node = callback ? SG_NODE_NEVER : SG_NODE(CU_GRAPH_NODE_TYPE_HOST);
 	host->function = function;
 	host->callback = callback;

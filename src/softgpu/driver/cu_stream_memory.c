@@ -19,6 +19,7 @@
 
 struct word_work {
 	struct sg_work work;
+	unsigned n;
 	CUstreamBatchMemOpParams operations[];
 };
 
@@ -99,6 +100,14 @@ static CUresult word_run(struct sg_work *work, struct sg_context *context)
 	return r;
 }
 
+static void word_describe(struct sg_work *work, CUgraphNodeParams *params)
+{
+	struct word_work *words = (struct word_work *)work;
+
+	params->memOp.count = words->n;
+	params->memOp.paramArray = words->operations;
+}
+
 static CUresult word_check_address(CUdeviceptr address, size_t size)
 {
 	return address % size || !sg_arena_covers(address, size) ? CUDA_ERROR_INVALID_VALUE
@@ -150,6 +159,8 @@ CUresult cuStreamBatchMemOp_v2(
 	if (!words)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	words->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_BATCH_MEM_OP);
+	words->work.describe = word_describe;
+	words->n = n;
 	memcpy(words->operations, operations, n * sizeof(*operations));
 	return sg_stream_submit(stream, &words->work, NULL);
 }

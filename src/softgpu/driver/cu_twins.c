@@ -142,6 +142,13 @@ TWIN(cuStreamUpdateCaptureDependencies, _ptsz, (CUstream stream, CUgraphNode *no
     unsigned flags), (stream, nodes, count, flags))
 TWIN(cuStreamEndCapture, _ptsz, (CUstream stream, CUgraph *graph), (stream, graph))
 TWIN(cuStreamIsCapturing, _ptsz, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
+TWIN(cuStreamUpdateCaptureDependencies_v2, _ptsz, (CUstream stream, CUgraphNode *nodes, const
+    CUgraphEdgeData *edges, size_t count, unsigned flags), (stream, nodes, edges, count, flags))
+TWIN(cuStreamBeginCaptureToGraph, _ptsz, (CUstream stream, CUgraph graph, const CUgraphNode *
+    dependencies, const CUgraphEdgeData *edges, size_t count, CUstreamCaptureMode mode), (stream,
+    graph, dependencies, edges, count, mode))
+TWIN(cuGraphInstantiateWithParams, _ptsz, (CUgraphExec *exec, CUgraph graph,
+    CUDA_GRAPH_INSTANTIATE_PARAMS *params), (exec, graph, params))
 TWIN(cuStreamGetCaptureInfo, _ptsz, (CUstream stream, CUstreamCaptureStatus *status, uint64_t *id),
     (stream, status, id))
 TWIN(cuStreamGetCaptureInfo_v2, _ptsz, (CUstream stream, CUstreamCaptureStatus *status, uint64_t

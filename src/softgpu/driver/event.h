@@ -8,13 +8,18 @@
 
 #include "abi/cuda.h"
 #include "softgpu/driver/context.h"
-
-struct sg_work;
+#include "softgpu/driver/stream.h"
 
 struct sg_event {
 	CUevent handle;
 	unsigned flags;
 	CUcontext context;	/* may be gone */
 	uint64_t capture_id;	/* 0: not recorded in a capture; lock: the events' */
+	struct sg_tail tail;	/* where in the capture; lock: the events' */
 	struct sg_work *marker; /* NULL: never recorded; lock: the events' */
 };
+
+/* For graphs. What the event was last recorded as, a reference; NULL: nothing, or no event. */
+struct sg_work *sg_event_marker_of(CUevent event);
+/* Makes a new marker the event's, to be completed by sg_work_complete(); a reference. */
+struct sg_work *sg_event_new_marker(CUevent event);

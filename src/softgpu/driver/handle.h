@@ -29,6 +29,7 @@ enum sg_kind {
 	SG_GRAPH_EXEC,
 	SG_GRAPH_NODE,
 	SG_EXTERNAL,
+	SG_USER_OBJECT,
 };
 
 /* 0 or -ENOMEM. Once, before any other function here. */

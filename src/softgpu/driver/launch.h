@@ -4,6 +4,7 @@
 #pragma once
 
 #include "softgpu/driver/module.h"
+#include "softgpu/driver/stream.h"
 
 /* Dynamic shared memory a block of the function may ask for. */
 unsigned sg_function_dynamic_limit(const struct sg_function *function);
@@ -15,3 +16,6 @@ unsigned sg_function_occupancy(
 /* Blocks of a cooperative grid that can be resident together on the device. */
 unsigned sg_function_cooperative_limit(
     const struct sg_function *function, unsigned threads, size_t dynamic_shared);
+
+/* Of a kernel's work. */
+bool sg_launch_is_cooperative(const struct sg_work *work);

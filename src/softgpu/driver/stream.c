@@ -113,13 +113,12 @@ static void work_execute(struct sg_work *work, struct sg_context *context)
 	CUresult error = atomic_load_explicit(&context->error, memory_order_relaxed);
 
 	work_drop_needs(work);
-	if (error != CUDA_SUCCESS && !work->always) {
-		work->result = error;
-		return;
-	}
-	work->result = work->run(work, context);
-	if (work->result != CUDA_SUCCESS && work->result != CUDA_ERROR_NOT_SUPPORTED)
+	work->result = error != CUDA_SUCCESS && !work->always ? error : work->run(work, context);
+	if (error == CUDA_SUCCESS && work->result != CUDA_SUCCESS &&
+	    work->result != CUDA_ERROR_NOT_SUPPORTED)
 		sg_context_fail(context, work->result);
+	if (work->finished)
+		work->finished(work);
 }
 
 /* With the engine locked. */
@@ -153,6 +152,7 @@ static void stream_run_first(struct sg_stream *stream)
 static void stream_free(struct sg_stream *stream)
 {
 	sg_work_unref(stream->last);
+	sg_tail_fini(&stream->tail);
 	pthread_cond_destroy(&stream->wake);
 	free(stream);
 }
@@ -319,6 +319,15 @@ void sg_work_wait(struct sg_work *work)
 	pthread_mutex_lock(&engine_lock);
 	while (!sg_work_is_done(work))
 		pthread_cond_wait(&engine_progress, &engine_lock);
+	pthread_mutex_unlock(&engine_lock);
+}
+
+void sg_work_complete(struct sg_work *work)
+{
+	if (!work || sg_work_is_done(work))
+		return;
+	pthread_mutex_lock(&engine_lock);
+	work_finish(work);
 	pthread_mutex_unlock(&engine_lock);
 }
 

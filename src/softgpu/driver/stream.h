@@ -36,6 +36,11 @@ struct sg_work {
 	 * always. */
 	CUresult (*run)(struct sg_work *work, struct sg_context *context);
 	void (*fini)(struct sg_work *work); /* with the last reference; may be NULL */
+	/* After run, or instead of it when the context has failed; may be NULL. */
+	void (*finished)(struct sg_work *work);
+	/* The parameters of a graph's node that does this; pointers in them are the work's. NULL for
+	 * work that is no node or has none. */
+	void (*describe)(struct sg_work *work, CUgraphNodeParams *params);
 	bool always;
 	enum sg_node_kind node;
 	struct sg_work *next;	/* in the stream's queue */
@@ -56,6 +61,13 @@ static inline bool sg_work_is_done(struct sg_work *work)
 
 struct sg_capture;
 
+/* While a stream is captured: the nodes its next one depends on. */
+struct sg_tail {
+	CUgraphNode *nodes;
+	CUgraphEdgeData *edges; /* all plain */
+	size_t n;
+};
+
 struct sg_stream {
 	CUstream handle; /* NULL: the legacy stream */
 	struct sg_context *context;
@@ -66,7 +78,8 @@ struct sg_stream {
 	struct sg_work *first, *last_queued; /* waiting or running */
 	unsigned n_queued;
 	struct sg_capture *capture; /* NULL: not being captured */
-	struct sg_work *last;	    /* the newest, done or not; a reference */
+	struct sg_tail tail;
+	struct sg_work *last; /* the newest, done or not; a reference */
 	bool has_thread, running_inline, closing;
 	pthread_t thread;
 	pthread_cond_t wake;
@@ -112,6 +125,9 @@ void sg_engine_wait(void);
 void sg_engine_pause(void);
 
 void sg_work_wait(struct sg_work *work);
+
+/* Marks work as done that no stream runs. NULL is allowed, and work that is done. */
+void sg_work_complete(struct sg_work *work);
 
 /* Whether everything submitted is done. */
 bool sg_stream_is_idle(struct sg_stream *stream);

@@ -51,8 +51,10 @@ enum sg_range_kind {
 	SG_RANGE_MANAGED,
 	SG_RANGE_MODULE, /* variables of a module */
 	SG_RANGE_ARRAY,
-	SG_RANGE_IPC,	   /* another process's, cuIpcOpenMemHandle */
-	SG_RANGE_EXTERNAL, /* another process's, cuExternalMemoryGetMappedBuffer */
+	SG_RANGE_IPC,	    /* another process's, cuIpcOpenMemHandle */
+	SG_RANGE_EXTERNAL,  /* another process's, cuExternalMemoryGetMappedBuffer */
+	SG_RANGE_GRAPH,	    /* a graph's nodes allocate it; owner: the graph's */
+	SG_RANGE_CONDITION, /* the value a graph's node looks at */
 };
 
 struct sg_range {
