@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/pool.h"
 #include "base/test.h"
 
@@ -100,4 +101,26 @@ TEST(config_precedence_and_errors)
 	CHECK(strstr(error, ":4:"));
 	unlink(path);
 	close(file);
+}
+
+TEST(hashes_tell_content_apart)
+{
+	static uint8_t bytes[300];
+	struct hash128 seen[300];
+
+	/* Every length, and every single bit of one block and a half. */
+	for (size_t size = 0; size < 300; size++) {
+		seen[size] = hash128(bytes, size);
+		for (size_t i = 0; i < size; i++)
+			CHECK(memcmp(&seen[i], &seen[size], sizeof(seen[i])));
+	}
+	struct hash128 zero = hash128(bytes, 48);
+	for (unsigned bit = 0; bit < 48 * 8; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		struct hash128 other = hash128(bytes, 48);
+		CHECK(other.word[0] != zero.word[0] && other.word[1] != zero.word[1]);
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	struct hash128 again = hash128(bytes, 48);
+	CHECK(!memcmp(&zero, &again, sizeof(zero)));
 }

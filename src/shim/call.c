@@ -30,9 +30,11 @@
 #include "gen/shim_remote.h"
 #include "shim/observe.h"
 #include "shim/pool_reuse.h"
+#include "shim/progress.h"
 #include "shim/session.h"
 #include "shim/thread.h"
 
+#define ATTACH_PART ((size_t)4 << 20)
 #define RECORD_ROOM (WIRE_RECORD_MAX - sizeof(struct wire_record))
 
 /* The error that ended a context. The error is written last and read first. */
@@ -219,6 +221,22 @@ CUresult shim_call_begin(
 	return likely(r == 0) ? CUDA_SUCCESS : session_lost(r);
 }
 
+/* In parts, between which a line on the terminal says how far it is. */
+static int attach(const struct shim_call *call)
+{
+	struct progress progress = progress_begin("sending program code", call->attached_size);
+	const char *bytes = call->attached;
+	int r = 0;
+
+	for (size_t done = 0; done < call->attached_size && r == 0; done += ATTACH_PART) {
+		r = chan_attach(session.chan, call->lane, bytes + done,
+		    MIN(call->attached_size - done, ATTACH_PART));
+		progress_step(&progress, done);
+	}
+	progress_end(&progress);
+	return r;
+}
+
 /* Sends what begin_large() made: attachment first (it needs staging runs of its own), then the
  * reply's run is taken, then the record. */
 static int send_large(struct shim_call *call)
@@ -232,7 +250,7 @@ static int send_large(struct shim_call *call)
 		return -EINVAL;
 	if (!fits) {
 		call->flags |= WIRE_F_ATTACHED;
-		int r = chan_attach(session.chan, call->lane, call->attached, call->attached_size);
+		int r = attach(call);
 		if (r < 0)
 			return r;
 	}

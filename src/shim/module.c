@@ -12,47 +12,12 @@
 #include "gen/shim_remote.h"
 #include "shim/context.h"
 #include "shim/file.h"
+#include "shim/image.h"
 #include "shim/jit.h"
 #include "shim/mirror.h"
 #include "shim/range.h"
 #include "shim/session.h"
 #include "shim/thread.h"
-
-struct image {
-	const void *bytes;
-	size_t size;
-	void *prelinked; /* from malloc */
-	size_t prelinked_size;
-};
-
-static CUresult image_open(struct image *image, const void *pointer, size_t limit)
-{
-	struct abi_image measured, part;
-	size_t total = 0;
-
-	*image = (struct image){0};
-	if (abi_image_measure(pointer, limit, &measured) < 0)
-		return CUDA_ERROR_INVALID_IMAGE;
-	image->bytes = measured.data;
-	image->size = measured.size;
-	for (size_t i = 0; i < measured.n_prelinked; i++) {
-		if (abi_image_measure(measured.prelinked[i], ABI_IMAGE_NO_LIMIT, &part) < 0 ||
-		    part.size > WIRE_IMAGE_MAX)
-			return CUDA_ERROR_INVALID_IMAGE;
-		total += part.size;
-	}
-	if (!total)
-		return CUDA_SUCCESS;
-	image->prelinked = malloc(total);
-	if (!image->prelinked)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	for (size_t i = 0; i < measured.n_prelinked; i++) {
-		abi_image_measure(measured.prelinked[i], ABI_IMAGE_NO_LIMIT, &part);
-		memcpy((char *)image->prelinked + image->prelinked_size, part.data, part.size);
-		image->prelinked_size += part.size;
-	}
-	return CUDA_SUCCESS;
-}
 
 /* What loading a module and loading a library have in common, before and after the call. */
 static CUresult load_begin(struct image *image, struct jit *jit, const void *pointer, size_t limit,
@@ -60,12 +25,12 @@ static CUresult load_begin(struct image *image, struct jit *jit, const void *poi
 {
 	CUresult r = jit_read(jit, n_options, options, values);
 
-	return r == CUDA_SUCCESS ? image_open(image, pointer, limit) : r;
+	return r == CUDA_SUCCESS ? image_open(image, pointer, limit, jit->n) : r;
 }
 
 static CUresult load_end(struct image *image, struct jit *jit, void **values, CUresult r)
 {
-	free(image->prelinked);
+	image_close(image);
 	if (r != CUDA_SUCCESS)
 		jit_fetch_logs(jit);
 	jit_write_back(jit, values);
@@ -81,9 +46,11 @@ static CUresult load_module(CUmodule *module, const void *pointer, size_t limit,
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = remote_cuModuleLoadDataEx(module, image.bytes, image.size, image.prelinked,
-	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
-	    jit.errors, jit.error_bytes);
+	do
+		r = remote_cuModuleLoadDataEx(module, image.bytes, image.size, image.prelinked,
+		    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
+		    jit.errors, jit.error_bytes);
+	while (image_again(&image, r));
 	return load_end(&image, &jit, values, r);
 }
 
@@ -202,9 +169,11 @@ static CUresult load_library(CUlibrary *library, const void *pointer, size_t lim
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = remote_cuLibraryLoadData(library, image.bytes, image.size, image.prelinked,
-	    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
-	    jit.errors, jit.error_bytes);
+	do
+		r = remote_cuLibraryLoadData(library, image.bytes, image.size, image.prelinked,
+		    image.prelinked_size, jit.n, jit.options, jit.values, jit.info, jit.info_bytes,
+		    jit.errors, jit.error_bytes);
+	while (image_again(&image, r));
 	return load_end(&image, &jit, values, r);
 }
 

@@ -32,6 +32,7 @@
 #include "worker/graph_end.h"
 #include "worker/graph_memory.h"
 #include "worker/idle.h"
+#include "worker/image_store.h"
 #include "worker/ipc.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
@@ -420,7 +421,8 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	pthread_mutex_init(&worker->memory_lock, NULL);
 	pthread_mutex_init(&worker->end_lock, NULL);
 	bool made = make_tables(worker);
-	worker->mirrors = made ? mirrors_new() : NULL;
+	worker->images = made ? image_store_new(options->image_cache) : NULL;
+	worker->mirrors = worker->images ? mirrors_new() : NULL;
 	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
 	worker->prints = worker->staging ? prints_new() : NULL;
@@ -464,6 +466,7 @@ struct worker *worker_free(struct worker *worker)
 	prints_free(worker->prints);
 	staging_free(worker->staging);
 	mirrors_free(worker->mirrors);
+	image_store_free(worker->images);
 	segments_free(worker->segments);
 	links_free(worker);
 	ipc_free(worker->ipc);

@@ -12,6 +12,7 @@
 #include "abi/image.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/image_store.h"
 #include "worker/jit_options.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
@@ -65,18 +66,23 @@ static CUresult open_image(struct call *call, const void *image, size_t size, co
 }
 
 struct load {
+	const void *held; /* the store's, to be given back; NULL: none */
 	const void *image;
 	struct abi_image measured; /* without what was prelinked, which is in it too */
 	void **values;
 };
 
-#define OPEN(call, a, load)                                                                        \
-	open_load(call,                                                                            \
-	    &(struct source){(a)->image, (a)->image_bytes, (a)->prelinked,                         \
-		(a)->prelinked ? (a)->prelinked_bytes : 0,                                         \
-		(a)->options && (a)->values ? (a)->n_options : 0, (a)->options, (a)->values,       \
-		{(a)->info, (a)->errors, (a)->info_bytes, (a)->error_bytes}},                      \
-	    load)
+#define SOURCE(a)                                                                                  \
+	{                                                                                          \
+	    (a)->image,                                                                            \
+	    (a)->image_bytes,                                                                      \
+	    (a)->prelinked,                                                                        \
+	    (a)->prelinked ? (a)->prelinked_bytes : 0,                                             \
+	    (a)->options && (a)->values ? (a)->n_options : 0,                                      \
+	    (a)->options,                                                                          \
+	    (a)->values,                                                                           \
+	    {(a)->info, (a)->errors, (a)->info_bytes, (a)->error_bytes},                           \
+	}
 
 struct source {
 	const void *image;
@@ -89,10 +95,55 @@ struct source {
 	struct jit_logs logs;
 };
 
-static CUresult open_load(struct call *call, const struct source *source, struct load *load)
+/* --- images that came before --- */
+
+/* The image that the client refers to, if that is what it sent. */
+static CUresult resolve(struct call *call, struct source *source, struct load *load)
 {
-	CUresult r = open_image(call, source->image, source->bytes, source->prelinked,
-	    source->prelinked_bytes, &load->image, &load->measured);
+	struct image_reference reference;
+
+	if (!source->image || source->bytes != sizeof(reference))
+		return CUDA_SUCCESS;
+	memcpy(&reference, source->image, sizeof(reference));
+	if (reference.magic != IMAGE_REFERENCE_MAGIC)
+		return CUDA_SUCCESS;
+	load->held = image_store_take(call->worker->images, &reference);
+	if (!load->held)
+		return IMAGE_NOT_KEPT;
+	source->image = load->held;
+	source->bytes = reference.size;
+	return CUDA_SUCCESS;
+}
+
+/* Keeps what came as an attachment, in which nothing is looked at any more. */
+static void keep(struct call *call, const struct source *source)
+{
+	struct job *job = call_job(call);
+	size_t used = (size_t)(call->reader.end - job->attachment);
+
+	if (job->attachment && source->bytes >= IMAGE_REFERENCE_LEAST &&
+	    image_store_put(call->worker->images, job->attachment, used,
+		(size_t)((const uint8_t *)source->image - job->attachment), source->bytes))
+		job->attachment = NULL;
+}
+
+static CUresult close_load(
+    struct call *call, const struct source *source, const struct load *load, CUresult r)
+{
+	if (load->held)
+		image_store_give(call->worker->images, load->held);
+	else if (r == CUDA_SUCCESS && !source->prelinked_bytes)
+		keep(call, source);
+	return r;
+}
+
+static CUresult open_load(struct call *call, struct source *source, struct load *load)
+{
+	load->held = NULL;
+	CUresult r = resolve(call, source, load);
+	if (r == CUDA_SUCCESS)
+		r = open_image(call, source->image, source->bytes, source->prelinked,
+		    source->prelinked_bytes, &load->image, &load->measured);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -105,40 +156,38 @@ static CUresult open_load(struct call *call, const struct source *source, struct
 
 CUresult worker_cuModuleLoadDataEx(struct call *call, struct args_cuModuleLoadDataEx *a)
 {
-	unsigned n = a->options && a->values ? a->n_options : 0;
+	struct source source = SOURCE(a);
 	struct load load;
-	CUresult r = OPEN(call, a, &load);
+	CUresult r = open_load(call, &source, &load);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = call->backend->cuModuleLoadDataEx(
-	    a->module, load.image, n, (CUjit_option *)a->options, load.values);
-	jit_values_out(n, a->options, load.values, a->values);
-	if (r != CUDA_SUCCESS)
-		jit_keep_logs(
-		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
-	else
-		prints_loaded(call, &load.measured, *a->module);
-	return r;
+	if (r == CUDA_SUCCESS) {
+		r = call->backend->cuModuleLoadDataEx(
+		    a->module, load.image, source.n, (CUjit_option *)a->options, load.values);
+		jit_values_out(source.n, a->options, load.values, a->values);
+		if (r == CUDA_SUCCESS)
+			prints_loaded(call, &load.measured, *a->module);
+		else
+			jit_keep_logs(call, &source.logs);
+	}
+	return close_load(call, &source, &load, r);
 }
 
 CUresult worker_cuLibraryLoadData(struct call *call, struct args_cuLibraryLoadData *a)
 {
-	unsigned n = a->options && a->values ? a->n_options : 0;
+	struct source source = SOURCE(a);
 	struct load load;
-	CUresult r = OPEN(call, a, &load);
+	CUresult r = open_load(call, &source, &load);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = call->backend->cuLibraryLoadData(
-	    a->library, load.image, (CUjit_option *)a->options, load.values, n, NULL, NULL, 0);
-	jit_values_out(n, a->options, load.values, a->values);
-	if (r != CUDA_SUCCESS)
-		jit_keep_logs(
-		    call, &(struct jit_logs){a->info, a->errors, a->info_bytes, a->error_bytes});
-	else
-		prints_loaded(call, &load.measured, *a->library);
-	return r;
+	if (r == CUDA_SUCCESS) {
+		r = call->backend->cuLibraryLoadData(a->library, load.image,
+		    (CUjit_option *)a->options, load.values, source.n, NULL, NULL, 0);
+		jit_values_out(source.n, a->options, load.values, a->values);
+		if (r == CUDA_SUCCESS)
+			prints_loaded(call, &load.measured, *a->library);
+		else
+			jit_keep_logs(call, &source.logs);
+	}
+	return close_load(call, &source, &load, r);
 }
 
 /* --- what is in them --- */

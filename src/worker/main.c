@@ -215,6 +215,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .bulk_limit = start->bulk_limit,
 	    .session = start->session,
 	    .ask = control_ask,
+	    .image_cache = start->image_cache,
 	};
 	if (options.measure)
 		backend_time(&backend);

@@ -32,6 +32,7 @@ struct graph_memory;
 struct ipc;
 struct notification;
 struct reference;
+struct image_store;
 struct link_state;
 struct mirrors;
 struct prints;
@@ -60,6 +61,7 @@ struct worker_options {
 	/* Asks rosend (share.h): *message becomes the answer, *got the descriptor that came with it
 	 * or -1. fd: goes along, -1: none. 0 or a negative errno. NULL: nobody to ask. */
 	int (*ask)(struct control_share *message, int fd, int *got);
+	uint64_t image_cache; /* bytes of images that are kept */
 };
 
 /* A compiler's logs, in memory of the worker; NULL: none. */
@@ -156,6 +158,7 @@ struct worker {
 	uint64_t next_reservation;	    /* under memory_lock; 0: none yet */
 	struct link_state *links;	    /* under memory_lock */
 	unsigned n_links;
+	struct image_store *images;
 	struct mirrors *mirrors;
 	_Atomic unsigned n_mirrors; /* not 0: there is or was a mirror */
 	struct segments *segments;

@@ -1,0 +1,24 @@
+/*
+ * In place of a program image that the worker has had before in this session: the image's bytes are
+ * then this struct. No image of CUDA's begins with a zero.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/cuda.h"
+#include "base/hash.h"
+
+#define IMAGE_REFERENCE_MAGIC 0x66657220676d6900ull /* "\0img ref" */
+
+/* Smaller images are not worth it, on either side. */
+#define IMAGE_REFERENCE_LEAST (64u << 10)
+
+/* The worker's answer when it no longer has it: to be sent again. Never seen by the program. */
+#define IMAGE_NOT_KEPT ((CUresult)0x7f000001)
+
+struct image_reference {
+	uint64_t magic;
+	uint64_t size; /* of the image */
+	struct hash128 hash;
+};

@@ -1,0 +1,72 @@
+/*
+ * Loads one large fatbin several times and runs a kernel of it each time: images LOADS. The fatbin has PTX
+ * of one MiB and, as libraries for all GPUs have, three MiB of code for GPUs that are not there.
+ */
+#include <stdlib.h>
+
+#include "../conform/conform.h"
+
+enum { TEXT = 1 << 20, FOREIGN = 3 << 20, N = 1000 };
+
+static uint8_t fatbin[16 + 64 + TEXT + 64 + FOREIGN];
+
+static uint8_t *member(uint8_t *at, uint16_t kind, uint32_t sm, uint64_t size)
+{
+	uint16_t version = 0x101;
+	uint32_t header = 64;
+	uint64_t flags = 1;
+
+	memcpy(at, &kind, 2);
+	memcpy(at + 2, &version, 2);
+	memcpy(at + 4, &header, 4);
+	memcpy(at + 8, &size, 8);
+	memcpy(at + 28, &sm, 4);
+	memcpy(at + 40, &flags, 8);
+	return at + 64;
+}
+
+static void build(void)
+{
+	uint32_t magic = 0xba55ed50;
+	uint16_t words[2] = {1, 16};
+	uint64_t body = sizeof(fatbin) - 16;
+	size_t text = strlen(conform_ptx);
+
+	memcpy(fatbin, &magic, 4);
+	memcpy(fatbin + 4, words, 4);
+	memcpy(fatbin + 8, &body, 8);
+	uint8_t *at = member(fatbin + 16, 2, 20, FOREIGN);
+	memset(at, 0x55, FOREIGN);
+	at = member(at + FOREIGN, 1, 50, TEXT);
+	memcpy(at, conform_ptx, text);
+	memset(at + text, '\n', TEXT - text - 1);
+}
+
+static void load_and_run(unsigned value)
+{
+	static unsigned words[N];
+	CUdeviceptr data;
+	CUfunction fill;
+	CUmodule module;
+	int n = N;
+
+	OK(cuModuleLoadData(&module, fatbin));
+	OK(cuModuleGetFunction(&fill, module, "fill"));
+	OK(cuMemAlloc(&data, sizeof(words)));
+	OK(conform_launch(fill, 4, 64, 0, NULL, (void *[]){&data, &value, &n}));
+	OK(cuMemcpyDtoH(words, data, sizeof(words)));
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(words[i], value);
+	OK(cuMemFree(data));
+	OK(cuModuleUnload(module));
+}
+
+TEST_WITH(images, 120, true)
+{
+	const char *loads = getenv("LOADS");
+
+	conform_begin();
+	build();
+	for (int i = 0; i < atoi(loads ?: "1"); i++)
+		load_and_run((unsigned)i);
+}
