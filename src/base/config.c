@@ -14,13 +14,16 @@
 #include "base/util.h"
 
 const struct config_entry config_entries[] = {
-#define CONFIG(name_, type_, standard_, flag_, help_)                                              \
+#define ENTRY(name_, type_, standard_, flag_, help_, off_)                                         \
 	{.name = #name_,                                                                           \
 	    .flag = flag_,                                                                         \
 	    .standard = standard_,                                                                 \
 	    .help = help_,                                                                         \
+	    .off = off_,                                                                           \
 	    .type = CONFIG_##type_,                                                                \
 	    .offset = offsetof(struct config, name_)},
+#define CONFIG(name, type, standard, flag, help) ENTRY(name, type, standard, flag, help, NULL)
+#define TRICK(name, type, standard, off, help)	 ENTRY(name, type, standard, NULL, help, off)
 #include "base/config.def"
 #undef CONFIG
 };

@@ -37,6 +37,7 @@ enum config_type { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_SWITCH };
 
 struct config_entry {
 	const char *name, *flag, *standard, *help;
+	const char *off; /* the value that does without a trick; NULL: it is none */
 	enum config_type type;
 	size_t offset; /* of the field in struct config */
 };

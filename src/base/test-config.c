@@ -49,6 +49,26 @@ TEST(a_later_source_wins)
 	CHECK_EQ(dir_remove(folder), 0);
 }
 
+TEST(tricks_can_be_switched_off)
+{
+	char error[512], value[CONFIG_TEXT_MAX];
+	struct config config;
+	unsigned tricks = 0;
+
+	config_init(&config);
+	for (size_t i = 0; i < config_n_entries; i++) {
+		const struct config_entry *entry = &config_entries[i];
+		if (!entry->off)
+			continue;
+		tricks++;
+		CHECK(strcmp(entry->off, entry->standard));
+		CHECK_EQ(config_set(&config, entry->name, entry->off, error, sizeof(error)), 0);
+		CHECK_STR(config_show(&config, entry, value), entry->off);
+	}
+	CHECK(tricks >= 9);
+	CHECK(config.sync && !config.cache && !config.known_idle && !config.spin_us);
+}
+
 TEST(wrong_lines_are_named)
 {
 	char folder[64], path[96], error[512];

@@ -84,6 +84,8 @@ static struct json_object *config_json(const struct config *config)
 			    object, members[k].name, json_object_new_string(members[k].path));
 		if (entry->flag)
 			json_object_object_add(object, "flag", json_object_new_string(entry->flag));
+		if (entry->off)
+			json_object_object_add(object, "off", json_object_new_string(entry->off));
 		json_object_array_add(array, object);
 	}
 	return array;

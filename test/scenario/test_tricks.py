@@ -1,0 +1,42 @@
+"""Without each asynchronous or caching trick, and without all of them, programs do the same: the
+conformance programs through Rosen on the software GPU."""
+import concurrent.futures
+import glob
+
+from scenario import *
+
+CONFORM = os.path.join(os.path.dirname(STAGE), "test/conform")
+
+
+def tricks():
+    """{variable: the value that switches it off}, as the installation itself says."""
+    settings = json.loads(run("info", "--config", "--json").stdout)
+    return {setting["variable"]: setting["off"] for setting in settings if "off" in setting}
+
+
+class Tricks(Scenario):
+    def pass_without(self, **off):
+        """All programs at once, as many as there are processors."""
+        programs = [path for path in sorted(glob.glob(os.path.join(CONFORM, "conform-*"))) if os.path.isfile(path)]
+        self.assertGreater(len(programs), 5)
+
+        def one(program):
+            return program, subprocess.run([ROSEN, "run", "--backend", BACKEND, "--", program], text=True,
+                                           capture_output=True, timeout=120, env=environment(**off))
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for program, result in pool.map(one, programs):
+                self.assertEqual(result.returncode, 0, f"{program} with {off}:\n{result.stdout}\n{result.stderr}")
+
+    def test_each_can_be_off(self):
+        found = tricks()
+        self.assertGreaterEqual(len(found), 9)
+        for variable, off in found.items():
+            with self.subTest(variable):
+                self.pass_without(**{variable: off})
+
+    def test_all_can_be_off(self):
+        self.pass_without(**tricks())
+
+
+main()
