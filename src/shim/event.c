@@ -4,6 +4,8 @@
  * program that has recorded it tells the other process by means of its own, and the recording must
  * have happened by then. So calls on such events wait until the worker has got so far.
  */
+#include "shim/event.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -32,12 +34,16 @@ static void note_shared(CUevent event)
 	atomic_store_explicit(&any_shared, true, memory_order_relaxed);
 }
 
+bool event_is_shared(CUevent event)
+{
+	return unlikely(atomic_load_explicit(&any_shared, memory_order_relaxed)) &&
+	       shim_object((uint64_t)event, HANDLE_EVENT);
+}
+
 /* After something was posted that concerns event. */
 static CUresult settle(CUevent event, CUresult r)
 {
-	if (likely(!atomic_load_explicit(&any_shared, memory_order_relaxed)) || r != CUDA_SUCCESS)
-		return r;
-	return shim_object((uint64_t)event, HANDLE_EVENT) ? remote_rosenNull() : r;
+	return r == CUDA_SUCCESS && event_is_shared(event) ? remote_rosenNull() : r;
 }
 
 CUresult shim_cuEventCreate(CUevent *event, unsigned flags)

@@ -3,13 +3,14 @@
  * worker published that nothing was unfinished (worker/idle.h), every stream and event is done. What
  * an earlier posted call left as its error is given as it would be with an answer. Everything that
  * is not plainly so goes to the worker: ids that are not alive, contexts that ended in an error,
- * captures, events that were recorded in one, and frees that wait here (shim/pool_reuse.h), since waits
- * let pools give memory back.
+ * captures, events that were recorded in one or that other processes see too, and frees that wait here
+ * (shim/pool_reuse.h), since waits let pools give memory back.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/event.h"
 #include "shim/pool_reuse.h"
 #include "shim/session.h"
 #include "shim/thread.h"
@@ -29,7 +30,7 @@ static bool stream_done(CUstream stream)
 static bool event_done(CUevent event)
 {
 	return event && shim_handle_alive((uint64_t)event, HANDLE_EVENT) && !capture_was_open() &&
-	       all_done();
+	       !event_is_shared(event) && all_done();
 }
 
 CUresult shim_cuStreamQuery(CUstream stream)

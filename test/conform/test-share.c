@@ -345,6 +345,8 @@ static void follow_event(int socket)
 	OK(cuIpcOpenMemHandle(&address, message.memory, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
 	OK(cuIpcOpenEventHandle(&event, message.event));
 	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuEventSynchronize(event));
+	check_words(address, N, 30);
 	for (int round = 0; round < 20; round++) {
 		OK(cuStreamWaitEvent(stream, event, 0));
 		increment(address, N, stream);
