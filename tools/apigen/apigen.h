@@ -90,6 +90,12 @@ enum class {
 
 enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS, TWIN_NARROW };
 
+/* Memory a posted call names: factor[0] times factor[1] bytes from address on. */
+struct known {
+	const char *address, *factor[2];
+};
+enum { KNOWN_MAX = 2 };
+
 struct fn {
 	struct fn *next;
 	struct place place;
@@ -103,6 +109,8 @@ struct fn {
 	struct param *params; /* as exported */
 	struct param *wire;   /* what crosses, when that differs: has_wire */
 	const char *charge, *replay, *order;
+	struct known known[KNOWN_MAX];
+	int n_known;
 	const char *alias;
 	enum twin twin;
 	const char *undo_name;		      /* of a narrow form: what ends the object it made */

@@ -187,6 +187,24 @@ static void check_id(struct api *api, const struct fn *fn)
 			    fn->name, other->name);
 }
 
+static bool check_factor(const struct fn *fn, const char *factor)
+{
+	return (*factor >= '0' && *factor <= '9') || check_find(fn_wire(fn), factor);
+}
+
+static void check_known(struct api *api, const struct fn *fn)
+{
+	forbid_fn(api, fn, fn->n_known && (!fn_crosses(fn) || fn_waits(fn)),
+	    "is not posted: whether its addresses are known changes nothing");
+	for (int i = 0; i < fn->n_known; i++) {
+		const struct known *known = &fn->known[i];
+		if (!check_find(fn_wire(fn), known->address) ||
+		    !check_factor(fn, known->factor[0]) || !check_factor(fn, known->factor[1]))
+			api_error(api, fn->place, "known(%s, %s, %s) of \"%s\" names no parameters",
+			    known->address, known->factor[0], known->factor[1], fn->name);
+	}
+}
+
 static void check_body(struct api *api, struct fn *fn)
 {
 	if (fn_internal(fn))
@@ -206,6 +224,7 @@ static void check_body(struct api *api, struct fn *fn)
 	if (fn->order && !check_find(fn->params, fn->order) && !check_find(fn->wire, fn->order))
 		api_error(
 		    api, fn->place, "order(%s) of \"%s\" names no parameter", fn->order, fn->name);
+	check_known(api, fn);
 }
 
 /* A prototype written at an alias may only repeat its base's. */
@@ -267,7 +286,7 @@ static void check_alias(struct api *api, struct fn *fn)
 	}
 	forbid_fn(api, fn,
 	    fn->has_id || fn->has_wire || fn->custom_shim || fn->custom_server || fn->blocks ||
-		fn->cache || fn->charge || fn->replay || fn->order ||
+		fn->cache || fn->charge || fn->replay || fn->order || fn->n_known ||
 		(fn->class && fn->class != fn->base->class),
 	    "is an alias: id, class and attributes are its base's");
 	fn->class = fn->base->class;

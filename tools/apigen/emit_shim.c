@@ -119,13 +119,28 @@ static void remote_arguments(struct out *out, const struct fn *fn)
 	out_line(out, "\tstruct shim_call call;");
 }
 
+/* A copy from or to a wrong address is told of at once by CUDA: only what is sure to be right is
+ * posted. */
+static void remote_known(struct out *out, const struct fn *fn)
+{
+	const char *all = "";
+
+	for (int i = 0; i < fn->n_known; i++)
+		all = api_text(out->api, "%s%splace_is_known(%s, %s * %s)", all,
+		    *all ? " &&\n\t    " : "", fn->known[i].address, fn->known[i].factor[0],
+		    fn->known[i].factor[1]);
+	if (*all)
+		out_line(out, "\tunsigned how = %s ? SHIM_POST : SHIM_WAIT;", all);
+}
+
 static void remote_begin(struct out *out, const struct fn *fn)
 {
-	const char *wait = fn_waits(fn) ? "SHIM_WAIT" : "SHIM_POST";
+	const char *wait = fn->n_known ? "how" : fn_waits(fn) ? "SHIM_WAIT" : "SHIM_POST";
 	const char *flags = fn->takes_flags ? api_text(out->api, "%s | shim_flags", wait) : wait;
 	const char *reply =
 	    fn_has_outputs(fn) ? api_text(out->api, "wire_reply_size_%s(&a)", fn->name) : "0";
 
+	remote_known(out, fn);
 	out_line(out, "\tCUresult r = shim_call_begin(&call, API_%s, wire_size_%s(&a), %s, %s);",
 	    fn->name, fn->name, flags, reply);
 	out_blank(out);
@@ -249,6 +264,7 @@ void emit_shim_remote_c(struct out *out)
 	out_line(out, "#include \"gen/api_codec.h\"");
 	out_line(out, "#include \"gen/api_ids.h\"");
 	out_line(out, "#include \"shim/call.h\"");
+	out_line(out, "#include \"shim/place.h\"");
 	out_blank(out);
 	out_lines(out, remote_helpers, sizeof(remote_helpers) / sizeof(remote_helpers[0]));
 	out_blank(out);

@@ -364,6 +364,33 @@ static void parse_proc(struct parser *p, struct fn *fn)
 	parse_expect(p, ")");
 }
 
+/* The name of a parameter, or a number. */
+static const char *parse_factor(struct parser *p)
+{
+	if (p->token.kind != TOKEN_NUMBER)
+		return parse_word(p, "a number of bytes");
+	return api_text(p->api, "%llu", (unsigned long long)parse_number(p, "a number of bytes"));
+}
+
+/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")" */
+static void parse_known(struct parser *p, struct fn *fn)
+{
+	struct known known = {.factor = {NULL, "1"}};
+	struct place place = p->token.place;
+
+	parse_expect(p, "(");
+	known.address = parse_word(p, "an address");
+	parse_expect(p, ",");
+	known.factor[0] = parse_factor(p);
+	if (parse_accept(p, ","))
+		known.factor[1] = parse_factor(p);
+	parse_expect(p, ")");
+	if (fn->n_known == KNOWN_MAX)
+		parse_fail(p, place, "more than %s", "two addresses are known");
+	else
+		fn->known[fn->n_known++] = known;
+}
+
 static bool parse_attribute(struct parser *p, struct fn *fn)
 {
 	if (parse_accept(p, "blocks"))
@@ -392,6 +419,8 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 		fn->replay = parse_free_text(p);
 	else if (parse_accept(p, "order"))
 		fn->order = parse_free_text(p);
+	else if (parse_accept(p, "known"))
+		parse_known(p, fn);
 	else
 		return false;
 	return true;

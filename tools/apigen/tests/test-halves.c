@@ -18,6 +18,7 @@
 #include "gen/worker_custom.h"
 #include "shim/call.h"
 #include "shim/entry.h"
+#include "shim/place.h"
 #include "worker/call.h"
 
 #define OBJECTS 32
@@ -38,6 +39,13 @@ static unsigned begun_flags;
 static bool begin_fails;
 static uint8_t *payload;
 static uint8_t reply[512];
+
+#define KNOWN 0x7000
+
+bool place_is_known(uint64_t address, size_t bytes)
+{
+	return address >= KNOWN && address + bytes <= KNOWN + 100;
+}
 
 /* --- the channel --- */
 
@@ -352,6 +360,22 @@ TEST(failed_creation_leaves_nothing)
 	CHECK_EQ((uint64_t)event, 5);
 	CHECK_EQ(dropped, minted);
 	CHECK_EQ(n_served, 1);
+}
+
+static CUresult fill(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	return CUDA_SUCCESS;
+}
+
+TEST(what_may_be_wrong_is_waited_for)
+{
+	backend.cuMemsetD16Async = fill;
+	CHECK_EQ(remote_cuMemsetD16Async(KNOWN, 1, 50, NULL), CUDA_SUCCESS);
+	CHECK_EQ(begun_flags, SHIM_POST);
+	CHECK_EQ(remote_cuMemsetD16Async(KNOWN, 1, 51, NULL), CUDA_SUCCESS);
+	CHECK_EQ(begun_flags, SHIM_WAIT);
+	CHECK_EQ(remote_cuMemsetD16Async(0, 1, 1, NULL), CUDA_SUCCESS);
+	CHECK_EQ(begun_flags, SHIM_WAIT);
 }
 
 TEST(outputs_come_back)

@@ -91,3 +91,10 @@ struct args_cuMemGetLocation {
 	CUmemLocation *location;
 	CUdeviceptr address;
 };
+
+struct args_cuMemsetD16Async {
+	CUdeviceptr to;
+	unsigned value;
+	size_t n;
+	CUstream stream;
+};

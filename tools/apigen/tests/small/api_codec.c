@@ -519,3 +519,40 @@ void wire_decode_reply_cuMemGetLocation(struct wire_reader *r, struct args_cuMem
 {
 	codec_get_struct(r, a->location, sizeof(CUmemLocation));
 }
+
+size_t wire_size_cuMemsetD16Async(const struct args_cuMemsetD16Async *a)
+{
+	return 32;
+}
+
+size_t wire_reply_size_cuMemsetD16Async(const struct args_cuMemsetD16Async *a)
+{
+	return 0;
+}
+
+void wire_encode_cuMemsetD16Async(struct wire_writer *w, const struct args_cuMemsetD16Async *a)
+{
+	wire_put_u64(w, (uint64_t)a->to);
+	wire_put_u64(w, (uint64_t)a->value);
+	wire_put_u64(w, (uint64_t)a->n);
+	wire_put_u64(w, (uint64_t)a->stream);
+}
+
+bool wire_decode_cuMemsetD16Async(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemsetD16Async *a)
+{
+	a->to = (CUdeviceptr)wire_get_u64(r);
+	a->value = (unsigned)wire_get_u64(r);
+	a->n = (size_t)wire_get_u64(r);
+	a->stream = (CUstream)wire_get_u64(r);
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuMemsetD16Async(struct wire_writer *w,
+    const struct args_cuMemsetD16Async *a)
+{
+}
+
+void wire_decode_reply_cuMemsetD16Async(struct wire_reader *r, struct args_cuMemsetD16Async *a)
+{
+}

@@ -146,3 +146,12 @@ bool wire_decode_cuMemGetLocation(struct wire_reader *r, struct pool *pool,
 void wire_encode_reply_cuMemGetLocation(struct wire_writer *w,
     const struct args_cuMemGetLocation *a);
 void wire_decode_reply_cuMemGetLocation(struct wire_reader *r, struct args_cuMemGetLocation *a);
+
+size_t wire_size_cuMemsetD16Async(const struct args_cuMemsetD16Async *a);
+size_t wire_reply_size_cuMemsetD16Async(const struct args_cuMemsetD16Async *a);
+void wire_encode_cuMemsetD16Async(struct wire_writer *w, const struct args_cuMemsetD16Async *a);
+bool wire_decode_cuMemsetD16Async(struct wire_reader *r, struct pool *pool,
+    struct args_cuMemsetD16Async *a);
+void wire_encode_reply_cuMemsetD16Async(struct wire_writer *w,
+    const struct args_cuMemsetD16Async *a);
+void wire_decode_reply_cuMemsetD16Async(struct wire_reader *r, struct args_cuMemsetD16Async *a);

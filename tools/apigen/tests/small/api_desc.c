@@ -61,6 +61,9 @@ const struct api_desc api_desc[] = {
 	[FN_cuMemGetLocation] = {.name = "cuMemGetLocation", .class = API_SYNC,
 	    .id = API_cuMemGetLocation, .since = 10020,
 	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
+	[FN_cuMemsetD16Async] = {.name = "cuMemsetD16Async", .class = API_ASYNC,
+	    .id = API_cuMemsetD16Async, .since = 3020, .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST,
+	    .order = "stream"},
 };
 
 static const uint16_t by_id[] = {
@@ -79,6 +82,7 @@ static const uint16_t by_id[] = {
 	FN_cuStreamGetDevice,
 	FN_cuMemSetAccess,
 	FN_cuMemGetLocation,
+	FN_cuMemsetD16Async,
 };
 
 const struct api_desc *api_desc_by_id(uint32_t id)

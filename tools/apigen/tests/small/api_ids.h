@@ -22,6 +22,7 @@ enum api_id {
 	API_cuStreamGetDevice = 0x010e,
 	API_cuMemSetAccess = 0x010f,
 	API_cuMemGetLocation = 0x0110,
+	API_cuMemsetD16Async = 0x0178,
 };
 
 enum api_fn {
@@ -44,5 +45,6 @@ enum api_fn {
 	FN_cuStreamGetDevice,
 	FN_cuMemSetAccess,
 	FN_cuMemGetLocation,
+	FN_cuMemsetD16Async,
 	API_N_FUNCTIONS,
 };

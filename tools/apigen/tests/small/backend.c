@@ -102,6 +102,12 @@ static CUresult missing_cuMemGetLocation(CUmemLocation *location, CUdeviceptr ad
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+static CUresult missing_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	log_warn_once("the GPU driver of this server has no cuMemsetD16Async");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 #define FUNCTION(name) {#name, offsetof(struct backend, name), (void (*)(void))missing_##name}
 static const struct {
 	const char *name;
@@ -123,6 +129,7 @@ static const struct {
 	FUNCTION(cuStreamGetDevice),
 	FUNCTION(cuMemSetAccess),
 	FUNCTION(cuMemGetLocation),
+	FUNCTION(cuMemsetD16Async),
 };
 #undef FUNCTION
 

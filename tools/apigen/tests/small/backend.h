@@ -29,6 +29,7 @@ struct backend {
 	CUresult (*cuStreamGetDevice)(CUstream stream, CUdevice *device);
 	CUresult (*cuMemSetAccess)(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
 	CUresult (*cuMemGetLocation)(CUmemLocation *location, CUdeviceptr address);
+	CUresult (*cuMemsetD16Async)(CUdeviceptr to, unsigned value, size_t n, CUstream stream);
 };
 
 /* library is dlopen()'s. Returns how many functions it lacks. */

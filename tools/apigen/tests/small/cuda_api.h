@@ -28,5 +28,6 @@ CUresult cuGraphRemoveNodes(CUgraph graph, const CUgraphNode *nodes, size_t n);
 CUresult cuStreamGetDevice(CUstream stream, CUdevice *device);
 CUresult cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
 CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address);
+CUresult cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream);
 
 #pragma GCC visibility pop

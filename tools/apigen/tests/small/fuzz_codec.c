@@ -22,6 +22,7 @@ CODEC_FUZZ(rosenPing)
 CODEC_FUZZ(cuStreamGetDevice)
 CODEC_FUZZ(cuMemSetAccess)
 CODEC_FUZZ(cuMemGetLocation)
+CODEC_FUZZ(cuMemsetD16Async)
 
 const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuInit, fuzz_cuInit},
@@ -39,5 +40,6 @@ const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuStreamGetDevice, fuzz_cuStreamGetDevice},
 	{API_cuMemSetAccess, fuzz_cuMemSetAccess},
 	{API_cuMemGetLocation, fuzz_cuMemGetLocation},
+	{API_cuMemsetD16Async, fuzz_cuMemsetD16Async},
 };
 const size_t codec_n_fuzz_entries = ARRAY_SIZE(codec_fuzz_entries);

@@ -184,3 +184,11 @@ CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
 	SHIM_LEAVE(FN_cuMemGetLocation, r);
 	return r;
 }
+
+CUresult cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	SHIM_ENTER(FN_cuMemsetD16Async);
+	CUresult r = remote_cuMemsetD16Async(to, value, n, stream);
+	SHIM_LEAVE(FN_cuMemsetD16Async, r);
+	return r;
+}

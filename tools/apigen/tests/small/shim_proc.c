@@ -28,6 +28,7 @@ const struct abi_proc shim_procs[] = {
 	{"cuMemcpyHtoDAsync", "", 3020, "cuMemcpyHtoDAsync_v2", (void *)cuMemcpyHtoDAsync_v2},
 	{"cuMemcpyHtoDAsync", "_ptsz", 7000, "cuMemcpyHtoDAsync_v2_ptsz",
 	    (void *)cuMemcpyHtoDAsync_v2_ptsz},
+	{"cuMemsetD16Async", "", 3020, "cuMemsetD16Async", (void *)cuMemsetD16Async},
 	{"cuStreamGetDevice", "", 12080, "cuStreamGetDevice", (void *)cuStreamGetDevice},
 };
 const size_t shim_n_procs = ARRAY_SIZE(shim_procs);

@@ -8,6 +8,7 @@
 #include "gen/api_codec.h"
 #include "gen/api_ids.h"
 #include "shim/call.h"
+#include "shim/place.h"
 
 /* A kernel stands for a function, here as in CUDA. */
 static inline bool remote_alive(uint64_t id, enum handle_kind kind)
@@ -273,5 +274,23 @@ CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
 		wire_decode_reply_cuMemGetLocation(&call.reader, &a);
 	if (r == CUDA_SUCCESS)
 		shim_located_visible(location, 0);
+	return shim_call_end(&call, r);
+}
+
+CUresult remote_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	if ((uint64_t)stream != 0 && (uint64_t)stream != 1 && (uint64_t)stream != 2 &&
+	    !remote_alive((uint64_t)stream, HANDLE_STREAM))
+		return remote_dead(HANDLE_STREAM);
+	struct args_cuMemsetD16Async a = {.to = to, .value = value, .n = n, .stream = stream};
+	struct shim_call call;
+	unsigned how = place_is_known(to, n * 2) ? SHIM_POST : SHIM_WAIT;
+	CUresult r = shim_call_begin(&call, API_cuMemsetD16Async, wire_size_cuMemsetD16Async(&a),
+	    how, 0);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuMemsetD16Async(&call.writer, &a);
+	r = shim_call_finish(&call);
 	return shim_call_end(&call, r);
 }

@@ -27,3 +27,4 @@ CUresult remote_rosenPing(void);
 CUresult remote_cuStreamGetDevice(CUstream stream, CUdevice *device);
 CUresult remote_cuMemSetAccess(CUdeviceptr address, const CUmemAccessDesc *access, size_t n);
 CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address);
+CUresult remote_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream);

@@ -102,3 +102,9 @@ CUresult cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
 	log_warn_once("the software GPU does not support cuMemGetLocation");
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
+
+CUresult cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	log_warn_once("the software GPU does not support cuMemsetD16Async");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}

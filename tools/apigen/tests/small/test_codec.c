@@ -225,3 +225,20 @@ TEST(cuMemGetLocation)
 	CODEC_SAME(a.location, b.location, sizeof(CUmemLocation));
 	codec_test_fini(&t);
 }
+
+TEST(cuMemsetD16Async)
+{
+	struct codec_test t = {0};
+	struct args_cuMemsetD16Async a = {0}, b;
+
+	codec_test_random(&a.to, sizeof(a.to));
+	codec_test_random(&a.value, sizeof(a.value));
+	codec_test_random(&a.n, sizeof(a.n));
+	codec_test_random(&a.stream, sizeof(a.stream));
+	CODEC_CALL(cuMemsetD16Async);
+	CODEC_SAME(&a.to, &b.to, sizeof(a.to));
+	CODEC_SAME(&a.value, &b.value, sizeof(a.value));
+	CODEC_SAME(&a.n, &b.n, sizeof(a.n));
+	CODEC_SAME(&a.stream, &b.stream, sizeof(a.stream));
+	codec_test_fini(&t);
+}

@@ -132,6 +132,16 @@ CUresult remote_cuMemGetLocation(CUmemLocation *location, CUdeviceptr address)
 	return ENTRY_RESULT;
 }
 
+CUresult remote_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	ENTRY_REACHED(remote_cuMemsetD16Async);
+	ENTRY_SEEN(to);
+	ENTRY_SEEN(value);
+	ENTRY_SEEN(n);
+	ENTRY_SEEN(stream);
+	return ENTRY_RESULT;
+}
+
 TEST(entry_cuInit)
 {
 	unsigned flags;
@@ -403,5 +413,24 @@ TEST(entry_cuMemGetLocation)
 	ENTRY_EXPECT(address);
 	entry_expect_end();
 	CHECK_EQ(cuMemGetLocation(NULL, address), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+}
+
+TEST(entry_cuMemsetD16Async)
+{
+	CUdeviceptr to;
+	ENTRY_RANDOM(to);
+	unsigned value;
+	ENTRY_RANDOM(value);
+	size_t n;
+	ENTRY_RANDOM(n);
+	CUstream stream;
+	ENTRY_RANDOM(stream);
+	CHECK_EQ(cuMemsetD16Async(to, value, n, stream), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuMemsetD16Async);
+	ENTRY_EXPECT(to);
+	ENTRY_EXPECT(value);
+	ENTRY_EXPECT(n);
+	ENTRY_EXPECT(stream);
 	entry_expect_end();
 }

@@ -213,6 +213,18 @@ static CUresult serve_cuMemGetLocation(struct call *call)
 	return CUDA_SUCCESS;
 }
 
+static CUresult serve_cuMemsetD16Async(struct call *call)
+{
+	struct args_cuMemsetD16Async a;
+
+	if (!wire_decode_cuMemsetD16Async(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	a.stream = call_stream(call, (uint64_t)a.stream);
+	if (call->error != CUDA_SUCCESS)
+		return call->error;
+	return call->backend->cuMemsetD16Async(a.to, a.value, a.n, a.stream);
+}
+
 const struct worker_entry worker_entries[] = {
 	{API_cuInit, serve_cuInit, false},
 	{API_cuEventCreate, serve_cuEventCreate, false},
@@ -229,5 +241,6 @@ const struct worker_entry worker_entries[] = {
 	{API_cuStreamGetDevice, serve_cuStreamGetDevice, false},
 	{API_cuMemSetAccess, serve_cuMemSetAccess, false},
 	{API_cuMemGetLocation, serve_cuMemGetLocation, false},
+	{API_cuMemsetD16Async, serve_cuMemsetD16Async, false},
 };
 const size_t worker_n_entries = ARRAY_SIZE(worker_entries);
