@@ -154,6 +154,7 @@ static CUresult issue(struct call *call, const struct box *box)
 	CUDA_MEMCPY3D_PEER peer = {0};
 	CUDA_MEMCPY3D copy = {0};
 
+	memory_open_between(call, box->source.address, box->destination.address);
 	if (!box->source.context && !box->destination.context) {
 		FILL_SIDES(copy, box);
 		return call->backend->cuMemcpy3DAsync_v2(&copy, box->stream);

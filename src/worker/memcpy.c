@@ -42,10 +42,18 @@ static CUresult then_await(struct call *call, CUstream stream, CUresult issued)
 	return issued ?: call_await_stream(call, stream, NULL, NULL);
 }
 
+/* Whether both sides of a copy are the client's; then nothing stands between the two. */
+static bool may_copy(struct call *call, CUdeviceptr destination, CUdeviceptr source, size_t bytes)
+{
+	if (!memory_is_clients(call, destination, bytes) || !memory_is_clients(call, source, bytes))
+		return false;
+	memory_open_between(call, destination, source);
+	return true;
+}
+
 CUresult worker_cuMemcpy(struct call *call, struct args_cuMemcpy *a)
 {
-	if (!memory_is_clients(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!may_copy(call, a->destination, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUstream stream = default_stream(call);
 	return call->error
@@ -56,8 +64,7 @@ CUresult worker_cuMemcpy(struct call *call, struct args_cuMemcpy *a)
 
 CUresult worker_cuMemcpyAsync(struct call *call, struct args_cuMemcpyAsync *a)
 {
-	if (!memory_is_clients(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!may_copy(call, a->destination, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyAsync(a->destination, a->source, a->bytes, a->stream));
@@ -114,7 +121,7 @@ CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoH
 static CUresult device_to_device(
     struct call *call, CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	if (!memory_is_clients(call, destination, bytes) || !memory_is_clients(call, source, bytes))
+	if (!may_copy(call, destination, source, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(
 	    call, stream, call->backend->cuMemcpyDtoDAsync_v2(destination, source, bytes, stream));
@@ -137,8 +144,7 @@ CUresult worker_cuMemcpyPeer(struct call *call, struct args_cuMemcpyPeer *a)
 {
 	CUstream stream = default_stream(call);
 
-	if (!memory_is_clients(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!may_copy(call, a->destination, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return call->error
 		   ?: call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context,
@@ -147,8 +153,7 @@ CUresult worker_cuMemcpyPeer(struct call *call, struct args_cuMemcpyPeer *a)
 
 CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsync *a)
 {
-	if (!memory_is_clients(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!may_copy(call, a->destination, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context, a->source,

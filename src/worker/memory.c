@@ -35,13 +35,31 @@ static uint64_t slice_size(const struct backend *backend)
 	return WIRE_DEVICE_WINDOW_SIZE / 2 / slices;
 }
 
+/*
+ * The backend's own allocator copies between devices that do not reach each other, by way of the host;
+ * arenas cannot.
+ */
+static bool reaches_all_others(const struct backend *backend, CUdevice device)
+{
+	int n = 1, can = 1;
+
+	backend->cuDeviceGetCount(&n);
+	for (CUdevice other = 0; other < n && can; other++)
+		if (other != device &&
+		    backend->cuDeviceCanAccessPeer(&can, device, other) != CUDA_SUCCESS)
+			can = 0;
+	return can;
+}
+
 static struct arena *arena_make(struct worker *worker, CUdevice device)
 {
 	uint64_t size = slice_size(worker->backend);
-	const char *why;
-	struct arena *arena = arena_new(
-	    worker->backend, device, WIRE_DEVICE_WINDOW_BASE + (uint64_t)device * size, size, &why);
+	const char *why = "not every other device reaches this one";
+	struct arena *arena = NULL;
 
+	if (reaches_all_others(worker->backend, device))
+		arena = arena_new(worker->backend, device,
+		    WIRE_DEVICE_WINDOW_BASE + (uint64_t)device * size, size, &why);
 	if (!arena)
 		log_info(
 		    "device %d: memory comes from the backend's own allocator: %s", device, why);
@@ -56,6 +74,9 @@ struct arena *memory_arena_of(struct worker *worker, CUdevice device)
 	if (!worker->arenas[device] && !worker->no_arena[device]) {
 		worker->arenas[device] = arena_make(worker, device);
 		worker->no_arena[device] = !worker->arenas[device];
+		/* Relaxed: whoever names an address of an arena has it from an earlier call. */
+		atomic_fetch_add_explicit(
+		    &worker->n_arenas, worker->arenas[device] != NULL, memory_order_relaxed);
 	}
 	struct arena *arena = worker->arenas[device];
 	pthread_mutex_unlock(&worker->memory_lock);
@@ -242,6 +263,20 @@ static CUresult allow_peer(struct call *call, CUcontext peer, bool allow)
 		return r;
 	struct arena *arena = memory_arena_of(call->worker, to);
 	return arena ? arena_allow(arena, from, allow) : CUDA_SUCCESS;
+}
+
+void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b)
+{
+	struct worker *worker = call->worker;
+
+	if (likely(atomic_load_explicit(&worker->n_arenas, memory_order_relaxed) < 2))
+		return;
+	struct arena *first = memory_arena_at(worker, a), *second = memory_arena_at(worker, b);
+	if (!first || !second || first == second)
+		return;
+	/* Should it fail, the copy itself has the better error. */
+	arena_allow(first, arena_device(second), true);
+	arena_allow(second, arena_device(first), true);
 }
 
 CUresult worker_cuCtxEnablePeerAccess(struct call *call, struct args_cuCtxEnablePeerAccess *a)

@@ -20,6 +20,13 @@ bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
  * Any thread. */
 struct arena *memory_arena_of(struct worker *worker, CUdevice device);
 struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address);
+/*
+ * To be called before work that moves bytes between a and b. Memory of an arena is mapped for its own
+ * device; the first copy between two devices maps both arenas for both, which a copy engine needs where
+ * the driver's own allocator would need nothing. (Kernels of one may then reach the other's memory as
+ * if peer access had been enabled.)
+ */
+void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b);
 
 /* Frees what a context that is about to end owns. */
 void memory_forget_context(struct worker *worker, CUcontext context);

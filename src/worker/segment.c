@@ -190,10 +190,11 @@ static bool acceptable(const struct source *source, uint64_t address, uint64_t b
 {
 	struct stat status;
 
+	/* The rest of a file's last page is there too. */
 	return source->fd >= 0 && (source->file ? in_memory(source->fd) : sealed(source->fd)) &&
 	       fstat(source->fd, &status) == 0 && bytes && bytes <= WIRE_HOST_WINDOW_SIZE &&
 	       source->offset <= (uint64_t)status.st_size &&
-	       bytes <= (uint64_t)status.st_size - source->offset &&
+	       bytes <= align_up((uint64_t)status.st_size, 4096) - source->offset &&
 	       !((address | source->offset) & 0xfff);
 }
 
