@@ -11,8 +11,11 @@
  * A reply is worth more: its thread can do nothing else, and whoever waits for a GPU without Rosen
  * watches too, in the driver and without end. A processor that went idle meanwhile takes tens of
  * microseconds to come back, which a wait of milliseconds would still feel. So a reply is watched for
- * up to REPLY_PATIENCE times the setting; past the setting itself the watcher offers its processor to
- * others between looks, and parks as soon as one of them took it.
+ * up to REPLY_PATIENCE times the setting. And a worker that sleeps costs its client a system call for
+ * the next record, which a program that computes a little between its calls would pay each time: it
+ * watches for up to WORK_PATIENCE times the setting, half a millisecond as a rule. Past the setting
+ * itself a watcher offers its processor to others between looks, and parks as soon as one of them
+ * took it.
  *
  * On a machine with few processors the watched peer may be waiting for the very processor that the
  * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is
@@ -32,6 +35,7 @@
 #define LOOKS_PER_ROUND 32 /* about a microsecond of pauses between two looks at the clock */
 #define SPIN_FLOOR	4  /* the learnt time never falls below 1/2^n of the setting */
 #define REPLY_PATIENCE	1000
+#define WORK_PATIENCE	25
 #define OTHERS_NS	50000 /* so long between two looks: others need this processor */
 
 static inline void cpu_relax(void)
@@ -41,9 +45,13 @@ static inline void cpu_relax(void)
 
 uint64_t wait_spin_limit(const struct chan *chan, enum wait_kind kind)
 {
-	bool patient = kind == WAIT_REPLY && !chan->crowded;
+	uint64_t patience = 1;
 
-	return MIN(chan->spin_ns * (patient ? REPLY_PATIENCE : 1), UINT32_MAX / 2);
+	if (!chan->crowded && kind == WAIT_REPLY)
+		patience = REPLY_PATIENCE;
+	if (!chan->crowded && kind == WAIT_WORK)
+		patience = WORK_PATIENCE;
+	return MIN(chan->spin_ns * patience, UINT32_MAX / 2);
 }
 
 static void learn(struct chan *chan, enum wait_kind kind, bool worth)
