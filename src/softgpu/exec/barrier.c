@@ -34,8 +34,9 @@ static bool is_complete(const struct sg_block *block, const struct sg_barrier *b
 	return barrier->arrived >= (barrier->expected ?: block->alive);
 }
 
+/* Threads come together: n of them, of which n_true bring a predicate that holds. */
 static struct sg_barrier *arrive(
-    struct sg_lane *lane, uint32_t number, uint32_t count, bool predicate)
+    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t n, uint32_t n_true)
 {
 	struct sg_barrier *barrier;
 
@@ -45,10 +46,10 @@ static struct sg_barrier *arrive(
 	if (!barrier->arrived)
 		*barrier = (struct sg_barrier){.all = true};
 	barrier->expected = count;
-	barrier->arrived++;
-	barrier->popc += predicate;
-	barrier->all &= predicate;
-	barrier->any |= predicate;
+	barrier->arrived += n;
+	barrier->popc += n_true;
+	barrier->all &= n_true == n;
+	barrier->any |= n_true != 0;
 	return barrier;
 }
 
@@ -67,12 +68,12 @@ static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
 
 void sg_barrier(struct sg_lane *lane, uint32_t number, uint32_t count)
 {
-	meet(lane, arrive(lane, number, count, false));
+	meet(lane, arrive(lane, number, count, 1, 0));
 }
 
 void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count)
 {
-	struct sg_barrier *barrier = arrive(lane, number, count, false);
+	struct sg_barrier *barrier = arrive(lane, number, count, 1, 0);
 
 	if (is_complete(lane->block, barrier))
 		release(barrier, NULL);
@@ -81,15 +82,34 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count)
 uint32_t sg_barrier_red(
     struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate)
 {
-	struct sg_barrier *barrier = arrive(lane, number, count, predicate);
+	struct sg_barrier *barrier = arrive(lane, number, count, 1, predicate);
 
 	barrier->operation = (enum sg_barrier_reduction)operation;
 	return (uint32_t)meet(lane, barrier);
 }
 
-void barrier_thread_exits(struct sg_block *block)
+uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count,
+    uint32_t operation, uint32_t predicates)
 {
-	block->alive--;
+	struct sg_barrier *barrier = arrive(lane, number, count,
+	    (uint32_t)__builtin_popcount(lanes), (uint32_t)__builtin_popcount(predicates));
+
+	barrier->operation = (enum sg_barrier_reduction)operation;
+	return (uint32_t)meet(lane, barrier);
+}
+
+void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count)
+{
+	struct sg_barrier *barrier =
+	    arrive(lane, number, count, (uint32_t)__builtin_popcount(lanes), 0);
+
+	if (is_complete(lane->block, barrier))
+		release(barrier, NULL);
+}
+
+void barrier_threads_exit(struct sg_block *block, uint32_t n)
+{
+	block->alive -= n;
 	for (unsigned i = 0; i < SG_BARRIERS; i++) {
 		struct sg_barrier *barrier = &block->barriers[i];
 

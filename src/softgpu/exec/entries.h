@@ -16,6 +16,19 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count);
 uint32_t sg_barrier_red(
     struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate);
 
+uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count,
+    uint32_t operation, uint32_t predicates);
+void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count);
+
+/* warp-code.c: of code that runs warps; lanes are bits. */
+struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number); /* until the next call */
+_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,
+    uint32_t size, bool is_write, bool is_shared);
+void sg_warp_move(struct sg_lane *lane, uint64_t base, uint64_t stride, uint64_t wrap,
+    uint32_t wrapped, uint32_t lanes, uint32_t size, uint32_t flags, uint8_t *data);
+void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *table);
+void sg_warp_leave(struct sg_lane *lane, uint32_t lanes);
+
 /* mbarrier.c */
 uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uint64_t value);
 uint32_t sg_mbarrier_pending(uint64_t state);

@@ -57,6 +57,8 @@ struct sg_launch {
 	void (*printf_sink)(void *context, const char *text, size_t size);
 	void *printf_context;
 	const atomic_uint *stop;
+	uint32_t
+	    lanes; /* 8, 16 or 32 threads in step at most, 1: one at a time; 0: SOFTGPU_LANES */
 };
 
 /* Returns 0, or the positive sg_fault_kind with *fault filled in. */

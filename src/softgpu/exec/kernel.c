@@ -142,6 +142,7 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 	if (info->required_ntid[0])
 		info->max_threads_per_block = product(info->required_ntid);
 	find_closure(kernel);
+	kernel_init_variants(kernel);
 	info->uses_collectives = kernel->needs_fibers;
 	info->shared_bytes = kernel_place_shared(kernel);
 	return describe_params(kernel);
@@ -149,87 +150,9 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 
 void kernel_fini(struct sg_kernel *kernel)
 {
-	jit_code_free(kernel->code);
+	for (unsigned i = 0; i < VARIANT_COUNT; i++)
+		jit_code_free(kernel->variants[i].code);
 	free(kernel->closure);
-}
-
-/* For people who debug the translator: SOFTGPU_DUMP=FOLDER keeps the IR of each kernel. */
-static void dump(const struct sg_kernel *kernel, const struct text *ir)
-{
-	const char *folder = getenv("SOFTGPU_DUMP");
-	char path[4096];
-	FILE *file;
-
-	if (!folder)
-		return;
-	snprintf(path, sizeof(path), "%s/%s.ll", folder, kernel->info.name);
-	file = fopen(path, "w");
-	if (!file) {
-		log_warn("cannot write %s", path);
-		return;
-	}
-	fwrite(ir->bytes, 1, ir->size, file);
-	fclose(file);
-}
-
-static int translate(struct sg_kernel *kernel, struct text *ir)
-{
-	struct jit_program program = {
-	    .entry = kernel->function,
-	    .functions = kernel->closure,
-	    .n_functions = kernel->n_closure,
-	    .handles = kernel->module->handles,
-	    .n_handles = kernel->module->n_handles,
-	    .has_indirect_call = kernel->has_indirect_call,
-	    .needs_fibers = kernel->needs_fibers,
-	};
-	struct jit_error error;
-
-	kernel_place_shared(kernel);
-	if (jit_translate(&program, ir, &error))
-		return 0;
-	snprintf(kernel->prepare_message, sizeof(kernel->prepare_message), "%s:%u: %s",
-	    error.unit && error.unit->name ? error.unit->name : "ptx", error.line, error.text);
-	return error.unsupported ? SG_MODULE_UNSUPPORTED : SG_MODULE_INVALID;
-}
-
-static int compile(struct sg_kernel *kernel)
-{
-	struct text ir = {0};
-	struct progress progress;
-	int r;
-
-	progress_begin(&progress, kernel->info.name);
-	r = translate(kernel, &ir);
-	if (!r) {
-		dump(kernel, &ir);
-		r = jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols,
-		    kernel->prepare_message, sizeof(kernel->prepare_message), &kernel->code);
-		r = r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
-	}
-	text_fini(&ir);
-	progress_end(&progress);
-	if (r)
-		log_debug("kernel %s: %s", kernel->info.name, kernel->prepare_message);
-	else
-		kernel->entry = (sg_kernel_code)jit_code_entry(kernel->code);
-	return r;
-}
-
-int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log)
-{
-	int r;
-
-	pthread_mutex_lock(&kernel->module->lock);
-	if (!kernel->prepared) {
-		kernel->prepare_result = compile(kernel);
-		kernel->prepared = true;
-	}
-	r = kernel->prepare_result;
-	pthread_mutex_unlock(&kernel->module->lock);
-	if (r)
-		log_format(error_log, "%s", kernel->prepare_message);
-	return r;
 }
 
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel)

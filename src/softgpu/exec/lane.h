@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "softgpu/mem/arena.h"
@@ -33,6 +34,9 @@ struct sg_lane {
 	struct sg_block *block;		/* the machine's */
 	struct sg_fiber *fiber;
 	uint32_t number; /* in the block */
+	/* Of a warp's first lane, for code that runs warps: */
+	uint32_t current;     /* the lane that is done alone, written by compiled code */
+	const uint32_t *tids; /* x of 32 lanes, then y, then z */
 };
 
 /* What cooperative groups keep in shared memory, at two places. */
@@ -40,6 +44,7 @@ struct sg_lane {
 #define SG_RESERVED_SECOND 512u
 
 typedef void (*sg_kernel_code)(struct sg_lane *lane);
+typedef void (*sg_warp_code)(struct sg_lane *first, uint32_t lanes);
 
 /* Addresses of functions are handles: FUNCTION_BASE + 16 * number, below any device address. */
 #define SG_FUNCTION_BASE UINT64_C(0x10000)
@@ -71,6 +76,48 @@ enum sg_exchange {
 	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
 	SG_EXCHANGE_MATRIX, /* b: a union sg_matrix; value: the lane's array (exec/matrix.h) */
 	SG_EXCHANGE_ACTIVE, /* b: the place in the code, c: of the call that led there */
+};
+
+/* The lane a shuffle reads, and whether it lies in the lane's segment; if not, it is itself. */
+static inline uint32_t sg_shuffle_source(
+    enum sg_exchange kind, uint32_t number, uint32_t distance, uint32_t c, bool *valid)
+{
+	int32_t lane = (int32_t)number, b = (int32_t)(distance & 31), clamp = (int32_t)(c & 31);
+	int32_t segment = (int32_t)(c >> 8 & 31);
+	int32_t low = lane & segment, high = low | (clamp & ~segment), from;
+
+	switch (kind) {
+	case SG_EXCHANGE_SHFL_UP:
+		from = lane - b;
+		*valid = from >= high;
+		break;
+	case SG_EXCHANGE_SHFL_DOWN:
+		from = lane + b;
+		*valid = from <= high;
+		break;
+	case SG_EXCHANGE_SHFL_BFLY:
+		from = lane ^ b;
+		*valid = from <= high;
+		break;
+	default:
+		from = low | (b & ~segment);
+		*valid = from <= high;
+	}
+	return (uint32_t)(*valid ? from : lane);
+}
+
+/* What a whole warp brings to an exchange, aligned to 256 bytes; entries of lanes that do not run mean nothing. */
+struct sg_exchange_table {
+	uint64_t value[32], result[32];
+	uint32_t b[32], c[32], members[32];
+	uint32_t common; /* result of the first lane that runs */
+};
+
+/* sg_warp_move(lane, base, stride, wrap, wrapped lanes, lanes, size, flags, data) */
+enum sg_move_flags {
+	SG_MOVE_WRITE = 1,
+	SG_MOVE_SHARED = 2,
+	SG_MOVE_NARROW = 4, /* addresses wrap at 32 bits */
 };
 
 /* Barrier numbers 0 to 15 are the program's; this one stands for the cluster, of one block. */

@@ -286,16 +286,21 @@ static int report(struct sg_grid *grid, struct sg_fault *out)
 	return f->kind;
 }
 
-static int prepare(struct sg_kernel *kernel, struct sg_fault *fault)
+static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
+    const struct sg_variant **variant, struct sg_fault *fault)
 {
 	char text[200] = "";
 	struct sg_log log = {.text = text, .capacity = sizeof(text)};
 	int r = sg_kernel_prepare(kernel, &log);
 
-	if (!r)
-		return 0;
-	if (log.used)
+	if (!r) {
+		*variant = kernel_variant(kernel, launch->block, launch->lanes, &r);
+		if (*variant)
+			return 0;
+		snprintf(text, sizeof(text), "%.190s", kernel->prepare_message);
+	} else if (log.used) {
 		text[log.used - 1] = 0;
+	}
 	refuse(fault, kernel, text);
 	fault->prepare_result = r;
 	return SG_FAULT_NOT_STARTED;
@@ -310,7 +315,7 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 
 	if (flaw)
 		return refuse(fault, kernel, flaw);
-	r = prepare(kernel, fault);
+	r = prepare(kernel, launch, &grid.variant, fault);
 	if (r)
 		return r;
 	fault_install();

@@ -9,7 +9,8 @@
  * so that parameters, shared and local memory have arena addresses and generic pointers to them
  * are plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
  *
- * Kernels whose threads never meet run on one stack, thread after thread. Otherwise each thread is
+ * A kernel's code runs one thread, or the threads of a warp in step (struct sg_variant). Where they
+ * never meet others, a block runs on one stack, one after the other. Otherwise each thread or warp is
  * a fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange
  * computes its result and wakes the others; nobody spins. When no fiber is ready the block is
  * settled: lanes that asked for the active mask get it, exited threads are counted in, and if that
@@ -42,6 +43,7 @@
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
  * deepest). */
 #define FIBER_STACK  (64u << 10)
+#define WARP_STACK   (256u << 10) /* spills are a warp wide */
 #define SERIAL_STACK (1u << 20)
 
 #define POLLS_BEFORE_SETTLING 8192u /* of all fibers together, with nothing else happening */
@@ -121,7 +123,7 @@ uint8_t *machine_params(struct sg_machine *machine)
 	return (uint8_t *)(machine->slice + PARAM_OFFSET);
 }
 
-static uint64_t fiber_stack_size(uint32_t local_bytes)
+static uint64_t fiber_stack_size(uint64_t local_bytes)
 {
 	return FIBER_STACK + align_up(local_bytes, PAGE);
 }
@@ -131,7 +133,8 @@ uint32_t machine_capacity(uint32_t local_bytes)
 	return (uint32_t)((SERIAL_OFFSET - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
 }
 
-/* Makes sure of n stacks of at least size bytes. A change of size starts over. */
+/* Makes sure of n stacks of at least size bytes. A change of size starts over, for larger ones or for
+ * more than there is room for. */
 static bool ensure_stacks(struct sg_machine *machine, uint64_t size, uint32_t n)
 {
 	uint64_t base = machine->slice + STACK_OFFSET;
@@ -297,7 +300,12 @@ void machine_record_fault(struct sg_machine *machine, const struct sg_lane *lane
 	    .kernel = grid->kernel->info.name,
 	};
 	memcpy(fault->block, lane->ctaid, sizeof(fault->block));
-	memcpy(fault->thread, lane->tid, sizeof(fault->thread));
+	if (lane->ntid[0]) {
+		struct sg_lane one = *lane;
+
+		lane_set_thread(&one, lane->number + lane->current);
+		memcpy(fault->thread, one.tid, sizeof(fault->thread));
+	}
 }
 
 _Noreturn void machine_fault(
@@ -342,8 +350,9 @@ static void lane_set_block(
 	lane->ctaid[2] = (uint32_t)(number / launch->grid[0] / launch->grid[1]);
 }
 
-static void lane_set_thread(struct sg_lane *lane, uint32_t number)
+void lane_set_thread(struct sg_lane *lane, uint32_t number)
 {
+	lane->current = 0;
 	lane->number = number;
 	lane->tid[0] = number % lane->ntid[0];
 	lane->tid[1] = number / lane->ntid[0] % lane->ntid[1];
@@ -374,27 +383,62 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	}
 }
 
-/* One thread, from first to last instruction. */
+/* The threads from number on that one call runs. */
+static uint32_t unit_threads(const struct sg_grid *grid, uint32_t number)
+{
+	return MIN(grid->variant->width, grid->n_threads - number);
+}
+
+static uint32_t n_units(const struct sg_grid *grid)
+{
+	return (grid->n_threads + grid->variant->width - 1) / grid->variant->width;
+}
+
+static void fiber_set_threads(struct sg_fiber *fiber, const struct sg_grid *grid, uint32_t number)
+{
+	struct sg_lane *lane = &fiber->lane, one;
+
+	lane_set_thread(lane, number);
+	fiber->left = unit_threads(grid, number);
+	if (grid->variant->width == 1 || grid->variant->has_rows)
+		return;
+	one = *lane;
+	for (uint32_t i = 0; i < grid->variant->width; i++) {
+		lane_set_thread(&one, number + i);
+		for (unsigned k = 0; k < 3; k++)
+			fiber->tids[k * SG_WARP_SIZE + i] = one.tid[k];
+	}
+	lane->tids = fiber->tids;
+}
+
+static void run_unit(struct sg_fiber *fiber, const struct sg_grid *grid)
+{
+	if (grid->variant->width == 1)
+		((sg_kernel_code)grid->variant->entry)(&fiber->lane);
+	else
+		((sg_warp_code)grid->variant->entry)(
+		    &fiber->lane, UINT32_MAX >> (SG_WARP_SIZE - fiber->left));
+}
+
+/* One thread or warp, from first to last instruction. */
 static void fiber_main(void *argument)
 {
 	struct sg_fiber *fiber = argument;
-	struct sg_block *block = fiber->lane.block;
 
-	block->machine->grid->kernel->entry(&fiber->lane);
+	run_unit(fiber, fiber->lane.block->machine->grid);
 	machine_exit(fiber);
 }
 
-/* All threads of a block, one after the other. */
+/* All threads of a block, one or one warp after the other. */
 static void serial_main(void *argument)
 {
 	struct sg_fiber *fiber = argument;
 	struct sg_block *block = fiber->lane.block;
-	struct sg_machine *machine = block->machine;
-	sg_kernel_code entry = machine->grid->kernel->entry;
+	const struct sg_grid *grid = block->machine->grid;
 
-	for (uint32_t i = 0; i < block->n_threads; i++) {
-		lane_set_thread(&fiber->lane, i);
-		entry(&fiber->lane);
+	for (uint32_t i = 0; i < block->n_threads; i += grid->variant->width) {
+		fiber_set_threads(fiber, grid, i);
+		run_unit(fiber, grid);
 	}
 	machine_exit(fiber);
 }
@@ -402,7 +446,7 @@ static void serial_main(void *argument)
 /* Stacks start at different offsets, or all their tops would fall into the same cache sets. */
 static void fiber_start(struct sg_machine *machine, struct sg_fiber *fiber, uint32_t index)
 {
-	bool is_own = machine->grid->kernel->needs_fibers;
+	bool is_own = machine->grid->variant->needs_fibers;
 	uint64_t size = is_own ? machine->stack_size : machine->serial_size;
 	uint64_t low =
 	    machine->slice + PAGE + (is_own ? STACK_OFFSET + index * (size + PAGE) : SERIAL_OFFSET);
@@ -422,7 +466,8 @@ static void start_block(struct sg_machine *machine, uint32_t resident)
 {
 	struct sg_grid *grid = machine->grid;
 	struct sg_block *block = &machine->blocks[resident];
-	uint32_t n = grid->kernel->needs_fibers ? grid->n_threads : 1;
+	bool has_fibers = grid->variant->needs_fibers;
+	uint32_t n = has_fibers ? n_units(grid) : 1, width = grid->variant->width;
 
 	block_init(block, machine, resident);
 	for (uint32_t i = 0; i < n; i++) {
@@ -430,8 +475,9 @@ static void start_block(struct sg_machine *machine, uint32_t resident)
 		struct sg_fiber *fiber = &machine->fibers[index];
 
 		lane_set_block(&fiber->lane, grid, block, machine->first_block + resident);
-		lane_set_thread(&fiber->lane, i);
-		block->warps[i / SG_WARP_SIZE].fibers[i % SG_WARP_SIZE] = fiber;
+		fiber_set_threads(fiber, grid, i * width);
+		if (width == 1)
+			block->warps[i / SG_WARP_SIZE].fibers[i % SG_WARP_SIZE] = fiber;
 		fiber_start(machine, fiber, index);
 	}
 }
@@ -472,8 +518,8 @@ static void switch_to(struct sg_machine *machine, struct sg_fiber *fiber)
 static void schedule(struct sg_machine *machine, uint32_t count)
 {
 	struct sg_grid *grid = machine->grid;
-	bool threads_meet = grid->kernel->needs_fibers;
-	uint32_t left = count * (threads_meet ? grid->n_threads : 1), all = left;
+	bool threads_meet = grid->variant->needs_fibers;
+	uint32_t left = count * (threads_meet ? n_units(grid) : 1), all = left;
 
 	while (left && !grid_failed(grid)) {
 		struct sg_fiber *fiber = machine->ready;
@@ -492,8 +538,9 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 			left--;
 			machine->polls = 0;
 			if (threads_meet) {
-				warp_lane_exits(fiber->lane.block, &fiber->lane);
-				barrier_thread_exits(fiber->lane.block);
+				if (grid->variant->width == 1)
+					warp_lane_exits(fiber->lane.block, &fiber->lane);
+				barrier_threads_exit(fiber->lane.block, fiber->left);
 			}
 		} else if (fiber->state == FIBER_READY) {
 			/* Threads that poll may wait for one that wants to know the active mask. */
@@ -505,9 +552,11 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 
 void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count)
 {
-	struct sg_kernel *kernel = grid->kernel;
-	uint32_t n_fibers = count * (kernel->needs_fibers ? grid->n_threads : 1);
-	uint32_t local = kernel->info.local_bytes;
+	const struct sg_variant *variant = grid->variant;
+	uint32_t n_fibers = count * (variant->needs_fibers ? n_units(grid) : 1);
+	uint64_t local = (uint64_t)grid->kernel->info.local_bytes * variant->width;
+	uint64_t stack =
+	    variant->width == 1 ? fiber_stack_size(local) : WARP_STACK + align_up(local, PAGE);
 	static const struct sg_lane nobody;
 
 	machine->grid = grid;
@@ -515,8 +564,8 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->ready = NULL;
 	machine->polls = 0;
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
-	    !(kernel->needs_fibers
-		    ? ensure_stacks(machine, fiber_stack_size(local), n_fibers)
+	    !(variant->needs_fibers
+		    ? ensure_stacks(machine, stack, n_fibers)
 		    : ensure_serial_stack(machine, SERIAL_STACK + align_up(local, PAGE)))) {
 		machine_record_fault(machine, &nobody, SG_FAULT_NOT_STARTED, 0, false);
 		return;

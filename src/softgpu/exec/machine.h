@@ -24,6 +24,7 @@ struct sg_watch {
 /* A grid being run, shared by its machines. */
 struct sg_grid {
 	struct sg_kernel *kernel;
+	const struct sg_variant *variant;
 	const struct sg_launch *launch;
 	uint64_t id;
 	uint64_t n_blocks;
@@ -60,6 +61,10 @@ struct sg_fiber {
 	uint64_t result;      /* of the exchange or barrier it waits for */
 	bool predicate;	      /* brought to a reducing barrier */
 	uint64_t stack_guard; /* lowest usable address is stack_low; the guard page is below */
+	/* of a fiber that runs a warp: */
+	uint32_t left;			 /* threads that have not exited */
+	uint32_t tids[3 * SG_WARP_SIZE]; /* x of all lanes, y, z */
+	struct sg_lane one;		 /* what sg_lane_of() gives */
 };
 
 struct sg_barrier {
@@ -125,6 +130,9 @@ uint8_t *machine_params(struct sg_machine *machine);
  * fault. */
 void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count);
 
+/* Makes a lane that of another thread of its block. */
+void lane_set_thread(struct sg_lane *lane, uint32_t number);
+
 /* On a fiber: gives others a turn, is woken by machine_wake(). */
 void machine_yield(struct sg_fiber *fiber);
 void machine_pass(struct sg_fiber *fiber); /* a yield of one that has something to do */
@@ -141,12 +149,20 @@ void machine_record_fault(struct sg_machine *machine, const struct sg_lane *lane
     enum sg_fault_kind kind, uint64_t address, bool is_write);
 _Noreturn void machine_leave(struct sg_machine *machine);
 
+/* What some lanes of a warp bring to an exchange of one kind, and where its results go. */
+struct sg_meeting {
+	const struct sg_arrival *arrivals[SG_WARP_SIZE];
+	uint64_t *results[SG_WARP_SIZE];
+};
+
 /* warp.c and barrier.c */
+/* Computes the results of the members; not of SG_EXCHANGE_MATRIX. */
+void meeting_compute(const struct sg_meeting *meeting, uint32_t members);
 void warp_lane_exits(struct sg_block *block, struct sg_lane *lane);
 /* Answers lanes that ask for the active mask, once no lane of the warp runs, or anyway. True when
  * somebody woke. */
 bool warp_settle(struct sg_warp *warp, bool force);
-void barrier_thread_exits(struct sg_block *block);
+void barrier_threads_exit(struct sg_block *block, uint32_t n);
 bool barrier_settle(struct sg_block *block);
 
 /* watchdog.c: around the run of a grid whose stop is set. */

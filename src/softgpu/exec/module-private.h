@@ -9,6 +9,26 @@
 #include "softgpu/jit/jit.h"
 #include "softgpu/ptx/ptx.h"
 
+/* One way to run a kernel: native code that runs a thread, or a warp's threads in step. */
+struct sg_variant {
+	uint32_t width; /* threads it runs at once: 1, 8, 16 or 32 */
+	bool has_rows;	/* of more than one: as in struct jit_warp */
+	bool needs_fibers;
+	bool prepared; /* this and the rest: under module->lock */
+	int prepare_result;
+	struct jit_code *code;
+	void *entry; /* sg_kernel_code, or sg_warp_code */
+};
+
+enum sg_variant_name {
+	VARIANT_THREADS,
+	VARIANT_ROWS_32,
+	VARIANT_ROWS_16,
+	VARIANT_ROWS_8,
+	VARIANT_ANY_32,
+	VARIANT_COUNT
+};
+
 struct sg_kernel {
 	struct sg_kernel_info info;
 	struct sg_module *module;
@@ -19,11 +39,8 @@ struct sg_kernel {
 	bool needs_fibers;
 	bool uses_reserved_shared;
 	uint32_t dynamic_offset; /* of dynamic shared memory */
-	bool prepared;		 /* under module->lock */
-	int prepare_result;
+	struct sg_variant variants[VARIANT_COUNT];
 	char prepare_message[512];
-	struct jit_code *code;
-	sg_kernel_code entry;
 };
 
 /* Variables in one allocation. */
@@ -58,5 +75,14 @@ int module_link(struct sg_module *module, struct sg_log *error_log);
 /* kernel.c: one kernel's closure, layout and facts. */
 int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_function *function);
 void kernel_fini(struct sg_kernel *kernel);
+/* variant.c */
+void kernel_init_variants(struct sg_kernel *kernel);
+/*
+ * The way to run blocks of a shape, with at most so many lanes (0: as set), compiled if it was not. Always there once sg_kernel_prepare() has
+ * been successful, but for failures of the compiler: NULL then, with kernel->prepare_message set and
+ * *result what sg_kernel_prepare() would return.
+ */
+const struct sg_variant *kernel_variant(
+    struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result);
 /* Offsets of the shared variables the kernel uses; returns the size of the static ones. */
 uint32_t kernel_place_shared(struct sg_kernel *kernel);

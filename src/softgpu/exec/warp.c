@@ -11,60 +11,36 @@
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix.h"
 
-static int32_t source_lane(const struct sg_arrival *arrival, int32_t lane, bool *valid)
-{
-	int32_t b = (int32_t)(arrival->b & 31), clamp = (int32_t)(arrival->c & 31);
-	int32_t segment = (int32_t)(arrival->c >> 8 & 31);
-	int32_t low = lane & segment, high = low | (clamp & ~segment), from;
-
-	switch (arrival->kind) {
-	case SG_EXCHANGE_SHFL_UP:
-		from = lane - b;
-		*valid = from >= high;
-		break;
-	case SG_EXCHANGE_SHFL_DOWN:
-		from = lane + b;
-		*valid = from <= high;
-		break;
-	case SG_EXCHANGE_SHFL_BFLY:
-		from = lane ^ b;
-		*valid = from <= high;
-		break;
-	default:
-		from = low | (b & ~segment);
-		*valid = from <= high;
-	}
-	return *valid ? from : lane;
-}
-
 /* Reading a lane that does not take part is undefined; here it reads its own value. */
-static void shuffle(struct sg_warp *warp, uint32_t members)
+static void shuffle(const struct sg_meeting *meeting, uint32_t members)
 {
 	for (uint32_t left = members; left; left &= left - 1) {
-		int32_t lane = __builtin_ctz(left);
-		struct sg_fiber *fiber = warp->fibers[lane];
+		uint32_t lane = (uint32_t)__builtin_ctz(left);
+		const struct sg_arrival *arrival = meeting->arrivals[lane];
 		bool valid;
-		int32_t from = source_lane(&fiber->arrival, lane, &valid);
+		uint32_t from =
+		    sg_shuffle_source(arrival->kind, lane, arrival->b, arrival->c, &valid);
 
-		if (from < 0 || from > 31 || !(members >> from & 1))
+		if (!(members >> from & 1))
 			from = lane;
-		fiber->result = (uint32_t)warp->fibers[from]->arrival.value | (uint64_t)valid << 32;
+		*meeting->results[lane] = (uint32_t)meeting->arrivals[from]->value | (uint64_t)valid
+											 << 32;
 	}
 }
 
-static void match(struct sg_warp *warp, uint32_t members, bool all)
+static void match(const struct sg_meeting *meeting, uint32_t members, bool all)
 {
 	for (uint32_t left = members; left; left &= left - 1) {
-		struct sg_fiber *fiber = warp->fibers[__builtin_ctz(left)];
-		uint32_t same = 0;
+		int lane = __builtin_ctz(left);
+		uint64_t result = 0;
 
 		for (uint32_t others = members; others; others &= others - 1)
-			if (warp->fibers[__builtin_ctz(others)]->arrival.value ==
-			    fiber->arrival.value)
-				same |= others & -others;
-		fiber->result = same;
+			if (meeting->arrivals[__builtin_ctz(others)]->value ==
+			    meeting->arrivals[lane]->value)
+				result |= others & -others;
 		if (all)
-			fiber->result = same == members ? same | UINT64_C(1) << 32 : 0;
+			result = result == members ? result | UINT64_C(1) << 32 : 0;
+		*meeting->results[lane] = result;
 	}
 }
 
@@ -91,13 +67,14 @@ static uint32_t reduce_two(enum sg_exchange kind, uint32_t a, uint32_t b)
 }
 
 /* The result all members share. */
-static uint64_t common_result(struct sg_warp *warp, uint32_t members, enum sg_exchange kind)
+static uint64_t common_result(
+    const struct sg_meeting *meeting, uint32_t members, enum sg_exchange kind)
 {
 	uint32_t first = (uint32_t)__builtin_ctz(members), ballot = 0;
-	uint32_t reduced = (uint32_t)warp->fibers[first]->arrival.value;
+	uint32_t reduced = (uint32_t)meeting->arrivals[first]->value;
 
 	for (uint32_t left = members; left; left &= left - 1) {
-		uint32_t value = (uint32_t)warp->fibers[__builtin_ctz(left)]->arrival.value;
+		uint32_t value = (uint32_t)meeting->arrivals[__builtin_ctz(left)]->value;
 
 		ballot |= value & 1 ? left & -left : 0;
 		if (left != members)
@@ -136,35 +113,47 @@ static void multiply(struct sg_warp *warp, uint32_t members)
 	matrix_compute(matrix, lanes);
 }
 
+void meeting_compute(const struct sg_meeting *meeting, uint32_t members)
+{
+	enum sg_exchange kind = meeting->arrivals[__builtin_ctz(members)]->kind;
+	uint64_t result;
+
+	if (kind >= SG_EXCHANGE_SHFL_UP && kind <= SG_EXCHANGE_SHFL_IDX) {
+		shuffle(meeting, members);
+		return;
+	}
+	if (kind == SG_EXCHANGE_MATCH_ANY || kind == SG_EXCHANGE_MATCH_ALL) {
+		match(meeting, members, kind == SG_EXCHANGE_MATCH_ALL);
+		return;
+	}
+	result = common_result(meeting, members, kind);
+	for (uint32_t left = members; left; left &= left - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(left);
+		bool leads = kind == SG_EXCHANGE_ELECT && lane == result;
+
+		*meeting->results[lane] = result | (uint64_t)leads << 32;
+	}
+}
+
 /* Results to all members; those that wait are woken, all but self. */
 static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fiber *self)
 {
-	enum sg_exchange kind = warp->fibers[__builtin_ctz(members)]->arrival.kind;
-	bool shared = false;
-	uint64_t result = 0;
+	struct sg_meeting meeting = {0};
 
-	if (kind >= SG_EXCHANGE_SHFL_UP && kind <= SG_EXCHANGE_SHFL_IDX) {
-		shuffle(warp, members);
-	} else if (kind == SG_EXCHANGE_MATCH_ANY || kind == SG_EXCHANGE_MATCH_ALL) {
-		match(warp, members, kind == SG_EXCHANGE_MATCH_ALL);
-	} else if (kind == SG_EXCHANGE_MATRIX) {
-		multiply(warp, members);
-	} else {
-		result = common_result(warp, members, kind);
-		shared = true;
-	}
-	warp->waiting &= ~members;
 	for (uint32_t left = members; left; left &= left - 1) {
-		int32_t lane = __builtin_ctz(left);
-		struct sg_fiber *fiber = warp->fibers[lane];
+		struct sg_fiber *fiber = warp->fibers[__builtin_ctz(left)];
 
-		if (shared)
-			fiber->result = result;
-		if (kind == SG_EXCHANGE_ELECT)
-			fiber->result |= (uint64_t)((uint32_t)lane == result) << 32;
-		if (fiber != self)
-			machine_wake(fiber);
+		meeting.arrivals[__builtin_ctz(left)] = &fiber->arrival;
+		meeting.results[__builtin_ctz(left)] = &fiber->result;
 	}
+	if (warp->fibers[__builtin_ctz(members)]->arrival.kind == SG_EXCHANGE_MATRIX)
+		multiply(warp, members);
+	else
+		meeting_compute(&meeting, members);
+	warp->waiting &= ~members;
+	for (uint32_t left = members; left; left &= left - 1)
+		if (warp->fibers[__builtin_ctz(left)] != self)
+			machine_wake(warp->fibers[__builtin_ctz(left)]);
 }
 
 /* The members of a lane's exchange when all have come, else 0. */

@@ -74,7 +74,7 @@ bool jit_needs_fibers(const struct ptx_function *function)
 }
 
 /* Leaves when the grid is to be ended. */
-static void look_at_stop(struct emit *emit)
+void emit_stop_check(struct emit *emit)
 {
 	uint32_t stopped = emit_new_block(emit), running = emit_new_block(emit);
 	struct value stop = emit_value(
@@ -92,7 +92,7 @@ static void look_at_stop(struct emit *emit)
 
 static void look_back(struct emit *emit, uint32_t target)
 {
-	look_at_stop(emit);
+	emit_stop_check(emit);
 	if (is_polling_loop(emit->function, target, emit->position))
 		emit_line(emit, "call void @sg_poll(ptr %%lane)");
 }
@@ -345,7 +345,7 @@ void emit_call(struct emit *emit)
 	pass_values(emit, &call, callee, prototype);
 	arguments = emit->arguments.bytes;
 	if (may_recurse(callee))
-		look_at_stop(emit);
+		emit_stop_check(emit);
 	note_call(emit);
 	if (callee && !callee->has_body) {
 		check_builtin(emit, callee);

@@ -147,7 +147,7 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 	return arena_pointer(emit, base, size, is_write);
 }
 
-static unsigned vector_size(const struct emit *emit)
+unsigned memory_vector_size(const struct emit *emit)
 {
 	return has(emit, PTX_MODIFIER_v8)   ? 8
 	       : has(emit, PTX_MODIFIER_v4) ? 4
@@ -155,8 +155,7 @@ static unsigned vector_size(const struct emit *emit)
 					    : 1;
 }
 
-/* NULL for weak accesses. */
-static const char *atomic_order(const struct emit *emit)
+const char *memory_ordering(const struct emit *emit)
 {
 	if (has(emit, PTX_MODIFIER_acquire))
 		return "acquire";
@@ -168,10 +167,10 @@ static const char *atomic_order(const struct emit *emit)
 	return NULL;
 }
 
-static struct value load_one(struct emit *emit, struct value pointer, enum ir_type type,
-    unsigned align, const char *annotation)
+struct value memory_load(struct emit *emit, struct value pointer, enum ir_type type, unsigned align,
+    const char *annotation)
 {
-	const char *order = ir_bits(type) <= 64 ? atomic_order(emit) : NULL;
+	const char *order = ir_bits(type) <= 64 ? memory_ordering(emit) : NULL;
 
 	if (order)
 		return emit_value(emit, "load atomic volatile %s, ptr %s %s, align %u",
@@ -180,10 +179,10 @@ static struct value load_one(struct emit *emit, struct value pointer, enum ir_ty
 	    emit, "load %s, ptr %s, align %u%s", ir_name(type), pointer.text, align, annotation);
 }
 
-static void store_one(
+void memory_store(
     struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align)
 {
-	const char *order = ir_bits(type) <= 64 ? atomic_order(emit) : NULL;
+	const char *order = ir_bits(type) <= 64 ? memory_ordering(emit) : NULL;
 
 	if (order)
 		emit_line(emit, "store atomic volatile %s %s, ptr %s %s, align %u", ir_name(type),
@@ -193,7 +192,7 @@ static void store_one(
 		    pointer.text, align);
 }
 
-static const struct ptx_operand *element(
+const struct ptx_operand *memory_element(
     struct emit *emit, const struct ptx_operand *operand, unsigned count, unsigned i)
 {
 	if (operand->kind != PTX_OPERAND_VECTOR && count == 1)
@@ -210,7 +209,7 @@ void emit_ld(struct emit *emit)
 	enum ptx_type type = type_at(emit, 0);
 	enum ptx_space space = space_of(emit);
 	enum ir_type ir = ir_of(type);
-	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	unsigned count = memory_vector_size(emit), size = ptx_type_bits(type) / 8;
 	struct value base = memory_pointer(emit, &in->operands[1], space, size * count, false);
 	/* Parameters keep the caller's alignment, which may be less. */
 	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
@@ -221,13 +220,13 @@ void emit_ld(struct emit *emit)
 		if (i)
 			at = emit_value(
 			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
-		value = load_one(emit, at, ir, align,
+		value = memory_load(emit, at, ir, align,
 		    emit->function->is_entry && space == PTX_SPACE_PARAM &&
 			    in->operands[1].elements->kind == PTX_OPERAND_VARIABLE &&
 			    in->operands[1].elements->variable->is_kernel_param
 			? ", !invariant.load !0"
 			: "");
-		operand_set(emit, element(emit, in->operands, count, i), value, ir,
+		operand_set(emit, memory_element(emit, in->operands, count, i), value, ir,
 		    ptx_type_is_signed(type));
 	}
 }
@@ -238,12 +237,13 @@ void emit_st(struct emit *emit)
 	enum ptx_type type = type_at(emit, 0);
 	enum ptx_space space = space_of(emit);
 	enum ir_type ir = ir_of(type);
-	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	unsigned count = memory_vector_size(emit), size = ptx_type_bits(type) / 8;
 	struct value base = memory_pointer(emit, &in->operands[0], space, size * count, true);
 	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct ptx_operand *operand = element(emit, &in->operands[1], count, i);
+		const struct ptx_operand *operand =
+		    memory_element(emit, &in->operands[1], count, i);
 		struct value at = base;
 
 		if (operand->kind == PTX_OPERAND_SINK)
@@ -251,7 +251,7 @@ void emit_st(struct emit *emit)
 		if (i)
 			at = emit_value(
 			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
-		store_one(emit, at, operand_get(emit, operand, ir, false), ir, align);
+		memory_store(emit, at, operand_get(emit, operand, ir, false), ir, align);
 	}
 }
 
@@ -337,7 +337,7 @@ static void emit_rmw(struct emit *emit, const struct ptx_operand *result,
     const struct ptx_operand *address, const struct ptx_operand *operands)
 {
 	enum ptx_type type = type_at(emit, 0);
-	unsigned count = vector_size(emit), size = ptx_type_bits(type) / 8;
+	unsigned count = memory_vector_size(emit), size = ptx_type_bits(type) / 8;
 	struct value base = memory_pointer(emit, address, space_of(emit), size * count, true);
 
 	if (count == 1) {
@@ -351,10 +351,11 @@ static void emit_rmw(struct emit *emit, const struct ptx_operand *result,
 		struct value at =
 		    emit_value(emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
 		struct value old =
-		    read_modify_write(emit, type, at, element(emit, operands, count, i));
+		    read_modify_write(emit, type, at, memory_element(emit, operands, count, i));
 
 		if (result)
-			operand_set(emit, element(emit, result, count, i), old, ir_of(type), false);
+			operand_set(
+			    emit, memory_element(emit, result, count, i), old, ir_of(type), false);
 	}
 }
 

@@ -177,6 +177,13 @@ enum ptx_type type_at(struct emit *emit, unsigned index)
 #define EMITTER_ROW(name, fewest, most, facts, emitter) [PTX_OP_##name] = emit_##emitter,
 static void (*const emitters[PTX_OP_COUNT])(struct emit *) = {PTX_OPCODES(EMITTER_ROW)};
 
+void emit_opcode(struct emit *emit)
+{
+	if (emit->in->unsupported)
+		emit_unsupported(emit);
+	emitters[emit->in->opcode](emit);
+}
+
 static void emit_predicated(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
@@ -186,7 +193,7 @@ static void emit_predicated(struct emit *emit)
 
 	emit_branch_if(emit, operand_get(emit, &predicate, IR_I1, false), then, next);
 	emit_start_block(emit, then);
-	emitters[in->opcode](emit);
+	emit_opcode(emit);
 	emit_start_block(emit, next);
 }
 
@@ -200,10 +207,8 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 	}
 	if (!emit->open) /* behind a jump, before any label: never reached */
 		return;
-	if (in->unsupported)
-		emit_unsupported(emit);
 	if (in->predicate == PTX_NO_REG)
-		emitters[in->opcode](emit);
+		emit_opcode(emit);
 	else
 		emit_predicated(emit);
 }
@@ -211,10 +216,9 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 /*
  * Since nvcc 13 float values live in .b32 registers. A slot of the wrong type costs a move between
  * register files at each use, so each register votes: results of float instructions against
- * others. Registers start as zero, where PTX says nothing: a kernel that reads one early must not
- * differ from run to run.
+ * others.
  */
-static void choose_register_types(struct emit *emit)
+void emit_choose_register_types(struct emit *emit)
 {
 	const struct ptx_function *function = emit->function;
 	int *votes = calloc(function->n_registers + 1, sizeof(*votes));
@@ -241,11 +245,19 @@ static void choose_register_types(struct emit *emit)
 		if (votes[i] > 0 && type == IR_I64)
 			type = IR_DOUBLE;
 		emit->registers[i] = type;
-		text_format(&emit->prologue,
-		    "  %%r%u = alloca %s\n  store %s zeroinitializer, ptr %%r%u\n", i,
-		    ir_name(type), ir_name(type), i);
 	}
 	free(votes);
+}
+
+/* Registers start as zero, where PTX says nothing: a kernel that reads one early must not differ
+ * from run to run. */
+static void emit_registers(struct emit *emit)
+{
+	emit_choose_register_types(emit);
+	for (uint32_t i = 0; i < emit->function->n_registers; i++)
+		text_format(&emit->prologue,
+		    "  %%r%u = alloca %s\n  store %s zeroinitializer, ptr %%r%u\n", i,
+		    ir_name(emit->registers[i]), ir_name(emit->registers[i]), i);
 }
 
 static void emit_locals(struct emit *emit)
@@ -301,7 +313,7 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	emit->registers = calloc(function->n_registers + 1, sizeof(*emit->registers));
 	if (!emit->registers)
 		emit_fail(emit, "out of memory");
-	choose_register_types(emit);
+	emit_registers(emit);
 	emit_locals(emit);
 	load_register_params(emit);
 	for (uint32_t i = 0; i < function->n_code; i++) {
@@ -323,7 +335,7 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 }
 
 /* Functions by number of their handle, for calls through pointers. */
-static void emit_handles(struct emit *emit)
+void emit_handles(struct emit *emit)
 {
 	const struct jit_program *program = emit->program;
 

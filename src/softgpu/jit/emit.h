@@ -47,6 +47,9 @@ struct value ir_constant(enum ir_type type, uint64_t bits);
 uint32_t emit_new_block(struct emit *emit);		  /* its number: label %b<n> */
 void emit_start_block(struct emit *emit, uint32_t block); /* falls through from the current */
 void emit_branch_if(struct emit *emit, struct value condition, uint32_t yes, uint32_t no);
+void emit_opcode(struct emit *emit);		    /* the instruction, but for its predicate */
+void emit_choose_register_types(struct emit *emit); /* fills registers */
+void emit_handles(struct emit *emit);		    /* the table for calls through pointers */
 bool has(const struct emit *emit, enum ptx_modifier modifier); /* of the instruction */
 enum ptx_type type_at(struct emit *emit, unsigned index);      /* fails when there is none */
 
@@ -64,10 +67,18 @@ struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 struct value variable_address(struct emit *emit, const struct ptx_variable *variable);
 struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
 
-/* emit-memory.c: a checked host pointer of size bytes at an address operand. */
+/* emit-memory.c: a checked host pointer of size bytes at an address operand; what it is made of. */
 enum ptx_space space_of(struct emit *emit);
 struct value effective_address(
     struct emit *emit, const struct ptx_operand *address); /* unchecked */
+unsigned memory_vector_size(const struct emit *emit);	   /* elements the instruction moves */
+const struct ptx_operand *memory_element(
+    struct emit *emit, const struct ptx_operand *operand, unsigned count, unsigned i);
+const char *memory_ordering(const struct emit *emit); /* LLVM's word; NULL for weak accesses */
+struct value memory_load(struct emit *emit, struct value pointer, enum ir_type type, unsigned align,
+    const char *annotation);
+void memory_store(
+    struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 
@@ -77,6 +88,8 @@ void emit_mbarrier_of_copies(struct emit *emit);
 /* emit-call.c */
 void emit_function(struct emit *emit, const struct ptx_function *function);
 uint32_t code_site(const struct emit *emit); /* of the instruction, unique and rising */
+/* A look at the stop flag. */
+void emit_stop_check(struct emit *emit);
 bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
 
 /* emit-half.c: f16 and bf16 through float */

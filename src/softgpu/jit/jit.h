@@ -39,6 +39,20 @@ struct jit_error {
 /* Returns false with *error filled in. *ir must be freed by text_fini() in any case. */
 bool jit_translate(const struct jit_program *program, struct text *ir, struct jit_error *error);
 
+/* How a kernel is made for warps. */
+struct jit_warp {
+	unsigned width; /* lanes: 8, 16 or 32 */
+	bool has_rows;	/* a warp's threads have consecutive tid.x, from a multiple of width on */
+};
+
+/*
+ * The same for a kernel that runs W threads in step (jit/warp): its function takes the lanes that
+ * exist as a second argument. False with error->text set, and nothing wrong, when the kernel has
+ * something that only the scalar machine runs. *needs_fibers: its warps meet or poll.
+ */
+bool jit_translate_warp(const struct jit_program *program, const struct jit_warp *shape,
+    struct text *ir, bool *needs_fibers, struct jit_error *error);
+
 /* Threads of this function meet or poll: they need stacks of their own. */
 bool jit_needs_fibers(const struct ptx_function *function);
 

@@ -1,0 +1,221 @@
+/*
+ * The ways to run a kernel, each compiled when a launch first wants it.
+ *
+ * Threads run in step, a warp at a time, where the translator for warps takes the kernel: 32 lanes
+ * if each warp's threads lie in one row of the block; 16 or 8 if only rows of that length do and
+ * nothing in the kernel speaks of warps; else 32 with their places looked up. What it does not take
+ * runs a thread at a time, which is also what SOFTGPU_LANES=1 asks for; 8, 16 and 32 ask for at most
+ * so many lanes.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "softgpu/exec/exec.h"
+#include "softgpu/exec/module-private.h"
+#include "softgpu/exec/runtime.h"
+#include "softgpu/jit/progress.h"
+
+#define STANDARD_LANES 1u
+
+/* Refused by the translator for warps, which is no error. */
+#define REFUSED (-1)
+
+static uint32_t lanes_wanted(void)
+{
+	static atomic_uint known;
+	uint32_t n = atomic_load_explicit(&known, memory_order_relaxed); /* all find the same */
+	const char *setting;
+
+	if (n)
+		return n;
+	setting = getenv("SOFTGPU_LANES");
+	n = setting ? (uint32_t)strtoul(setting, NULL, 10) : STANDARD_LANES;
+	if (n != 1 && n != 8 && n != 16 && n != 32) {
+		log_warn("SOFTGPU_LANES=%s is none of 1, 8, 16 and 32: taking %u", setting,
+		    STANDARD_LANES);
+		n = STANDARD_LANES;
+	}
+	atomic_store_explicit(&known, n, memory_order_relaxed);
+	return n;
+}
+
+void kernel_init_variants(struct sg_kernel *kernel)
+{
+	static const struct sg_variant all[VARIANT_COUNT] = {
+	    [VARIANT_THREADS] = {.width = 1},
+	    [VARIANT_ROWS_32] = {.width = 32, .has_rows = true},
+	    [VARIANT_ROWS_16] = {.width = 16, .has_rows = true},
+	    [VARIANT_ROWS_8] = {.width = 8, .has_rows = true},
+	    [VARIANT_ANY_32] = {.width = 32},
+	};
+
+	for (unsigned i = 0; i < VARIANT_COUNT; i++)
+		kernel->variants[i] = all[i];
+	kernel->variants[VARIANT_THREADS].needs_fibers = kernel->needs_fibers;
+}
+
+/* For people who debug the translator: SOFTGPU_DUMP=FOLDER keeps the IR of each kernel. */
+static void dump(
+    const struct sg_kernel *kernel, const struct sg_variant *variant, const struct text *ir)
+{
+	const char *folder = getenv("SOFTGPU_DUMP");
+	char path[4096];
+	FILE *file;
+
+	if (!folder)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.%u%s.ll", folder, kernel->info.name, variant->width,
+	    variant->width > 1 && !variant->has_rows ? "any" : "");
+	file = fopen(path, "w");
+	if (!file) {
+		log_warn("cannot write %s", path);
+		return;
+	}
+	fwrite(ir->bytes, 1, ir->size, file);
+	fclose(file);
+}
+
+static int translate_threads(
+    struct sg_kernel *kernel, const struct jit_program *program, struct text *ir)
+{
+	struct jit_error error;
+
+	if (jit_translate(program, ir, &error))
+		return 0;
+	snprintf(kernel->prepare_message, sizeof(kernel->prepare_message), "%s:%u: %s",
+	    error.unit && error.unit->name ? error.unit->name : "ptx", error.line, error.text);
+	return error.unsupported ? SG_MODULE_UNSUPPORTED : SG_MODULE_INVALID;
+}
+
+static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
+    const struct jit_program *program, struct text *ir)
+{
+	struct jit_warp shape = {variant->width, variant->has_rows};
+	struct jit_error error;
+
+	if (jit_translate_warp(program, &shape, ir, &variant->needs_fibers, &error))
+		return 0;
+	log_debug("kernel %s: not %u threads in step: line %u: %s", kernel->info.name,
+	    variant->width, error.line, error.text);
+	return REFUSED;
+}
+
+static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir)
+{
+	struct jit_program program = {
+	    .entry = kernel->function,
+	    .functions = kernel->closure,
+	    .n_functions = kernel->n_closure,
+	    .handles = kernel->module->handles,
+	    .n_handles = kernel->module->n_handles,
+	    .has_indirect_call = kernel->has_indirect_call,
+	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
+	};
+
+	kernel_place_shared(kernel);
+	return variant->width == 1 ? translate_threads(kernel, &program, ir)
+				   : translate_warps(kernel, variant, &program, ir);
+}
+
+static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
+{
+	struct text ir = {0};
+	struct progress progress;
+	int r;
+
+	progress_begin(&progress, kernel->info.name);
+	r = translate(kernel, variant, &ir);
+	if (!r) {
+		dump(kernel, variant, &ir);
+		r = jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols,
+		    kernel->prepare_message, sizeof(kernel->prepare_message), &variant->code);
+		r = r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
+	}
+	text_fini(&ir);
+	progress_end(&progress);
+	if (r == SG_MODULE_INTERNAL && variant->width > 1) {
+		log_warn(
+		    "kernel %s: its code for warps was refused, it runs a thread at a time: %s",
+		    kernel->info.name, kernel->prepare_message);
+		r = REFUSED;
+	}
+	if (r > 0)
+		log_debug("kernel %s: %s", kernel->info.name, kernel->prepare_message);
+	if (!r)
+		variant->entry = jit_code_entry(variant->code);
+	return r;
+}
+
+/* Under the module's lock. */
+static int prepare(struct sg_kernel *kernel, enum sg_variant_name name)
+{
+	struct sg_variant *variant = &kernel->variants[name];
+
+	if (!variant->prepared) {
+		variant->prepare_result = compile(kernel, variant);
+		variant->prepared = true;
+	}
+	return variant->prepare_result;
+}
+
+/* The ways for blocks of a shape, best first, ending with threads; how many. */
+static unsigned candidates(
+    const uint32_t block[3], uint32_t most, enum sg_variant_name names[VARIANT_COUNT])
+{
+	static const struct {
+		enum sg_variant_name name;
+		uint32_t width;
+	} rows[] = {{VARIANT_ROWS_32, 32}, {VARIANT_ROWS_16, 16}, {VARIANT_ROWS_8, 8}};
+	bool is_row = block[1] == 1 && block[2] == 1;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].width <= most && (is_row || block[0] % rows[i].width == 0))
+			names[n++] = rows[i].name;
+	if (most == 32 && (!n || names[0] != VARIANT_ROWS_32))
+		names[n++] = VARIANT_ANY_32;
+	names[n++] = VARIANT_THREADS;
+	return n;
+}
+
+static const struct sg_variant *find(
+    struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
+{
+	enum sg_variant_name names[VARIANT_COUNT];
+	unsigned n = candidates(block, lanes ?: lanes_wanted(), names);
+
+	for (unsigned i = 0; i < n; i++) {
+		*result = prepare(kernel, names[i]);
+		if (*result != REFUSED)
+			return *result ? NULL : &kernel->variants[names[i]];
+	}
+	return NULL;
+}
+
+const struct sg_variant *kernel_variant(
+    struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
+{
+	const struct sg_variant *variant;
+
+	pthread_mutex_lock(&kernel->module->lock);
+	variant = find(kernel, block, lanes, result);
+	pthread_mutex_unlock(&kernel->module->lock);
+	return variant;
+}
+
+/* The likeliest way: the others follow when a launch wants them. */
+int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log)
+{
+	static const uint32_t row[3] = {SG_WARP_SIZE, 1, 1};
+	int r = 0;
+
+	pthread_mutex_lock(&kernel->module->lock);
+	find(kernel, kernel->info.required_ntid[0] ? kernel->info.required_ntid : row, 0, &r);
+	pthread_mutex_unlock(&kernel->module->lock);
+	if (r)
+		log_format(error_log, "%s", kernel->prepare_message);
+	return r;
+}

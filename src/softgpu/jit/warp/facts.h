@@ -1,0 +1,80 @@
+/*
+ * What is known of a function when W lanes run it in step: how each value differs between lanes,
+ * where lanes part, and where some of them wait for others.
+ *
+ * Lanes run on one path at a time, always from the lowest block (in the flow's order) that lanes
+ * stand at, so that those that parted at a branch meet again at its postdominator at the latest.
+ */
+#pragma once
+
+#include "softgpu/jit/warp/flow.h"
+
+/* How threads are laid over lanes. */
+enum warp_layout {
+	WARP_ROW, /* lanes have consecutive tid.x from a multiple of W on, one tid.y and tid.z */
+	WARP_ANY, /* any block: tids are looked up */
+};
+
+enum shape_kind {
+	SHAPE_NONE,   /* not known yet */
+	SHAPE_LINEAR, /* base + lane * stride; uniform when stride is 0 */
+	SHAPE_VARYING,
+};
+
+/*
+ * Of a linear value, only lane 0's is kept. A 64-bit value made from a 32-bit one may have to take
+ * back 2^32 from the lanes behind an overflow: wrap is what those lanes lack, by now; which lanes
+ * they are is kept beside the value, and is nearly always none.
+ */
+struct shape {
+	enum shape_kind kind;
+	bool is_aligned; /* stride is 1, and the base a multiple of W */
+	int64_t stride;
+	int64_t wrap;
+};
+
+/* Lanes part at a branch, or by leaving a loop at different times. */
+struct split {
+	uint64_t *running; /* blocks some lanes may run */
+	uint64_t *waiting; /* while others of them stand at one of these */
+	struct split *next;
+};
+
+struct facts {
+	struct flow flow;
+	uint32_t width;
+	enum warp_layout layout;
+	struct shape *shapes; /* by value */
+	uint64_t *mixed;      /* values that a lane may still need when another writes its own */
+	uint64_t *partial;    /* blocks that may run with lanes waiting elsewhere */
+	uint64_t *joins;      /* blocks lanes may wait at */
+	bool *parts;	      /* by block: lanes part at its end */
+	struct split *splits;
+};
+
+/* As flow_init(); reason is facts->flow.reason. */
+bool facts_init(struct facts *facts, const struct ptx_function *function, uint32_t width,
+    enum warp_layout layout);
+void facts_fini(struct facts *facts);
+
+/* May lanes wait at one block while others run another? */
+bool facts_may_wait(const struct facts *facts, uint32_t running, uint32_t waiting);
+
+static inline bool shape_is_uniform(struct shape shape)
+{
+	return shape.kind == SHAPE_LINEAR && !shape.stride && !shape.wrap;
+}
+
+/* shape.c: of an operand read as a type of so many bits, and of an instruction's results. */
+struct shape shape_of_operand(
+    const struct facts *facts, const struct ptx_operand *operand, unsigned bits);
+struct shape shape_of_result(const struct facts *facts, const struct ptx_instruction *in);
+struct shape shape_of_value(const struct facts *facts, uint32_t value);
+/* Of [register + offset]. */
+struct shape shape_of_address(const struct facts *facts, const struct ptx_operand *address);
+struct shape shape_join(struct shape a, struct shape b);
+
+/* Bytes between two lanes' copies of a function's own variable. */
+uint64_t shape_local_stride(const struct ptx_variable *variable);
+/* Has each lane a copy of its own? */
+bool shape_is_own(const struct ptx_variable *variable);

@@ -1,0 +1,376 @@
+/*
+ * Where the lanes of a warp meet: votes, shuffles, barriers (PTX ISA 9.7.9, 9.7.13).
+ *
+ * A warp's lanes stand at the same place already, so that what they do together is done in one go:
+ * a vote looks at bits, a shuffle by constants permutes a vector, and everything else is one call
+ * of the machine, with all lanes' values in memory. Only barriers wait, for other warps.
+ *
+ * The members an instruction names are taken to be here: blocks where lanes may be waiting
+ * elsewhere are refused.
+ */
+#include <stdio.h>
+
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/warp/warp.h"
+
+static struct value zero(void)
+{
+	return (struct value){"0"};
+}
+
+/* A value all lanes get. */
+static void set_same(
+    struct warp *warp, const struct ptx_operand *operand, struct value value, enum ir_type type)
+{
+	if (operand->kind == PTX_OPERAND_REGISTER && value_varies(warp, operand->reg))
+		wide_set(warp, operand, value, type, false, false);
+	else
+		operand_set(&warp->emit, operand, value, type, false);
+}
+
+static bool is_uniform_operand(const struct warp *warp, unsigned index)
+{
+	return shape_is_uniform(shape_of_operand(&warp->facts, &warp->emit.in->operands[index], 0));
+}
+
+static bool names_members(struct emit *emit, unsigned index)
+{
+	return (has(emit, PTX_MODIFIER_sync) || emit->in->opcode == PTX_OP_elect) &&
+	       index < emit->in->n_operands;
+}
+
+/* The lanes that take part, as an i32. */
+static struct value members(struct warp *warp, unsigned index)
+{
+	struct emit *emit = &warp->emit;
+	struct value here = mask_bits(warp, warp->mask);
+
+	if (!names_members(emit, index))
+		return here;
+	return emit_value(
+	    emit, "and i32 %s, %s", here.text, source(emit, index, PTX_TYPE_u32).text);
+}
+
+/* Bits of a predicate in the lanes that take part. */
+static struct value voters(struct warp *warp, unsigned index, struct value members)
+{
+	struct emit *emit = &warp->emit;
+	unsigned width = warp->facts.width;
+	struct value yes = wide_get(warp, &emit->in->operands[index], IR_I1);
+
+	yes = emit_value(emit, "select <%u x i1> %s, <%u x i1> %s, <%u x i1> zeroinitializer",
+	    width, warp->mask.text, width, yes.text, width);
+	return emit_value(emit, "and i32 %s, %s", mask_bits(warp, yes).text, members.text);
+}
+
+static void vote(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct value all = members(warp, 2), yes = voters(warp, 1, all), none;
+
+	if (has(emit, PTX_MODIFIER_ballot)) {
+		set_same(warp, emit->in->operands, yes, IR_I32);
+		return;
+	}
+	none = emit_value(emit, "icmp eq i32 %s, 0", yes.text);
+	all = emit_value(emit, "icmp eq i32 %s, %s", yes.text, all.text);
+	if (has(emit, PTX_MODIFIER_any))
+		all = emit_value(emit, "xor i1 %s, true", none.text);
+	else if (has(emit, PTX_MODIFIER_uni))
+		all = emit_value(emit, "or i1 %s, %s", all.text, none.text);
+	set_same(warp, emit->in->operands, all, IR_I1);
+}
+
+/* Part of the table the machine computes on: struct sg_exchange_table. */
+static struct value table_part(struct warp *warp, uint32_t number, size_t offset)
+{
+	return emit_value(&warp->emit, "getelementptr i8, ptr %%x%u, i64 %zu", number, offset);
+}
+
+static void table_set(
+    struct warp *warp, uint32_t number, size_t offset, struct value vector, enum ir_type type)
+{
+	struct value at = table_part(warp, number, offset);
+
+	emit_line(&warp->emit, "store %s %s, ptr %s", wide_type(warp, type), vector.text, at.text);
+}
+
+static struct value wide_or(
+    struct warp *warp, unsigned index, enum ir_type type, const char *otherwise)
+{
+	struct emit *emit = &warp->emit;
+	struct value constant;
+
+	if (index && index < emit->in->n_operands)
+		return wide_get(warp, &emit->in->operands[index], type);
+	snprintf(constant.text, sizeof(constant.text), "%s", otherwise);
+	return wide_splat(warp, type, constant);
+}
+
+/* The operands of an exchange; 0 for none. */
+struct exchange {
+	enum sg_exchange kind;
+	enum ir_type type;
+	unsigned value, b, c, members;
+};
+
+/* Results are in the table afterwards. */
+static uint32_t exchange(struct warp *warp, const struct exchange *x)
+{
+	struct emit *emit = &warp->emit;
+	uint32_t n = warp->n_places++;
+	struct value value = wide_or(warp, x->value, x->type, "0");
+
+	text_format(&emit->prologue, "  %%x%u = alloca [%zu x i8], align 256\n", n,
+	    sizeof(struct sg_exchange_table));
+	if (x->type != IR_I64)
+		value = emit_value(emit, "zext %s %s to %s", wide_type(warp, x->type), value.text,
+		    wide_type(warp, IR_I64));
+	table_set(warp, n, offsetof(struct sg_exchange_table, value), value, IR_I64);
+	table_set(warp, n, offsetof(struct sg_exchange_table, b), wide_or(warp, x->b, IR_I32, "0"),
+	    IR_I32);
+	table_set(warp, n, offsetof(struct sg_exchange_table, c), wide_or(warp, x->c, IR_I32, "0"),
+	    IR_I32);
+	table_set(warp, n, offsetof(struct sg_exchange_table, members),
+	    wide_or(warp, names_members(emit, x->members) ? x->members : 0, IR_I32, "-1"), IR_I32);
+	emit_line(emit, "call void @sg_warp_exchange(i32 %d, i32 %s, ptr %%x%u)", x->kind,
+	    mask_bits(warp, warp->mask).text, n);
+	return n;
+}
+
+static struct value results(struct warp *warp, uint32_t number)
+{
+	struct value at = table_part(warp, number, offsetof(struct sg_exchange_table, result));
+
+	return emit_value(&warp->emit, "load %s, ptr %s", wide_type(warp, IR_I64), at.text);
+}
+
+/* value | predicate << 32 to d or d|p */
+static void set_results(struct warp *warp, struct value result)
+{
+	struct emit *emit = &warp->emit;
+	const struct ptx_operand *d = emit->in->operands;
+	const char *wide = wide_type(warp, IR_I64);
+	struct value low =
+	    emit_value(emit, "trunc %s %s to %s", wide, result.text, wide_type(warp, IR_I32));
+	struct value predicate;
+
+	wide_set(warp, d->kind == PTX_OPERAND_PAIR ? &d->elements[0] : d, low, IR_I32, true, false);
+	if (d->kind != PTX_OPERAND_PAIR)
+		return;
+	predicate = emit_value(emit, "lshr %s %s, %s", wide, result.text,
+	    wide_splat(warp, IR_I64, (struct value){"32"}).text);
+	predicate =
+	    emit_value(emit, "trunc %s %s to %s", wide, predicate.text, wide_type(warp, IR_I1));
+	wide_set(warp, &d->elements[1], predicate, IR_I1, true, false);
+}
+
+/* Lane 0's result is everybody's. */
+static void set_first_result(struct warp *warp, uint32_t number)
+{
+	struct emit *emit = &warp->emit;
+	struct value at = table_part(warp, number, offsetof(struct sg_exchange_table, common));
+	struct value result = emit_value(emit, "load i32, ptr %s", at.text);
+
+	set_same(warp, emit->in->operands, result, IR_I32);
+}
+
+static enum sg_exchange shuffle_kind(struct emit *emit)
+{
+	return has(emit, PTX_MODIFIER_up)     ? SG_EXCHANGE_SHFL_UP
+	       : has(emit, PTX_MODIFIER_down) ? SG_EXCHANGE_SHFL_DOWN
+	       : has(emit, PTX_MODIFIER_bfly) ? SG_EXCHANGE_SHFL_BFLY
+					      : SG_EXCHANGE_SHFL_IDX;
+}
+
+/* Which lane each reads is known: a permutation. Whoever's source is no member reads itself. */
+static void shuffle_by_constants(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	const struct ptx_operand *d = emit->in->operands;
+	uint32_t b = (uint32_t)d[2].value, c = (uint32_t)d[3].value;
+	char from[SG_WARP_SIZE * 8], valid[SG_WARP_SIZE * 10];
+	size_t used_from = 0, used_valid = 0;
+	struct value all = members(warp, 4), own = wide_get(warp, &d[1], IR_I32), moved, there;
+
+	for (uint32_t lane = 0; lane < SG_WARP_SIZE; lane++) {
+		bool is_valid;
+		uint32_t source = sg_shuffle_source(shuffle_kind(emit), lane, b, c, &is_valid);
+
+		used_from += (size_t)snprintf(from + used_from, sizeof(from) - used_from,
+		    "%si32 %u", lane ? ", " : "", source);
+		used_valid += (size_t)snprintf(valid + used_valid, sizeof(valid) - used_valid,
+		    "%si1 %d", lane ? ", " : "", is_valid);
+	}
+	moved = emit_value(emit, "shufflevector <32 x i32> %s, <32 x i32> poison, <32 x i32> <%s>",
+	    own.text, from);
+	there = emit_value(emit, "bitcast i32 %s to <32 x i1>", all.text);
+	there = emit_value(emit, "shufflevector <32 x i1> %s, <32 x i1> poison, <32 x i32> <%s>",
+	    there.text, from);
+	moved = emit_value(emit, "select <32 x i1> %s, <32 x i32> %s, <32 x i32> %s", there.text,
+	    moved.text, own.text);
+	wide_set(
+	    warp, d->kind == PTX_OPERAND_PAIR ? &d->elements[0] : d, moved, IR_I32, true, false);
+	if (d->kind == PTX_OPERAND_PAIR)
+		wide_set(warp, &d->elements[1],
+		    emit_value(emit, "and <32 x i1> <%s>, <%s>", valid, valid), IR_I1, true, false);
+}
+
+static void shuffle(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct exchange x = {shuffle_kind(emit), IR_I32, 1, 2, 3, 4};
+
+	if (emit->in->operands[2].kind == PTX_OPERAND_INTEGER &&
+	    emit->in->operands[3].kind == PTX_OPERAND_INTEGER &&
+	    (!names_members(emit, 4) || is_uniform_operand(warp, 4)))
+		shuffle_by_constants(warp);
+	else
+		set_results(warp, results(warp, exchange(warp, &x)));
+}
+
+static enum sg_exchange reduction_kind(struct emit *emit)
+{
+	bool is_signed = ptx_type_is_signed(type_at(emit, 0));
+
+	if (has(emit, PTX_MODIFIER_add))
+		return SG_EXCHANGE_REDUX_ADD;
+	if (has(emit, PTX_MODIFIER_min))
+		return is_signed ? SG_EXCHANGE_REDUX_MIN_S : SG_EXCHANGE_REDUX_MIN_U;
+	if (has(emit, PTX_MODIFIER_max))
+		return is_signed ? SG_EXCHANGE_REDUX_MAX_S : SG_EXCHANGE_REDUX_MAX_U;
+	if (has(emit, PTX_MODIFIER_and))
+		return SG_EXCHANGE_REDUX_AND;
+	return has(emit, PTX_MODIFIER_or) ? SG_EXCHANGE_REDUX_OR : SG_EXCHANGE_REDUX_XOR;
+}
+
+static void reduce(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct exchange x = {reduction_kind(emit), IR_I32, 1, 0, 0, 2};
+	uint32_t number;
+
+	if (ptx_type_is_float(type_at(emit, 0)))
+		emit_unsupported(emit);
+	if (!is_uniform_operand(warp, 2))
+		warp_refuse(warp, "redux of several groups of lanes");
+	number = exchange(warp, &x);
+	set_first_result(warp, number);
+}
+
+static void match(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct exchange x = {
+	    has(emit, PTX_MODIFIER_all) ? SG_EXCHANGE_MATCH_ALL : SG_EXCHANGE_MATCH_ANY,
+	    ir_of_bits(ptx_type_bits(type_at(emit, 0))), 1, 0, 0, 2};
+
+	set_results(warp, results(warp, exchange(warp, &x)));
+}
+
+static void elect(struct warp *warp)
+{
+	struct exchange x = {SG_EXCHANGE_ELECT, IR_I32, 0, 0, 0, 1};
+
+	set_results(warp, results(warp, exchange(warp, &x)));
+}
+
+/* {number {, count}} from operand first on. */
+static void barrier_operands(
+    struct warp *warp, unsigned first, unsigned behind, struct value *number, struct value *count)
+{
+	struct emit *emit = &warp->emit;
+	unsigned n = emit->in->n_operands - behind;
+
+	for (unsigned i = first; i < n; i++)
+		if (!is_uniform_operand(warp, i))
+			warp_refuse(warp, "lanes name different barriers");
+	*number = n > first ? source(emit, first, PTX_TYPE_u32) : zero();
+	*count = n > first + 1 ? source(emit, first + 1, PTX_TYPE_u32) : zero();
+}
+
+static void barrier_reduce(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	enum sg_barrier_reduction operation = has(emit, PTX_MODIFIER_popc)  ? SG_BARRIER_POPC
+					      : has(emit, PTX_MODIFIER_and) ? SG_BARRIER_AND
+									    : SG_BARRIER_OR;
+	struct value number, count, here = mask_bits(warp, warp->mask), yes, result;
+
+	if (emit->in->n_operands < 3)
+		emit_fail(emit, "bar.red takes a result, a barrier and a predicate");
+	barrier_operands(warp, 1, 1, &number, &count);
+	yes = voters(warp, emit->in->n_operands - 1u, here);
+	result = emit_value(emit,
+	    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %s, i32 %s, i32 %d, i32 %s)",
+	    here.text, number.text, count.text, operation, yes.text);
+	if (operation == SG_BARRIER_POPC)
+		set_same(warp, emit->in->operands, result, IR_I32);
+	else
+		set_same(warp, emit->in->operands,
+		    emit_value(emit, "trunc i32 %s to i1", result.text), IR_I1);
+}
+
+static void barrier(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct value number, count, here = mask_bits(warp, warp->mask);
+
+	if (has(emit, PTX_MODIFIER_warp)) {
+		emit_line(emit, "fence syncscope(\"singlethread\") seq_cst");
+	} else if (has(emit, PTX_MODIFIER_cluster)) {
+		if (has(emit, PTX_MODIFIER_wait))
+			emit_value(emit,
+			    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %d, i32 0, i32 0, "
+			    "i32 0)",
+			    here.text, SG_CLUSTER_BARRIER);
+	} else if (has(emit, PTX_MODIFIER_red)) {
+		barrier_reduce(warp);
+	} else {
+		barrier_operands(warp, 0, 0, &number, &count);
+		if (has(emit, PTX_MODIFIER_arrive))
+			emit_line(emit,
+			    "call void @sg_warp_barrier_arrive(ptr %%lane, i32 %s, i32 %s, i32 "
+			    "%s)",
+			    here.text, number.text, count.text);
+		else
+			emit_value(emit,
+			    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %s, i32 %s, i32 0, "
+			    "i32 0)",
+			    here.text, number.text, count.text);
+	}
+}
+
+void warp_meet(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+
+	switch (emit->in->opcode) {
+	case PTX_OP_bar:
+	case PTX_OP_barrier:
+		barrier(warp);
+		return;
+	case PTX_OP_vote:
+		if (names_members(emit, 2) && !is_uniform_operand(warp, 2))
+			warp_refuse(warp, "a vote of several groups of lanes");
+		vote(warp);
+		return;
+	case PTX_OP_shfl:
+		shuffle(warp);
+		return;
+	case PTX_OP_redux:
+		reduce(warp);
+		return;
+	case PTX_OP_match:
+		match(warp);
+		return;
+	case PTX_OP_activemask:
+		set_same(warp, emit->in->operands, mask_bits(warp, warp->mask), IR_I32);
+		return;
+	case PTX_OP_elect:
+		elect(warp);
+		return;
+	default:
+		warp_refuse(warp, ptx_opcode_info(emit->in->opcode)->name);
+	}
+}

@@ -1,0 +1,12 @@
+/* What a translation for the warp machine has beside the common prelude: the machine's functions
+ * for whole warps. */
+#include "softgpu/jit/warp/warp.h"
+
+const char warp_prelude[] =
+    "declare void @sg_warp_move(ptr, i64, i64, i64, i32, i32, i32, i32, ptr) nounwind\n"
+    "declare void @sg_warp_fault(ptr, ptr, i32, i32, i1, i1) noreturn nounwind cold\n"
+    "declare ptr @sg_lane_of(ptr, i32) nounwind\n"
+    "declare void @sg_warp_exchange(i32, i32, ptr) nounwind\n"
+    "declare void @sg_warp_leave(ptr, i32) nounwind\n"
+    "declare i32 @sg_warp_barrier(ptr, i32, i32, i32, i32, i32) nounwind\n"
+    "declare void @sg_warp_barrier_arrive(ptr, i32, i32, i32) nounwind\n";

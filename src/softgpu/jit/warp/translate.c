@@ -1,0 +1,484 @@
+/*
+ * The translator of the warp machine: which kernels it takes, and an instruction at a time.
+ *
+ * An instruction whose results are the same for all lanes, or known from lane 0's, is printed by
+ * the scalar machine's emitter as it stands. One whose results differ is printed by the same
+ * emitter and made wide. Memory, meetings and branches have their own parts; what is left is done
+ * lane by lane.
+ *
+ * Nothing is wrong with a kernel that is refused: it runs on the scalar machine.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/warp/warp.h"
+
+_Noreturn void warp_refuse(struct warp *warp, const char *why)
+{
+	emit_fail(&warp->emit, "%s", why);
+}
+
+static bool is_barrier(const struct ptx_instruction *in)
+{
+	return (in->opcode == PTX_OP_bar || in->opcode == PTX_OP_barrier) &&
+	       !ptx_has(in, PTX_MODIFIER_warp);
+}
+
+/* Reads memory others write, in a way that decides what it does next. */
+static bool may_spin(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_nanosleep ||
+	       (in->opcode == PTX_OP_atom && in->operands->kind != PTX_OPERAND_SINK &&
+		   (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch))) ||
+	       (in->opcode == PTX_OP_ld &&
+		   (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
+		       ptx_has(in, PTX_MODIFIER_relaxed)));
+}
+
+static void check_instruction(struct warp *warp, const struct ptx_instruction *in, uint32_t block)
+{
+	const struct facts *facts = &warp->facts;
+	bool meets = ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE;
+
+	warp->emit.in = in;
+	switch (in->opcode) {
+	case PTX_OP_mbarrier:
+	case PTX_OP_alloca:
+	case PTX_OP_stacksave:
+	case PTX_OP_stackrestore:
+		warp_refuse(warp, ptx_opcode_info(in->opcode)->name);
+	default:
+		break;
+	}
+	if (meets && bits_has(facts->partial, block))
+		warp_refuse(warp, "lanes meet where others may be elsewhere");
+	if (meets && in->predicate != PTX_NO_REG && value_varies(warp, in->predicate))
+		warp_refuse(warp, "lanes meet under a predicate");
+	if (meets && !is_barrier(in) && facts->width != SG_WARP_SIZE)
+		warp_refuse(warp, "it needs whole warps");
+	warp->needs_fibers |= is_barrier(in);
+}
+
+static void check_loops(struct warp *warp)
+{
+	const struct flow *flow = &warp->facts.flow;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *block = &flow->blocks[flow->order[i]];
+
+		for (uint32_t k = block->first; k < block->end; k++) {
+			const struct ptx_instruction *in = &flow->function->code[k];
+
+			if (block->loop == FLOW_NONE || !may_spin(in))
+				continue;
+			warp->emit.in = in;
+			if (bits_has(warp->facts.partial, flow->order[i]))
+				warp_refuse(warp, "some lanes may wait for others in a loop");
+			warp->needs_fibers = true;
+		}
+	}
+}
+
+static void check_kernel(struct warp *warp)
+{
+	const struct flow *flow = &warp->facts.flow;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *block = &flow->blocks[flow->order[i]];
+
+		for (uint32_t k = block->first; k < block->end; k++)
+			check_instruction(warp, &flow->function->code[k], flow->order[i]);
+	}
+	check_loops(warp);
+}
+
+/* Functions are called for one lane at a time, and must not wait for others. */
+static void check_function(struct warp *warp, const struct ptx_function *function)
+{
+	warp->emit.function = function;
+	if (jit_needs_fibers(function))
+		warp_refuse(warp, "a function it calls meets or polls");
+	for (uint32_t i = 0; i < function->n_code; i++)
+		if (function->code[i].opcode == PTX_OP_alloca)
+			warp_refuse(warp, "a function it calls allocates on the stack");
+}
+
+struct results {
+	const struct warp *warp;
+	bool any, any_varies;
+	uint32_t wrapping; /* a linear one of which lanes may lack something */
+};
+
+static void note_result(void *context, uint32_t value, bool is_result)
+{
+	struct results *results = context;
+
+	if (!is_result)
+		return;
+	results->any = true;
+	results->any_varies |= value_varies(results->warp, value);
+	if (shape_of_value(&results->warp->facts, value).wrap)
+		results->wrapping = value;
+}
+
+/* The operand that was 32 bits wide and becomes 64, or 0. */
+static unsigned widened_operand(const struct ptx_instruction *in)
+{
+	if (in->opcode == PTX_OP_cvt && ptx_type_bits(in->types[0]) == 64 &&
+	    ptx_type_bits(in->types[1]) == 32)
+		return 1;
+	if ((in->opcode == PTX_OP_mul || in->opcode == PTX_OP_mad) &&
+	    ptx_has(in, PTX_MODIFIER_wide))
+		return in->operands[2].kind == PTX_OPERAND_INTEGER ? 1 : 2;
+	return 0;
+}
+
+/* Which lanes' 32-bit values lie behind an overflow: nearly always none. */
+static void print_overflow(struct warp *warp, uint32_t result, unsigned index)
+{
+	struct emit *emit = &warp->emit;
+	const struct ptx_instruction *in = emit->in;
+	unsigned width = warp->facts.width;
+	bool is_signed = ptx_type_is_signed(in->types[in->opcode == PTX_OP_cvt ? 1 : 0]);
+	struct shape shape = shape_of_operand(&warp->facts, &in->operands[index], 32);
+	uint32_t some = emit_new_block(emit), done = emit_new_block(emit);
+	struct value base = operand_get(emit, &in->operands[index], IR_I32, false), last, all;
+	char test[32];
+
+	snprintf(
+	    test, sizeof(test), "icmp %c%s", is_signed ? 's' : 'u', shape.stride > 0 ? "lt" : "gt");
+	last = emit_value(emit, "add i32 %s, %d", base.text, (int32_t)(shape.stride * (width - 1)));
+	emit_line(emit, "store i%u 0, ptr %%w.%u", width, result);
+	emit_branch_if(
+	    emit, emit_value(emit, "%s i32 %s, %s", test, last.text, base.text), some, done);
+	text_format(&emit->body, "b%u:\n", some);
+	all = wide_splat(warp, IR_I32, base);
+	last = wide_numbers(warp, IR_I32, shape.stride);
+	last = emit_value(emit, "add <%u x i32> %s, %s", width, all.text, last.text);
+	last = emit_value(emit, "%s <%u x i32> %s, %s", test, width, last.text, all.text);
+	last = emit_value(emit, "bitcast <%u x i1> %s to i%u", width, last.text, width);
+	emit_line(emit, "store i%u %s, ptr %%w.%u", width, last.text, result);
+	emit->open = true;
+	emit_start_block(emit, done);
+}
+
+struct source_search {
+	const struct warp *warp;
+	uint32_t wrapping;
+};
+
+static void note_source(void *context, uint32_t value, bool is_result)
+{
+	struct source_search *search = context;
+
+	if (!is_result && shape_of_value(&search->warp->facts, value).wrap)
+		search->wrapping = value;
+}
+
+/* The overflow bits of a linear result: new, or those of the source they come from. */
+static void print_wrap(struct warp *warp, uint32_t result)
+{
+	struct emit *emit = &warp->emit;
+	unsigned width = warp->facts.width, index = widened_operand(emit->in);
+	struct shape made = shape_of_result(&warp->facts, emit->in);
+	struct source_search search = {warp, FLOW_NONE};
+	struct value bits;
+
+	if (!made.wrap) {
+		emit_line(emit, "store i%u 0, ptr %%w.%u", width, result);
+		return;
+	}
+	if (index) {
+		print_overflow(warp, result, index);
+		return;
+	}
+	flow_visit(&warp->facts.flow, emit->in, note_source, &search);
+	if (search.wrapping == FLOW_NONE)
+		warp_refuse(warp, "a linear value has no origin");
+	bits = emit_value(emit, "load i%u, ptr %%w.%u", width, search.wrapping);
+	emit_line(emit, "store i%u %s, ptr %%w.%u", width, bits.text, result);
+}
+
+static void run_pure(struct warp *warp)
+{
+	struct results results = {warp, false, false, FLOW_NONE};
+
+	flow_visit(&warp->facts.flow, warp->emit.in, note_result, &results);
+	if (results.any && !results.any_varies) {
+		if (results.wrapping != FLOW_NONE)
+			print_wrap(warp, results.wrapping);
+		emit_opcode(&warp->emit);
+		return;
+	}
+	capture_begin(warp);
+	emit_opcode(&warp->emit);
+	capture_end(warp);
+	if (!results.any || !capture_widen(warp))
+		lanes_run(warp);
+}
+
+static void run_by_lane(struct warp *warp)
+{
+	capture_begin(warp);
+	emit_opcode(&warp->emit);
+	capture_end(warp);
+	lanes_run(warp);
+}
+
+static void trap(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	uint32_t some, none;
+
+	if (!warp->may_be_none) {
+		note_first_lane(warp);
+		emit_opcode(emit);
+		return;
+	}
+	some = emit_new_block(emit);
+	none = emit_new_block(emit);
+	emit_branch_if(emit,
+	    emit_value(emit, "icmp ne i32 %s, 0", mask_bits(warp, warp->mask).text), some, none);
+	text_format(&emit->body, "b%u:\n", some);
+	note_first_lane(warp);
+	emit_opcode(emit);
+	emit_start_block(emit, none);
+}
+
+static void run_instruction(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+
+	if (ptx_opcode_info(emit->in->opcode)->facts & PTX_OP_COLLECTIVE) {
+		warp_meet(warp);
+		return;
+	}
+	switch (emit->in->opcode) {
+	case PTX_OP_ld:
+	case PTX_OP_ldu:
+		warp_load(warp);
+		return;
+	case PTX_OP_st:
+		warp_store(warp);
+		return;
+	case PTX_OP_atom:
+	case PTX_OP_red:
+	case PTX_OP_call:
+	case PTX_OP_cp:
+		run_by_lane(warp);
+		return;
+	case PTX_OP_membar:
+	case PTX_OP_fence:
+		emit_opcode(emit);
+		return;
+	case PTX_OP_nanosleep:
+		emit_line(emit, "call void @sg_nanosleep(ptr %%lane, i32 100)");
+		return;
+	case PTX_OP_trap:
+	case PTX_OP_brkpt:
+		trap(warp);
+		return;
+	default:
+		run_pure(warp);
+	}
+}
+
+static void run_predicated(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	const struct ptx_instruction *in = emit->in;
+	unsigned width = warp->facts.width;
+	struct ptx_operand predicate = {
+	    .kind = PTX_OPERAND_REGISTER, .reg = in->predicate, .negated = in->predicate_negated};
+	struct value mask = warp->mask;
+
+	if (value_varies(warp, in->predicate)) {
+		warp->mask =
+		    emit_value(emit, "select <%u x i1> %s, <%u x i1> %s, <%u x i1> zeroinitializer",
+			width, mask.text, width, wide_get(warp, &predicate, IR_I1).text, width);
+		warp->may_be_none = true;
+		run_instruction(warp);
+		warp->may_be_none = false;
+		warp->mask = mask;
+	} else {
+		uint32_t then = emit_new_block(emit), next = emit_new_block(emit);
+
+		emit_branch_if(emit, operand_get(emit, &predicate, IR_I1, false), then, next);
+		emit_start_block(emit, then);
+		run_instruction(warp);
+		emit_start_block(emit, next);
+	}
+}
+
+static bool is_branch(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_label || in->opcode == PTX_OP_bra || in->opcode == PTX_OP_brx ||
+	       in->opcode == PTX_OP_ret || in->opcode == PTX_OP_exit;
+}
+
+static void translate_block(struct warp *warp, uint32_t number)
+{
+	const struct flow_block *block = &warp->facts.flow.blocks[number];
+	struct emit *emit = &warp->emit;
+
+	warp_block_begin(warp, number);
+	for (uint32_t i = block->first; i < block->end; i++) {
+		emit->in = &emit->function->code[i];
+		emit->position = i;
+		if (is_branch(emit->in))
+			continue;
+		if (emit->in->predicate == PTX_NO_REG)
+			run_instruction(warp);
+		else
+			run_predicated(warp);
+	}
+	warp_block_end(warp);
+}
+
+static void print_locals(struct warp *warp)
+{
+	for (const struct ptx_variable *v = warp->emit.function->variables; v; v = v->next)
+		if (shape_is_own(v))
+			text_format(&warp->emit.prologue,
+			    "  %%v%u = alloca [%llu x i8], align %u\n", v->id,
+			    (unsigned long long)(shape_local_stride(v) * warp->facts.width),
+			    MAX(v->align, 16u));
+}
+
+static void print_start(struct warp *warp)
+{
+	struct text *out = &warp->emit.prologue;
+	unsigned width = warp->facts.width;
+
+	text_format(out, "  %%current = getelementptr i8, ptr %%lane, i64 %zu\n",
+	    offsetof(struct sg_lane, current));
+	text_format(out, "  %%mask = alloca i%u\n", width);
+	if (width < 32)
+		text_format(out,
+		    "  %%lanes.cut = trunc i32 %%lanes to i%u\n  store i%u %%lanes.cut, ptr "
+		    "%%mask\n",
+		    width, width);
+	else
+		text_format(out, "  store i32 %%lanes, ptr %%mask\n");
+}
+
+static void print_kernel(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	const struct flow *flow = &warp->facts.flow;
+
+	emit->function = flow->function;
+	emit->in = NULL;
+	emit->n_temps = 0;
+	emit->n_blocks = flow->function->n_labels;
+	emit->open = true;
+	emit->uses_carry = false;
+	emit->specials[0] = emit->specials[1] = 0;
+	emit->prologue.size = emit->body.size = 0;
+	free(emit->registers);
+	emit->registers = calloc(flow->function->n_registers + 1, sizeof(*emit->registers));
+	if (!emit->registers)
+		emit_fail(emit, "out of memory");
+	print_start(warp);
+	print_registers(warp);
+	print_locals(warp);
+	print_pending(warp);
+	for (uint32_t i = 0; i < flow->n_ordered; i++)
+		if (flow->order[i] != flow->exit)
+			translate_block(warp, flow->order[i]);
+	if (emit->uses_carry)
+		text_format(&emit->prologue, "  %%carry = alloca %s\n",
+		    value_varies(warp, (uint32_t)flow->n_values - 1) ? wide_type(warp, IR_I1)
+								     : "i1");
+	print_special_vectors(warp);
+	text_format(emit->out,
+	    "define void @" JIT_ENTRY_NAME "(ptr noalias %%lane, i32 %%lanes) #0 {\nentry:\n");
+	text_append(emit->out, emit->prologue.bytes ?: "", emit->prologue.size);
+	text_format(emit->out, "  br label %%F0\n");
+	text_append(emit->out, emit->body.bytes ?: "", emit->body.size);
+	text_format(emit->out, "}\n");
+}
+
+static void name_types(struct warp *warp)
+{
+	for (unsigned i = IR_I1; i <= IR_DOUBLE; i++)
+		snprintf(warp->types[i], sizeof(warp->types[i]), "<%u x %s>", warp->facts.width,
+		    ir_name((enum ir_type)i));
+}
+
+static void translate(struct warp *warp)
+{
+	const struct jit_program *program = warp->emit.program;
+	struct emit *emit = &warp->emit;
+
+	for (size_t i = 0; i < program->n_functions; i++)
+		if (program->functions[i] != program->entry)
+			check_function(warp, program->functions[i]);
+	emit->function = program->entry;
+	name_types(warp);
+	check_kernel(warp);
+	text_append(emit->out, jit_prelude, strlen(jit_prelude));
+	text_append(emit->out, warp_prelude, strlen(warp_prelude));
+	emit_handles(emit);
+	for (size_t i = 0; i < program->n_functions; i++)
+		if (program->functions[i] != program->entry)
+			emit_function(emit, program->functions[i]);
+	print_kernel(warp);
+	widen_finish(&warp->widen, emit->out);
+	if (emit->out->failed || emit->body.failed || emit->arguments.failed ||
+	    emit->prologue.failed || warp->scratch.failed || warp->widen.failed)
+		emit_fail(emit, "out of memory");
+}
+
+/* Apart, so that no variable of the caller is live across the jump. */
+static bool translate_guarded(struct warp *warp)
+{
+	if (setjmp(warp->emit.failure))
+		return false;
+	translate(warp);
+	return true;
+}
+
+static bool translate_into(struct warp *warp, const struct jit_warp *shape)
+{
+	bool done;
+
+	warp->slots = warp_slots;
+	warp->slots.context = warp;
+	widen_init(&warp->widen, shape->width, &warp->slots);
+	done = facts_init(&warp->facts, warp->emit.program->entry, shape->width,
+	    shape->has_rows ? WARP_ROW : WARP_ANY);
+	if (!done)
+		snprintf(warp->emit.error->text, sizeof(warp->emit.error->text), "%s",
+		    warp->facts.flow.reason);
+	done = done && translate_guarded(warp);
+	widen_fini(&warp->widen);
+	facts_fini(&warp->facts);
+	free(warp->emit.registers);
+	text_fini(&warp->emit.prologue);
+	text_fini(&warp->emit.body);
+	text_fini(&warp->emit.arguments);
+	text_fini(&warp->scratch);
+	return done;
+}
+
+bool jit_translate_warp(const struct jit_program *program, const struct jit_warp *shape,
+    struct text *ir, bool *needs_fibers, struct jit_error *error)
+{
+	struct warp *warp = calloc(1, sizeof(*warp));
+	bool translated = false;
+
+	*error = (struct jit_error){.text = "out of memory"};
+	*ir = (struct text){0};
+	if (warp) {
+		warp->emit.program = program;
+		warp->emit.error = error;
+		warp->emit.out = ir;
+		translated = translate_into(warp, shape);
+		*needs_fibers = warp->needs_fibers;
+	}
+	free(warp);
+	return translated;
+}

@@ -1,0 +1,78 @@
+/*
+ * Inside the warp machine's translator: its state, and what its parts do for each other.
+ *
+ * A kernel becomes void kernel(struct sg_lane *lane, i32 entry): one call runs the threads of a
+ * warp of W lanes, those of entry's bits. lane describes the first of them. A register whose lanes
+ * differ has a vector for its place, any other register a scalar, which for a linear one is lane
+ * 0's. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
+ */
+#pragma once
+
+#include "softgpu/exec/exec.h"
+#include "softgpu/jit/emit.h"
+#include "softgpu/jit/warp/facts.h"
+#include "softgpu/jit/warp/widen.h"
+
+struct warp {
+	struct emit emit; /* prints what is done once for all lanes */
+	struct facts facts;
+	struct widen widen;
+	struct widen_slots slots;
+	struct text scratch; /* what an emitter printed for one lane */
+	uint32_t block;
+	struct value mask; /* <W x i1>: the lanes the instruction is for */
+	bool may_be_none;  /* the mask can be empty */
+	bool spares;	   /* a write must keep what other lanes have */
+	uint32_t n_places; /* numbers our labels and slots */
+	bool needs_fibers; /* it meets or polls */
+	char types[IR_DOUBLE + 1][24];
+};
+
+static inline struct warp *warp_of(struct emit *emit)
+{
+	return container_of(emit, struct warp, emit);
+}
+
+/* The kernel cannot run on this machine; it will on the scalar one. */
+_Noreturn void warp_refuse(struct warp *warp, const char *why);
+
+/* value.c: registers as vectors, and the slots of the widener. */
+extern const struct widen_slots warp_slots; /* without a context */
+const char *wide_type(struct warp *warp, enum ir_type type);
+struct value wide_numbers(struct warp *warp, enum ir_type type, int64_t stride); /* 0, stride... */
+struct value wide_splat(struct warp *warp, enum ir_type type, struct value scalar);
+/* The operand's value in every lane. */
+struct value wide_get(struct warp *warp, const struct ptx_operand *operand, enum ir_type type);
+/* Sets a register to a vector, or to a scalar in all lanes. */
+void wide_set(struct warp *warp, const struct ptx_operand *operand, struct value value,
+    enum ir_type from, bool is_vector, bool is_signed);
+struct value mask_bits(struct warp *warp, struct value mask); /* as an i32 */
+void note_first_lane(struct warp *warp);		      /* for what goes wrong next */
+bool value_varies(const struct warp *warp, uint32_t value);
+void print_registers(struct warp *warp);       /* their places */
+void print_special_vectors(struct warp *warp); /* of those that were used */
+
+/* Runs an emitter with its text kept apart, in warp->scratch; capture_widen() then appends it made
+ * wide, false and nothing appended when that cannot be done. */
+void capture_begin(struct warp *warp);
+void capture_end(struct warp *warp);
+bool capture_widen(struct warp *warp);
+bool capture_is_vector(const struct warp *warp, struct value value);
+
+/* lanes.c: the instruction's scratch text, for one active lane after the other. */
+void lanes_run(struct warp *warp);
+
+/* access.c */
+void warp_load(struct warp *warp);
+void warp_store(struct warp *warp);
+
+/* meet.c: barriers, votes, shuffles. */
+void warp_meet(struct warp *warp);
+
+/* control.c */
+void warp_block_begin(struct warp *warp, uint32_t block);
+void warp_block_end(struct warp *warp);
+void print_pending(struct warp *warp); /* places of waiting lanes */
+
+/* prelude-warp.c */
+extern const char warp_prelude[];
