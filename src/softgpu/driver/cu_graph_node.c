@@ -82,25 +82,14 @@ static CUresult equip_conditional(struct sg_node *node, CUgraphNodeParams *param
 static CUresult equip_alloc(struct sg_node *node, CUgraphNodeParams *params)
 {
 	const CUmemPoolProps *pool = &params->alloc.poolProps;
-	struct sg_graph_memory *memory;
 
 	if (!params->alloc.bytesize || pool->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
 	    pool->location.type != CU_MEM_LOCATION_TYPE_DEVICE || pool->location.id != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	memory = calloc(1, sizeof(*memory));
-	if (!memory)
+	node->memory = sg_graph_memory_new(params->alloc.bytesize);
+	if (!node->memory)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	struct sg_range range = {
-	    .size = params->alloc.bytesize, .kind = SG_RANGE_GRAPH, .owner = memory};
-	if (sg_arena_alloc(&range, 512) < 0) {
-		free(memory);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	atomic_init(&memory->references, 1);
-	memory->address = range.address;
-	memory->size = range.size;
-	node->memory = memory;
-	params->alloc.dptr = range.address;
+	params->alloc.dptr = node->memory->address;
 	node->params.alloc = params->alloc;
 	node->params.alloc.accessDescs = NULL; /* the program's array; access is everybody's here */
 	node->params.alloc.accessDescCount = 0;
@@ -109,14 +98,9 @@ static CUresult equip_alloc(struct sg_node *node, CUgraphNodeParams *params)
 
 static CUresult equip_free(struct sg_node *node, const CUgraphNodeParams *params)
 {
-	struct sg_range range;
-
-	if (!sg_arena_find(params->free.dptr, &range) || range.kind != SG_RANGE_GRAPH ||
-	    range.address != params->free.dptr)
-		return CUDA_ERROR_INVALID_VALUE;
-	node->memory = sg_graph_memory_ref(range.owner);
+	node->memory = sg_graph_memory_ref(sg_graph_memory_find(params->free.dptr));
 	node->params.free = params->free;
-	return CUDA_SUCCESS;
+	return node->memory ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult equip_event(struct sg_node *node, const CUgraphNodeParams *params)

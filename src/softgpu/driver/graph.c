@@ -1,11 +1,14 @@
 /* Graphs and nodes as objects: their lives, their edges, what they share; see graph.h. */
 #include "softgpu/driver/graph.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "softgpu/mem/arena.h"
+
+#define MEMORY_ALIGN 512
 
 static atomic_uint_fast64_t node_next_id = 1;
 
@@ -307,6 +310,84 @@ void sg_condition_unref(struct sg_condition *condition)
 	free(condition);
 }
 
+/* ---- graphs' own memory ---- */
+
+/* In bytes: what is there, and what of it is allocated by launches; now and at most. */
+static struct {
+	atomic_uint_fast64_t now, high;
+} memory_reserved, memory_used;
+static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void usage_add(bool is_used, int64_t bytes)
+{
+	atomic_uint_fast64_t *now = is_used ? &memory_used.now : &memory_reserved.now;
+	atomic_uint_fast64_t *high = is_used ? &memory_used.high : &memory_reserved.high;
+
+	pthread_mutex_lock(&memory_lock);
+	*now += (uint64_t)bytes;
+	*high = MAX(*high, *now);
+	pthread_mutex_unlock(&memory_lock);
+}
+
+struct sg_graph_memory *sg_graph_memory_new(size_t size)
+{
+	struct sg_graph_memory *memory = calloc(1, sizeof(*memory));
+	struct sg_range range = {.size = size, .kind = SG_RANGE_GRAPH, .owner = memory};
+
+	if (!memory || sg_arena_alloc(&range, MEMORY_ALIGN) < 0) {
+		free(memory);
+		return NULL;
+	}
+	atomic_init(&memory->references, 1);
+	memory->address = range.address;
+	memory->size = size;
+	usage_add(false, (int64_t)size);
+	return memory;
+}
+
+struct sg_graph_memory *sg_graph_memory_find(uint64_t address)
+{
+	struct sg_range range;
+
+	if (!sg_arena_find(address, &range) || range.address != address ||
+	    range.kind != SG_RANGE_GRAPH)
+		return NULL;
+	return range.owner;
+}
+
+bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live)
+{
+	bool was = atomic_exchange_explicit(&memory->is_live, is_live, memory_order_relaxed);
+
+	if (was != is_live)
+		usage_add(true, is_live ? (int64_t)memory->size : -(int64_t)memory->size);
+	return was;
+}
+
+uint64_t sg_graph_memory_usage(CUgraphMem_attribute attribute)
+{
+	switch (attribute) {
+	case CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT:
+		return memory_used.now;
+	case CU_GRAPH_MEM_ATTR_USED_MEM_HIGH:
+		return memory_used.high;
+	case CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT:
+		return memory_reserved.now;
+	default:
+		return memory_reserved.high;
+	}
+}
+
+void sg_graph_memory_forget_high(bool of_used)
+{
+	pthread_mutex_lock(&memory_lock);
+	if (of_used)
+		memory_used.high = memory_used.now;
+	else
+		memory_reserved.high = memory_reserved.now;
+	pthread_mutex_unlock(&memory_lock);
+}
+
 struct sg_graph_memory *sg_graph_memory_ref(struct sg_graph_memory *memory)
 {
 	if (memory)
@@ -318,17 +399,15 @@ void sg_graph_memory_unref(struct sg_graph_memory *memory)
 {
 	if (!memory || !drop(&memory->references))
 		return;
+	sg_graph_memory_set_live(memory, false);
+	usage_add(false, -(int64_t)memory->size);
 	sg_arena_free(memory->address);
 	free(memory);
 }
 
 bool sg_graph_memory_release(uint64_t address)
 {
-	struct sg_range range;
+	struct sg_graph_memory *memory = sg_graph_memory_find(address);
 
-	if (!sg_arena_find(address, &range) || range.address != address ||
-	    range.kind != SG_RANGE_GRAPH)
-		return false;
-	struct sg_graph_memory *memory = range.owner;
-	return atomic_exchange_explicit(&memory->is_live, false, memory_order_relaxed);
+	return memory && sg_graph_memory_set_live(memory, false);
 }

@@ -111,6 +111,15 @@ void sg_node_drop_edge(struct sg_node *node, size_t index);
 
 void sg_condition_unref(struct sg_condition *condition);
 struct sg_condition *sg_condition_ref(struct sg_condition *condition);
+/* A reference; NULL: out of memory. */
+struct sg_graph_memory *sg_graph_memory_new(size_t size);
+/* The memory that begins there; NULL: none. */
+struct sg_graph_memory *sg_graph_memory_find(uint64_t address);
+/* Returns what it was. */
+bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live);
+/* Bytes, of all graphs; and resetting one of the highest values to what is now. */
+uint64_t sg_graph_memory_usage(CUgraphMem_attribute attribute);
+void sg_graph_memory_forget_high(bool of_used);
 /* Frees the memory for programs that call cuMemFree; false: it was not live. */
 bool sg_graph_memory_release(uint64_t address);
 void sg_graph_memory_unref(struct sg_graph_memory *memory);

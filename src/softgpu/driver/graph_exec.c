@@ -430,16 +430,6 @@ static CUresult launch_run(struct sg_work *work, struct sg_context *context)
 	return program_run(launch->program, launch->markers, context);
 }
 
-/* Who waits for an event of a launch that died must learn of it, not hang. */
-static void launch_fini(struct sg_work *work)
-{
-	struct launch *launch = (struct launch *)work;
-
-	for (unsigned i = 0; i < launch->program->n_events; i++)
-		sg_work_unref(launch->markers[i]);
-	sg_program_unref(launch->program);
-}
-
 static void complete_records(const struct sg_program *program, struct sg_work **markers)
 {
 	for (size_t i = 0; i < program->n_steps; i++) {
@@ -452,11 +442,24 @@ static void complete_records(const struct sg_program *program, struct sg_work **
 	}
 }
 
+static void launch_fini(struct sg_work *work)
+{
+	struct launch *launch = (struct launch *)work;
+
+	for (unsigned i = 0; launch->program && i < launch->program->n_events; i++)
+		sg_work_unref(launch->markers[i]);
+	sg_program_unref(launch->program);
+	launch->program = NULL;
+}
+
+/* Who waits for an event of a launch that died must learn of it, not hang. What the program holds goes
+ * now, for the stream remembers its last piece of work until there is another. */
 static void launch_finished(struct sg_work *work)
 {
 	struct launch *launch = (struct launch *)work;
 
 	complete_records(launch->program, launch->markers);
+	launch_fini(work);
 }
 
 /* Waits first: a wait is for what was recorded before the launch. */
@@ -486,9 +489,8 @@ static bool account_memory(const struct sg_program *program, bool frees_first)
 		bool allocates = step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC;
 
 		if (step->memory)
-			fine = !(atomic_exchange_explicit(
-				     &step->memory->is_live, allocates, memory_order_relaxed) &&
-				 allocates && !frees_first);
+			fine = !(sg_graph_memory_set_live(step->memory, allocates) && allocates &&
+				 !frees_first);
 		for (unsigned b = 0; fine && b < step->n_bodies; b++)
 			fine = account_memory(step->bodies[b], frees_first);
 	}

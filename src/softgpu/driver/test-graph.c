@@ -1,3 +1,6 @@
+#include <stdatomic.h>
+#include <unistd.h>
+
 #include "softgpu/driver/test-driver.h"
 
 #define N 256
@@ -163,4 +166,212 @@ TEST(the_legacy_stream_cannot_be_part_of_it)
 	CHECK_OK(cuStreamDestroy_v2(stream));
 	CHECK_OK(cuMemsetD8Async(a, 1, N, NULL));
 	check_memory(a, 1);
+}
+
+/* ---- made node by node ---- */
+
+static CUgraphNode add_fill(CUgraph graph, CUgraphNode after, CUdeviceptr address, unsigned value)
+{
+	CUDA_MEMSET_NODE_PARAMS fill = {
+	    .dst = address, .value = value, .elementSize = 1, .width = N, .height = 1};
+	CUgraphNode node;
+
+	CHECK_OK(cuGraphAddMemsetNode(&node, graph, &after, after ? 1 : 0, &fill, NULL));
+	return node;
+}
+
+static CUgraph graph_new(void)
+{
+	CUgraph graph;
+
+	test_context();
+	CHECK_OK(cuGraphCreate(&graph, 0));
+	return graph;
+}
+
+static void run(CUgraph graph)
+{
+	CUgraphExec exec;
+
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_OK(cuCtxSynchronize());
+	CHECK_OK(cuGraphExecDestroy(exec));
+}
+
+TEST(dependencies_decide_not_the_order_of_making)
+{
+	CUgraph graph = graph_new();
+	CUdeviceptr a = test_alloc(N);
+	CUgraphNode last = add_fill(graph, NULL, a, 1), middle = add_fill(graph, NULL, a, 2),
+		    first = add_fill(graph, NULL, a, 3);
+	CUgraphExec exec;
+
+	CHECK_OK(cuGraphAddDependencies(graph, &middle, &last, 1));
+	CHECK_OK(cuGraphAddDependencies(graph, &first, &middle, 1));
+	run(graph);
+	check_memory(a, 1);
+	CHECK_EQ(cuGraphAddDependencies(graph, &first, &middle, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuGraphAddDependencies(graph, &first, &first, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphAddDependencies(graph, &last, &first, 1));
+	CHECK_EQ(cuGraphInstantiateWithFlags(&exec, graph, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphDestroyNode(middle)); /* the circle is broken */
+	run(graph);
+	check_memory(a, 3);
+	CHECK_OK(cuGraphDestroy(graph));
+}
+
+TEST(launches_under_way_keep_what_they_were)
+{
+	CUgraph graph = graph_new();
+	CUdeviceptr a = test_alloc(N), gate = test_alloc(4);
+	CUDA_MEMSET_NODE_PARAMS other = {
+	    .dst = a, .value = 9, .elementSize = 1, .width = N, .height = 1};
+	CUgraphNode node = add_fill(graph, NULL, a, 5);
+	CUgraphExec exec;
+	CUstream stream;
+
+	CHECK_OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuMemsetD32_v2(gate, 0, 1));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuStreamWaitValue32_v2(stream, gate, 1, CU_STREAM_WAIT_VALUE_EQ));
+	CHECK_OK(cuGraphLaunch(exec, stream));
+	CHECK_OK(cuGraphExecMemsetNodeSetParams(exec, node, &other, NULL));
+	CHECK_OK(cuMemsetD32_v2(gate, 1, 1));
+	CHECK_OK(cuStreamSynchronize(stream));
+	check_memory(a, 5);
+	CHECK_OK(cuGraphLaunch(exec, stream));
+	CHECK_OK(cuStreamSynchronize(stream));
+	check_memory(a, 9);
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuGraphDestroy(graph));
+}
+
+/* Counts a word down and, at 0, ends the loop. */
+static const char countdown[] =
+    ".version 7.0\n.target sm_70\n.address_size 64\n"
+    ".extern .func cudaGraphSetConditional (.param .b64 a, .param .b32 b);\n"
+    ".visible .entry countdown(.param .u64 handle, .param .u64 word) {\n"
+    ".reg .b64 %rd<4>; .reg .b32 %r<4>; .reg .pred %p;\n"
+    "ld.param.u64 %rd1, [handle]; ld.param.u64 %rd2, [word];\n"
+    "ld.global.u32 %r1, [%rd2]; add.u32 %r1, %r1, -1; st.global.u32 [%rd2], %r1;\n"
+    "setp.ne.u32 %p, %r1, 0; @%p ret;\n"
+    "{ .param .b64 p0; st.param.b64 [p0], %rd1; .param .b32 p1; st.param.b32 [p1], 0;\n"
+    "call.uni cudaGraphSetConditional, (p0, p1); }\n"
+    "ret; }\n";
+
+TEST(kernels_end_loops)
+{
+	CUgraph graph = graph_new();
+	CUdeviceptr word = test_alloc(4);
+	CUgraphNodeParams loop = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
+	CUgraphConditionalHandle handle;
+	CUDA_KERNEL_NODE_PARAMS kernel = {.gridDimX = 1,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = 1,
+	    .blockDimY = 1,
+	    .blockDimZ = 1,
+	    .kernelParams = (void *[]){&handle, &word}};
+	CUmodule module;
+	CUgraphNode node;
+	unsigned left;
+
+	CHECK_OK(cuModuleLoadData(&module, countdown));
+	CHECK_OK(cuModuleGetFunction(&kernel.func, module, "countdown"));
+	CHECK_OK(
+	    cuGraphConditionalHandleCreate(&handle, graph, NULL, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
+	loop.conditional.handle = handle;
+	loop.conditional.type = CU_GRAPH_COND_TYPE_WHILE;
+	loop.conditional.size = 1;
+	CHECK_OK(cuGraphAddNode_v2(&node, graph, NULL, NULL, 0, &loop));
+	CHECK_OK(cuGraphAddKernelNode_v2(&node, loop.conditional.phGraph_out[0], NULL, 0, &kernel));
+	CHECK_EQ(cuGraphDestroy(loop.conditional.phGraph_out[0]), CUDA_ERROR_INVALID_VALUE);
+	loop.conditional.handle = word;
+	CHECK_EQ(cuGraphAddNode_v2(&node, graph, NULL, NULL, 0, &loop), CUDA_ERROR_INVALID_VALUE);
+	for (unsigned round = 1; round < 3; round++) {
+		CHECK_OK(cuMemsetD32_v2(word, 10 * round, 1));
+		run(graph);
+		CHECK_OK(cuMemcpyDtoH_v2(&left, word, 4));
+		CHECK_EQ(left, 0);
+	}
+	CHECK_OK(cuGraphDestroy(graph));
+}
+
+TEST(memory_of_graphs)
+{
+	CUgraph graph = graph_new();
+	CUDA_MEM_ALLOC_NODE_PARAMS alloc = {
+	    .poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+		.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+	    .bytesize = N};
+	CUgraphExec exec;
+	CUgraphNode node;
+	uint64_t used, zero = 0;
+
+	CHECK_OK(cuGraphAddMemAllocNode(&node, graph, NULL, 0, &alloc));
+	add_fill(graph, node, alloc.dptr, 4);
+	CHECK_EQ(cuMemFree_v2(alloc.dptr), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	check_memory(alloc.dptr, 4);
+	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
+	CHECK_EQ(used, N);
+	CHECK_EQ(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE); /* not freed yet */
+	CHECK_OK(cuMemFreeAsync(alloc.dptr, NULL));
+	CHECK_EQ(cuMemFreeAsync(alloc.dptr, NULL), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_OK(cuMemFree_v2(alloc.dptr));
+	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
+	CHECK_EQ(used, 0);
+	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_HIGH, &used));
+	CHECK_EQ(used, N);
+	CHECK_OK(cuDeviceSetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_HIGH, &zero));
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuGraphInstantiateWithFlags(
+	    &exec, graph, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuCtxSynchronize());
+	CHECK_OK(cuGraphDestroy(graph));
+	CHECK_EQ(cuMemcpyDtoH_v2(&used, alloc.dptr, 8), CUDA_ERROR_INVALID_VALUE);
+}
+
+static atomic_int n_destroyed;
+
+static void destroyed(void *user)
+{
+	atomic_fetch_add(&n_destroyed, (int)(intptr_t)user);
+}
+
+static void wait_destroyed(int wanted)
+{
+	for (int i = 0; i < 2000 && atomic_load(&n_destroyed) != wanted; i++)
+		usleep(1000);
+	CHECK_EQ(atomic_load(&n_destroyed), wanted);
+}
+
+TEST(user_objects_live_as_long_as_anything_has_them)
+{
+	CUgraph graph = graph_new(), clone;
+	CUuserObject object;
+	CUgraphExec exec;
+
+	CHECK_EQ(cuUserObjectCreate(&object, NULL, destroyed, 1, 0), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuUserObjectCreate(
+	    &object, (void *)1, destroyed, 2, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+	CHECK_OK(cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE));
+	CHECK_EQ(cuUserObjectRelease(object, 2), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuUserObjectRelease(object, 1));
+	CHECK_OK(cuGraphClone(&clone, graph));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuGraphDestroy(graph));
+	CHECK_EQ(cuGraphReleaseUserObject(clone, object, 2), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphReleaseUserObject(clone, object, 1));
+	CHECK_EQ(atomic_load(&n_destroyed), 0);
+	CHECK_OK(cuGraphExecDestroy(exec));
+	wait_destroyed(1);
+	CHECK_EQ(cuUserObjectRetain(object, 1), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphDestroy(clone));
 }

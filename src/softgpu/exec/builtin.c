@@ -1,5 +1,5 @@
 /*
- * Device-side library functions: printf, assert, malloc, free. They run on the calling thread's
+ * Device-side library functions: printf, assert, malloc, free, a graph's condition. They run on the calling thread's
  * fiber.
  *
  * Everything a kernel passes is its own doing: strings are copied out of the arena before any lock
@@ -242,4 +242,14 @@ void sg_builtin_free(struct sg_lane *lane, const uint64_t *address)
 		return;
 	check_range(lane, start, HEAP_ALIGN);
 	memory->free(memory->context, start, *(uint64_t *)start);
+}
+
+void sg_builtin_cudaGraphSetConditional(
+    struct sg_lane *lane, const uint64_t *handle, const uint32_t *value)
+{
+	check_range(lane, *handle, sizeof(*value));
+	if (*handle % sizeof(*value))
+		machine_fault(lane, SG_FAULT_MISALIGNED, *handle, true);
+	/* Relaxed: it is read when the kernel has ended. */
+	atomic_store_explicit((_Atomic uint32_t *)*handle, *value, memory_order_relaxed);
 }

@@ -78,3 +78,6 @@ _Noreturn void sg_builtin___assertfail(struct sg_lane *lane, const uint64_t *mes
     const uint64_t *char_size);
 void sg_builtin_malloc(struct sg_lane *lane, uint64_t *result, const uint64_t *size);
 void sg_builtin_free(struct sg_lane *lane, const uint64_t *address);
+/* The handle of a graph's condition is the address of its value. */
+void sg_builtin_cudaGraphSetConditional(
+    struct sg_lane *lane, const uint64_t *handle, const uint32_t *value);

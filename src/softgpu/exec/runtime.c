@@ -292,6 +292,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_builtin___assertfail),
     ENTRY(sg_builtin_malloc),
     ENTRY(sg_builtin_free),
+    ENTRY(sg_builtin_cudaGraphSetConditional),
     ROUNDED(f32),
     ROUNDED(f64),
     ENTRY(sg_to_f32),

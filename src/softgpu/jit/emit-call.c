@@ -19,6 +19,7 @@ static const struct builtin {
     {"__assertfail", 0, 5},
     {"malloc", 1, 1},
     {"free", 0, 1},
+    {"cudaGraphSetConditional", 0, 2},
 };
 
 static const struct builtin *find_builtin(const char *name)

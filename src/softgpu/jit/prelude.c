@@ -181,6 +181,7 @@ const char jit_prelude[] =
 	"declare void @sg_builtin___assertfail(ptr, ptr, ptr, ptr, ptr, ptr) nounwind\n"
 	"declare void @sg_builtin_malloc(ptr, ptr, ptr) nounwind\n"
 	"declare void @sg_builtin_free(ptr, ptr) nounwind\n"
+	"declare void @sg_builtin_cudaGraphSetConditional(ptr, ptr, ptr) nounwind\n"
 	"!0 = !{}\n"
 	"attributes #0 = { nounwind \"frame-pointer\"=\"none\" }\n"
 	"attributes #1 = { alwaysinline nounwind memory(none) }\n"
