@@ -132,6 +132,14 @@ static CUresult timed_cuMemGetLocation(CUmemLocation *location, CUdeviceptr addr
 	return timed_result;
 }
 
+static CUresult timed_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstream stream)
+{
+	uint64_t timed_start = clock_now_ns();
+	CUresult timed_result = real.cuMemsetD16Async(to, value, n, stream);
+	backend_ns += clock_now_ns() - timed_start;
+	return timed_result;
+}
+
 void backend_time(struct backend *backend)
 {
 	real = *backend;
@@ -150,4 +158,5 @@ void backend_time(struct backend *backend)
 	backend->cuStreamGetDevice = timed_cuStreamGetDevice;
 	backend->cuMemSetAccess = timed_cuMemSetAccess;
 	backend->cuMemGetLocation = timed_cuMemGetLocation;
+	backend->cuMemsetD16Async = timed_cuMemsetD16Async;
 }
