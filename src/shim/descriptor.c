@@ -84,11 +84,13 @@ CUresult descriptor_send(int fd, uint64_t *number)
 {
 	struct side_message message = {.kind = SIDE_DESCRIPTOR, .segment = descriptor_number()};
 
+	if (fd < 0)
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = session_usable();
 	if (r != CUDA_SUCCESS)
 		return r;
 	*number = message.segment;
-	/* What is no descriptor is refused by the kernel. */
+	/* What is no open descriptor is refused by the kernel. */
 	return chan_side_send(session.chan, &message, fd) < 0 ? CUDA_ERROR_INVALID_VALUE
 							      : CUDA_SUCCESS;
 }
