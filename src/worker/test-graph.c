@@ -3,6 +3,7 @@
  * memory that is not the client's, and what a failure says comes back.
  */
 #include "base/test.h"
+#include "wire/graph_copy.h"
 #include "worker/test-client.h"
 
 #define GRAPH ((CUgraph)0x6000)
@@ -176,6 +177,30 @@ TEST(graph_instantiation_that_fails_says_why)
 	CHECK_EQ(handle_kind_of((uint64_t)culprit), HANDLE_GRAPHNODE);
 	struct args_cuGraphExecDestroy none = {.exec = (CUgraphExec)a.exec};
 	CHECK_EQ(CALL(&t.client, cuGraphExecDestroy, &none), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t.client, NULL);
+}
+
+TEST(graph_copies_that_the_client_moves_are_told_by_their_tail)
+{
+	struct graph_client t = start();
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+	CUDA_MEMCPY3D *copy = &p.memcpy.copyParams;
+	struct graph_copy staged = {.number = 1, .when = GRAPH_COPY_ALONE + 1};
+
+	CHECK_EQ(add(&t, &p, &staged, sizeof(staged)), CUDA_ERROR_INVALID_VALUE);
+	staged.when = 0;
+	CHECK_EQ(add(&t, &p, &staged, sizeof(staged)), CUDA_ERROR_INVALID_VALUE);
+	staged.when = GRAPH_COPY_BEFORE;
+	CHECK_EQ(add(&t, &p, &staged, sizeof(staged) - 1), CUDA_ERROR_INVALID_VALUE);
+	/* What stands in for the program's memory is checked like any other. */
+	copy->srcMemoryType = CU_MEMORYTYPE_HOST;
+	copy->srcHost = own;
+	copy->dstMemoryType = CU_MEMORYTYPE_DEVICE;
+	copy->dstDevice = WIRE_DEVICE_WINDOW_BASE;
+	copy->WidthInBytes = 16;
+	copy->Height = copy->Depth = 1;
+	CHECK_EQ(add(&t, &p, &staged, sizeof(staged)), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(added, 0);
 	client_stop(&t.client, NULL);
 }
 

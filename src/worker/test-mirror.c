@@ -1,10 +1,17 @@
-/* The exchange between the two sides of a managed variable, alone and with both sides writing. */
+/*
+ * Managed variables: the exchange between the two sides, alone and with both writing; and what a client
+ * can have mirrored, which is what it looked up and nothing else.
+ */
 #include "worker/mirror.h"
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/test.h"
+#include "worker/test-client.h"
 
 enum { N = 1024 }; /* words */
 
@@ -105,4 +112,187 @@ TEST(nothing_is_lost_while_both_write)
 	exchange(&s, true);
 	for (size_t i = 0; i < 8; i++)
 		expect(&s, i, (uint64_t)ROUNDS << 32 | ROUNDS, (uint64_t)ROUNDS << 32 | ROUNDS);
+}
+
+/* --- with a client --- */
+
+#define PAGE	4096
+#define LIBRARY ((CUlibrary)0x8000)
+
+static _Alignas(PAGE) char memory[2 * PAGE]; /* where the backend has its variable: in both pages */
+#define VARIABLE (memory + PAGE - 100)
+#define SIZE	 200
+
+static int concurrent = 1;
+
+static CUresult load(CUlibrary *library, const void *code, CUjit_option *jit, void **values,
+    unsigned n, CUlibraryOption *options, void **option_values, unsigned n_options)
+{
+	*library = LIBRARY;
+	return CUDA_SUCCESS;
+}
+
+static CUresult unload(CUlibrary library)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult get_managed(
+    CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
+{
+	*address = (CUdeviceptr)VARIABLE;
+	*bytes = SIZE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult attribute(int *value, CUdevice_attribute wanted, CUdevice device)
+{
+	*value = wanted == CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS ? concurrent : 0;
+	return CUDA_SUCCESS;
+}
+
+static CUresult advise(CUdeviceptr address, size_t count, CUmem_advise advice, CUdevice device)
+{
+	return CUDA_SUCCESS;
+}
+
+struct mirror_client {
+	struct test_client client;
+	CUlibrary library;
+	char *pages; /* the program's, for both of memory's */
+};
+
+static struct mirror_client start_client(void)
+{
+	static const char image[] = ".version 8.0\n.target sm_80\n";
+	struct mirror_client t = {.client = client_start_over(OVER_MEMFD, NULL)};
+	struct backend *backend = (struct backend *)client_worker()->backend;
+
+	backend->cuLibraryLoadData = load;
+	backend->cuLibraryUnload = unload;
+	backend->cuLibraryGetManaged = get_managed;
+	backend->cuDeviceGetAttribute = attribute;
+	backend->cuMemAdvise = advise;
+	t.library = (CUlibrary)handle_id(false, HANDLE_LIBRARY, 1, 0);
+	struct args_cuLibraryLoadData a = {
+	    .library = &t.library, .image = image, .image_bytes = sizeof(image)};
+	CHECK_EQ(CALL(&t.client, cuLibraryLoadData, &a), CUDA_SUCCESS);
+	return t;
+}
+
+static CUresult look_up(struct mirror_client *t)
+{
+	CUdeviceptr address;
+	size_t bytes;
+	struct args_cuLibraryGetManaged a = {
+	    .address = &address, .bytes = &bytes, .library = t->library, .name = "v"};
+	CUresult r = (CUresult)CALL(&t->client, cuLibraryGetManaged, &a);
+
+	CHECK_EQ(address, (CUdeviceptr)VARIABLE);
+	return r;
+}
+
+static CUresult give_pages(
+    struct mirror_client *t, uint64_t number, const void *address, size_t bytes, size_t really)
+{
+	struct side_message message = {.kind = SIDE_SEGMENT, .segment = number};
+	int fd;
+
+	CHECK_EQ(fd_memory("mirror", really, &fd), 0);
+	t->pages = mmap(NULL, really, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK_EQ(chan_side_send(t->client.pair.client, &message, fd), 0);
+	close(fd);
+	struct args_rosenMirrorPages a = {number, (CUdeviceptr)address, bytes};
+	return (CUresult)CALL(&t->client, rosenMirrorPages, &a);
+}
+
+static CUresult begin_mirror(struct mirror_client *t, const void *address, size_t bytes)
+{
+	struct args_rosenMirrorBegin a = {(CUdeviceptr)address, bytes};
+
+	return (CUresult)CALL(&t->client, rosenMirrorBegin, &a);
+}
+
+/* A call after which both sides agree. */
+static void settle(struct mirror_client *t)
+{
+	CUdeviceptr address;
+	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = 16};
+
+	CHECK_EQ(CALL(&t->client, cuMemAlloc_v2, &a), CUDA_SUCCESS);
+}
+
+TEST(a_variable_is_the_same_on_both_sides)
+{
+	struct mirror_client t = start_client();
+	char *here;
+
+	memset(memory, 7, sizeof(memory));
+	CHECK_EQ(look_up(&t), CUDA_SUCCESS);
+	CHECK_EQ(give_pages(&t, 1, memory, sizeof(memory), sizeof(memory)), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_SUCCESS);
+	here = t.pages + PAGE - 100;
+	CHECK_BYTES(here, VARIABLE, SIZE);
+	here[0] = 1;
+	here[SIZE - 1] = 2;
+	VARIABLE[50] = 3;
+	settle(&t);
+	CHECK_EQ(VARIABLE[0], 1);
+	CHECK_EQ(VARIABLE[SIZE - 1], 2);
+	CHECK_EQ(here[50], 3);
+	/* Nothing but the variable, in whole words. */
+	CHECK_EQ(t.pages[0], 0);
+	t.pages[0] = 9;
+	settle(&t);
+	CHECK_EQ(memory[0], 7);
+	/* And not beyond its module. */
+	struct args_cuLibraryUnload end = {.library = t.library};
+	CHECK_EQ(CALL(&t.client, cuLibraryUnload, &end), CUDA_SUCCESS);
+	here[0] = 5;
+	settle(&t);
+	CHECK_EQ(VARIABLE[0], 1);
+	client_stop(&t.client, NULL);
+}
+
+TEST(only_what_was_looked_up_is_mirrored)
+{
+	struct mirror_client t = start_client();
+
+	CHECK_EQ(give_pages(&t, 1, memory, sizeof(memory), sizeof(memory)), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(look_up(&t), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, memory, 8), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, sizeof(memory)), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE_MAX), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_SUCCESS); /* as it is */
+	client_stop(&t.client, NULL);
+}
+
+TEST(pages_must_be_there)
+{
+	struct mirror_client t = start_client();
+
+	CHECK_EQ(look_up(&t), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_ERROR_INVALID_VALUE);
+	/* Less than was said; no whole pages; half of what it takes. */
+	CHECK_EQ(give_pages(&t, 1, memory, 2 * PAGE, PAGE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(give_pages(&t, 2, memory + 8, PAGE, PAGE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(give_pages(&t, 3, memory, 100, PAGE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(give_pages(&t, 4, memory, PAGE, PAGE), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(give_pages(&t, 5, memory + PAGE, PAGE, PAGE), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_SUCCESS);
+	client_stop(&t.client, NULL);
+}
+
+TEST(a_device_that_cannot_share_is_left_alone)
+{
+	struct mirror_client t = start_client();
+
+	concurrent = 0;
+	CHECK_EQ(look_up(&t), CUDA_SUCCESS);
+	CHECK_EQ(give_pages(&t, 1, memory, sizeof(memory), sizeof(memory)), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_ERROR_NOT_SUPPORTED);
+	client_stop(&t.client, NULL);
 }
