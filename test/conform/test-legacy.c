@@ -323,6 +323,7 @@ CONFORM(texture_references_of_arrays)
 	OK(cuTexRefSetArray(t, array, CU_TRSA_OVERRIDE_FORMAT));
 	OK(cuTexRefGetArray(&got, t));
 	CHECK(got == array);
+	OK(cuParamSetTexRef(fetch, CU_PARAM_TR_DEFAULT, t));
 	OK(cuMemAlloc_v2(&result, sizeof(out)));
 	OK(conform_launch(fetch, 1, 64, 0, NULL, (void *[]){&result}));
 	OK(cuMemcpyDtoH_v2(out, result, sizeof(out)));
