@@ -61,6 +61,20 @@ class Warm(Scenario):
         wait_for(lambda: len(server.workers()) == 1, 5, "the pool is full again")
         server.stop()
 
+    def test_killed_clients_of_warm_workers_leave_nothing(self):
+        server = self.warm_server()
+        dice = random.Random(4)
+        for _ in range(4):
+            client = server.client(3600)
+            time.sleep(dice.random() * 0.3)
+            wait_for(lambda: children(client.pid) or client.poll() is not None, 5, "the program")
+            for pid in children(client.pid):
+                os.kill(pid, signal.SIGKILL)
+            client.communicate(timeout=5)
+            wait_for(lambda: self.sessions(server) == [], 1, "the session ends")
+            wait_for(lambda: len(server.workers()) == 1, 5, "only the next warm worker is left")
+        server.stop()
+
     def test_a_killed_rosend_takes_its_warm_workers_with_it(self):
         server = self.warm_server(2)
         workers = server.workers()
