@@ -185,7 +185,7 @@ static void on_ready(struct session *session, const struct control_ready *ready)
 	session->state = SESSION_LIVE;
 	if (session->run)
 		session->run->n_backend[session->backend]++;
-	warm_fill(session->server);
+	warm_fill_soon(session->server);
 	warn_no_gpu(session);
 	log_info("session %llu: %s (process %d, user %u) on %s, worker %d",
 	    (unsigned long long)session->id, session->hello.program, session->pid, session->uid,

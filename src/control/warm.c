@@ -9,9 +9,9 @@
  *		  -> freed	it died; another is started
  *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is
- * filled when rosend starts and when a session has become live, not while one is being opened, whose
- * start it would slow down. After a failure it rests a while, so that a backend that cannot open
- * does not keep a processor busy.
+ * filled when rosend starts and a moment after a session has become live: opening a backend takes the
+ * driver's locks, and would slow down the start of the program there. After a failure it rests a
+ * while, so that a backend that cannot open does not keep a processor busy.
  */
 #include "control/warm.h"
 
@@ -26,7 +26,8 @@
 #include "control/server.h"
 #include "wire/limits.h"
 
-#define REST_MS 10000
+#define REST_MS 10000 /* after a failure */
+#define SOON_MS 300   /* what a program's first calls may take */
 
 struct warm {
 	struct list link; /* of server->warm */
@@ -54,10 +55,10 @@ static void on_rested(void *data)
 	warm_fill(server);
 }
 
-static void rest(struct server *server)
+static void rest(struct server *server, uint64_t ms)
 {
 	if (!server->warm_pause)
-		alarm_new(server->loop, REST_MS, on_rested, server, &server->warm_pause);
+		alarm_new(server->loop, ms, on_rested, server, &server->warm_pause);
 }
 
 static enum control_backend backend_to_warm(const struct server *server)
@@ -75,7 +76,7 @@ static void failed(struct warm *warm, const char *text)
 	warm_free(warm);
 	server_backend_failed(server, backend, text);
 	if (backend_to_warm(server) == backend) {
-		rest(server);
+		rest(server, REST_MS);
 		return;
 	}
 	server->warm_left++; /* the other backend's turn */
@@ -187,11 +188,17 @@ static int add(struct server *server)
 void warm_fill(struct server *server)
 {
 	while (!server->stopping && !server->warm_pause && server->warm_left &&
-	       server->n_warm < server->config.warm_workers) {
+	       server->n_warm < MIN(server->config.warm_workers, server->config.sessions_max)) {
 		server->warm_left--;
 		if (add(server) < 0)
-			rest(server);
+			rest(server, REST_MS);
 	}
+}
+
+void warm_fill_soon(struct server *server)
+{
+	if (server->warm_left && !server->stopping)
+		rest(server, SOON_MS);
 }
 
 struct process *warm_take(struct server *server, enum control_backend backend,

@@ -13,6 +13,8 @@ struct server;
 
 /* Starts as many as setting warm_workers and server->warm_left allow. */
 void warm_fill(struct server *server);
+/* The same in a moment: a client that has just got its session is starting, too. */
+void warm_fill_soon(struct server *server);
 
 /*
  * Hands one over to owner, which sends it CONTROL_START. *ready: its backend is open; otherwise it is
