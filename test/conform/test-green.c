@@ -23,7 +23,7 @@ static CUgreenCtx make_part(CUdevResource *part)
 	CUgreenCtx green;
 	unsigned groups = 1;
 
-	OK(cuDevSmResourceSplitByCount(part, &groups, &all, NULL, 0, 8));
+	OK(cuDevSmResourceSplitByCount(part, &groups, &all, NULL, 0, all.sm.minSmPartitionSize));
 	CHECK_EQ(groups, 1);
 	OK(cuDevResourceGenerateDesc(&description, part, 1));
 	OK(cuGreenCtxCreate(&green, description, 0, CU_GREEN_CTX_DEFAULT_STREAM));
@@ -41,12 +41,13 @@ CONFORM(a_device_splits_into_groups)
 	OK(cuDeviceGetAttribute(&multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0));
 	CHECK_EQ(all.type, CU_DEV_RESOURCE_TYPE_SM);
 	CHECK_EQ(all.sm.smCount, multiprocessors);
-	OK(cuDevSmResourceSplitByCount(NULL, &groups, &all, NULL, 0, 8));
+	unsigned least = all.sm.minSmPartitionSize;
+	OK(cuDevSmResourceSplitByCount(NULL, &groups, &all, NULL, 0, least));
 	CHECK(groups >= 2);
 	groups = 2;
-	OK(cuDevSmResourceSplitByCount(part, &groups, &all, &rest, 0, 8));
+	OK(cuDevSmResourceSplitByCount(part, &groups, &all, &rest, 0, least));
 	CHECK_EQ(groups, 2);
-	CHECK(part[0].sm.smCount >= 8);
+	CHECK(part[0].sm.smCount >= least);
 	CHECK_EQ(part[0].sm.smCount, part[1].sm.smCount);
 	CHECK_EQ(part[0].sm.smCount * 2 + rest.sm.smCount, all.sm.smCount);
 	GIVES(cuDeviceGetDevResource(0, &none, (CUdevResourceType)1000),
@@ -77,11 +78,11 @@ CONFORM(a_green_context_runs_kernels)
 	OK(cuCtxFromGreenCtx(&again, green));
 	CHECK(again == context);
 	OK(cuGreenCtxStreamCreate(&stream, green, CU_STREAM_NON_BLOCKING, 0));
+	OK(cuCtxSetCurrent(context));
 	OK(cuStreamGetGreenCtx(stream, &green_of_stream));
 	CHECK(green_of_stream == green);
 	OK(cuStreamGetCtx_v2(stream, &of_stream, &green_of_stream));
 	CHECK(green_of_stream == green);
-	OK(cuCtxSetCurrent(context));
 	OK(cuCtxGetDevResource(context, &its, CU_DEV_RESOURCE_TYPE_SM));
 	CHECK_EQ(its.sm.smCount, part.sm.smCount);
 	OK(cuMemAlloc(&data, sizeof(got)));

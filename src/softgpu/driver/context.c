@@ -346,6 +346,31 @@ CUresult sg_enter_narrow(void)
 	return r == CUDA_SUCCESS && !context->narrow ? CUDA_ERROR_INVALID_CONTEXT : r;
 }
 
+struct sg_context *sg_context_make(unsigned flags)
+{
+	struct sg_context *context = calloc(1, sizeof(*context));
+
+	if (!context)
+		return NULL;
+	context->flags = flags;
+	context->users = 1;
+	context->handle = sg_handle_new(SG_CONTEXT, context);
+	if (context->handle && context_activate(context) == CUDA_SUCCESS)
+		return context;
+	sg_handle_free(context->handle);
+	free(context);
+	return NULL;
+}
+
+void sg_context_end(struct sg_context *context)
+{
+	context_deactivate(context);
+	if (sg_context_current_handle() == context->handle)
+		context_depth--;
+	sg_handle_free(context->handle);
+	free(context);
+}
+
 CUresult cuCtxCreate_v2(CUcontext *handle, unsigned flags, CUdevice device)
 {
 	CUresult r = primary_enter(device);
@@ -356,17 +381,9 @@ CUresult cuCtxCreate_v2(CUcontext *handle, unsigned flags, CUdevice device)
 		return r;
 	if (context_depth == CONTEXT_STACK_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	struct sg_context *context = calloc(1, sizeof(*context));
+	struct sg_context *context = sg_context_make(flags);
 	if (!context)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	context->flags = flags;
-	context->users = 1;
-	context->handle = sg_handle_new(SG_CONTEXT, context);
-	if (!context->handle || context_activate(context) != CUDA_SUCCESS) {
-		sg_handle_free(context->handle);
-		free(context);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
 	context_stack[context_depth++] = context->handle;
 	*handle = context->handle;
 	return CUDA_SUCCESS;
@@ -408,13 +425,9 @@ CUresult cuCtxDestroy_v2(CUcontext handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_context *context = sg_handle_get(handle, SG_CONTEXT);
-	if (!context || context->is_primary)
+	if (!context || context->is_primary || context->green)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	context_deactivate(context);
-	if (sg_context_current_handle() == handle)
-		context_depth--;
-	sg_handle_free(handle);
-	free(context);
+	sg_context_end(context);
 	return CUDA_SUCCESS;
 }
 

@@ -15,6 +15,7 @@
 #include "softgpu/exec/exec.h"
 
 struct sg_stream;
+struct sg_work;
 struct sg_event;
 struct sg_module_object;
 
@@ -36,6 +37,9 @@ struct sg_context {
 	struct sg_module_object *modules; /* lock: the modules' */
 	atomic_uint stop;		  /* raised to end running kernels at destruction */
 	struct sg_context *next;	  /* of all with streams; lock: the engine's */
+	struct sg_work *gate;		  /* what all later work waits for; lock: the engine's */
+	CUgreenCtx green;		  /* NULL: an ordinary context */
+	unsigned threads;		  /* that may run its kernels; 0: all */
 };
 
 /* True when cuInit() was successful in this very process, not in the parent of a fork. */
@@ -62,6 +66,10 @@ CUresult sg_context_get(CUcontext handle, struct sg_context **context);
 
 CUcontext sg_context_current_handle(void);
 struct sg_context *sg_context_primary(void);
+
+/* An active context beside the primary one, current nowhere. NULL: out of memory. */
+struct sg_context *sg_context_make(unsigned flags);
+void sg_context_end(struct sg_context *context);
 
 /* Makes the primary context's handle. 0 or -ENOMEM. */
 int sg_context_init(void);

@@ -127,6 +127,17 @@ CUresult cuEventDestroy(CUevent handle)
 	return cuEventDestroy_v2(handle);
 }
 
+/* Green contexts and their primary one share their events. */
+static const struct sg_context *root_of(const struct sg_context *context)
+{
+	return context && context->green ? sg_context_primary() : context;
+}
+
+static bool event_belongs_to(const struct sg_event *event, const struct sg_context *context)
+{
+	return root_of(sg_handle_get(event->context, SG_CONTEXT)) == root_of(context);
+}
+
 CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned flags)
 {
 	struct sg_context *context;
@@ -145,7 +156,7 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (event->context != stream->context->handle)
+	if (!event_belongs_to(event, stream->context))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct sg_tail tail = {0};
 	uint64_t capture_id = sg_capture_mark(stream, &tail);
@@ -282,4 +293,62 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 	r = wait ? sg_stream_submit(stream, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
 	sg_work_unref(marker);
 	return r;
+}
+
+/* ---- of whole contexts ---- */
+
+CUresult sg_event_record_context(CUevent handle, struct sg_context *context)
+{
+	struct sg_event *event;
+	CUresult r = event_get(handle, &event);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!event_belongs_to(event, context))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
+	if (!marker)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	marker->always = true;
+	sg_work_ref(marker);
+	r = sg_context_submit(context, marker);
+	if (r == CUDA_SUCCESS)
+		event_set_marker(event, marker, 0, (struct sg_tail){0});
+	else
+		sg_work_unref(marker);
+	return r;
+}
+
+CUresult sg_event_gate_context(CUevent handle, struct sg_context *context)
+{
+	struct sg_event *event;
+	CUresult r = event_get(handle, &event);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	struct sg_work *marker = event_marker(event);
+	if (!marker)
+		return CUDA_SUCCESS; /* never recorded: nothing to wait for */
+	struct sg_work *wait = sg_work_new(sizeof(*wait), marker_run);
+	if (wait)
+		wait->always = true;
+	r = wait ? sg_context_gate(context, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
+	sg_work_unref(marker);
+	return r;
+}
+
+CUresult cuCtxRecordEvent(CUcontext handle, CUevent event)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter() ?: sg_context_get(handle, &context);
+
+	return r ?: sg_event_record_context(event, context);
+}
+
+CUresult cuCtxWaitEvent(CUcontext handle, CUevent event)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter() ?: sg_context_get(handle, &context);
+
+	return r ?: sg_event_gate_context(event, context);
 }

@@ -60,6 +60,7 @@ static CUresult launch_run(struct sg_work *work, struct sg_context *context)
 	struct sg_fault fault = {0};
 
 	launch->launch.stop = &context->stop;
+	launch->launch.threads = context->threads;
 	int r = sg_launch(launch->kernel, &launch->launch, &fault);
 	if (r != SG_FAULT_NONE && r != SG_FAULT_STOPPED)
 		log_warn("%s", fault.message);

@@ -88,15 +88,8 @@ static CUresult stream_enter(CUstream handle, struct sg_stream **stream)
 
 /* ---- life ---- */
 
-CUresult cuStreamCreateWithPriority(CUstream *handle, unsigned flags, int priority)
+CUresult sg_stream_open(struct sg_context *context, unsigned flags, int priority, CUstream *handle)
 {
-	struct sg_context *context;
-	CUresult r = sg_enter_context(&context);
-
-	if (r == CUDA_SUCCESS && (!handle || (flags & ~(unsigned)CU_STREAM_NON_BLOCKING)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
 	/* Out of range means the nearest one. */
 	priority = MAX(MIN(priority, 0), PRIORITY_GREATEST);
 	struct sg_stream *stream = sg_stream_new(context, flags, priority);
@@ -109,6 +102,16 @@ CUresult cuStreamCreateWithPriority(CUstream *handle, unsigned flags, int priori
 	}
 	*handle = stream->handle;
 	return CUDA_SUCCESS;
+}
+
+CUresult cuStreamCreateWithPriority(CUstream *handle, unsigned flags, int priority)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!handle || (flags & ~(unsigned)CU_STREAM_NON_BLOCKING)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ?: sg_stream_open(context, flags, priority, handle);
 }
 
 CUresult cuStreamCreate(CUstream *handle, unsigned flags)
@@ -278,11 +281,16 @@ CUresult cuStreamGetCtx(CUstream handle, CUcontext *context)
 
 CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *green)
 {
-	CUresult r = cuStreamGetCtx(handle, context);
+	struct sg_stream *stream;
+	CUresult r = stream_enter(handle, &stream);
 
-	if (r == CUDA_SUCCESS && green)
-		*green = NULL;
-	return r;
+	if (r == CUDA_SUCCESS && (!context || !green))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	*green = stream->context->green;
+	*context = *green ? sg_context_primary()->handle : stream->context->handle;
+	return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetDevice(CUstream handle, CUdevice *device)

@@ -19,6 +19,10 @@ struct sg_event {
 	struct sg_work *marker; /* NULL: never recorded; lock: the events' */
 };
 
+/* Everything in the context so far; everything in it from now on waits for the event. */
+CUresult sg_event_record_context(CUevent event, struct sg_context *context);
+CUresult sg_event_gate_context(CUevent event, struct sg_context *context);
+
 /* For graphs. What the event was last recorded as, a reference; NULL: nothing, or no event. */
 struct sg_work *sg_event_marker_of(CUevent event);
 /* Makes a new marker the event's, to be completed by sg_work_complete(); a reference. */

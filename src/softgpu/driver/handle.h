@@ -30,6 +30,8 @@ enum sg_kind {
 	SG_GRAPH_NODE,
 	SG_EXTERNAL,
 	SG_USER_OBJECT,
+	SG_RESOURCE_DESCRIPTION,
+	SG_GREEN_CONTEXT,
 };
 
 /* 0 or -ENOMEM. Once, before any other function here. */

@@ -89,6 +89,8 @@ static bool work_collect_needs(struct sg_stream *stream, struct sg_work *work)
 {
 	struct sg_context *context = stream->context;
 
+	if (context->gate && !work_need(work, context->gate))
+		return false;
 	if (stream->flags & CU_STREAM_NON_BLOCKING)
 		return true;
 	if (stream != context->legacy)
@@ -261,6 +263,37 @@ CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct
 {
 	pthread_mutex_lock(&engine_lock);
 	CUresult r = stream_submit(stream, work, after);
+	pthread_mutex_unlock(&engine_lock);
+	return r;
+}
+
+CUresult sg_context_submit(struct sg_context *context, struct sg_work *work)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&engine_lock);
+	for (struct sg_stream *other = context->streams; other; other = other->next)
+		if (!work_need(work, other->last))
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r == CUDA_SUCCESS)
+		r = stream_submit(context->legacy, work, NULL);
+	else
+		sg_work_unref(work);
+	pthread_mutex_unlock(&engine_lock);
+	return r;
+}
+
+CUresult sg_context_gate(struct sg_context *context, struct sg_work *work, struct sg_work *after)
+{
+	pthread_mutex_lock(&engine_lock);
+	sg_work_ref(work);
+	CUresult r = stream_submit(context->legacy, work, after);
+	if (r == CUDA_SUCCESS) {
+		sg_work_unref(context->gate);
+		context->gate = work;
+	} else {
+		sg_work_unref(work);
+	}
 	pthread_mutex_unlock(&engine_lock);
 	return r;
 }
@@ -481,6 +514,8 @@ void sg_stream_free_all(struct sg_context *context)
 	}
 	while (context->streams)
 		pthread_cond_wait(&engine_progress, &engine_lock);
+	sg_work_unref(context->gate);
+	context->gate = NULL;
 	pthread_mutex_unlock(&engine_lock);
 	context->legacy = NULL;
 }

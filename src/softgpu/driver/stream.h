@@ -96,6 +96,9 @@ CUresult sg_stream_get(CUstream handle, struct sg_context *context, struct sg_st
 /* A stream of its own, without a public handle. NULL: out of memory. */
 struct sg_stream *sg_stream_new(struct sg_context *context, unsigned flags, int priority);
 
+/* The same with a handle that programs may have. */
+CUresult sg_stream_open(struct sg_context *context, unsigned flags, int priority, CUstream *handle);
+
 /* Returns at once; the stream goes when its work is done. */
 void sg_stream_destroy(struct sg_stream *stream);
 
@@ -110,7 +113,12 @@ void sg_engine_unlock(void);
  * depends on, may be NULL. CUDA_ERROR_OUT_OF_MEMORY, or why it cannot be captured. */
 CUresult sg_stream_submit(struct sg_stream *stream, struct sg_work *work, struct sg_work *after);
 
-/* The same, and returns after it is done, with its result or the context's error. Runs it on the
+/* Queues work behind everything in the context; takes the reference. */
+CUresult sg_context_submit(struct sg_context *context, struct sg_work *work);
+/* The same with work that all later work in the context waits for. */
+CUresult sg_context_gate(struct sg_context *context, struct sg_work *work, struct sg_work *after);
+
+/* As sg_stream_submit(), and returns after it is done, with its result or the context's error. Runs it on the
  * calling thread where nothing stands before it. */
 CUresult sg_stream_run(struct sg_stream *stream, struct sg_work *work);
 

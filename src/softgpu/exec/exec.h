@@ -59,6 +59,7 @@ struct sg_launch {
 	const atomic_uint *stop;
 	uint32_t
 	    lanes; /* 8, 16 or 32 threads in step at most, 1: one at a time; 0: SOFTGPU_LANES */
+	unsigned threads; /* of the host that may take part; 0: all */
 };
 
 /* Returns 0, or the positive sg_fault_kind with *fault filled in. */

@@ -82,11 +82,17 @@ static bool has_blocks(struct sg_grid *grid)
 	       !atomic_load_explicit(&grid->failed, memory_order_relaxed);
 }
 
+/* The launching thread is one of those that may take part. */
+static bool wants_more(const struct sg_grid *grid)
+{
+	return !grid->launch->threads || grid->helpers + 1 < grid->launch->threads;
+}
+
 static struct sg_grid *find_work(void)
 {
 	struct sg_grid *grid = grids;
 
-	while (grid && !has_blocks(grid))
+	while (grid && !(has_blocks(grid) && wants_more(grid)))
 		grid = grid->next;
 	return grid;
 }
