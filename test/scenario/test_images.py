@@ -1,7 +1,10 @@
 """What of a program's images crosses, with and without the tricks that make it less."""
+import contextlib
+import pty
 import unittest
 
 from scenario import *
+from scenario import Server
 
 IMAGES = os.path.join(os.path.dirname(LOAD), "images")
 MIB = 1 << 20
@@ -30,6 +33,45 @@ class Images(Scenario):
     def test_keeping_has_its_switch(self):
         sent = self.bytes_of_loads(5, ROSEN_IMAGE_CACHE="0")
         self.assertTrue(5 * MIB <= sent < 5.2 * MIB, sent)
+
+    def progress_of_a_slow_upload(self, **settings):
+        """What standard error, a terminal, shows of an upload whose worker stands still for a while."""
+        master, terminal = pty.openpty()
+        server = Server(ROSEN_THIN_IMAGES="no")
+        client = subprocess.Popen(
+            [ROSEN, "run", "--server", server.socket, "--", IMAGES], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=terminal, text=True,
+            env=environment(WAIT="1", FOREIGN_MIB="100", ROSEN_THIN_IMAGES="no", **settings))
+        try:
+            while client.stdout.readline() != "ready\n":
+                pass
+            worker, = server.workers()
+            os.kill(worker, signal.SIGSTOP)
+            client.stdin.write("\n")
+            client.stdin.flush()
+            time.sleep(1.3)
+            os.kill(worker, signal.SIGCONT)
+            client.communicate(timeout=60)
+            self.assertEqual(client.returncode, 0)
+        finally:
+            client.kill()
+            client.wait()
+            os.close(terminal)
+            server.stop()
+        shown = b""
+        with contextlib.suppress(OSError):
+            while part := os.read(master, 65536):
+                shown += part
+        os.close(master)
+        return shown.decode()
+
+    def test_a_slow_upload_says_how_far_it_is(self):
+        shown = self.progress_of_a_slow_upload()
+        self.assertRegex(shown, r"\r\x1b\[Krosen: sending program code, \d+ of 101 MiB")
+        self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+
+    def test_saying_so_has_its_switch(self):
+        self.assertEqual(self.progress_of_a_slow_upload(ROSEN_PROGRESS="no"), "")
 
     def test_what_was_not_kept_is_sent_again(self):
         sent = self.bytes_of_loads(5, ROSEN_IMAGE_CACHE="100K")
