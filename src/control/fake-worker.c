@@ -104,7 +104,7 @@ static void share(char *order, int side)
 	size_t n_fds = 1;
 
 	memcpy(&message, order + SHARE_ORDER_AT, sizeof(message));
-	if (message.kind == CONTROL_OFFER && message.type != SHARE_EVENT &&
+	if (message.kind == CONTROL_OFFER && !share_is_data(message.type) &&
 	    (fd_memory("shared", 6, &fd) < 0 || pwrite(fd, "shared", 6, 0) != 6))
 		exit(EXIT_FAILURE);
 	fd_send(CONTROL_FD, &message, sizeof(message), &fd, fd >= 0);

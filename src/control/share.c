@@ -99,9 +99,8 @@ static int fill(
 /* *holder: the program's end of a ticket, -1 where there is none. */
 static int offer(struct session *session, struct control_share *message, int fd, int *holder)
 {
-	bool by_data = message->type == SHARE_EVENT;
-
-	if (message->type < SHARE_MEMORY || message->type > SHARE_POOL || by_data != (fd < 0))
+	if (message->type < SHARE_MEMORY || message->type > SHARE_HANDLE ||
+	    share_is_data(message->type) != (fd < 0))
 		return error_origin(-EINVAL);
 	if (count_of(session->server, session->uid) >= SHARE_USER_MAX) {
 		log_warn("user %u shares %u memories, events and pools: more are refused",

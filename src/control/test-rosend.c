@@ -587,7 +587,7 @@ static uint32_t take(struct peer *peer, const struct share_token *token)
 		return message.status;
 	CHECK_EQ(message.size, 77);
 	CHECK_BYTES(message.data, "bytes", 5);
-	CHECK_EQ(fd >= 0, message.type != SHARE_EVENT);
+	CHECK_EQ(fd >= 0, !share_is_data(message.type));
 	if (fd >= 0)
 		CHECK_EQ(pread(fd, text, 6, 0), 6);
 	if (fd >= 0)
@@ -683,7 +683,7 @@ TEST(share_that_makes_no_sense_is_refused)
 
 	for (int i = 0; i < 3; i++) {
 		struct control_share message = {
-		    .kind = CONTROL_OFFER, .type = (uint32_t[]){0, SHARE_POOL + 1, 1u << 31}[i]};
+		    .kind = CONTROL_OFFER, .type = (uint32_t[]){0, SHARE_HANDLE + 1, 1u << 31}[i]};
 		CHECK_EQ(share(&peer, &message), -1);
 		CHECK_EQ(message.status, EINVAL);
 	}

@@ -18,7 +18,7 @@ enum range_kind {
 	RANGE_GLOBAL,	  /* a module's or library's variable */
 	RANGE_SHADOWED,	  /* a managed one: the device's, with a mirror here at the same address */
 	RANGE_IPC,	  /* opened from another process */
-	RANGE_EXTERNAL,	  /* cuExternalMemoryGetMappedBuffer */
+	RANGE_EXTERNAL,	  /* cuExternalMemoryGetMappedBuffer, cuMemPoolImportPointer */
 	RANGE_PINNED,	  /* cuMemAllocHost, cuMemHostAlloc */
 	RANGE_MANAGED,	  /* cuMemAllocManaged */
 	RANGE_REGISTERED, /* cuMemHostRegister; also where the device sees it, if elsewhere */

@@ -95,7 +95,8 @@ CUresult shim_cuMemPoolImportPointer(
 	size_t bytes;
 	CUresult r = remote_cuMemPoolImportPointer(address, &bytes, mem_pool, data);
 
-	return r ?: note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool);
+	/* Not RANGE_POOL: its free must not wait here to be allocated again. */
+	return r ?: note(*address, bytes, RANGE_EXTERNAL, (uint64_t)mem_pool);
 }
 
 /* --- dma-bufs --- */

@@ -99,7 +99,14 @@ enum share_type {
 	SHARE_EVENT = 3,      /* cuIpcGetEventHandle; data: the backend's handle */
 	SHARE_ALLOCATION = 4, /* cuMemExportToShareableHandle; descriptor: the backend's */
 	SHARE_POOL = 5,	      /* cuMemPoolExportToShareableHandle; descriptor: the backend's */
+	SHARE_HANDLE = 6,     /* cuIpcGetMemHandle; data: the backend's handle */
 };
+
+/* Those that have no descriptor, but data. */
+static inline bool share_is_data(uint32_t type)
+{
+	return type == SHARE_EVENT || type == SHARE_HANDLE;
+}
 
 /* Those a program holds as a descriptor get a ticket (control/share.h). */
 static inline bool share_has_ticket(uint32_t type)

@@ -7,8 +7,11 @@
  * is shared as what it is: the owner exports the physical memory its allocation lies in, the opener
  * imports it and maps it in its own arena, in the slice of the device that has it. So the addresses
  * differ, as they may in CUDA; and memory that the owner frees stays until the last opener closes it.
- * Small allocations share a slab of 2 MiB, which is opened whole, as CUDA does. Memory from
- * elsewhere is shared as a dma-buf and opened as external memory, where the backend can do both.
+ * Small allocations share a slab of 2 MiB, which is opened whole, as CUDA does.
+ *
+ * Memory from elsewhere is the backend's own. NVIDIA's driver has handles for it, which travel inside
+ * rosend's record. The software GPU's are places in the owner's process, where no other worker may look,
+ * so its memory is shared as a dma-buf and opened as external memory.
  *
  * Events are the backend's own business. Its handle travels inside rosend's record: no program can
  * hand the backend bytes of its own making.
@@ -32,7 +35,8 @@
 struct offered {
 	struct offered *next;
 	bool event;
-	uint64_t what; /* the allocation's address, or the backend's event */
+	uint64_t what;	   /* the allocation's address, or the backend's event */
+	CUcontext context; /* that was current */
 	struct share_token token;
 };
 
@@ -44,9 +48,10 @@ struct opened {
 	CUdeviceptr address;
 	size_t size;
 	CUdevice device;
-	struct arena *arena; /* NULL: external memory */
-	uint64_t mapping;    /* in the arena */
-	CUexternalMemory external;
+	uint32_t type;		   /* how: enum share_type */
+	struct arena *arena;	   /* MEMORY */
+	uint64_t mapping;	   /* in the arena */
+	CUexternalMemory external; /* RANGE */
 };
 
 struct ipc {
@@ -92,16 +97,18 @@ static bool has_name(struct ipc *ipc, bool event, uint64_t what, struct share_na
 }
 
 /* Enters an offer; another thread may have been quicker, then its offer counts. */
-static CUresult enter_offer(struct ipc *ipc, bool event, uint64_t what,
+static CUresult enter_offer(struct call *call, bool event, uint64_t what,
     const struct share_token *token, struct share_name *name)
 {
+	struct ipc *ipc = call->worker->ipc;
 	struct offered *mine = malloc(sizeof(*mine));
 
 	if (!mine) {
 		share_withdraw(ipc->worker, token);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	*mine = (struct offered){.event = event, .what = what, .token = *token};
+	*mine = (struct offered){
+	    .event = event, .what = what, .context = call_job(call)->context, .token = *token};
 	pthread_mutex_lock(&ipc->offered_lock);
 	struct offered *found = *find_offered(ipc, event, what);
 	if (!found) {
@@ -141,8 +148,8 @@ void ipc_memory_freed(struct worker *worker, CUdeviceptr address)
 	withdraw(worker->ipc, false, address);
 }
 
-/* An allocation that is offered and no longer there; 0: none. */
-static uint64_t find_stale(struct ipc *ipc)
+/* An allocation that is offered and not there any more, or goes with context; 0: none. */
+static uint64_t find_stale(struct ipc *ipc, CUcontext context)
 {
 	uint64_t stale = 0;
 	CUdeviceptr base;
@@ -151,7 +158,9 @@ static uint64_t find_stale(struct ipc *ipc)
 	pthread_mutex_lock(&ipc->offered_lock);
 	for (struct offered *o = ipc->offered; o && !stale; o = o->next) {
 		struct arena *arena = o->event ? NULL : memory_arena_at(ipc->worker, o->what);
-		if (arena && !arena_find(arena, o->what, &base, &size))
+		bool there = arena ? arena_find(arena, o->what, &base, &size)
+				   : o->event || o->context != context;
+		if (!there)
 			stale = o->what;
 	}
 	pthread_mutex_unlock(&ipc->offered_lock);
@@ -159,6 +168,26 @@ static uint64_t find_stale(struct ipc *ipc)
 }
 
 /* --- memory: giving it --- */
+
+static CUresult export_handle(
+    struct call *call, CUdeviceptr address, struct control_share *what, CUdeviceptr *base)
+{
+	const struct backend *backend = call->backend;
+	CUipcMemHandle handle;
+	size_t size;
+
+	CUresult r = backend->cuMemGetAddressRange_v2(base, &size, address);
+	r = r
+		?: backend->cuPointerGetAttribute(
+		       &what->device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, *base);
+	r = r ?: backend->cuIpcGetMemHandle(&handle, *base);
+	if (r != CUDA_SUCCESS)
+		return r;
+	what->type = SHARE_HANDLE;
+	what->size = what->mapped_size = size;
+	memcpy(what->data, &handle, sizeof(what->data));
+	return CUDA_SUCCESS;
+}
 
 static CUresult export_range(
     struct call *call, CUdeviceptr address, struct control_share *what, CUdeviceptr *base, int *fd)
@@ -202,10 +231,15 @@ static CUresult offer_memory(
 	CUdeviceptr base;
 	int none;
 
-	CUresult r = arena ? export_arena(arena, address, &what, &base, &fd)
-			   : export_range(call, address, &what, &base, &fd);
+	CUresult r;
+	if (arena)
+		r = export_arena(arena, address, &what, &base, &fd);
+	else if (call->worker->options.backend == CONTROL_BACKEND_CUDA)
+		r = export_handle(call, address, &what, &base);
+	else
+		r = export_range(call, address, &what, &base, &fd);
 	r = r ?: share_offer(call->worker, &what, fd, &none);
-	return r ?: enter_offer(call->worker->ipc, false, base, &what.token, name);
+	return r ?: enter_offer(call, false, base, &what.token, name);
 }
 
 CUresult worker_cuIpcGetMemHandle(struct call *call, struct args_cuIpcGetMemHandle *a)
@@ -265,16 +299,28 @@ static CUresult map_arena(struct call *call, struct opened *opened, uint64_t siz
 	return r;
 }
 
+static CUresult map_handle(
+    struct call *call, struct opened *opened, const struct control_share *what)
+{
+	CUipcMemHandle handle;
+
+	memcpy(&handle, what->data, sizeof(handle));
+	return call->backend->cuIpcOpenMemHandle_v2(
+	    &opened->address, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS);
+}
+
 static void unmap(struct ipc *ipc, struct opened *opened)
 {
 	const struct backend *backend = ipc->worker->backend;
 
-	if (opened->arena) {
+	if (opened->type == SHARE_MEMORY) {
 		arena_drop(opened->arena, opened->mapping);
-		return;
+	} else if (opened->type == SHARE_HANDLE) {
+		backend->cuIpcCloseMemHandle(opened->address);
+	} else {
+		backend->cuMemFree_v2(opened->address);
+		backend->cuDestroyExternalMemory(opened->external);
 	}
-	backend->cuMemFree_v2(opened->address);
-	backend->cuDestroyExternalMemory(opened->external);
 }
 
 static CUresult map(
@@ -287,6 +333,9 @@ static CUresult map(
 		return CUDA_ERROR_INVALID_HANDLE;
 	opened->size = what->size;
 	opened->device = what->device;
+	opened->type = what->type;
+	if (what->type == SHARE_HANDLE)
+		return map_handle(call, opened, what);
 	if (what->type == SHARE_RANGE)
 		return map_external(call, opened, what->mapped_size, fd);
 	CUresult r = map_arena(call, opened, what->mapped_size, *fd);
@@ -301,8 +350,8 @@ static CUresult open_new(struct call *call, const CUipcMemHandle *handle, struct
 	struct control_share what;
 	_cleanup_fd_ int fd = -1;
 
-	CUresult r = share_take(
-	    worker, handle, SHARE_BIT(SHARE_MEMORY) | SHARE_BIT(SHARE_RANGE), &what, &fd);
+	CUresult r = share_take(worker, handle,
+	    SHARE_BIT(SHARE_MEMORY) | SHARE_BIT(SHARE_RANGE) | SHARE_BIT(SHARE_HANDLE), &what, &fd);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (what.session == worker->options.session) /* CUDA opens no handle of its own process */
@@ -408,7 +457,7 @@ void ipc_forget_context(struct worker *worker, CUcontext context)
 	struct opened *opened;
 	uint64_t stale;
 
-	while ((stale = find_stale(ipc)))
+	while ((stale = find_stale(ipc, context)))
 		withdraw(ipc, false, stale);
 	pthread_mutex_lock(&ipc->opened_lock);
 	for (struct opened **at = &ipc->opened; (opened = *at);) {
@@ -460,7 +509,7 @@ CUresult worker_cuIpcGetEventHandle(struct call *call, struct args_cuIpcGetEvent
 		r = call->backend->cuIpcGetEventHandle(&handle, a->event);
 		memcpy(what.data, &handle, sizeof(what.data));
 		r = r ?: share_offer(call->worker, &what, -1, &none);
-		r = r ?: enter_offer(ipc, true, (uint64_t)a->event, &what.token, &name);
+		r = r ?: enter_offer(call, true, (uint64_t)a->event, &what.token, &name);
 	}
 	if (r == CUDA_SUCCESS)
 		memcpy(a->handle, &name, sizeof(name));

@@ -54,7 +54,7 @@ CUresult share_take(
 	CUresult r = result_of(what);
 	if (r == CUDA_SUCCESS && (what->type > 31 || !(types & SHARE_BIT(what->type))))
 		r = CUDA_ERROR_INVALID_HANDLE;
-	if (r == CUDA_SUCCESS && what->type != SHARE_EVENT && *fd < 0)
+	if (r == CUDA_SUCCESS && !share_is_data(what->type) && *fd < 0)
 		r = CUDA_ERROR_OPERATING_SYSTEM;
 	if (r != CUDA_SUCCESS)
 		*fd = fd_close(*fd);

@@ -66,12 +66,49 @@ static CUresult open_event(CUevent *event, CUipcEventHandle handle)
 	return CUDA_SUCCESS;
 }
 
+/* Of memory in pieces of a page, which is as much as tests allocate. */
+static CUresult address_range(CUdeviceptr *base, size_t *size, CUdeviceptr address)
+{
+	*base = address;
+	*size = 4096;
+	return fake_is_mapped(address, 1) ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+static CUresult memory_handle(CUipcMemHandle *handle, CUdeviceptr address)
+{
+	FALLIBLE();
+	memset(handle, 0x5a, sizeof(*handle));
+	memcpy(handle, &address, sizeof(address));
+	return CUDA_SUCCESS;
+}
+
+/* Somewhere else. */
+static CUresult open_memory(CUdeviceptr *address, CUipcMemHandle handle, unsigned flags)
+{
+	FALLIBLE();
+	memcpy(address, &handle, sizeof(*address));
+	*address += FAKE_OPENED;
+	atomic_fetch_add(&fake.opened, 1);
+	return flags == CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS ? CUDA_SUCCESS
+							   : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult close_memory(CUdeviceptr address)
+{
+	atomic_fetch_sub(&fake.opened, 1);
+	return CUDA_SUCCESS;
+}
+
 void fake_set_share_functions(struct backend *b)
 {
 	release = b->cuMemRelease;
 	b->cuMemRetainAllocationHandle = retain;
 	b->cuMemExportToShareableHandle = export_handle;
 	b->cuMemImportFromShareableHandle = import_handle;
+	b->cuMemGetAddressRange_v2 = address_range;
+	b->cuIpcGetMemHandle = memory_handle;
+	b->cuIpcOpenMemHandle_v2 = open_memory;
+	b->cuIpcCloseMemHandle = close_memory;
 	b->cuIpcGetEventHandle = event_handle;
 	b->cuIpcOpenEventHandle = open_event;
 }

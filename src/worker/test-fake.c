@@ -536,6 +536,8 @@ static CUresult pointer_attribute(void *value, CUpointer_attribute attribute, CU
 		*(CUmemorytype *)value = CU_MEMORYTYPE_DEVICE;
 	else if (attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
 		*(CUcontext *)value = FAKE_CONTEXT;
+	else if (attribute == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
+		*(int *)value = 0;
 	else
 		return CUDA_ERROR_NOT_SUPPORTED;
 	return CUDA_SUCCESS;

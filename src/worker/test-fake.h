@@ -16,6 +16,7 @@
 #define FAKE_FUNCTION	 ((CUfunction)0xf000)
 #define FAKE_DEVICE_NODE ((CUgraphDeviceNode)0xfd00)
 #define FAKE_EVENT(n)	 ((CUevent)(0xe0000 + 16ull * (n)))
+#define FAKE_OPENED	 (UINT64_C(1) << 40) /* how far from its owner's address memory is opened */
 #define FAKE_BUS_ID	 "0000:FA:4E.0"
 
 /* The thread sanitizer lets nobody map memory where the device window is. */
@@ -46,7 +47,7 @@ struct fake {
 	/* set by the backend */
 	_Atomic size_t used;
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
-	    events, registered, relaxed, queries;
+	    events, registered, relaxed, queries, opened;
 	_Atomic int retained; /* of the primary context; since fake_init(), so perhaps negative */
 	struct fake_launch last_launch;
 	CUasyncCallback notification;

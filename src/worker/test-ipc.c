@@ -73,14 +73,20 @@ static int ask(struct control_share *message, int fd, int *got)
 	return 0;
 }
 
-static struct test_client begin(enum medium medium)
+static struct test_client begin_with(enum medium medium, bool arena)
 {
-	struct worker_options options = {.arena = true, .session = 1, .ask = ask};
+	struct worker_options options = {
+	    .arena = arena, .backend = CONTROL_BACKEND_CUDA, .session = 1, .ask = ask};
 
 	if (!FAKE_HAS_WINDOW)
 		SKIP("the sanitizer has the device window");
 	rosend = (struct rosend){.session = 2};
 	return client_start_over(medium, &options);
+}
+
+static struct test_client begin(enum medium medium)
+{
+	return begin_with(medium, true);
 }
 
 static void end(struct test_client *t)
@@ -337,6 +343,40 @@ TEST(ipc_memory_stays_while_a_capture_is_under_way)
 	CHECK_EQ(open_handle(&t, &handle, &address, &bytes), CUDA_SUCCESS);
 	CHECK_EQ(close_handle(&t, address, &last), CUDA_SUCCESS);
 	CHECK(!fake_is_mapped(address, 1));
+	end(&t);
+}
+
+TEST(ipc_memory_of_the_backend_has_the_backends_handle)
+{
+	struct test_client t = begin_with(OVER_LOOP, false);
+	CUdeviceptr own = allocate(&t, 4096), address;
+	CUipcMemHandle handle, same;
+	unsigned last;
+	size_t bytes;
+
+	CHECK_EQ(get_handle(&t, own, &handle), CUDA_SUCCESS);
+	CHECK_EQ(get_handle(&t, own, &same), CUDA_SUCCESS);
+	CHECK_BYTES(&same, &handle, sizeof(handle));
+	CHECK_EQ(rosend.offers[0].type, SHARE_HANDLE);
+	CHECK_EQ(rosend.offers[0].data[63], 0x5a); /* it stays with rosend */
+	CHECK(handle.reserved[63] != 0x5a);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(open_handle(&t, &handle, &address, &bytes), CUDA_SUCCESS);
+		CHECK_EQ(address, own + FAKE_OPENED);
+		CHECK_EQ(bytes, 4096);
+	}
+	CHECK_EQ(fake.opened, 1);
+	CHECK_EQ(close_handle(&t, address, &last), CUDA_SUCCESS);
+	CHECK_EQ(fake.opened, 1);
+	CHECK_EQ(close_handle(&t, address, &last), CUDA_SUCCESS);
+	CHECK_EQ(last, 1);
+	CHECK_EQ(fake.opened, 0);
+	release(&t, own);
+	CHECK_EQ(rosend.withdrawn, 1);
+	CHECK_EQ(get_handle(&t, allocate(&t, 4096), &handle), CUDA_SUCCESS);
+	struct args_cuDevicePrimaryCtxReset_v2 reset = {.device = 0};
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &reset), CUDA_SUCCESS);
+	CHECK_EQ(rosend.withdrawn, 2);
 	end(&t);
 }
 
