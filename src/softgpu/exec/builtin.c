@@ -19,20 +19,13 @@
 #define STRING_MAX 1024
 #define HEAP_ALIGN 16u
 
-static void check_range(struct sg_lane *lane, uint64_t address, uint64_t size)
-{
-	if (address - SG_ARENA_BASE >= SG_ARENA_SIZE ||
-	    size > SG_ARENA_BASE + SG_ARENA_SIZE - address)
-		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, false);
-}
-
 /* At most size - 1 bytes of a string of the kernel's; one that is not mapped ends the grid. */
 static size_t copy_string(struct sg_lane *lane, uint64_t address, char *out, size_t size)
 {
 	const char *from = (const char *)address;
 	size_t length = 0;
 
-	check_range(lane, address, 1);
+	fault_check_range(lane, address, 1, false, false);
 	while (length + 1 < size && from[length]) {
 		out[length] = from[length];
 		length++;
@@ -67,7 +60,8 @@ static uint64_t take(struct printer *printer, unsigned size)
 	uint64_t value = 0;
 
 	printer->offset = align_up(printer->offset, size);
-	check_range(printer->lane, (uint64_t)printer->arguments + printer->offset, size);
+	fault_check_range(
+	    printer->lane, (uint64_t)printer->arguments + printer->offset, size, false, false);
 	memcpy(&value, printer->arguments + printer->offset, size);
 	printer->offset += size;
 	return value;
@@ -240,14 +234,14 @@ void sg_builtin_free(struct sg_lane *lane, const uint64_t *address)
 
 	if (!*address)
 		return;
-	check_range(lane, start, HEAP_ALIGN);
+	fault_check_range(lane, start, HEAP_ALIGN, false, false);
 	memory->free(memory->context, start, *(uint64_t *)start);
 }
 
 void sg_builtin_cudaGraphSetConditional(
     struct sg_lane *lane, const uint64_t *handle, const uint32_t *value)
 {
-	check_range(lane, *handle, sizeof(*value));
+	fault_check_range(lane, *handle, sizeof(*value), false, true);
 	if (*handle % sizeof(*value))
 		machine_fault(lane, SG_FAULT_MISALIGNED, *handle, true);
 	/* Relaxed: it is read when the kernel has ended. */

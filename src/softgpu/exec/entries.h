@@ -78,6 +78,30 @@ _Noreturn void sg_builtin___assertfail(struct sg_lane *lane, const uint64_t *mes
     const uint64_t *char_size);
 void sg_builtin_malloc(struct sg_lane *lane, uint64_t *result, const uint64_t *size);
 void sg_builtin_free(struct sg_lane *lane, const uint64_t *address);
+/* children.c: of the device runtime. */
+void sg_builtin___cudaCDP2GetParameterBufferV2(struct sg_lane *lane, uint64_t *result,
+    const uint64_t *function, const uint32_t *grid, const uint32_t *block, const uint32_t *shared);
+void sg_builtin___cudaCDP2LaunchDeviceV2(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *buffer, const uint64_t *stream);
+void sg_builtin___cudaCDP2MemcpyAsync(struct sg_lane *lane, uint32_t *result, const uint64_t *to,
+    const uint64_t *from, const uint64_t *size, const uint32_t *kind, const uint64_t *stream);
+void sg_builtin___cudaCDP2MemsetAsync(struct sg_lane *lane, uint32_t *result, const uint64_t *to,
+    const uint32_t *value, const uint64_t *size, const uint64_t *stream);
+void sg_builtin___cudaCDP2StreamCreateWithFlags(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *stream, const uint32_t *flags);
+void sg_builtin___cudaCDP2EventCreateWithFlags(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *event, const uint32_t *flags);
+void sg_builtin___cudaCDP2StreamDestroy(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *stream);
+void sg_builtin___cudaCDP2EventDestroy(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *event);
+void sg_builtin___cudaCDP2EventRecord(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *event, const uint64_t *stream);
+void sg_builtin___cudaCDP2StreamWaitEvent(struct sg_lane *lane, uint32_t *result,
+    const uint64_t *stream, const uint64_t *event, const uint32_t *flags);
+void sg_builtin___cudaCDP2GetLastError(struct sg_lane *lane, uint32_t *result);
+void sg_builtin___cudaCDP2PeekAtLastError(struct sg_lane *lane, uint32_t *result);
+void sg_builtin___cudaCDP2GetDevice(struct sg_lane *lane, uint32_t *result, const uint64_t *device);
 /* The handle of a graph's condition is the address of its value. */
 void sg_builtin_cudaGraphSetConditional(
     struct sg_lane *lane, const uint64_t *handle, const uint32_t *value);

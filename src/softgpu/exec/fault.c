@@ -106,3 +106,14 @@ _Noreturn void sg_fault_access(
 	    inside && address % size ? SG_FAULT_MISALIGNED : SG_FAULT_ILLEGAL_ADDRESS, address,
 	    is_write);
 }
+
+uint8_t *fault_check_range(
+    struct sg_lane *lane, uint64_t address, uint64_t size, bool is_shared, bool is_write)
+{
+	uint64_t low = is_shared ? 0 : SG_ARENA_BASE;
+	uint64_t all = is_shared ? lane->shared_size : SG_ARENA_SIZE;
+
+	if (address - low > all || size > all - (address - low))
+		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, is_write);
+	return is_shared ? lane->shared + address : (uint8_t *)address;
+}

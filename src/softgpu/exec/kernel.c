@@ -24,7 +24,8 @@
 static void reach(struct sg_kernel *kernel, struct ptx_function *function, uint32_t stamp)
 {
 	function = function->definition;
-	if (!function->has_body || function->visited == stamp)
+	if (!function->has_body || function->visited == stamp ||
+	    (function->is_entry && kernel->n_closure)) /* launched by this kernel, not called */
 		return;
 	function->visited = stamp;
 	kernel->closure[kernel->n_closure++] = function;

@@ -33,11 +33,30 @@ struct sg_lane {
 	const uint32_t *envreg;		/* 32 of them */
 	struct sg_block *block;		/* the machine's */
 	struct sg_fiber *fiber;
-	uint32_t number; /* in the block */
+	uint32_t number;       /* in the block */
+	uint32_t device_error; /* of the device runtime's last call that failed */
 	/* Of a warp's first lane, for code that runs warps: */
 	uint32_t current;     /* the lane that is done alone, written by compiled code */
 	const uint32_t *tids; /* x of 32 lanes, then y, then z */
 };
+
+/*
+ * B(name, values returned, values taken): library functions of the machine's own, which programs
+ * declare .extern. Those of the device runtime take the place of NVIDIA's, which are linked with a
+ * program but talk to hardware.
+ */
+/* clang-format off */
+#define SG_BUILTINS(B)                                                                             \
+	B(vprintf, 1, 2) B(__assertfail, 0, 5) B(malloc, 1, 1) B(free, 0, 1)                       \
+	B(cudaGraphSetConditional, 0, 2)                                                           \
+	B(__cudaCDP2GetParameterBufferV2, 1, 4) B(__cudaCDP2LaunchDeviceV2, 1, 2)                  \
+	B(__cudaCDP2MemcpyAsync, 1, 5) B(__cudaCDP2MemsetAsync, 1, 4)                              \
+	B(__cudaCDP2StreamCreateWithFlags, 1, 2) B(__cudaCDP2StreamDestroy, 1, 1)                  \
+	B(__cudaCDP2EventCreateWithFlags, 1, 2) B(__cudaCDP2EventDestroy, 1, 1)                    \
+	B(__cudaCDP2EventRecord, 1, 2) B(__cudaCDP2StreamWaitEvent, 1, 3)                          \
+	B(__cudaCDP2GetLastError, 1, 0) B(__cudaCDP2PeekAtLastError, 1, 0)                         \
+	B(__cudaCDP2GetDevice, 1, 1)
+/* clang-format on */
 
 /* What cooperative groups keep in shared memory, at two places. */
 #define SG_RESERVED_SHARED 1024u

@@ -199,8 +199,7 @@ static int refuse(struct sg_fault *fault, const struct sg_kernel *kernel, const 
 	return SG_FAULT_NOT_STARTED;
 }
 
-/* NULL, or what is wrong with the launch. */
-static const char *find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch)
+const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch)
 {
 	const struct sg_kernel_info *info = &kernel->info;
 	const uint32_t *g = launch->grid, *b = launch->block;
@@ -315,7 +314,7 @@ static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
 int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault)
 {
 	struct sg_grid grid = {.kernel = kernel, .launch = launch};
-	const char *flaw = find_flaw(kernel, launch);
+	const char *flaw = launch_find_flaw(kernel, launch);
 	struct sg_machine *machine;
 	int r;
 
@@ -338,7 +337,11 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 	run_grid(machine, &grid);
 	watchdog_end(&grid);
 	machine_release(machine);
-	return report(&grid, fault);
+	r = report(&grid, fault);
+	if (!r && grid.children)
+		r = children_run(&grid, fault);
+	children_free(&grid);
+	return r;
 }
 
 uint32_t sg_cooperative_blocks(

@@ -64,7 +64,9 @@ static void publish(struct linker *linker, struct ptx_unit *unit)
 	}
 	for (struct ptx_function *f = unit->functions; f; f = f->next) {
 		struct symbol *symbol =
-		    !f->has_body || !is_exported(f->linkage) ? NULL : find(linker, f->name);
+		    !f->has_body || !is_exported(f->linkage) || jit_is_system_function(f->name)
+			? NULL
+			: find(linker, f->name);
 
 		if (!symbol)
 			continue;
@@ -128,7 +130,7 @@ static void resolve_function(
 	symbol = find(linker, f->name);
 	if (symbol->function)
 		f->definition = symbol->function;
-	else if (!jit_is_builtin(f->name) && (f->seen_by || f->called_by))
+	else if (!jit_is_system_function(f->name) && (f->seen_by || f->called_by))
 		unresolved(linker, unit, f->line, f->name);
 }
 

@@ -37,6 +37,9 @@ struct sg_grid {
 	atomic_bool failed; /* the first to set it owns fault */
 	struct sg_fault fault;
 	struct sg_watch watch;
+	struct sg_child *children; /* children.c's, under its lock, until the blocks have ended */
+	struct sg_chunk *chunks;
+	uint32_t n_children;
 	/* launch.c's, under its lock */
 	struct sg_grid *next;
 	unsigned helpers;
@@ -165,6 +168,14 @@ bool warp_settle(struct sg_warp *warp, bool force);
 void barrier_threads_exit(struct sg_block *block, uint32_t n);
 bool barrier_settle(struct sg_block *block);
 
+/* children.c: does what the grid's blocks asked the device runtime for, once they have ended. 0, or the
+ * fault kind with *fault filled in. */
+int children_run(struct sg_grid *parent, struct sg_fault *fault);
+void children_free(struct sg_grid *parent);
+
+/* launch.c: NULL, or what is wrong with the launch. */
+const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch);
+
 /* watchdog.c: around the run of a grid whose stop is set. */
 void watchdog_begin(struct sg_grid *grid);
 void watchdog_end(struct sg_grid *grid);
@@ -173,4 +184,8 @@ void watchdog_end(struct sg_grid *grid);
 void fault_install(void);
 void fault_enter(struct sg_machine *machine); /* signal stack on */
 void fault_leave(struct sg_machine *machine);
+/* The host address of size bytes at a kernel's address, or an offset in its shared memory; ends the
+ * grid where they are not all inside. On a fiber. */
+uint8_t *fault_check_range(
+    struct sg_lane *lane, uint64_t address, uint64_t size, bool is_shared, bool is_write);
 void fault_set_running(struct sg_machine *machine); /* NULL: not in a kernel */

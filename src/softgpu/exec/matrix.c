@@ -397,19 +397,6 @@ void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
 
 /* ---- wmma.load and wmma.store ---- */
 
-/* The host address of a matrix whose last element lies at bit end behind base. */
-static uint8_t *check_matrix(
-    struct sg_lane *lane, uint64_t base, uint64_t end, bool is_shared, bool is_write)
-{
-	uint64_t size = (end + 7) / 8;
-	uint64_t low = is_shared ? 0 : SG_ARENA_BASE;
-	uint64_t all = is_shared ? lane->shared_size : SG_ARENA_SIZE;
-
-	if (base - low > all || size > all - (base - low))
-		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, base, is_write);
-	return is_shared ? lane->shared + base : (uint8_t *)base;
-}
-
 struct walk {
 	unsigned bits, count, columns;
 	uint64_t end; /* in bits */
@@ -439,7 +426,7 @@ void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_
 	union sg_matrix matrix = {.bits = bits};
 	enum sg_matrix_operand which = (enum sg_matrix_operand)operand;
 	struct walk walk = plan_walk(matrix, which, stride, by_column);
-	const uint8_t *memory = check_matrix(lane, base, walk.end, is_shared, false);
+	const uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, false);
 
 	memset(words, 0, sg_matrix_words(matrix, which) * 4);
 	for (unsigned e = 0; e < walk.count; e++) {
@@ -458,7 +445,7 @@ void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t 
 {
 	union sg_matrix matrix = {.bits = bits};
 	struct walk walk = plan_walk(matrix, SG_MATRIX_D, stride, by_column);
-	uint8_t *memory = check_matrix(lane, base, walk.end, is_shared, true);
+	uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, true);
 
 	for (unsigned e = 0; e < walk.count; e++) {
 		struct place at = locate(matrix, SG_MATRIX_D, lane->lane_id, e);

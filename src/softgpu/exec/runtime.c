@@ -246,6 +246,8 @@ float __extendhfsf2(_Float16 x);
 #define HALF_ATOMIC(operation, type)                                                               \
 	ENTRY(sg_atomic_##operation##_##type), ENTRY(sg_atomic_##operation##_##type##x2),
 
+#define BUILTIN(name, n_returns, n_params) ENTRY(sg_builtin_##name),
+
 const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_exchange),
     ENTRY(sg_barrier),
@@ -288,12 +290,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_lg2),
     ENTRY(sg_ex2),
     ENTRY(sg_tanh),
-    SG_HALF_ATOMICS(HALF_ATOMIC) ENTRY(sg_builtin_vprintf),
-    ENTRY(sg_builtin___assertfail),
-    ENTRY(sg_builtin_malloc),
-    ENTRY(sg_builtin_free),
-    ENTRY(sg_builtin_cudaGraphSetConditional),
-    ROUNDED(f32),
+    SG_HALF_ATOMICS(HALF_ATOMIC) SG_BUILTINS(BUILTIN) ROUNDED(f32),
     ROUNDED(f64),
     ENTRY(sg_to_f32),
     ENTRY(sg_to_f16),

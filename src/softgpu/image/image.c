@@ -191,11 +191,13 @@ static int image_read_prelinked(
 	free(image->texts);
 	int r = image_reserve(image, measured->n_prelinked);
 	for (size_t i = 0; r == 0 && i < measured->n_prelinked; i++) {
-		r = fatbin_text(
-		    measured->prelinked[i], ABI_IMAGE_NO_LIMIT, capability, &image->texts[i]);
+		r = fatbin_text(measured->prelinked[i], ABI_IMAGE_NO_LIMIT, capability,
+		    &image->texts[image->n_texts]);
 		image->n_texts += r == 0;
+		/* NVIDIA's device runtime may be for later devices only: nothing of it is needed. */
+		r = r == SG_IMAGE_NO_PTX ? 0 : r;
 	}
-	return r;
+	return r == 0 && !image->n_texts ? SG_IMAGE_NO_PTX : r;
 }
 
 static int image_read(struct sg_image *image, const struct abi_image *measured, int capability)

@@ -10,29 +10,50 @@
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
 
-/* Builtins, and how many values each returns and takes. */
 static const struct builtin {
 	const char *name;
 	unsigned n_returns, n_params;
 } builtins[] = {
-    {"vprintf", 1, 2},
-    {"__assertfail", 0, 5},
-    {"malloc", 1, 1},
-    {"free", 0, 1},
-    {"cudaGraphSetConditional", 0, 2},
-};
+#define BUILTIN(name, n_returns, n_params) {#name, n_returns, n_params},
+    SG_BUILTINS(BUILTIN)};
+
+/* The suffix: the same with another default stream, and there is one order for all here. */
+#define DEVICE_RUNTIME	  "__cudaCDP2"
+#define PER_THREAD_STREAM "_ptsz"
 
 static const struct builtin *find_builtin(const char *name)
 {
+	size_t size = strlen(name);
+
+	if (!strncmp(name, DEVICE_RUNTIME, strlen(DEVICE_RUNTIME)) &&
+	    size > strlen(PER_THREAD_STREAM) &&
+	    !strcmp(name + size - strlen(PER_THREAD_STREAM), PER_THREAD_STREAM))
+		size -= strlen(PER_THREAD_STREAM);
 	for (unsigned i = 0; i < ARRAY_SIZE(builtins); i++)
-		if (!strcmp(builtins[i].name, name))
+		if (!strncmp(builtins[i].name, name, size) && !builtins[i].name[size])
 			return &builtins[i];
 	return NULL;
 }
 
-bool jit_is_builtin(const char *name)
+/* The last two are what NVIDIA's device runtime calls in turn. */
+bool jit_is_system_function(const char *name)
 {
+	static const char *const prefixes[] = {DEVICE_RUNTIME, "cnp", "__cuda_syscall_"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return true;
 	return find_builtin(name) != NULL;
+}
+
+void emit_builtins(struct emit *emit)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(builtins); i++) {
+		text_format(emit->out, "declare void @sg_builtin_%s(ptr", builtins[i].name);
+		for (unsigned v = 0; v < builtins[i].n_returns + builtins[i].n_params; v++)
+			text_format(emit->out, ", ptr");
+		text_format(emit->out, ") nounwind\n");
+	}
 }
 
 static bool is_polling(const struct ptx_instruction *in)
@@ -287,13 +308,17 @@ static struct value indirect_target(struct emit *emit, const struct call *call)
 	return target;
 }
 
-static void check_builtin(struct emit *emit, const struct ptx_function *callee)
+static const struct builtin *check_builtin(struct emit *emit, const struct ptx_function *callee)
 {
 	const struct builtin *builtin = find_builtin(callee->name);
 
 	if (builtin && callee->n_returns == builtin->n_returns &&
 	    callee->n_params == builtin->n_params)
-		return;
+		return builtin;
+	emit->error->unsupported = !builtin && jit_is_system_function(callee->name);
+	if (emit->error->unsupported)
+		emit_fail(
+		    emit, "%s is not supported by the software GPU's device runtime", callee->name);
 	emit_fail(emit,
 	    builtin ? "\"%s\" is declared with other parameters than the system's"
 		    : "\"%s\" is called but nowhere defined",
@@ -349,8 +374,8 @@ void emit_call(struct emit *emit)
 		emit_stop_check(emit);
 	note_call(emit);
 	if (callee && !callee->has_body) {
-		check_builtin(emit, callee);
-		emit_line(emit, "call void @sg_builtin_%s(ptr %%lane%s)", callee->name, arguments);
+		emit_line(emit, "call void @sg_builtin_%s(ptr %%lane%s)",
+		    check_builtin(emit, callee)->name, arguments);
 	} else if (callee) {
 		emit_line(emit, "call void @f%u(ptr %%lane%s)", callee->serial, arguments);
 	} else {

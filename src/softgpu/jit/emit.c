@@ -347,7 +347,7 @@ void emit_handles(struct emit *emit)
 
 		if (i)
 			text_append(emit->out, ", ", 2);
-		if (function->has_body)
+		if (function->has_body && !function->is_entry)
 			text_format(emit->out, "ptr @f%u", function->serial);
 		else
 			text_format(emit->out, "ptr null");
@@ -361,6 +361,7 @@ static bool translate_guarded(struct emit *emit)
 	if (setjmp(emit->failure))
 		return false;
 	text_append(emit->out, jit_prelude, strlen(jit_prelude));
+	emit_builtins(emit);
 	emit_handles(emit);
 	for (size_t i = 0; i < emit->program->n_functions; i++)
 		emit_function(emit, emit->program->functions[i]);

@@ -87,6 +87,7 @@ void emit_mbarrier_of_copies(struct emit *emit);
 
 /* emit-call.c */
 void emit_function(struct emit *emit, const struct ptx_function *function);
+void emit_builtins(struct emit *emit);	     /* their declarations */
 uint32_t code_site(const struct emit *emit); /* of the instruction, unique and rising */
 /* A look at the stop flag. */
 void emit_stop_check(struct emit *emit);

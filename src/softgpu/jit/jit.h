@@ -56,8 +56,9 @@ bool jit_translate_warp(const struct jit_program *program, const struct jit_warp
 /* Threads of this function meet or poll: they need stacks of their own. */
 bool jit_needs_fibers(const struct ptx_function *function);
 
-/* True when the name is a function of the machine (vprintf, malloc and their like). */
-bool jit_is_builtin(const char *name);
+/* True for functions of the system's (vprintf, malloc, the device runtime's): a program's own
+ * definition does not count, and none is needed. */
+bool jit_is_system_function(const char *name);
 
 struct jit_symbol {
 	const char *name;

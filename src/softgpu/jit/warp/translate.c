@@ -421,6 +421,7 @@ static void translate(struct warp *warp)
 	check_kernel(warp);
 	text_append(emit->out, jit_prelude, strlen(jit_prelude));
 	text_append(emit->out, warp_prelude, strlen(warp_prelude));
+	emit_builtins(emit);
 	emit_handles(emit);
 	for (size_t i = 0; i < program->n_functions; i++)
 		if (program->functions[i] != program->entry)
