@@ -26,6 +26,7 @@ void doctor_check_tree(struct doctor *doctor)
 	} parts[] = {
 	    {install->rosend, X_OK},
 	    {install->worker, X_OK},
+	    {install->bench_client, X_OK},
 	    {install->libcuda, R_OK},
 	    {install->libnvml, R_OK},
 	    {install->softgpu, R_OK},

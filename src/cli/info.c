@@ -18,7 +18,7 @@ struct part {
 	const char *name, *path;
 };
 
-#define N_PARTS 6
+#define N_PARTS 7
 
 static void list_parts(const struct install *install, struct part parts[N_PARTS])
 {
@@ -26,6 +26,7 @@ static void list_parts(const struct install *install, struct part parts[N_PARTS]
 	    {"rosen", install->rosen},
 	    {"rosend", install->rosend},
 	    {"worker", install->worker},
+	    {"bench-client", install->bench_client},
 	    {"libcuda", install->libcuda},
 	    {"libnvidia-ml", install->libnvml},
 	    {"softgpu", install->softgpu},

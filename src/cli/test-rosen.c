@@ -382,6 +382,16 @@ TEST(killed_run_takes_all_with_it)
 	tear_down();
 }
 
+/* This tree has no client for it. */
+TEST(bench_says_what_it_lacks)
+{
+	set_up("ok");
+	CHECK_EQ(ROSEN("bench", "--backend", "softgpu"), 1);
+	CHECK(strstr(result.error, "rosen-bench-client: no such program"));
+	CHECK_STR(result.out, "");
+	tear_down();
+}
+
 TEST(running_rosend_is_used)
 {
 	set_up("ok");
