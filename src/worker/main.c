@@ -50,6 +50,8 @@
 #include "worker/output.h"
 #include "worker/worker.h"
 
+#define COMPUTE_MODE_DEFAULT 0 /* CU_COMPUTEMODE_DEFAULT: any number of processes */
+
 static struct backend backend;
 static struct backend_host host;
 static unsigned warm; /* 1 + the device whose primary context is retained for the session to come */
@@ -106,6 +108,20 @@ static void say_ready(enum control_kind kind)
 
 /* --- before there is a session --- */
 
+static int attribute(CUdevice device, CUdevice_attribute which)
+{
+	int value = 0;
+
+	return backend.cuDeviceGetAttribute(&value, which, device) == CUDA_SUCCESS ? value : 0;
+}
+
+/* A device for one process at a time is not kept from others while nobody uses it. */
+static bool may_be_held(CUdevice device)
+{
+	return device >= 0 && device < count_devices() &&
+	       attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_MODE) == COMPUTE_MODE_DEFAULT;
+}
+
 static bool warm_up(const struct control_warm *order)
 {
 	char version[sizeof(((struct snapshot *)0)->driver_text)];
@@ -116,7 +132,7 @@ static bool warm_up(const struct control_warm *order)
 	/* What the first questions of every client will need too. */
 	if (order->backend == CONTROL_BACKEND_CUDA)
 		nvml_driver_version(version, sizeof(version));
-	if (order->device >= 0 && order->device < count_devices() &&
+	if (may_be_held(order->device) &&
 	    backend.cuDevicePrimaryCtxRetain(&context, order->device) == CUDA_SUCCESS)
 		warm = 1u + (unsigned)order->device;
 	say_ready(CONTROL_WARMED);
@@ -144,13 +160,6 @@ static bool still_good(void)
 }
 
 /* --- a probe --- */
-
-static int attribute(CUdevice device, CUdevice_attribute which)
-{
-	int value = 0;
-
-	return backend.cuDeviceGetAttribute(&value, which, device) == CUDA_SUCCESS ? value : 0;
-}
 
 static void describe(CUdevice device)
 {
