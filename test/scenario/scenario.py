@@ -30,7 +30,8 @@ def wait_for(condition, seconds, what):
 
 
 def environment(**more):
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("ROSEN_")}
+    keep = {name: value for name, value in os.environ.items()
+            if not name.startswith("ROSEN_") and name != "CUDA_VISIBLE_DEVICES"}
     return {**keep, **more}
 
 
