@@ -330,6 +330,47 @@ CONFORM(clones_and_children_have_them)
 	run_and_check(&t, exec);
 }
 
+static CUgraph capture_round_trip(struct fixture *t, unsigned *from, unsigned *to)
+{
+	CUgraph graph;
+	int n = N;
+
+	OK(cuStreamBeginCapture(t->stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuMemcpyHtoDAsync(t->data, from, BYTES, t->stream));
+	OK(conform_launch(
+	    conform_kernel("increment"), 8, 256, 0, t->stream, (void *[]){&t->data, &n}));
+	OK(cuMemcpyDtoHAsync(to, t->data, BYTES, t->stream));
+	OK(cuStreamEndCapture(t->stream, &graph));
+	return graph;
+}
+
+/* As programs do that capture every time and keep one executable graph. */
+CONFORM(updates_bring_other_memory)
+{
+	struct fixture t = begin();
+	CUgraphExecUpdateResultInfo info;
+	CUgraphExec exec;
+
+	CUgraph graph = capture_round_trip(&t, t.source, t.result);
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	OK(cuGraphDestroy(graph));
+	for (unsigned round = 0; round < 10; round++) {
+		unsigned *from = calloc(N, sizeof(unsigned)), *to = calloc(N, sizeof(unsigned));
+		graph = capture_round_trip(&t, from, to);
+		NEEDS(cuGraphExecUpdate(exec, graph, &info));
+		CHECK_EQ(info.result, CU_GRAPH_EXEC_UPDATE_SUCCESS);
+		OK(cuGraphDestroy(graph));
+		for (unsigned again = 0; again < 2; again++) {
+			fill(from, 100 * round + again);
+			OK(cuGraphLaunch(exec, t.stream));
+			OK(cuStreamSynchronize(t.stream));
+			check(to, 100 * round + again + 1);
+		}
+	}
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(t.result[i], 0);
+}
+
 CONFORM(much_memory_again_and_again)
 {
 	struct fixture t = begin();
