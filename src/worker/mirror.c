@@ -16,6 +16,11 @@
  * variable is ever read or written here.
  *
  * Pages stay mapped until the session ends: the backend will put the next module's variables there.
+ *
+ * A program may also watch a variable while work that writes it runs, or have a kernel watch one. For that
+ * a thread looks every LOOK_NS whether one word alone has changed on a side, and brings it over: a flag, a
+ * counter. More than one is left to the points above, since an order that the two words were written
+ * in would be lost.
  */
 #include "worker/mirror.h"
 
@@ -24,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/segment.h"
@@ -34,6 +40,8 @@
 #define PAGE_SETS_MAX 4096u
 #define VARIABLES_MAX 65536u
 #define VARIABLE_MOST ((size_t)1 << 30)
+#define LOOK_NS	      (200 * NSEC_PER_USEC)
+#define LOOK_SHARE    20 /* of the time, one part in as many is spent looking at most */
 
 /* Pages of the client's at address, in this process at here. */
 struct pages {
@@ -64,14 +72,23 @@ struct mirrors {
 	struct pages *pages;
 	struct variable *variables;
 	unsigned n_pages, n_variables;
+	bool watched, over; /* there is a thread; it is to end */
+	pthread_t watcher;
+	pthread_cond_t end;
 };
 
 struct mirrors *mirrors_new(void)
 {
 	struct mirrors *mirrors = calloc(1, sizeof(*mirrors));
 
-	if (mirrors)
-		pthread_mutex_init(&mirrors->lock, NULL);
+	if (!mirrors)
+		return NULL;
+	pthread_mutex_init(&mirrors->lock, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&mirrors->end, &attributes);
+	pthread_condattr_destroy(&attributes);
 	return mirrors;
 }
 
@@ -91,6 +108,17 @@ static void variable_free(struct variable *variable)
 	free(variable);
 }
 
+static void stop_watching(struct mirrors *mirrors)
+{
+	pthread_mutex_lock(&mirrors->lock);
+	bool watched = mirrors->watched;
+	mirrors->over = true;
+	pthread_cond_signal(&mirrors->end);
+	pthread_mutex_unlock(&mirrors->lock);
+	if (watched)
+		pthread_join(mirrors->watcher, NULL);
+}
+
 struct mirrors *mirrors_free(struct mirrors *mirrors)
 {
 	struct variable *variable;
@@ -98,6 +126,7 @@ struct mirrors *mirrors_free(struct mirrors *mirrors)
 
 	if (!mirrors)
 		return NULL;
+	stop_watching(mirrors);
 	while ((variable = mirrors->variables)) {
 		mirrors->variables = variable->next;
 		variable_free(variable);
@@ -107,6 +136,7 @@ struct mirrors *mirrors_free(struct mirrors *mirrors)
 		munmap(pages->here, pages->size);
 		free(pages);
 	}
+	pthread_cond_destroy(&mirrors->end);
 	pthread_mutex_destroy(&mirrors->lock);
 	free(mirrors);
 	return NULL;
@@ -173,6 +203,26 @@ void mirror_exchange(
 	}
 }
 
+/* The one word of side that is not as agreed; MIRROR_NONE, MIRROR_MANY. */
+size_t mirror_lone(const _Atomic uint64_t *side, const uint64_t *agreed, size_t n)
+{
+	size_t found = MIRROR_NONE;
+
+	for (size_t done = 0; done < n; done += BLOCK) {
+		size_t some = MIN(n - done, (size_t)BLOCK);
+		if (!memcmp((const void *)(side + done), agreed + done, some * WORD))
+			continue;
+		for (size_t i = done; i < done + some; i++) {
+			if (atomic_load_explicit(&side[i], memory_order_relaxed) == agreed[i])
+				continue;
+			if (found != MIRROR_NONE)
+				return MIRROR_MANY;
+			found = i;
+		}
+	}
+	return found;
+}
+
 static void exchange_all(struct worker *worker, bool pull)
 {
 	struct mirrors *mirrors = worker->mirrors;
@@ -192,6 +242,72 @@ void mirrors_push_all(struct worker *worker)
 void mirrors_settle_all(struct worker *worker)
 {
 	exchange_all(worker, true);
+}
+
+/* --- while work runs --- */
+
+struct lone {
+	struct piece *piece;
+	size_t at;
+	bool many;
+};
+
+static void look(struct lone *lone, struct piece *piece, const _Atomic uint64_t *side)
+{
+	size_t at = mirror_lone(side, piece->agreed, piece->n);
+
+	if (at == MIRROR_NONE)
+		return;
+	lone->many |= at == MIRROR_MANY || lone->piece;
+	lone->piece = piece;
+	lone->at = at;
+}
+
+static void bring(const struct lone *lone)
+{
+	if (lone->piece && !lone->many)
+		exchange_word(&lone->piece->program[lone->at], &lone->piece->device[lone->at],
+		    &lone->piece->agreed[lone->at]);
+}
+
+/* With the lock held. */
+static void look_at_all(struct mirrors *mirrors)
+{
+	struct lone program = {0}, device = {0};
+
+	for (struct variable *v = mirrors->variables; v; v = v->next)
+		for (struct piece *p = v->asleep ? NULL : v->pieces; p; p = p->next) {
+			look(&program, p, p->program);
+			look(&device, p, p->device);
+		}
+	bring(&program);
+	bring(&device);
+}
+
+static void *watch(void *argument)
+{
+	struct mirrors *mirrors = argument;
+	uint64_t pause = LOOK_NS;
+
+	pthread_setname_np(pthread_self(), "mirrors");
+	pthread_mutex_lock(&mirrors->lock);
+	while (!mirrors->over) {
+		uint64_t until = clock_now_ns() + pause;
+		struct timespec at = {(time_t)(until / NSEC_PER_SEC), (long)(until % NSEC_PER_SEC)};
+		pthread_cond_timedwait(&mirrors->end, &mirrors->lock, &at);
+		uint64_t start = clock_now_ns();
+		look_at_all(mirrors);
+		pause = MAX(LOOK_NS, (clock_now_ns() - start) * LOOK_SHARE);
+	}
+	pthread_mutex_unlock(&mirrors->lock);
+	return NULL;
+}
+
+/* With the lock held. Without the thread, programs see changes when they call. */
+static void start_watching(struct mirrors *mirrors)
+{
+	if (!mirrors->watched)
+		mirrors->watched = pthread_create(&mirrors->watcher, NULL, watch, mirrors) == 0;
 }
 
 /* --- variables --- */
@@ -373,6 +489,8 @@ CUresult worker_rosenMirrorBegin(struct call *call, struct args_rosenMirrorBegin
 	struct variable *v = find(mirrors, a->address, a->bytes);
 	if (v && !v->asleep)
 		r = begin(mirrors, v);
+	if (r == CUDA_SUCCESS)
+		start_watching(mirrors);
 	/* Relaxed: see mirrors_exist(). */
 	if (r == CUDA_SUCCESS)
 		atomic_store_explicit(&call->worker->n_mirrors, 1, memory_order_relaxed);

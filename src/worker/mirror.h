@@ -3,7 +3,8 @@
  * process has; the program holds their addresses and reads and writes them by itself. So it has pages
  * of its own at those addresses, which are mapped here too, elsewhere: the mirror. Bytes go from one to
  * the other at CUDA's points of coherence: what the program wrote before work that it issues is
- * seen by that work, what the device wrote is in the mirror when the program learns that it is done.
+ * seen by that work, what the device wrote is in the mirror when the program learns that it is done. A
+ * single word that changes, as a flag or a counter does, is brought over while work runs.
  *
  * Any thread. While there are no mirrors every function here is one load.
  */
@@ -74,3 +75,8 @@ static inline void mirrors_settle(struct worker *worker)
  */
 void mirror_exchange(
     _Atomic uint64_t *program, _Atomic uint64_t *device, uint64_t *agreed, size_t n, bool pull);
+
+/* Where the one word of side is that is not as agreed; none; more than one. */
+#define MIRROR_NONE ((size_t)-1)
+#define MIRROR_MANY ((size_t)-2)
+size_t mirror_lone(const _Atomic uint64_t *side, const uint64_t *agreed, size_t n);

@@ -114,6 +114,18 @@ TEST(nothing_is_lost_while_both_write)
 		expect(&s, i, (uint64_t)ROUNDS << 32 | ROUNDS, (uint64_t)ROUNDS << 32 | ROUNDS);
 }
 
+TEST(one_word_alone_is_told)
+{
+	static struct sides s;
+
+	CHECK_EQ(mirror_lone(s.program, s.agreed, N), MIRROR_NONE);
+	s.program[700] = 1;
+	CHECK_EQ(mirror_lone(s.program, s.agreed, N), 700);
+	CHECK_EQ(mirror_lone(s.program, s.agreed, 600), MIRROR_NONE);
+	s.program[3] = 1;
+	CHECK_EQ(mirror_lone(s.program, s.agreed, N), MIRROR_MANY);
+}
+
 /* --- with a client --- */
 
 #define PAGE	4096
@@ -251,6 +263,30 @@ TEST(a_variable_is_the_same_on_both_sides)
 	here[0] = 5;
 	settle(&t);
 	CHECK_EQ(VARIABLE[0], 1);
+	client_stop(&t.client, NULL);
+}
+
+/* Without a call of the client's. */
+static void wait_until(const volatile char *at, char value)
+{
+	for (int i = 0; i < 10000 && *at != value; i++)
+		usleep(1000);
+	CHECK_EQ(*at, value);
+}
+
+TEST(a_flag_crosses_while_nobody_calls)
+{
+	struct mirror_client t = start_client();
+	char *here;
+
+	CHECK_EQ(look_up(&t), CUDA_SUCCESS);
+	CHECK_EQ(give_pages(&t, 1, memory, sizeof(memory), sizeof(memory)), CUDA_SUCCESS);
+	CHECK_EQ(begin_mirror(&t, VARIABLE, SIZE), CUDA_SUCCESS);
+	here = t.pages + PAGE - 100;
+	here[20] = 1;
+	wait_until(&VARIABLE[20], 1);
+	VARIABLE[20] = 2;
+	wait_until(&here[20], 2);
 	client_stop(&t.client, NULL);
 }
 

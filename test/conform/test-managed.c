@@ -44,7 +44,18 @@ static const char text[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
 			   "ld.global.u32 %r6, [%d3+4];\n"
 			   "add.u32 %r7, %r5, %r6;\n"
 			   "st.global.u32 [%d3], %r7;\n"
-			   "DONE:\nret;\n}\n";
+			   "DONE:\nret;\n}\n"
+			   /* while (*(volatile int *)&total == seen); beside = total + 1 */
+			   ".visible .entry answer(.param .u32 seen)\n{\n"
+			   ".reg .u32 %r<5>;\n.reg .pred %p<2>;\n"
+			   "ld.param.u32 %r1, [seen];\n"
+			   "AGAIN:\n"
+			   "ld.volatile.global.u32 %r2, [total];\n"
+			   "setp.eq.u32 %p1, %r1, %r2;\n"
+			   "@%p1 bra AGAIN;\n"
+			   "add.u32 %r3, %r2, 1;\n"
+			   "st.volatile.global.u32 [beside], %r3;\n"
+			   "ret;\n}\n";
 
 static CUmodule module;
 
@@ -125,6 +136,23 @@ CONFORM(neighbours_keep_what_the_other_side_wrote)
 		CHECK_EQ(*beside, i);
 		CHECK_EQ(*total, 6 + i);
 	}
+}
+
+/* Neither side calls CUDA meanwhile. */
+CONFORM(a_kernel_that_runs_sees_a_flag_and_answers)
+{
+	volatile int *total = begin("total", 4), *beside = begin("beside", 4);
+	int concurrent = 0, seen = 5;
+
+	OK(cuDeviceGetAttribute(&concurrent, CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, 0));
+	if (!concurrent)
+		SKIP("program and device take turns here");
+	OK(conform_launch(kernel("answer"), 1, 1, 0, NULL, (void *[]){&seen}));
+	*total = 70;
+	while (*beside != 71)
+		;
+	OK(cuCtxSynchronize());
+	CHECK_EQ(*total, 70);
 }
 
 CONFORM(an_array_over_several_pages)
