@@ -70,7 +70,7 @@ static void place_one(struct ptx_variable *v, uint64_t *size)
 
 uint32_t kernel_place_shared(struct sg_kernel *kernel)
 {
-	uint64_t size = 0, static_size = 0;
+	uint64_t size = kernel->module->pinned_bytes, static_size = 0;
 	uint32_t stamp = ++kernel->module->placements;
 
 	/* Twice: dynamic memory, of no size of its own, comes behind everything static. */
@@ -87,7 +87,7 @@ uint32_t kernel_place_shared(struct sg_kernel *kernel)
 
 				if (!v || v->space != PTX_SPACE_SHARED || (v->size == 0) != dynamic)
 					continue;
-				if (v->placed_for == stamp)
+				if (v->placed_for == stamp || v->is_pinned)
 					continue;
 				v->placed_for = stamp;
 				place_one(v, &size);

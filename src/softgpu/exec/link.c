@@ -184,13 +184,27 @@ static void move_to_memory(struct sg_module *module, struct ptx_variable *v)
 		memcpy((void *)v->address, v->image, v->image_size);
 }
 
+/* A shared variable whose address is in an initial value has the same place in every kernel. */
+static void pin(struct sg_module *module, struct ptx_variable *v)
+{
+	if (v->is_pinned)
+		return;
+	v->is_pinned = true;
+	module->pinned_bytes = align_up(module->pinned_bytes, v->align);
+	v->offset = (uint32_t)module->pinned_bytes;
+	module->pinned_bytes = MIN(module->pinned_bytes + v->size, (uint64_t)UINT32_MAX / 2);
+}
+
 static void relocate(struct linker *linker, const struct ptx_unit *unit, struct ptx_variable *v)
 {
 	for (struct ptx_relocation *r = v->relocations; r; r = r->next) {
-		const struct ptx_variable *target = r->variable ? r->variable->definition : NULL;
+		struct ptx_variable *target = r->variable ? r->variable->definition : NULL;
 		uint64_t value = target ? target->address : r->function->definition->handle;
 
-		if (target && !is_data(target)) {
+		if (target && target->space == PTX_SPACE_SHARED && target->size && !r->generic) {
+			pin(linker->module, target);
+			value = target->offset;
+		} else if (target && !is_data(target)) {
 			log_format(linker->error_log,
 			    "%s:%u: the address of \"%s\" is not a constant", unit->name ?: "ptx",
 			    v->line, target->name);

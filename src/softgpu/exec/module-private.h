@@ -64,7 +64,8 @@ struct sg_module {
 	struct module_data data;    /* all global and const variables but the managed */
 	struct module_data managed; /* those */
 	uint32_t const_bytes;
-	uint32_t placements; /* how often shared memory was laid out */
+	uint64_t pinned_bytes; /* of shared variables at the start of every kernel's */
+	uint32_t placements;   /* how often shared memory was laid out */
 };
 
 void log_format(struct sg_log *log, const char *format, ...) _printf_(2, 3);

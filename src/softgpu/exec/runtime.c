@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "softgpu/exec/bulk.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix.h"
@@ -277,6 +278,9 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_is_space),
     ENTRY(sg_check_stack),
     ENTRY(sg_copy_async),
+    ENTRY(sg_bulk_copy),
+    ENTRY(sg_bulk_reduce),
+    ENTRY(sg_bulk_clear),
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
     ENTRY(sg_video),

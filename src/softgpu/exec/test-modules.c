@@ -218,6 +218,33 @@ TEST(large_tables)
 	free(text);
 }
 
+/* Two kernels with other shared variables of their own see the one behind the pointer alike. */
+TEST(addresses_of_shared_variables)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".shared .align 4 .b8 pad[20]; .shared .align 16 .b8 target[64]; .shared .align 4 .b8 "
+	    "other[8];\n"
+	    ".global .u32 at[2] = {target, target+8};\n"
+	    ".visible .entry a(.param .u64 o) { .reg .b64 %d<3>; .reg .b32 %r<5>; ld.param.u64 "
+	    "%d1, "
+	    "[o];\n"
+	    "st.shared.u32 [other], 9; st.shared.u32 [target+8], 41; st.shared.u32 [pad], 8;\n"
+	    "ld.global.u32 %r1, [at+4]; ld.shared.u32 %r2, [%r1]; st.global.u32 [%d1], %r2; ret; "
+	    "}\n"
+	    ".visible .entry b(.param .u64 o) { .reg .b64 %d<3>; .reg .b32 %r<5>; ld.param.u64 "
+	    "%d1, "
+	    "[o];\n"
+	    "st.shared.u32 [target+8], 42; ld.global.u32 %r1, [at]; ld.shared.u32 %r2, [%r1+8];\n"
+	    "st.global.u32 [%d1+4], %r2; ret; }\n");
+	uint32_t *out = device_alloc(8);
+	uint64_t params[] = {(uint64_t)out};
+
+	launch_fine(kernel_get(module, "a"), 1, 1, params, 1);
+	launch_fine(kernel_get(module, "b"), 1, 1, params, 1);
+	CHECK_EQ(out[0], 41);
+	CHECK_EQ(out[1], 42);
+}
+
 static void find_only_file(const char *folder, char *path, size_t size)
 {
 	DIR *dir = opendir(folder);

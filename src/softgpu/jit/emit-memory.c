@@ -231,7 +231,7 @@ void emit_ld(struct emit *emit)
 	}
 }
 
-void emit_st(struct emit *emit)
+static void store(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
 	enum ptx_type type = type_at(emit, 0);
@@ -253,6 +253,16 @@ void emit_st(struct emit *emit)
 			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
 		memory_store(emit, at, operand_get(emit, operand, ir, false), ir, align);
 	}
+}
+
+void emit_st(struct emit *emit)
+{
+	if (has(emit, PTX_MODIFIER_bulk))
+		emit_bulk_store(emit);
+	else if (has(emit, PTX_MODIFIER_async))
+		emit_remote(emit, store);
+	else
+		store(emit);
 }
 
 /* The order of a read-modify-write: relaxed unless said otherwise. */
@@ -368,11 +378,19 @@ void emit_atom(struct emit *emit)
 	emit_rmw(emit, &operands[0], &operands[1], &operands[2]);
 }
 
-void emit_red(struct emit *emit)
+static void reduce(struct emit *emit)
 {
 	const struct ptx_operand *operands = emit->in->operands;
 
 	emit_rmw(emit, NULL, &operands[0], &operands[1]);
+}
+
+void emit_red(struct emit *emit)
+{
+	if (has(emit, PTX_MODIFIER_async))
+		emit_remote(emit, reduce);
+	else
+		reduce(emit);
 }
 
 /*
@@ -417,6 +435,11 @@ void emit_cp(struct emit *emit)
 		if (in->n_operands != 1)
 			emit_fail(emit, "cp.async.mbarrier needs an address");
 		emit_mbarrier_of_copies(emit);
+		return;
+	}
+	if (has(emit, PTX_MODIFIER_bulk) && !has(emit, PTX_MODIFIER_commit_group) &&
+	    !has(emit, PTX_MODIFIER_wait_group)) {
+		emit_bulk_copy(emit);
 		return;
 	}
 	if (has(emit, PTX_MODIFIER_commit_group) || has(emit, PTX_MODIFIER_wait_group) ||

@@ -82,6 +82,11 @@ void memory_store(
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 
+/* emit-bulk.c */
+void emit_bulk_copy(struct emit *emit);
+void emit_bulk_store(struct emit *emit);
+void emit_remote(struct emit *emit, void (*plain)(struct emit *emit));
+
 /* emit-warp.c */
 void emit_mbarrier_of_copies(struct emit *emit);
 

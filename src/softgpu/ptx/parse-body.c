@@ -147,21 +147,14 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 		parser_fail(parser, "\"@\" needs a predicate register");
 }
 
-/* Forms that came with the asynchronous copies of sm_90; their operands have a grammar of their
- * own. */
-static bool is_unsupported_form(const struct ptx_instruction *instruction)
-{
-	return ptx_has(instruction, PTX_MODIFIER_bulk) ||
-	       ptx_has(instruction, PTX_MODIFIER_reduce) ||
-	       ((instruction->opcode == PTX_OP_st || instruction->opcode == PTX_OP_red) &&
-		   ptx_has(instruction, PTX_MODIFIER_async));
-}
-
 /* Words of PTX 9.0 that stand for nothing this machine can do. */
 static bool is_foreign_word(const struct ptx_token *token)
 {
 	static const char *const words[] = {"tensormap", "tensormap::generic", "tensor", "pack",
-	    "e2m1x2", "e2m3x2", "e3m2x2", "ue8m0x2", "s2f6x2", "scaled", "multimem"};
+	    "e2m1x2", "e2m3x2", "e3m2x2", "ue8m0x2", "s2f6x2", "scaled", "multimem", "sp",
+	    "sp::ordered_metadata", "kind::f8f6f4", "kind::mxf8f6f4", "kind::mxf4",
+	    "kind::mxf4nvf4", "block_scale", "m16n16", "m8n16", "cp_mask", "cta_group::1",
+	    "cta_group::2"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))
@@ -188,7 +181,7 @@ static void parse_modifier(struct parser *parser, struct ptx_instruction *instru
 		instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
 		return;
 	}
-	if (!is_word || !(is_unsupported_form(instruction) || is_foreign_word(token)))
+	if (!is_word || !is_foreign_word(token))
 		parser_fail(parser, "unknown modifier \".%.*s\" of %s", (int)MIN(token->size, 60u),
 		    token->text, ptx_opcode_info(instruction->opcode)->name);
 	instruction->unsupported = true;
@@ -197,11 +190,10 @@ static void parse_modifier(struct parser *parser, struct ptx_instruction *instru
 /* The dotted words behind the opcode. */
 static void parse_modifiers(struct parser *parser, struct ptx_instruction *instruction)
 {
-	while (parser_accept(parser, '.')) {
+	while (!instruction->unsupported && parser_accept(parser, '.')) {
 		parse_modifier(parser, instruction);
 		ptx_lexer_next(&parser->lexer);
 	}
-	instruction->unsupported |= is_unsupported_form(instruction);
 }
 
 static void parse_operands(struct parser *parser, struct ptx_instruction *instruction)

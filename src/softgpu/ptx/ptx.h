@@ -76,6 +76,7 @@ struct ptx_variable {
 	struct ptx_variable *definition; /* linking: of an extern; itself otherwise */
 	uint64_t address;		 /* linking: global, const */
 	uint32_t id;			 /* unique in the unit */
+	bool is_pinned;			 /* linking: shared, its offset is the module's */
 	uint32_t placed_for;		 /* linking: scratch, for shared variables */
 	uint32_t seen_by;		 /* parsing: id + 1 of the last function that named it */
 };

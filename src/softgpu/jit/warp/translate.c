@@ -261,7 +261,10 @@ static void run_instruction(struct warp *warp)
 		warp_load(warp);
 		return;
 	case PTX_OP_st:
-		warp_store(warp);
+		if (has(emit, PTX_MODIFIER_async) || has(emit, PTX_MODIFIER_bulk))
+			run_by_lane(warp);
+		else
+			warp_store(warp);
 		return;
 	case PTX_OP_atom:
 	case PTX_OP_red:

@@ -1,0 +1,36 @@
+/* Bulk copies: what compiled code passes to the machine (bulk.c). Addresses in shared memory are
+ * offsets in the block's. All end the grid where a range is not all inside, or misaligned. */
+#pragma once
+
+#include <stdint.h>
+
+struct sg_lane;
+
+enum sg_bulk_spaces { SG_BULK_TO_SHARED = 1, SG_BULK_FROM_SHARED = 2 };
+
+enum sg_bulk_reduction {
+	SG_BULK_ADD,
+	SG_BULK_MIN,
+	SG_BULK_MAX,
+	SG_BULK_INC,
+	SG_BULK_DEC,
+	SG_BULK_AND,
+	SG_BULK_OR,
+	SG_BULK_XOR,
+};
+
+enum sg_bulk_element {
+	SG_BULK_U32,
+	SG_BULK_S32,
+	SG_BULK_U64,
+	SG_BULK_S64,
+	SG_BULK_F32,
+	SG_BULK_F64,
+	SG_BULK_F16,
+	SG_BULK_BF16,
+};
+
+void sg_bulk_copy(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t spaces);
+void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
+    uint32_t spaces, uint32_t reduction, uint32_t element);
+void sg_bulk_clear(struct sg_lane *lane, uint64_t to, uint64_t size, uint32_t is_shared);

@@ -1,0 +1,184 @@
+/* Bulk copies, reductions and remote stores, and the mbarriers they complete. */
+#include "softgpu/exec/test-machine.h"
+
+#define HEAD ".version 8.6\n.target sm_100\n.address_size 64\n"
+
+/* clang-format off */
+/* A kernel of one warp: thread 0 does `body`, all wait for the mbarrier, then each has its number in
+ * %r1, the device memory in %d1 and 256 words of shared memory at s. */
+static const char frame[] = HEAD
+    ".visible .entry k(.param .u64 memory) {\n"
+    ".reg .b64 %%d<9>; .reg .b32 %%r<9>; .reg .pred %%p<3>;\n"
+    ".shared .align 128 .b8 s[1024]; .shared .align 8 .b64 bar;\n"
+    "ld.param.u64 %%d1, [memory]; mov.u32 %%r1, %%tid.x; mov.u32 %%r2, s; mov.u32 %%r3, bar;\n"
+    "setp.ne.u32 %%p1, %%r1, 0; @%%p1 bra WAIT;\n"
+    "mbarrier.init.shared::cta.b64 [%%r3], 1; fence.mbarrier_init.release.cluster;\n"
+    "mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 %%d2, [%%r3], %u;\n%s\n"
+    "WAIT: bar.sync 0;\n"
+    "AGAIN: mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 %%p2, [%%r3], 0; @!%%p2 bra AGAIN;\n"
+    "%s\nret; }\n";
+/* clang-format on */
+
+static int try_run(uint32_t *memory, unsigned bytes, const char *body, const char *after)
+{
+	static char text[8192];
+	uint64_t params[] = {(uint64_t)memory};
+	struct sg_fault fault;
+
+	snprintf(text, sizeof(text), frame, bytes, body, after);
+	return launch(kernel_get(module_load(text), "k"), 1, 32, params, 1, &fault);
+}
+
+static void run(uint32_t *memory, unsigned bytes, const char *body, const char *after)
+{
+	CHECK_EQ(try_run(memory, bytes, body, after), 0);
+}
+
+static const char *const to_shared =
+    "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d1], 128, [%r3];\n";
+
+TEST(bulk_copies_complete_their_mbarrier)
+{
+	uint32_t *memory = device_alloc(4096);
+
+	for (uint32_t i = 0; i < 32; i++)
+		memory[i] = i * i;
+	run(memory, 128, to_shared,
+	    "mul.lo.u32 %r4, %r1, 4; add.u32 %r5, %r2, %r4; ld.shared.u32 %r6, [%r5];\n"
+	    "cvt.u64.u32 %d3, %r4; add.u64 %d3, %d1, %d3; add.u32 %r6, %r6, 1;\n"
+	    "st.global.u32 [%d3+128], %r6;");
+	for (uint32_t i = 0; i < 32; i++)
+		CHECK_EQ(memory[32 + i], i * i + 1);
+}
+
+TEST(bulk_copies_inside_shared_memory_and_back)
+{
+	uint32_t *memory = device_alloc(4096);
+
+	for (uint32_t i = 0; i < 32; i++)
+		memory[i] = 1000 + i;
+	run(memory, 128 + 64,
+	    "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2], [%d1], 128, "
+	    "[%r3];\n"
+	    "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r2+512], "
+	    "[%r2+64], 64, [%r3];\n",
+	    "@%p1 ret; fence.proxy.async.shared::cta;\n"
+	    "cp.async.bulk.global.shared::cta.bulk_group [%d1+256], [%r2+512], 64;\n"
+	    "cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0; cp.async.bulk.wait_group "
+	    "0;");
+	for (uint32_t i = 0; i < 16; i++)
+		CHECK_EQ(memory[64 + i], 1016 + i);
+}
+
+TEST(bulk_reductions)
+{
+	uint32_t *memory = device_alloc(4096);
+	float *floats = (float *)(memory + 64);
+	uint64_t *wide = (uint64_t *)(memory + 96);
+
+	for (uint32_t i = 0; i < 32; i++) {
+		float x = (float)i;
+
+		memcpy(&memory[i], &x, 4);
+		floats[i] = 0.5f;
+		memory[128 + i] = 5;
+	}
+	for (uint32_t i = 0; i < 16; i++)
+		wide[i] = UINT64_MAX;
+	run(memory, 128, to_shared,
+	    "@%p1 ret;\n"
+	    "cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%d1+256], [%r2], 128;\n"
+	    "cp.reduce.async.bulk.global.shared::cta.bulk_group.min.u64 [%d1+384], [%r2], 128;\n"
+	    "cp.reduce.async.bulk.global.shared::cta.bulk_group.inc.u32 [%d1+512], [%r2], 128;\n"
+	    "cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;");
+	for (uint32_t i = 0; i < 32; i++) {
+		CHECK(floats[i] == 0.5f + (float)i);
+		CHECK_EQ(memory[128 + i], 5 >= memory[i] ? 0 : 6);
+	}
+	CHECK_BYTES(wide, memory, 128);
+}
+
+TEST(remote_stores_and_reductions)
+{
+	uint32_t *memory = device_alloc(4096);
+
+	run(memory, 8 + 4 + 4,
+	    "st.shared.u32 [%r2+16], 40; mapa.shared::cluster.u32 %r4, %r2, 0; mov.u32 %r5, 7; "
+	    "mov.u32 "
+	    "%r6, 9;\n"
+	    "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r4], {%r5, %r6}, "
+	    "[%r3];\n"
+	    "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 [%r4+8], %r6, [%r3];\n"
+	    "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 "
+	    "[%r4+16], "
+	    "%r5, [%r3];\n",
+	    "@%p1 ret; ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [%r2]; st.global.v2.u32 [%d1], {%r4, "
+	    "%r5};\nst.global.u32 [%d1+8], %r6; ld.shared.u32 %r4, [%r2+16]; st.global.u32 "
+	    "[%d1+12], "
+	    "%r4;\ngetctarank.shared::cluster.u32 %r5, %r2; st.global.u32 [%d1+16], %r5;\n"
+	    "st.bulk.weak.shared::cta [%r2], 16, 0; ld.shared.u32 %r6, [%r2+4]; st.global.u32 "
+	    "[%d1+20], "
+	    "%r6;");
+	CHECK_BYTES(memory, ((uint32_t[]){7, 9, 9, 47, 0, 0}), 24);
+}
+
+TEST(bulk_copies_outside_memory_end_the_grid)
+{
+	uint32_t *memory = device_alloc(4096);
+
+	CHECK_EQ(try_run(memory, 128,
+		     "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2+960], "
+		     "[%d1], 128, "
+		     "[%r3];",
+		     ""),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK_EQ(try_run(memory, 128,
+		     "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2], "
+		     "[%d1+4], 128, "
+		     "[%r3];",
+		     ""),
+	    SG_FAULT_MISALIGNED);
+	CHECK_EQ(try_run(memory, 128,
+		     "mov.u64 %d1, 64; "
+		     "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2], "
+		     "[%d1], 128, [%r3];",
+		     ""),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+}
+
+/* Known, and refused by name: line and opcode are in the message. */
+TEST(what_needs_other_hardware_is_refused)
+{
+	static const char *const all[] = {
+	    "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+	    "[%r2], "
+	    "[%d1, {%r4, %r5}], [%r3];",
+	    "multimem.red.relaxed.sys.global.add.u32 [%d1], 1;",
+	    "wgmma.fence.sync.aligned;",
+	    "tcgen05.wait::ld.sync.aligned;",
+	    "mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r4,%r4,%r4,%r4}, {%r4,%r4}, "
+	    "{%r4,%r4}, "
+	    "{%r4,%r4,%r4,%r4}, %r4, 0;",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		static char text[8192];
+		struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
+
+		snprintf(text, sizeof(text), frame, 0, all[i], "");
+		CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module_load(text), "k"), &log),
+		    SG_MODULE_UNSUPPORTED);
+		CHECK(strstr(machine_log, "ptx:11: "));
+		CHECK(strstr(machine_log, "is not supported"));
+	}
+}
+
+TEST(unknown_opcodes_are_no_ptx)
+{
+	static char text[8192];
+	struct sg_module *module = NULL;
+
+	snprintf(text, sizeof(text), frame, 0, "frobnicate.u32 %r1, %r2;", "");
+	CHECK_EQ(module_try(text, &module), SG_MODULE_INVALID);
+	CHECK_STR(machine_log, "ptx:11: unknown opcode \"frobnicate\"\n");
+}
