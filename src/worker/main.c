@@ -210,7 +210,8 @@ static struct chan *attach(const struct control_start *start, int fds[2])
 static struct worker *make_worker(const struct control_start *start, struct chan *chan)
 {
 	struct worker_options options = {
-	    .arena = start->arena,
+	    /* The software GPU's own addresses lie in the window. */
+	    .arena = start->arena && start->backend == CONTROL_BACKEND_CUDA,
 	    .output = start->capabilities & HELLO_CAN_OUTPUT,
 	    .measure = start->measure,
 	    .measure_gpu = start->measure_gpu,

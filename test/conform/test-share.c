@@ -115,6 +115,8 @@ static void write_words(CUdeviceptr address, int n, uint32_t first)
 	for (int i = 0; i < n; i++)
 		words[i] = first + (uint32_t)i;
 	OK(cuMemcpyHtoD(address, words, 4 * (size_t)n));
+	/* From ordinary memory it returns when it has read it; another process is not behind it. */
+	OK(cuCtxSynchronize());
 	free(words);
 }
 

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "softgpu/mem/virtual.h"
 
 #define ARENA_GUARDED_MAX 16384 /* half the mappings a process may have, at two each */
 
@@ -207,6 +208,8 @@ static int range_map(const struct sg_range *range)
 {
 	size_t size = range_pages(range);
 
+	if (range->kind == SG_RANGE_RESERVED)
+		return 0;
 	if (range_is_foreign(range))
 		return mmap((void *)range->address, size, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_FIXED, range->fd, (off_t)range->host) == MAP_FAILED
@@ -236,7 +239,8 @@ static void range_unmap(const struct sg_range *range)
 
 static size_t range_charge(const struct sg_range *range)
 {
-	return range->kind == SG_RANGE_REGISTERED || range_is_foreign(range)
+	return range->kind == SG_RANGE_REGISTERED || range->kind == SG_RANGE_RESERVED ||
+		       range_is_foreign(range)
 		   ? 0
 		   : align_up(range->size, SG_ARENA_PAGE);
 }
@@ -387,14 +391,85 @@ void sg_arena_free_context(uint64_t context_id, void (*freed)(const struct sg_ra
 	pthread_rwlock_unlock(&arena_lock);
 }
 
+/* --- reserved ranges --- */
+
+int sg_arena_reserve(size_t size, size_t align, uint64_t *address)
+{
+	struct sg_range range = {.size = size, .kind = SG_RANGE_RESERVED};
+	int r = arena_add(&range, align);
+
+	*address = range.address;
+	return r;
+}
+
+int sg_arena_unreserve(uint64_t address, size_t size)
+{
+	int r = -EINVAL;
+
+	pthread_rwlock_wrlock(&arena_lock);
+	size_t above = range_above(address);
+	const struct sg_range *range = above ? range_at(above - 1) : NULL;
+	if (range && range->kind == SG_RANGE_RESERVED && range->address == address &&
+	    range->size == size) {
+		arena_remove_locked(above - 1);
+		r = 0;
+	}
+	pthread_rwlock_unlock(&arena_lock);
+	return r;
+}
+
+bool sg_arena_is_reserved(uint64_t address, size_t size)
+{
+	pthread_rwlock_rdlock(&arena_lock);
+	const struct sg_range *found = range_find(address);
+	bool is = found && found->kind == SG_RANGE_RESERVED &&
+		  size <= found->size - (address - found->address);
+	pthread_rwlock_unlock(&arena_lock);
+	return is;
+}
+
+bool sg_arena_charge(size_t size)
+{
+	pthread_rwlock_wrlock(&arena_lock);
+	bool fits = size <= arena_capacity - arena_used;
+	arena_used += fits ? size : 0;
+	pthread_rwlock_unlock(&arena_lock);
+	return fits;
+}
+
+void sg_arena_discharge(size_t size)
+{
+	pthread_rwlock_wrlock(&arena_lock);
+	arena_used -= size;
+	pthread_rwlock_unlock(&arena_lock);
+}
+
+/* --- looking --- */
+
+static bool find_mapping(uint64_t address, struct sg_range *range)
+{
+	struct sg_mapping mapping;
+
+	if (!sg_virtual_find(address, &mapping))
+		return false;
+	*range = (struct sg_range){.address = mapping.address,
+	    .size = mapping.size,
+	    .kind = SG_RANGE_MAPPED,
+	    .flags = mapping.access,
+	    .owner = mapping.owner,
+	    .id = mapping.id};
+	return true;
+}
+
 bool sg_arena_find(uint64_t address, struct sg_range *range)
 {
 	pthread_rwlock_rdlock(&arena_lock);
 	const struct sg_range *found = range_find(address);
+	bool reserved = found && found->kind == SG_RANGE_RESERVED;
 	if (found)
 		*range = *found;
 	pthread_rwlock_unlock(&arena_lock);
-	return found;
+	return reserved ? find_mapping(address, range) : found != NULL;
 }
 
 bool sg_arena_covers(uint64_t address, size_t size)
@@ -402,8 +477,9 @@ bool sg_arena_covers(uint64_t address, size_t size)
 	pthread_rwlock_rdlock(&arena_lock);
 	const struct sg_range *found = range_find(address);
 	bool covers = found && size <= found->size - (address - found->address);
+	bool reserved = found && found->kind == SG_RANGE_RESERVED;
 	pthread_rwlock_unlock(&arena_lock);
-	return covers;
+	return covers && (!reserved || sg_virtual_covers(address, size));
 }
 
 bool sg_arena_set_sync_memops(uint64_t address, bool value)

@@ -55,6 +55,8 @@ enum sg_range_kind {
 	SG_RANGE_EXTERNAL,  /* another process's, cuExternalMemoryGetMappedBuffer */
 	SG_RANGE_GRAPH,	    /* a graph's nodes allocate it; owner: the graph's */
 	SG_RANGE_CONDITION, /* the value a graph's node looks at */
+	SG_RANGE_RESERVED,  /* cuMemAddressReserve; nothing is found in it but what is mapped */
+	SG_RANGE_MAPPED,    /* cuMemMap (virtual.h); owner: the physical memory */
 };
 
 struct sg_range {
@@ -97,6 +99,17 @@ int sg_arena_share(uint64_t address, int *fd);
  * kind IPC or EXTERNAL. -EINVAL: it is not that much shared memory. Takes no capacity. */
 int sg_arena_map(struct sg_range *range, int fd, uint64_t offset);
 
+/* A range without memory, in which parts can be mapped (virtual.h). -ENOMEM: there is no room. */
+int sg_arena_reserve(size_t size, size_t align, uint64_t *address);
+/* -EINVAL: it is not just what was reserved. Nothing may be mapped in it. */
+int sg_arena_unreserve(uint64_t address, size_t size);
+/* Whether the whole of it lies in one reserved range. */
+bool sg_arena_is_reserved(uint64_t address, size_t size);
+
+/* Counts memory that is no allocation towards capacity. False: it would be too much. */
+bool sg_arena_charge(size_t size);
+void sg_arena_discharge(size_t size);
+
 /* -ENOENT: no allocation begins at address. */
 int sg_arena_free(uint64_t address);
 
@@ -107,7 +120,7 @@ void sg_arena_free_context(uint64_t context_id, void (*freed)(const struct sg_ra
 /* The allocation that contains address. False: none does. */
 bool sg_arena_find(uint64_t address, struct sg_range *range);
 
-/* Whether [address, address + size) lies inside one allocation. */
+/* Whether [address, address + size) lies inside one allocation, or in mappings side by side. */
 bool sg_arena_covers(uint64_t address, size_t size);
 
 /* Sets sync_memops of the allocation that contains address. */
