@@ -164,15 +164,18 @@ static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, un
     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
     void **values, void **extra)
 {
-	FALLIBLE();
-	CHECK(!values && extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER);
-	CHECK(extra[2] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[4] == CU_LAUNCH_PARAM_END);
 	struct fake_launch *last = &fake.last_launch;
-	*last = (struct fake_launch){
-	    .function = function, .stream = stream, .grid_x = grid_x, .bytes = *(size_t *)extra[3]};
+
+	FALLIBLE();
+	*last = (struct fake_launch){.function = function, .stream = stream, .grid_x = grid_x};
+	atomic_fetch_add(&fake.launches, 1);
+	if (values) /* into a capture: one by one */
+		return CUDA_SUCCESS;
+	CHECK(extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER);
+	CHECK(extra[2] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[4] == CU_LAUNCH_PARAM_END);
+	last->bytes = *(size_t *)extra[3];
 	if (last->bytes)
 		memcpy(last->parameters, extra[1], MIN(last->bytes, sizeof(last->parameters)));
-	atomic_fetch_add(&fake.launches, 1);
 	return CUDA_SUCCESS;
 }
 
