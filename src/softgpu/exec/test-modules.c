@@ -150,8 +150,9 @@ TEST(unsupported_instructions)
 	struct sg_module *module = module_load(
 	    PTX_HEAD ".visible .entry bad() { .reg .f32 %f<5>; .reg .b64 %d;\n"
 		     "tex.2dms.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d, {0, 0, 0, 0}]; ret; }\n"
-		     ".visible .entry bulk() { .reg .b64 %d; cp.async.bulk.shared::cluster.global\n"
-		     ".mbarrier::complete_tx::bytes [%d], [%d], 16, [%d]; ret; }\n"
+		     ".visible .entry bulk() { .reg .b64 %d; "
+		     "cp.async.bulk.tensor.1d.shared::cluster.global\n"
+		     ".mbarrier::complete_tx::bytes [%d], [%d, {0}], [%d]; ret; }\n"
 		     ".visible .entry good() { ret; }\n");
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 	struct sg_launch l = {.grid = {1, 1, 1}, .block = {1, 1, 1}};
