@@ -95,6 +95,7 @@ CONFORM(a_green_context_runs_kernels)
 	for (int i = 0; i < n; i++)
 		CHECK_EQ(got[i], 3);
 	OK(cuMemFree(data));
+	OK(cuEventDestroy(done));
 	OK(cuStreamDestroy(stream));
 	OK(cuCtxSetCurrent(NULL));
 	OK(cuGreenCtxDestroy(green));
@@ -126,5 +127,6 @@ CONFORM(events_order_green_contexts)
 	OK(cuGreenCtxWaitEvent(green, done));
 	OK(cuGreenCtxRecordEvent(green, done));
 	OK(cuEventSynchronize(done));
+	OK(cuEventDestroy(done));
 	OK(cuGreenCtxDestroy(green));
 }

@@ -55,6 +55,8 @@ CONFORM(narrow_forms_are_refused_in_contexts_of_today)
 	OK(cuCtxGetApiVersion(NULL, &version));
 	CHECK(version >= 3020);
 	for (int i = 0; i < 2; i++) {
+		if (i)
+			OK(cuCtxCreate_v2(&own, 0, 0));
 		GIVES(cuMemAlloc(&address, 16), CUDA_ERROR_INVALID_CONTEXT);
 		GIVES(cuMemAllocPitch(&address, &a, 64, 4, 4), CUDA_ERROR_INVALID_CONTEXT);
 		GIVES(cuMemAllocHost(&host, 64), CUDA_ERROR_INVALID_CONTEXT);
@@ -64,8 +66,8 @@ CONFORM(narrow_forms_are_refused_in_contexts_of_today)
 		GIVES(cuMemcpyHtoD(4096, &a, 4), CUDA_ERROR_INVALID_CONTEXT);
 		GIVES(cuMemcpyDtoH(&a, 4096, 4), CUDA_ERROR_INVALID_CONTEXT);
 		GIVES(cuMemsetD8(4096, 1, 4), CUDA_ERROR_INVALID_CONTEXT);
-		OK(cuCtxCreate_v2(&own, 0, 0));
 	}
+	OK(cuCtxDestroy(own));
 }
 
 CONFORM(narrow_contexts)
@@ -100,6 +102,7 @@ CONFORM(narrow_addresses)
 	CUresult r = cuMemAlloc(&address, sizeof(in));
 	if (r != CUDA_SUCCESS) {
 		CHECK_EQ(r, CUDA_ERROR_OUT_OF_MEMORY);
+		OK(cuCtxDestroy(narrow));
 		return;
 	}
 	CHECK(address);
@@ -110,6 +113,7 @@ CONFORM(narrow_addresses)
 	CHECK_EQ(base, address);
 	CHECK_EQ(bytes, sizeof(in));
 	OK(cuMemFree(address));
+	OK(cuCtxDestroy(narrow));
 }
 
 CONFORM(narrow_array_copies)
@@ -141,6 +145,7 @@ CONFORM(narrow_array_copies)
 	CHECK_BYTES(out, in, 16);
 	GIVES(cuMemcpy2D(NULL), CUDA_ERROR_INVALID_VALUE);
 	OK(cuArrayDestroy(array));
+	OK(cuCtxDestroy(narrow));
 }
 
 CONFORM(contexts_count_their_uses)
@@ -216,6 +221,7 @@ CONFORM(old_launches_keep_the_order_of_a_stream)
 	OK(cuStreamSynchronize(stream));
 	for (int i = 0; i < 64; i++)
 		CHECK_EQ(got[i], 20);
+	OK(cuStreamDestroy(stream));
 }
 
 /* --- texture and surface references --- */
@@ -328,6 +334,7 @@ CONFORM(texture_references_of_arrays)
 	OK(conform_launch(fetch, 1, 64, 0, NULL, (void *[]){&result}));
 	OK(cuMemcpyDtoH_v2(out, result, sizeof(out)));
 	CHECK_BYTES(out, in, sizeof(in));
+	OK(cuArrayDestroy(array));
 }
 
 CONFORM(references_are_found_by_name)

@@ -27,6 +27,12 @@ struct range {
 	uint64_t split; /* which call made it; 0: it was never split off */
 };
 
+/* CUDA never ends one. */
+struct description {
+	struct description *next;
+	struct range range;
+};
+
 struct green {
 	CUgreenCtx handle;
 	struct sg_context *context;
@@ -34,6 +40,7 @@ struct green {
 };
 
 static atomic_uint_fast64_t last_split;
+static struct description *_Atomic descriptions;
 
 /* ---- resources ---- */
 
@@ -140,14 +147,21 @@ CUresult cuDevResourceGenerateDesc(
 		r = CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION;
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct range *description = malloc(sizeof(*description));
+	struct description *description = malloc(sizeof(*description));
 	if (!description)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*description = sum;
+	description->range = sum;
 	*handle = sg_handle_new(SG_RESOURCE_DESCRIPTION, description);
-	if (!*handle)
+	if (!*handle) {
 		free(description);
-	return *handle ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	/* Relaxed: nobody reads the list; it is there so that nothing counts as lost. */
+	description->next = atomic_load_explicit(&descriptions, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&descriptions, &description->next,
+	    description, memory_order_relaxed, memory_order_relaxed))
+		;
+	return CUDA_SUCCESS;
 }
 
 /* ---- life ---- */
@@ -166,7 +180,7 @@ CUresult cuGreenCtxCreate(
 
 	if (r == CUDA_SUCCESS && device != 0)
 		r = CUDA_ERROR_INVALID_DEVICE;
-	const struct range *description =
+	const struct description *description =
 	    r == CUDA_SUCCESS ? sg_handle_get(descriptor, SG_RESOURCE_DESCRIPTION) : NULL;
 	if (r == CUDA_SUCCESS && (!handle || !description || flags != CU_GREEN_CTX_DEFAULT_STREAM))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -176,7 +190,7 @@ CUresult cuGreenCtxCreate(
 		return r;
 	struct green *green = calloc(1, sizeof(*green));
 	if (green) {
-		green->range = *description;
+		green->range = description->range;
 		green->handle = sg_handle_new(SG_GREEN_CONTEXT, green);
 		green->context = green->handle ? sg_context_make(CU_CTX_SCHED_AUTO) : NULL;
 	}
