@@ -119,11 +119,12 @@ static CUresult resolve(struct call *call, struct source *source, struct load *l
 static void keep(struct call *call, const struct source *source)
 {
 	struct job *job = call_job(call);
-	size_t used = (size_t)(call->reader.end - job->attachment);
 
-	if (job->attachment && source->bytes >= IMAGE_REFERENCE_LEAST &&
-	    image_store_put(call->worker->images, job->attachment, used,
-		(size_t)((const uint8_t *)source->image - job->attachment), source->bytes))
+	if (!job->attachment || source->bytes < IMAGE_REFERENCE_LEAST)
+		return;
+	size_t used = (size_t)(call->reader.end - job->attachment);
+	size_t offset = (size_t)((const uint8_t *)source->image - job->attachment);
+	if (image_store_put(call->worker->images, job->attachment, used, offset, source->bytes))
 		job->attachment = NULL;
 }
 
