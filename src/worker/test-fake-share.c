@@ -69,8 +69,10 @@ static CUresult open_event(CUevent *event, CUipcEventHandle handle)
 /* Of memory in pieces of a page, which is as much as tests allocate. */
 static CUresult address_range(CUdeviceptr *base, size_t *size, CUdeviceptr address)
 {
-	*base = address;
-	*size = 4096;
+	if (base)
+		*base = address;
+	if (size)
+		*size = 4096;
 	return fake_is_mapped(address, 1) ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
