@@ -18,6 +18,9 @@ enum device_status_bit {
 	DEVICE_STATUS_FAN = 1 << 7,
 	DEVICE_STATUS_PCIE = 1 << 8,
 	DEVICE_STATUS_STATE = 1 << 9,
+	DEVICE_STATUS_PERSISTENCE = 1 << 10,
+	DEVICE_STATUS_ECC_ERRORS = 1 << 11,
+	DEVICE_STATUS_MIG = 1 << 12,
 };
 
 struct device_status {
@@ -31,5 +34,27 @@ struct device_status {
 	uint32_t fan_percent;
 	uint32_t pcie_generation, pcie_width;
 	uint32_t performance_state; /* 0 fastest .. 15 */
+	uint32_t persistence;	    /* 1: the driver stays initialised without clients */
+	uint32_t mig[2];	    /* 1: on; now, and after the next start */
 	uint32_t reserved;
+	uint64_t ecc_errors; /* uncorrected, since the driver's start */
+};
+
+#define DEVICE_LINKS_MAX	 36
+#define DEVICE_LINK_CAPABILITIES 6 /* NVML's NVML_NVLINK_CAP_* */
+
+/* One NVLink of a device, and what is at its other end (rosenDeviceLinks). */
+struct device_link {
+	uint32_t active;
+	uint32_t capabilities;	      /* a bit for each */
+	uint32_t version, speed_mbps; /* 0: not known */
+	uint32_t has_remote;
+	uint32_t remote_domain, remote_bus, remote_device, remote_id, remote_subsystem;
+	char remote_bus_id[32];
+};
+
+struct device_links {
+	uint32_t link_size; /* bytes the worker knew of each */
+	uint32_t n;
+	struct device_link link[DEVICE_LINKS_MAX];
 };

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -27,6 +28,28 @@ struct nvml_utilisation {
 	unsigned gpu, memory;
 };
 
+#define NVML_ECC_UNCORRECTED  1
+#define NVML_ECC_VOLATILE     0
+#define NVML_FIELD_LINK_SPEED 164u
+#define NVML_FIELD_LINK_STATE 165u
+
+struct nvml_pci {
+	char bus_id_legacy[16];
+	unsigned domain, bus, device, id, subsystem;
+	char bus_id[32];
+};
+
+struct nvml_field {
+	unsigned field, scope;
+	long long timestamp, latency;
+	unsigned type;
+	int result;
+	union {
+		unsigned number;
+		unsigned long long wide;
+	};
+};
+
 static struct {
 	int (*init)(void);
 	int (*driver_version)(char *text, unsigned size);
@@ -42,6 +65,16 @@ static struct {
 	int (*pcie_generation)(nvml_handle device, unsigned *generation);
 	int (*pcie_width)(nvml_handle device, unsigned *width);
 	int (*state)(nvml_handle device, unsigned *state);
+	int (*persistence)(nvml_handle device, unsigned *mode);
+	int (*ecc_errors)(
+	    nvml_handle device, unsigned type, unsigned counter, unsigned long long *count);
+	int (*mig)(nvml_handle device, unsigned *now, unsigned *pending);
+	int (*link_state)(nvml_handle device, unsigned link, unsigned *active);
+	int (*link_version)(nvml_handle device, unsigned link, unsigned *version);
+	int (*link_capability)(
+	    nvml_handle device, unsigned link, unsigned capability, unsigned *has);
+	int (*link_remote)(nvml_handle device, unsigned link, struct nvml_pci *pci);
+	int (*fields)(nvml_handle device, int n, struct nvml_field *fields);
 } nvml;
 static bool usable;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -64,6 +97,14 @@ static const struct {
     {&nvml.pcie_generation, "nvmlDeviceGetCurrPcieLinkGeneration"},
     {&nvml.pcie_width, "nvmlDeviceGetCurrPcieLinkWidth"},
     {&nvml.state, "nvmlDeviceGetPerformanceState"},
+    {&nvml.persistence, "nvmlDeviceGetPersistenceMode"},
+    {&nvml.ecc_errors, "nvmlDeviceGetTotalEccErrors"},
+    {&nvml.mig, "nvmlDeviceGetMigMode"},
+    {&nvml.link_state, "nvmlDeviceGetNvLinkState"},
+    {&nvml.link_version, "nvmlDeviceGetNvLinkVersion"},
+    {&nvml.link_capability, "nvmlDeviceGetNvLinkCapability"},
+    {&nvml.link_remote, "nvmlDeviceGetNvLinkRemotePciInfo_v2"},
+    {&nvml.fields, "nvmlDeviceGetFieldValues"},
 };
 
 static void load(void)
@@ -124,6 +165,20 @@ static void ask_clocks(nvml_handle device, int (*function)(nvml_handle, unsigned
 		status->present |= bit;
 }
 
+static void ask_modes(nvml_handle device, struct device_status *s)
+{
+	unsigned long long errors;
+
+	ask_number(device, nvml.persistence, DEVICE_STATUS_PERSISTENCE, &s->persistence, s);
+	if (nvml.ecc_errors && nvml.ecc_errors(device, NVML_ECC_UNCORRECTED, NVML_ECC_VOLATILE,
+				   &errors) == NVML_SUCCESS) {
+		s->present |= DEVICE_STATUS_ECC_ERRORS;
+		s->ecc_errors = errors;
+	}
+	if (nvml.mig && nvml.mig(device, &s->mig[0], &s->mig[1]) == NVML_SUCCESS)
+		s->present |= DEVICE_STATUS_MIG;
+}
+
 static void ask_all(nvml_handle device, struct device_status *s)
 {
 	ask_memory(device, s);
@@ -138,6 +193,7 @@ static void ask_all(nvml_handle device, struct device_status *s)
 	    device, nvml.clock, DEVICE_STATUS_CLOCKS, &s->clock_sm_mhz, &s->clock_memory_mhz, s);
 	ask_clocks(device, nvml.clock_max, DEVICE_STATUS_CLOCKS_MAX, &s->clock_sm_max_mhz,
 	    &s->clock_memory_max_mhz, s);
+	ask_modes(device, s);
 	if (nvml.pcie_width && nvml.pcie_width(device, &s->pcie_width) == NVML_SUCCESS)
 		ask_number(
 		    device, nvml.pcie_generation, DEVICE_STATUS_PCIE, &s->pcie_generation, s);
@@ -151,5 +207,63 @@ bool nvml_device_status(const char *pci_bus_id, struct device_status *status)
 	if (!usable || nvml.by_bus(pci_bus_id, &device) != NVML_SUCCESS)
 		return false;
 	ask_all(device, status);
+	return true;
+}
+
+/* --- links --- */
+
+static unsigned ask_field(nvml_handle device, unsigned field, unsigned link, unsigned otherwise)
+{
+	struct nvml_field value = {.field = field, .scope = link};
+
+	return nvml.fields && nvml.fields(device, 1, &value) == NVML_SUCCESS &&
+		       value.result == NVML_SUCCESS
+		   ? value.number
+		   : otherwise;
+}
+
+static void ask_remote(nvml_handle device, unsigned link, struct device_link *out)
+{
+	struct nvml_pci pci = {0};
+
+	if (!nvml.link_remote || nvml.link_remote(device, link, &pci) != NVML_SUCCESS)
+		return;
+	out->has_remote = 1;
+	out->remote_domain = pci.domain;
+	out->remote_bus = pci.bus;
+	out->remote_device = pci.device;
+	out->remote_id = pci.id;
+	out->remote_subsystem = pci.subsystem;
+	memcpy(out->remote_bus_id, pci.bus_id, sizeof(out->remote_bus_id));
+}
+
+/* False: the device has no such link. */
+static bool ask_link(nvml_handle device, unsigned link, struct device_link *out)
+{
+	unsigned value;
+
+	if (nvml.link_state(device, link, &value) != NVML_SUCCESS)
+		return false;
+	/* From Hopper on the field knows of links that are asleep. */
+	out->active = ask_field(device, NVML_FIELD_LINK_STATE, link, value);
+	out->speed_mbps = ask_field(device, NVML_FIELD_LINK_SPEED, link, 0);
+	if (nvml.link_version && nvml.link_version(device, link, &value) == NVML_SUCCESS)
+		out->version = value;
+	for (unsigned i = 0; nvml.link_capability && i < DEVICE_LINK_CAPABILITIES; i++)
+		if (nvml.link_capability(device, link, i, &value) == NVML_SUCCESS && value)
+			out->capabilities |= 1u << i;
+	ask_remote(device, link, out);
+	return true;
+}
+
+bool nvml_device_links(const char *pci_bus_id, struct device_links *links)
+{
+	nvml_handle device;
+
+	pthread_once(&once, load);
+	if (!usable || !nvml.link_state || nvml.by_bus(pci_bus_id, &device) != NVML_SUCCESS)
+		return false;
+	while (links->n < DEVICE_LINKS_MAX && ask_link(device, links->n, &links->link[links->n]))
+		links->n++;
 	return true;
 }

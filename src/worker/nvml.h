@@ -14,3 +14,6 @@ void nvml_driver_version(char *text, size_t size);
 
 /* Fills the fields NVML knows and their bits. False: no NVML, or it does not know the device. */
 bool nvml_device_status(const char *pci_bus_id, struct device_status *status);
+
+/* Fills n and the links, as many as NVML has for the device. False: no NVML, or as above. */
+bool nvml_device_links(const char *pci_bus_id, struct device_links *links);

@@ -146,6 +146,22 @@ static void status_from_backend(struct call *call, CUdevice device, struct devic
 	status->memory_used = total - MIN(free_bytes, total);
 }
 
+CUresult worker_rosenDeviceLinks(struct call *call, struct args_rosenDeviceLinks *a)
+{
+	struct device_links links = {.link_size = sizeof(links.link[0])};
+	char bus[32] = "";
+
+	CUresult r = call->backend->cuDeviceGetPCIBusId(bus, sizeof(bus), a->device);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (call->worker->options.backend != CONTROL_BACKEND_CUDA ||
+	    !nvml_device_links(bus, &links))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	memset(a->links, 0, a->capacity);
+	memcpy(a->links, &links, MIN(a->capacity, sizeof(links)));
+	return CUDA_SUCCESS;
+}
+
 CUresult worker_rosenDeviceStatus(struct call *call, struct args_rosenDeviceStatus *a)
 {
 	struct device_status status = {.size = sizeof(status)};

@@ -34,6 +34,21 @@ static CUresult bridge_status(int number, struct device_status *status)
 	return remote_rosenDeviceStatus(number, status, sizeof(*status));
 }
 
+/* Links of a worker of another release may be longer or shorter than ours. */
+static CUresult bridge_links(int number, struct device_links *links)
+{
+	if (!device_find_real(number))
+		return CUDA_ERROR_INVALID_DEVICE;
+	memset(links, 0, sizeof(*links));
+	CUresult r = remote_rosenDeviceLinks(number, links, sizeof(*links));
+	if (r == CUDA_SUCCESS &&
+	    (links->link_size != sizeof(links->link[0]) || links->n > DEVICE_LINKS_MAX))
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	for (uint32_t i = 0; r == CUDA_SUCCESS && i < links->n; i++)
+		links->link[i].remote_bus_id[sizeof(links->link[i].remote_bus_id) - 1] = '\0';
+	return r;
+}
+
 static bool bridge_process(int number, uint64_t *bytes)
 {
 	CUdevice device = device_visible(number);
@@ -54,6 +69,7 @@ static const struct nvml_bridge bridge = {
     .device = device_find_real,
     .peer = bridge_peer,
     .status = bridge_status,
+    .links = bridge_links,
     .process = bridge_process,
 };
 

@@ -23,6 +23,7 @@ struct nvml_bridge {
 	const struct snapshot_device *(*device)(int number); /* NULL: none */
 	const struct snapshot_peer *(*peer)(int number, int other);
 	CUresult (*status)(int number, struct device_status *status);
+	CUresult (*links)(int number, struct device_links *links);
 	/* Whether this process uses the device, and how much of its memory it has allocated. */
 	bool (*process)(int number, uint64_t *bytes);
 };

@@ -299,6 +299,30 @@ NVML_API nvmlReturn_t nvmlDeviceGetCurrPcieLinkWidth(nvmlDevice_t device, unsign
 NVML_API nvmlReturn_t nvmlDeviceGetFieldValues(
     nvmlDevice_t device, int count, nvmlFieldValue_t *values);
 
+#define NVML_MEMORY_ERROR_TYPE_UNCORRECTED 1
+#define NVML_VOLATILE_ECC		   0
+#define NVML_AGGREGATE_ECC		   1
+NVML_API nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, unsigned *mode);
+NVML_API nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, unsigned *pending);
+NVML_API nvmlReturn_t nvmlDeviceGetTotalEccErrors(
+    nvmlDevice_t device, unsigned type, unsigned counter, unsigned long long *count);
+
+/* --- what joins devices --- */
+
+#define NVML_FI_DEV_NVLINK_LINK_COUNT 91
+#define NVML_FI_DEV_NVLINK_GET_SPEED  164
+#define NVML_FI_DEV_NVLINK_GET_STATE  165
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkState(
+    nvmlDevice_t device, unsigned number, unsigned *active);
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkVersion(
+    nvmlDevice_t device, unsigned number, unsigned *version);
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkCapability(
+    nvmlDevice_t device, unsigned number, unsigned capability, unsigned *has);
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo(
+    nvmlDevice_t device, unsigned number, nvmlPciInfo_t *pci);
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo_v2(
+    nvmlDevice_t device, unsigned number, nvmlPciInfo_t *pci);
+
 /* --- who uses a device --- */
 
 NVML_API nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(

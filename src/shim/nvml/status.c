@@ -182,17 +182,35 @@ nvmlReturn_t nvmlDeviceGetClock(
 					   : NVML_ERROR_NOT_SUPPORTED;
 }
 
-/* No field has an answer yet, and each says so, as NVML does for a field a device lacks. */
-nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t handle, int count, nvmlFieldValue_t *values)
+/* --- modes --- */
+
+NUMBER(nvmlDeviceGetPersistenceMode, DEVICE_STATUS_PERSISTENCE, persistence)
+
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, unsigned *pending)
 {
-	struct nvml_device device;
-	nvmlReturn_t r = nvml_device_enter(handle, values, &device);
+	struct device_status status;
+	nvmlReturn_t r = ask(device, pending ? now : NULL, DEVICE_STATUS_MIG, &status);
 
 	if (r != NVML_SUCCESS)
 		return r;
-	if (count <= 0)
+	*now = status.mig[0];
+	*pending = status.mig[1];
+	return NVML_SUCCESS;
+}
+
+/* The worker tells one of the counters, the one that nvidia-smi's table shows. */
+nvmlReturn_t nvmlDeviceGetTotalEccErrors(
+    nvmlDevice_t device, unsigned type, unsigned counter, unsigned long long *count)
+{
+	struct device_status status;
+	nvmlReturn_t r = ask(device, count, DEVICE_STATUS_ECC_ERRORS, &status);
+
+	if (r != NVML_SUCCESS)
+		return r;
+	if (type > NVML_MEMORY_ERROR_TYPE_UNCORRECTED || counter > NVML_AGGREGATE_ECC)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	for (int i = 0; i < count; i++)
-		values[i].nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
+	if (type != NVML_MEMORY_ERROR_TYPE_UNCORRECTED || counter != NVML_VOLATILE_ECC)
+		return NVML_ERROR_NOT_SUPPORTED;
+	*count = status.ecc_errors;
 	return NVML_SUCCESS;
 }

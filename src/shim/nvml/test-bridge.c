@@ -27,6 +27,14 @@ static CUresult fake_status(int number, struct device_status *status)
 	return fake.answer;
 }
 
+static CUresult fake_links(int number, struct device_links *links)
+{
+	fake.asked = number;
+	fake.n_asked++;
+	*links = fake.links;
+	return fake.answer;
+}
+
 static bool fake_process(int number, uint64_t *bytes)
 {
 	*bytes = fake.bytes;
@@ -47,6 +55,7 @@ nvmlReturn_t nvml_libcuda_find(struct nvml_libcuda *libcuda)
 	    .device = fake_device,
 	    .peer = fake_peer,
 	    .status = fake_status,
+	    .links = fake_links,
 	    .process = fake_process,
 	};
 

@@ -13,6 +13,7 @@ struct nvml_fake {
 	struct snapshot_device device[2];
 	struct snapshot_peer peer[2][2];
 	struct device_status status;
+	struct device_links links;
 	CUresult connect, answer;
 	nvmlReturn_t find;
 	bool uses;
