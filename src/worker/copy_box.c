@@ -155,7 +155,8 @@ static CUresult issue(struct call *call, const struct box *box)
 	CUDA_MEMCPY3D copy = {0};
 
 	memory_open_between(call, box->source.address, box->destination.address);
-	if (!box->source.context && !box->destination.context) {
+	if ((!box->source.context && !box->destination.context) ||
+	    memory_has_no_context(call, box->source.address, box->destination.address)) {
 		FILL_SIDES(copy, box);
 		return call->backend->cuMemcpy3DAsync_v2(&copy, box->stream);
 	}

@@ -140,24 +140,31 @@ CUresult worker_cuMemcpyDtoDAsync_v2(struct call *call, struct args_cuMemcpyDtoD
 	return device_to_device(call, a->destination, a->source, a->bytes, a->stream);
 }
 
+/* The contexts say nothing that the addresses do not. */
+static CUresult peer_to_peer(struct call *call, CUdeviceptr destination, CUcontext to,
+    CUdeviceptr source, CUcontext from, size_t bytes, CUstream stream)
+{
+	if (memory_has_no_context(call, destination, source))
+		return device_to_device(call, destination, source, bytes, stream);
+	if (!may_copy(call, destination, source, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	return GPU_TIMED(call, stream,
+	    call->backend->cuMemcpyPeerAsync(destination, to, source, from, bytes, stream));
+}
+
 CUresult worker_cuMemcpyPeer(struct call *call, struct args_cuMemcpyPeer *a)
 {
 	CUstream stream = default_stream(call);
 
-	if (!may_copy(call, a->destination, a->source, a->bytes))
-		return CUDA_ERROR_INVALID_VALUE;
 	return call->error
-		   ?: call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context,
-			  a->source, a->source_context, a->bytes, stream);
+		   ?: peer_to_peer(call, a->destination, a->destination_context, a->source,
+			  a->source_context, a->bytes, stream);
 }
 
 CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsync *a)
 {
-	if (!may_copy(call, a->destination, a->source, a->bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	return GPU_TIMED(call, a->stream,
-	    call->backend->cuMemcpyPeerAsync(a->destination, a->destination_context, a->source,
-		a->source_context, a->bytes, a->stream));
+	return peer_to_peer(call, a->destination, a->destination_context, a->source,
+	    a->source_context, a->bytes, a->stream);
 }
 
 CUresult worker_cuMemcpyAtoD_v2(struct call *call, struct args_cuMemcpyAtoD_v2 *a)

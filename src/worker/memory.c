@@ -265,6 +265,11 @@ static CUresult allow_peer(struct call *call, CUcontext peer, bool allow)
 	return arena ? arena_allow(arena, from, allow) : CUDA_SUCCESS;
 }
 
+bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b)
+{
+	return memory_arena_at(call->worker, a) || memory_arena_at(call->worker, b);
+}
+
 void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b)
 {
 	struct worker *worker = call->worker;

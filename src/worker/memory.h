@@ -27,6 +27,9 @@ struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address);
  * if peer access had been enabled.)
  */
 void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b);
+/* Whether a or b is an arena's: such memory belongs to no context, and the driver refuses copies that
+ * name one for it. */
+bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b);
 
 /* Frees what a context that is about to end owns. */
 void memory_forget_context(struct worker *worker, CUcontext context);
