@@ -226,9 +226,12 @@ CONFORM(old_launches_keep_the_order_of_a_stream)
 
 /* --- texture and surface references --- */
 
-/* The reference of a module with one entry that fetches thread i's element. Ends the test as skipped
- * where the library has none. */
-static CUtexref texture_reference(CUfunction *fetch)
+/*
+ * The reference of a module with two entries that read thread i's element: "fetch" takes the number of
+ * an element of linear memory, "sample" a place in an array. Ends the test as skipped where the
+ * library has none.
+ */
+static CUtexref texture_reference(const char *entry, CUfunction *function)
 {
 	static const char text[] =
 	    ".version 6.0\n.target sm_52\n.address_size 64\n"
@@ -244,6 +247,20 @@ static CUtexref texture_reference(CUfunction *fetch)
 	    "	add.s64 %rd2, %rd2, %rd3;\n"
 	    "	st.global.f32 [%rd2], %f1;\n"
 	    "	ret;\n"
+	    "}\n"
+	    ".visible .entry sample(.param .u64 out)\n"
+	    "{\n"
+	    "	.reg .b64 %rd<4>;\n	.reg .b32 %r<2>;\n	.reg .f32 %f<6>;\n"
+	    "	ld.param.u64 %rd1, [out];\n"
+	    "	cvta.to.global.u64 %rd2, %rd1;\n"
+	    "	mov.u32 %r1, %tid.x;\n"
+	    "	cvt.rn.f32.u32 %f5, %r1;\n"
+	    "	add.f32 %f5, %f5, 0f3F000000;\n"
+	    "	tex.1d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [source, {%f5}];\n"
+	    "	mul.wide.u32 %rd3, %r1, 4;\n"
+	    "	add.s64 %rd2, %rd2, %rd3;\n"
+	    "	st.global.f32 [%rd2], %f1;\n"
+	    "	ret;\n"
 	    "}\n";
 	CUtexref reference;
 	CUmodule module;
@@ -254,7 +271,7 @@ static CUtexref texture_reference(CUfunction *fetch)
 	if (r == CUDA_ERROR_NOT_SUPPORTED)
 		SKIP("no texture references");
 	OK(r);
-	OK(cuModuleGetFunction(fetch, module, "fetch"));
+	OK(cuModuleGetFunction(function, module, entry));
 	return reference;
 }
 
@@ -270,7 +287,7 @@ CONFORM(texture_references_keep_what_is_set)
 	size_t offset;
 
 	conform_begin();
-	CUtexref t = texture_reference(&fetch);
+	CUtexref t = texture_reference("fetch", &fetch);
 	OK(cuMemAlloc_v2(&data, 4096));
 	OK(cuTexRefSetFormat(t, CU_AD_FORMAT_FLOAT, 1));
 	OK(cuTexRefGetFormat(&format, &channels, t));
@@ -298,7 +315,7 @@ CONFORM(texture_references_are_read_by_kernels)
 	CUdeviceptr data, result;
 
 	conform_begin();
-	CUtexref t = texture_reference(&fetch);
+	CUtexref t = texture_reference("fetch", &fetch);
 	for (int i = 0; i < 64; i++)
 		in[i] = (float)i * 0.5f;
 	OK(cuMemAlloc_v2(&data, sizeof(in)));
@@ -316,12 +333,12 @@ CONFORM(texture_references_of_arrays)
 {
 	CUDA_ARRAY_DESCRIPTOR d = {64, 0, CU_AD_FORMAT_FLOAT, 1};
 	float in[64], out[64];
-	CUfunction fetch;
+	CUfunction sample;
 	CUdeviceptr result;
 	CUarray array, got;
 
 	conform_begin();
-	CUtexref t = texture_reference(&fetch);
+	CUtexref t = texture_reference("sample", &sample);
 	for (int i = 0; i < 64; i++)
 		in[i] = (float)(i * i);
 	OK(cuArrayCreate_v2(&array, &d));
@@ -329,9 +346,9 @@ CONFORM(texture_references_of_arrays)
 	OK(cuTexRefSetArray(t, array, CU_TRSA_OVERRIDE_FORMAT));
 	OK(cuTexRefGetArray(&got, t));
 	CHECK(got == array);
-	OK(cuParamSetTexRef(fetch, CU_PARAM_TR_DEFAULT, t));
+	OK(cuParamSetTexRef(sample, CU_PARAM_TR_DEFAULT, t));
 	OK(cuMemAlloc_v2(&result, sizeof(out)));
-	OK(conform_launch(fetch, 1, 64, 0, NULL, (void *[]){&result}));
+	OK(conform_launch(sample, 1, 64, 0, NULL, (void *[]){&result}));
 	OK(cuMemcpyDtoH_v2(out, result, sizeof(out)));
 	CHECK_BYTES(out, in, sizeof(in));
 	OK(cuArrayDestroy(array));
@@ -345,7 +362,7 @@ CONFORM(references_are_found_by_name)
 	CUmodule module;
 
 	conform_begin();
-	texture_reference(&fetch);
+	texture_reference("fetch", &fetch);
 	OK(cuFuncGetModule(&module, fetch));
 	GIVES(cuModuleGetTexRef(&none, module, "elsewhere"), CUDA_ERROR_NOT_FOUND);
 	GIVES(cuModuleGetSurfRef(&surface, module, "source"), CUDA_ERROR_NOT_FOUND);

@@ -263,34 +263,34 @@ static uint64_t pool_attribute(CUmemPool_attribute attribute)
 /* What is freed may come back at once, in this stream or in others, and keeps nothing of its own. */
 CONFORM(stream_ordered_memory_freed_and_allocated_in_turn)
 {
-	enum { SIZES = 3, ROUNDS = 50 };
-	static const size_t sizes[SIZES] = {1 << 20, 4096, 1 << 16};
-	CUdeviceptr memory[SIZES];
+	enum { BLOCKS = 3, ROUNDS = 50 };
+	static const size_t bytes[BLOCKS] = {1 << 20, 4096, 1 << 16};
+	CUdeviceptr memory[BLOCKS];
 	CUstream streams[2];
 	unsigned *got;
 
 	conform_begin();
-	OK(cuMemAllocHost((void **)&got, sizeof(*got) * SIZES * ROUNDS));
+	OK(cuMemAllocHost((void **)&got, sizeof(*got) * BLOCKS * ROUNDS));
 	OK(cuStreamCreate(&streams[0], CU_STREAM_NON_BLOCKING));
 	OK(cuStreamCreate(&streams[1], CU_STREAM_NON_BLOCKING));
 	uint64_t used = pool_attribute(CU_MEMPOOL_ATTR_USED_MEM_CURRENT);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		CUstream stream = streams[round / 7 % 2];
-		for (unsigned i = 0; i < SIZES; i++) {
-			OK(cuMemAllocAsync(&memory[i], sizes[i], stream));
-			OK(cuMemsetD32Async(memory[i], round * SIZES + i, sizes[i] / 4, stream));
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			OK(cuMemAllocAsync(&memory[i], bytes[i], stream));
+			OK(cuMemsetD32Async(memory[i], round * BLOCKS + i, bytes[i] / 4, stream));
 		}
-		for (unsigned i = 0; i < SIZES; i++) {
-			CHECK(memory[i] != memory[(i + 1) % SIZES]);
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			CHECK(memory[i] != memory[(i + 1) % BLOCKS]);
 			OK(cuMemcpyDtoHAsync(
-			    &got[round * SIZES + i], memory[i] + sizes[i] - 4, 4, stream));
+			    &got[round * BLOCKS + i], memory[i] + bytes[i] - 4, 4, stream));
 			OK(cuMemFreeAsync(memory[i], stream));
 		}
 	}
 	CHECK(pool_attribute(CU_MEMPOOL_ATTR_USED_MEM_HIGH) >= used + (1 << 20) + (1 << 16));
 	OK(cuCtxSynchronize());
 	CHECK_EQ(pool_attribute(CU_MEMPOOL_ATTR_USED_MEM_CURRENT), used);
-	for (unsigned i = 0; i < SIZES * ROUNDS; i++)
+	for (unsigned i = 0; i < BLOCKS * ROUNDS; i++)
 		CHECK_EQ(got[i], i);
 	OK(cuStreamDestroy(streams[0]));
 	OK(cuStreamDestroy(streams[1]));

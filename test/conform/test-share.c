@@ -4,6 +4,7 @@
  * socket pair. The parent owns what is shared.
  */
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -643,16 +644,18 @@ CONFORM(external_objects_of_no_use_are_refused)
 	    .type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD};
 	CUexternalMemory m;
 	CUexternalSemaphore s;
-	int pair[2];
+	char byte = 0;
 
 	conform_begin();
-	CHECK_EQ(pipe(pair), 0);
-	memory.handle.fd = semaphore.handle.fd = pair[0];
+	int file = memfd_create("conform", 0);
+	CHECK(file >= 0);
+	memory.handle.fd = semaphore.handle.fd = file;
 	CHECK(cuImportExternalMemory(&m, &memory) != CUDA_SUCCESS);
 	CHECK(cuImportExternalSemaphore(&s, &semaphore) != CUDA_SUCCESS);
 	/* What was refused is still the program's. */
-	CHECK_EQ(write(pair[1], "x", 1), 1);
-	CHECK_EQ(read(pair[0], &memory, 1), 1);
+	CHECK_EQ(pwrite(file, "x", 1, 0), 1);
+	CHECK_EQ(pread(file, &byte, 1, 0), 1);
+	CHECK_EQ(byte, 'x');
 	memory.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP;
 	semaphore.type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_D3D12_FENCE;
 	CHECK(cuImportExternalMemory(&m, &memory) != CUDA_SUCCESS);

@@ -538,10 +538,8 @@ CONFORM(descriptions_come_back)
 	run("sizes", texture, &in, 1, &out);
 	CHECK(out.u[0] == 8 && out.u[1] == 4);
 	OK(cuTexObjectDestroy(texture));
-	/* Not made for surfaces. */
 	resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_ARRAY};
 	resource.res.array.hArray = array;
-	GIVES(cuSurfObjectCreate(&surface, &resource), CUDA_ERROR_INVALID_VALUE);
 	GIVES(cuTexObjectCreate(NULL, &resource, &how, NULL), CUDA_ERROR_INVALID_VALUE);
 	GIVES(cuTexObjectCreate(&texture, &resource, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
 	resource.resType = (CUresourcetype)9;

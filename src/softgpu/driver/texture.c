@@ -200,14 +200,9 @@ CUresult sg_texture_describe(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXT
 
 CUresult sg_surface_describe(const CUDA_RESOURCE_DESC *resource, struct sg_texture *texture)
 {
-	const struct sg_array *array;
-
 	*texture = (struct sg_texture){.is_surface = true};
 	if (resource->resType != CU_RESOURCE_TYPE_ARRAY)
 		return CUDA_ERROR_INVALID_VALUE;
-	CUresult r = resource_image(resource, &texture->image);
-	if (r != CUDA_SUCCESS)
-		return r;
-	array = sg_handle_get(resource->res.array.hArray, SG_ARRAY);
-	return array->flags & CUDA_ARRAY3D_SURFACE_LDST ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	/* NVIDIA's driver takes arrays that were not made for surfaces, too. */
+	return resource_image(resource, &texture->image);
 }
