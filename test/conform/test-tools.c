@@ -95,6 +95,28 @@ CONFORM(failures_are_dumped_to_a_file)
 	unlink(path);
 }
 
+CONFORM(failures_go_to_the_file_that_the_environment_names)
+{
+	char path[] = "/tmp/conform-logs-XXXXXX", text[4096] = "";
+	CUlogIterator here;
+
+	int fd = mkstemp(path);
+	CHECK(fd >= 0);
+	setenv("CUDA_LOG_FILE", path, 1);
+	conform_begin();
+	CUresult r = cuLogsCurrent(&here, 0);
+	if (r == CUDA_SUCCESS) {
+		fail_once();
+		CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	}
+	close(fd);
+	unlink(path);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("no log of errors");
+	OK(r);
+	CHECK(strstr(text, "cuStreamSynchronize"));
+}
+
 CONFORM(core_dumps_are_off_until_asked_for)
 {
 	char name[1024] = "", pid[32];
