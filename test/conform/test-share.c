@@ -3,6 +3,7 @@
  * a socket. Every test is two programs: one forks before it initialises CUDA, and the two speak over a
  * socket pair. The parent owns what is shared.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -644,18 +645,15 @@ CONFORM(external_objects_of_no_use_are_refused)
 	    .type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD};
 	CUexternalMemory m;
 	CUexternalSemaphore s;
-	char byte = 0;
 
 	conform_begin();
-	int file = memfd_create("conform", 0);
+	int file = open("/dev/null", O_WRONLY);
 	CHECK(file >= 0);
 	memory.handle.fd = semaphore.handle.fd = file;
 	CHECK(cuImportExternalMemory(&m, &memory) != CUDA_SUCCESS);
 	CHECK(cuImportExternalSemaphore(&s, &semaphore) != CUDA_SUCCESS);
 	/* What was refused is still the program's. */
-	CHECK_EQ(pwrite(file, "x", 1, 0), 1);
-	CHECK_EQ(pread(file, &byte, 1, 0), 1);
-	CHECK_EQ(byte, 'x');
+	CHECK_EQ(write(file, "x", 1), 1);
 	memory.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_D3D12_HEAP;
 	semaphore.type = CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_D3D12_FENCE;
 	CHECK(cuImportExternalMemory(&m, &memory) != CUDA_SUCCESS);
