@@ -16,6 +16,9 @@
 
 #define KIB 1024
 
+/* Programs make grids for as many, and cooperative ones of no more than fit. */
+#define MULTIPROCESSORS_LEAST 8u
+
 struct sg_device sg_device;
 
 /*
@@ -200,7 +203,8 @@ void sg_device_init(void)
 	attributes[ATTRIBUTE(MAX_SHARED_MEMORY_PER_MULTIPROCESSOR)] = capability->shared_per_sm;
 	attributes[ATTRIBUTE(MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)] = capability->shared_optin;
 	attributes[ATTRIBUTE(RESERVED_SHARED_MEMORY_PER_BLOCK)] = capability->reserved_shared;
-	attributes[ATTRIBUTE(MULTIPROCESSOR_COUNT)] = (int)MAX(sg_exec_threads(), 4u);
+	attributes[ATTRIBUTE(MULTIPROCESSOR_COUNT)] =
+	    (int)MAX(sg_exec_threads(), MULTIPROCESSORS_LEAST);
 }
 
 size_t sg_device_identities(struct abi_integrity_device *devices, size_t capacity)

@@ -70,7 +70,7 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 #define SG_MAX_SHARED_BYTES  (228u << 10) /* static + dynamic, of one block */
 #define SG_WARP_SIZE	     32u
 
-/* Blocks of a cooperative grid that can be resident together; each needs all its threads' stacks.
+/* Blocks of a cooperative grid that can be resident together, on all host threads that take part.
  */
 uint32_t sg_cooperative_blocks(
     const struct sg_kernel *kernel, uint32_t threads_per_block, uint32_t dynamic_shared_bytes);

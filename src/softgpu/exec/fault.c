@@ -83,6 +83,16 @@ void fault_install(void)
 	pthread_once(&once, install);
 }
 
+void fault_block_signals(sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
+		sigdelset(&all, signals[i]);
+	pthread_sigmask(SIG_BLOCK, &all, old);
+}
+
 void fault_enter(struct sg_machine *machine)
 {
 	stack_t stack = {.ss_sp = machine->signal_stack, .ss_size = MACHINE_SIGNAL_STACK};

@@ -6,8 +6,7 @@
  * if what is left, at that speed, is worth waking them: a small grid never leaves the calling
  * thread. Helpers borrow a machine per grid they help.
  *
- * A cooperative grid runs whole on the launching thread's machine, all blocks resident, so that
- * they may wait for each other; how many fit is what sg_cooperative_blocks() says.
+ * Cooperative grids are cooperative.c's.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -19,13 +18,12 @@
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/machine.h"
 
-#define MAX_THREADS	   64u
-#define WORTH_HELPERS_NS   (50 * NSEC_PER_USEC)
-#define MAX_GRID_X	   0x7fffffffu
-#define MAX_GRID_YZ	   0xffffu
-#define MAX_BLOCK_Z	   64u
-#define GRID_WORKSPACE	   4096u /* behind the parameters: %envreg, cooperative barrier */
-#define COOPERATIVE_BLOCKS 64u
+#define MAX_THREADS	 64u
+#define WORTH_HELPERS_NS (50 * NSEC_PER_USEC)
+#define MAX_GRID_X	 0x7fffffffu
+#define MAX_GRID_YZ	 0xffffu
+#define MAX_BLOCK_Z	 64u
+#define GRID_WORKSPACE	 4096u /* behind the parameters: %envreg, cooperative barrier */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, helped = PTHREAD_COND_INITIALIZER;
@@ -129,13 +127,9 @@ static void *helper(void *unused)
 static void start_helpers(void)
 {
 	pthread_attr_t attributes;
-	sigset_t all, old;
+	sigset_t old;
 
-	/* The program's signals are not for the helpers; faults are synchronous and come anyway. */
-	sigfillset(&all);
-	for (unsigned i = 0; i < 4; i++)
-		sigdelset(&all, (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL}[i]);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
+	fault_block_signals(&old);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	for (unsigned i = 1; i < sg_exec_threads(); i++) {
@@ -176,7 +170,7 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 	uint64_t began = clock_now_ns(), left;
 
 	if (grid->launch->cooperative) {
-		machine_run(machine, grid, 0, (uint32_t)grid->n_blocks);
+		cooperative_run(machine, grid);
 		return;
 	}
 	atomic_store_explicit(&grid->next_block, 1, memory_order_relaxed);
@@ -342,15 +336,4 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 		r = children_run(&grid, fault);
 	children_free(&grid);
 	return r;
-}
-
-uint32_t sg_cooperative_blocks(
-    const struct sg_kernel *kernel, uint32_t threads_per_block, uint32_t dynamic_shared_bytes)
-{
-	uint32_t capacity = machine_capacity(kernel->info.local_bytes);
-
-	if (!threads_per_block ||
-	    kernel->dynamic_offset + dynamic_shared_bytes > SG_MAX_SHARED_BYTES)
-		return 0;
-	return MIN(capacity / threads_per_block, MIN(COOPERATIVE_BLOCKS, MACHINE_MAX_BLOCKS));
 }

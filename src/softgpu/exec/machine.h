@@ -158,6 +158,9 @@ struct sg_meeting {
 	uint64_t *results[SG_WARP_SIZE];
 };
 
+/* cooperative.c: the whole grid; machine is the launching thread's. */
+void cooperative_run(struct sg_machine *machine, struct sg_grid *grid);
+
 /* warp.c and barrier.c */
 /* Computes the results of the members; not of SG_EXCHANGE_MATRIX. */
 void meeting_compute(const struct sg_meeting *meeting, uint32_t members);
@@ -182,6 +185,9 @@ void watchdog_end(struct sg_grid *grid);
 
 /* fault.c: the machine of the calling thread while it runs a kernel. */
 void fault_install(void);
+/* For threads about to be started: the program's signals are not for them. Faults are synchronous and
+ * come anyway. */
+void fault_block_signals(sigset_t *old);
 void fault_enter(struct sg_machine *machine); /* signal stack on */
 void fault_leave(struct sg_machine *machine);
 /* The host address of size bytes at a kernel's address, or an offset in its shared memory; ends the

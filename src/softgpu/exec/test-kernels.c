@@ -447,6 +447,14 @@ TEST(cooperative_grid)
 	CHECK(sg_cooperative_blocks(kernel, 64, 0) >= 4);
 	CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
 	CHECK_EQ(out[1], 256 * 256);
+	/* More than one machine takes, of several host threads. */
+	memset(out, 0, 8);
+	l.grid[0] = 600;
+	l.block[0] = 32;
+	CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+	CHECK_EQ(out[0], 600 * 32);
+	CHECK_EQ(out[1], (uint32_t)(600 * 32) * (600 * 32));
+	l.block[0] = 64;
 	l.grid[0] = sg_cooperative_blocks(kernel, 64, 0) + 1;
 	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
 }
