@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/test.h"
+#include "worker/mirror_exchange.h"
 #include "worker/test-client.h"
 
 enum { N = 1024 }; /* words */
