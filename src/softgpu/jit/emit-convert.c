@@ -204,6 +204,40 @@ static void convert_fp8(struct emit *emit, enum ptx_type to, enum ptx_type from)
 	destination(emit, 0, result, to);
 }
 
+/* a as a signed number, cut to a type's range, in its lowest bits. */
+static struct value saturated_bits(struct emit *emit, struct value a, enum ptx_type type)
+{
+	unsigned bits = ptx_type_bits(type);
+	bool is_signed = ptx_type_is_signed(type);
+	int32_t high = (1 << (is_signed ? bits - 1 : bits)) - 1, low = is_signed ? -high - 1 : 0;
+
+	a = emit_value(emit, "call i32 @llvm.smax.i32(i32 %s, i32 %d)", a.text, low);
+	a = emit_value(emit, "call i32 @llvm.smin.i32(i32 %s, i32 %d)", a.text, high);
+	return emit_value(emit, "and i32 %s, %d", a.text, (1 << bits) - 1);
+}
+
+/* cvt.pack.sat.u16.s32 d, a, b; cvt.pack.sat.u8.s32.b32 d, a, b, c: a above b above c's lower bits. */
+static void convert_pack(struct emit *emit)
+{
+	enum ptx_type type = type_at(emit, 0);
+	unsigned bits = ptx_type_bits(type);
+	struct value a, b;
+
+	if (bits > 16 || bits < 2 || (bits < 16) != (emit->in->n_operands == 4))
+		emit_unsupported(emit);
+	a = saturated_bits(emit, source(emit, 1, PTX_TYPE_s32), type);
+	b = saturated_bits(emit, source(emit, 2, PTX_TYPE_s32), type);
+	a = emit_value(emit, "shl i32 %s, %u", a.text, bits);
+	a = emit_value(emit, "or i32 %s, %s", a.text, b.text);
+	if (bits < 16) {
+		struct value c = source(emit, 3, PTX_TYPE_b32);
+
+		c = emit_value(emit, "shl i32 %s, %u", c.text, 2 * bits);
+		a = emit_value(emit, "or i32 %s, %s", c.text, a.text);
+	}
+	destination(emit, 0, a, PTX_TYPE_b32);
+}
+
 static bool is_scalar_float(enum ptx_type type)
 {
 	return is_half(type) || type == PTX_TYPE_f32 || type == PTX_TYPE_f64 ||
@@ -215,6 +249,10 @@ void emit_cvt(struct emit *emit)
 	enum ptx_type to = type_at(emit, 0), from = type_at(emit, 1);
 	struct value result;
 
+	if (has(emit, PTX_MODIFIER_pack)) {
+		convert_pack(emit);
+		return;
+	}
 	if (is_fp8(to) || is_fp8(from)) {
 		convert_fp8(emit, to, from);
 		return;

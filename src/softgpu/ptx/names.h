@@ -15,7 +15,7 @@
 	T(u16, 16, u) T(u32, 32, u) T(u64, 64, u) T(s8, 8, s) T(s16, 16, s) T(s32, 32, s)          \
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
-	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(b1, 1, b)            \
+	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(b1, 1, b)            \
 	T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
 	/* variables of these hold numbers of the driver's */                                      \
 	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
@@ -72,7 +72,7 @@
 	M(m16n16k8, "m16n16k8") M(m16n16k16, "m16n16k16") M(m32n8k16, "m32n8k16")                  \
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
-	M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")                         \
+	M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")                         \
 	/* textures and surfaces */                                                                \
 	M(1d, "1d") M(2d, "2d") M(3d, "3d") M(a1d, "a1d") M(a2d, "a2d") M(cube, "cube")            \
 	M(acube, "acube") M(2dms, "2dms") M(a2dms, "a2dms") M(base, "base") M(level, "level")      \
