@@ -22,6 +22,67 @@ static CUresult marker_run(struct sg_work *work, struct sg_context *context)
 	return CUDA_SUCCESS;
 }
 
+/* ---- of events that other processes see too ---- */
+
+/* A recording that is to be done, or to be waited for. */
+struct shared_work {
+	struct sg_work work;
+	struct sg_shared_event *shared;
+	uint64_t number;
+};
+
+static CUresult shared_done(struct sg_work *work, struct sg_context *context)
+{
+	struct shared_work *recording = container_of(work, struct shared_work, work);
+
+	sg_shared_event_done(recording->shared, recording->number);
+	return CUDA_SUCCESS;
+}
+
+static CUresult shared_wait(struct sg_work *work, struct sg_context *context)
+{
+	struct shared_work *awaited = container_of(work, struct shared_work, work);
+
+	/* Relaxed: it is raised once, and looked at again soon. */
+	while (!sg_shared_event_is_done(awaited->shared, awaited->number) &&
+	       !atomic_load_explicit(&context->stop, memory_order_relaxed))
+		sg_shared_event_sleep(awaited->shared, awaited->number);
+	return CUDA_SUCCESS;
+}
+
+static void shared_fini(struct sg_work *work)
+{
+	struct shared_work *shared = container_of(work, struct shared_work, work);
+
+	/* A recording that could not be queued must not be waited for. */
+	if (work->run == shared_done)
+		sg_shared_event_done(shared->shared, shared->number);
+	sg_shared_event_unref(shared->shared);
+}
+
+static struct sg_work *shared_work_new(struct sg_shared_event *shared, uint64_t number,
+    CUresult (*run)(struct sg_work *, struct sg_context *))
+{
+	struct shared_work *work = sg_work_new(sizeof(*work), run);
+
+	if (!work)
+		return NULL;
+	work->shared = sg_shared_event_ref(shared);
+	work->number = number;
+	work->work.fini = shared_fini;
+	return &work->work;
+}
+
+/* ---- markers ---- */
+
+/* A piece of work that is done when the event has happened. */
+static struct sg_work *event_marker_new(const struct sg_event *event)
+{
+	return event->shared ? shared_work_new(event->shared, sg_shared_event_record(event->shared),
+				   shared_done)
+			     : sg_work_new(sizeof(struct sg_work), marker_run);
+}
+
 /* A reference; NULL: never recorded. */
 static struct sg_work *event_marker(struct sg_event *event)
 {
@@ -31,6 +92,13 @@ static struct sg_work *event_marker(struct sg_event *event)
 		sg_work_ref(marker);
 	pthread_mutex_unlock(&event_lock);
 	return marker;
+}
+
+bool sg_event_is_shared(CUevent handle)
+{
+	const struct sg_event *event = sg_handle_get(handle, SG_EVENT);
+
+	return event && event->shared;
 }
 
 struct sg_work *sg_event_marker_of(CUevent handle)
@@ -66,7 +134,7 @@ static void event_set_marker(
 struct sg_work *sg_event_new_marker(CUevent handle)
 {
 	struct sg_event *event = sg_handle_get(handle, SG_EVENT);
-	struct sg_work *marker = event ? sg_work_new(sizeof(*marker), marker_run) : NULL;
+	struct sg_work *marker = event ? event_marker_new(event) : NULL;
 
 	if (!marker)
 		return NULL;
@@ -81,30 +149,68 @@ static CUresult event_get(CUevent handle, struct sg_event **event)
 	return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult cuEventCreate(CUevent *handle, unsigned flags)
+/* Takes the caller's reference to shared, which may be NULL. */
+static CUresult event_new(const struct sg_context *context, unsigned flags,
+    struct sg_shared_event *shared, CUevent *handle)
 {
-	struct sg_context *context;
-	CUresult r = sg_enter_context(&context);
-
-	if (r == CUDA_SUCCESS && (!handle || (flags & ~EVENT_FLAGS)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && (flags & CU_EVENT_INTERPROCESS))
-		r = flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-						    : CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
 	struct sg_event *event = calloc(1, sizeof(*event));
-	if (!event)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	event->flags = flags;
-	event->context = context->handle;
-	event->handle = sg_handle_new(SG_EVENT, event);
-	if (!event->handle) {
+
+	if (event) {
+		event->flags = flags;
+		event->context = context->handle;
+		event->shared = shared;
+		event->handle = sg_handle_new(SG_EVENT, event);
+	}
+	if (!event || !event->handle) {
+		sg_shared_event_unref(shared);
 		free(event);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*handle = event->handle;
 	return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent *handle, unsigned flags)
+{
+	struct sg_shared_event *shared = NULL;
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!handle || (flags & ~EVENT_FLAGS)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && (flags & CU_EVENT_INTERPROCESS)) {
+		if (!(flags & CU_EVENT_DISABLE_TIMING))
+			r = CUDA_ERROR_INVALID_VALUE;
+		else if (sg_shared_event_new(&shared) < 0)
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	return r ?: event_new(context, flags, shared, handle);
+}
+
+CUresult cuIpcGetEventHandle(CUipcEventHandle *out, CUevent handle)
+{
+	struct sg_event *event;
+	CUresult r = sg_enter() ?: event_get(handle, &event);
+
+	if (r == CUDA_SUCCESS && !out)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && !event->shared)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	return r ?: sg_shared_event_handle(event->shared, out);
+}
+
+CUresult cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+	struct sg_shared_event *shared;
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && !event)
+		r = CUDA_ERROR_INVALID_VALUE;
+	r = r ?: sg_shared_event_open(&handle, &shared);
+	return r
+		   ?: event_new(
+			  context, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING, shared, event);
 }
 
 CUresult cuEventDestroy_v2(CUevent handle)
@@ -118,6 +224,7 @@ CUresult cuEventDestroy_v2(CUevent handle)
 		return r;
 	sg_handle_free(handle);
 	event_set_marker(event, NULL, 0, (struct sg_tail){0});
+	sg_shared_event_unref(event->shared);
 	free(event);
 	return CUDA_SUCCESS;
 }
@@ -164,7 +271,7 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 		event_set_marker(event, NULL, capture_id, tail);
 		return CUDA_SUCCESS;
 	}
-	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
+	struct sg_work *marker = event_marker_new(event);
 	if (!marker)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	marker->node = SG_NODE_NONE;
@@ -192,6 +299,16 @@ static CUresult event_result(const struct sg_event *event)
 		       : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
+static bool event_is_done(struct sg_event *event)
+{
+	if (event->shared)
+		return sg_shared_event_is_done(event->shared, sg_shared_event_last(event->shared));
+	struct sg_work *marker = event_marker(event);
+	bool done = !marker || sg_work_is_done(marker);
+	sg_work_unref(marker);
+	return done;
+}
+
 CUresult cuEventQuery(CUevent handle)
 {
 	struct sg_event *event;
@@ -203,11 +320,23 @@ CUresult cuEventQuery(CUevent handle)
 		return r;
 	if (event_capture_id(event))
 		return CUDA_ERROR_CAPTURED_EVENT;
-	struct sg_work *marker = event_marker(event);
-	bool done = !marker || sg_work_is_done(marker);
-	sg_work_unref(marker);
+	bool done = event_is_done(event);
 	r = event_result(event);
 	return r == CUDA_SUCCESS && !done ? CUDA_ERROR_NOT_READY : r;
+}
+
+/* For what was recorded last when it was called. */
+static void event_wait(struct sg_event *event)
+{
+	if (event->shared) {
+		uint64_t last = sg_shared_event_last(event->shared);
+		while (!sg_shared_event_is_done(event->shared, last))
+			sg_shared_event_sleep(event->shared, last);
+		return;
+	}
+	struct sg_work *marker = event_marker(event);
+	sg_work_wait(marker);
+	sg_work_unref(marker);
 }
 
 CUresult cuEventSynchronize(CUevent handle)
@@ -221,9 +350,7 @@ CUresult cuEventSynchronize(CUevent handle)
 		return r;
 	if (event_capture_id(event))
 		return CUDA_ERROR_CAPTURED_EVENT;
-	struct sg_work *marker = event_marker(event);
-	sg_work_wait(marker);
-	sg_work_unref(marker);
+	event_wait(event);
 	return event_result(event);
 }
 
@@ -264,6 +391,25 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 	return cuEventElapsedTime(ms, start, end);
 }
 
+/* Work that waits for what was last recorded, and in *marker a reference to what it must come after;
+ * either may be NULL. No work and success: the event was never recorded. */
+static CUresult event_wait_work(
+    struct sg_event *event, struct sg_work **wait, struct sg_work **marker)
+{
+	uint64_t last = event->shared ? sg_shared_event_last(event->shared) : 0;
+
+	*wait = NULL;
+	*marker = event->shared ? NULL : event_marker(event);
+	if (!*marker && !last)
+		return CUDA_SUCCESS;
+	*wait = event->shared ? shared_work_new(event->shared, last, shared_wait)
+			      : sg_work_new(sizeof(**wait), marker_run);
+	if (*wait)
+		return CUDA_SUCCESS;
+	sg_work_unref(*marker);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags)
 {
 	struct sg_context *context;
@@ -284,13 +430,12 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 	uint64_t capture_id = event_capture_id(event);
 	if (capture_id)
 		return sg_capture_join(stream, capture_id, &event->tail);
-	struct sg_work *marker = event_marker(event);
-	if (!marker)
-		return CUDA_SUCCESS; /* never recorded: nothing to wait for */
-	struct sg_work *wait = sg_work_new(sizeof(*wait), marker_run);
-	if (wait)
-		wait->node = SG_NODE_NONE;
-	r = wait ? sg_stream_submit(stream, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
+	struct sg_work *wait, *marker;
+	r = event_wait_work(event, &wait, &marker);
+	if (!wait)
+		return r;
+	wait->node = SG_NODE_NONE;
+	r = sg_stream_submit(stream, wait, marker);
 	sg_work_unref(marker);
 	return r;
 }
@@ -306,7 +451,7 @@ CUresult sg_event_record_context(CUevent handle, struct sg_context *context)
 		return r;
 	if (!event_belongs_to(event, context))
 		return CUDA_ERROR_INVALID_HANDLE;
-	struct sg_work *marker = sg_work_new(sizeof(*marker), marker_run);
+	struct sg_work *marker = event_marker_new(event);
 	if (!marker)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	marker->always = true;
@@ -326,13 +471,12 @@ CUresult sg_event_gate_context(CUevent handle, struct sg_context *context)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct sg_work *marker = event_marker(event);
-	if (!marker)
-		return CUDA_SUCCESS; /* never recorded: nothing to wait for */
-	struct sg_work *wait = sg_work_new(sizeof(*wait), marker_run);
-	if (wait)
-		wait->always = true;
-	r = wait ? sg_context_gate(context, wait, marker) : CUDA_ERROR_OUT_OF_MEMORY;
+	struct sg_work *wait, *marker;
+	r = event_wait_work(event, &wait, &marker);
+	if (!wait)
+		return r;
+	wait->always = true;
+	r = sg_context_gate(context, wait, marker);
 	sg_work_unref(marker);
 	return r;
 }

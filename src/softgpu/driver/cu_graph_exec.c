@@ -1,5 +1,6 @@
 /* Executable graphs: making, changing and launching them. */
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,8 @@ static CUresult set_event(struct sg_step *step, CUevent event)
 {
 	if (!sg_handle_get(event, SG_EVENT))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (sg_event_is_shared(event))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	step->event = event;
 	return CUDA_SUCCESS;
 }

@@ -3,6 +3,7 @@
  * forms of the general ones.
  */
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,9 +107,12 @@ static CUresult equip_free(struct sg_node *node, const CUgraphNodeParams *params
 static CUresult equip_event(struct sg_node *node, const CUgraphNodeParams *params)
 {
 	bool records = node->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD;
+	CUevent event = records ? params->eventRecord.event : params->eventWait.event;
 
-	if (!sg_handle_get(records ? params->eventRecord.event : params->eventWait.event, SG_EVENT))
+	if (!sg_handle_get(event, SG_EVENT))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (sg_event_is_shared(event))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (records)
 		node->params.eventRecord = params->eventRecord;
 	else
