@@ -167,7 +167,8 @@ CONFORM(nodes_show_what_they_were_given)
 CONFORM(executable_nodes_get_other_memory)
 {
 	struct fixture t = begin();
-	unsigned *other = calloc(N, sizeof(unsigned)), *pinned;
+	unsigned *other = calloc(N, sizeof(unsigned)), *third = calloc(N, sizeof(unsigned)),
+		 *pinned;
 	CUgraphExec exec;
 
 	OK(cuMemAllocHost((void **)&pinned, BYTES));
@@ -175,13 +176,22 @@ CONFORM(executable_nodes_get_other_memory)
 	CUgraphNode middle = add_increment(&t, t.graph, first);
 	CUgraphNode last = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
 	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
-	CUDA_MEMCPY3D in = to_device(t.data, other), out = to_host(pinned, t.data);
+	CUDA_MEMCPY3D in = to_device(t.data, other), out = to_host(third, t.data);
 	NEEDS(cuGraphExecMemcpyNodeSetParams(exec, first, &in, t.context));
 	OK(cuGraphExecMemcpyNodeSetParams(exec, last, &out, t.context));
 	fill(other, 40);
 	OK(cuGraphLaunch(exec, t.stream));
 	OK(cuStreamSynchronize(t.stream));
-	check(pinned, 41);
+	check(third, 41);
+	/* CUDA does not say whether the kind of host memory may change. */
+	out = to_host(pinned, t.data);
+	if (cuGraphExecMemcpyNodeSetParams(exec, last, &out, t.context) != CUDA_SUCCESS)
+		return;
+	fill(other, 50);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(pinned, 51);
+	check(third, 41);
 }
 
 CONFORM(captured_copies_too)
