@@ -158,6 +158,10 @@ enum sg_video_flags {
 	SG_VIDEO_PAIR = 32, /* halves instead of bytes */
 };
 
+/* Formats of sg_to_narrow() and sg_narrow_to_f16x2(), and flags of sg_to_scales(). */
+enum sg_format { SG_FORMAT_E2M1, SG_FORMAT_E2M3, SG_FORMAT_E3M2 };
+enum sg_scale_flags { SG_SCALE_UP = 1, SG_SCALE_FINITE = 2 };
+
 /* sg_mbarrier(lane, operation, address, value) */
 enum sg_mbarrier_operation {
 	SG_MBARRIER_INIT,     /* value: threads */

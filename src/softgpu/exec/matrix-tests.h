@@ -19,7 +19,7 @@ static void *matrix_memory(size_t size);
  * at out. What it wrote is in memory afterwards. */
 static void matrix_run(const char *ptx, void *memory, size_t size, size_t out);
 
-#define HEAD	   ".version 8.6\n.target sm_90\n.address_size 64\n"
+#define HEAD	   ".version 8.7\n.target sm_90\n.address_size 64\n"
 #define WORDS	   48 /* of a lane, in and out */
 #define LANES_SIZE (32 * WORDS * sizeof(uint32_t))
 

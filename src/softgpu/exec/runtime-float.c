@@ -12,6 +12,8 @@
 #include <string.h>
 #include <xmmintrin.h>
 
+#include "softgpu/exec/lane.h"
+
 #define MXCSR_ROUNDING 0x6000u
 
 enum mode { NEAREST, ZERO, DOWN, UP, AWAY };
@@ -307,4 +309,80 @@ uint32_t sg_e4m3x2_to_f16x2(uint32_t relu, uint16_t x)
 uint32_t sg_e5m2x2_to_f16x2(uint32_t relu, uint16_t x)
 {
 	return fp8_to_pair(&e5m2, true, relu, x);
+}
+
+static const struct {
+	struct format format;
+	unsigned bits, step; /* of a value, with its sign; between the two */
+} narrow[] = {
+    [SG_FORMAT_E2M1] = {{1, 1, 0x7, 0x8, 0x8}, 4, 4},
+    [SG_FORMAT_E2M3] = {{3, 1, 0x1f, 0x20, 0x20}, 6, 8},
+    [SG_FORMAT_E3M2] = {{2, 3, 0x1f, 0x20, 0x20}, 6, 8},
+};
+
+uint32_t sg_to_narrow(uint32_t format, uint32_t relu, float high, float low)
+{
+	const float values[] = {low, high};
+	uint32_t pair = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		double x = values[i];
+		uint32_t sign = signbit(x) ? 1u << (narrow[format].bits - 1) : 0, bits;
+
+		if (isnan(x))
+			bits = narrow[format].format.max_finite;
+		else if (relu && sign)
+			bits = 0;
+		else
+			bits = encode(&narrow[format].format, x, NEAREST, true) | sign;
+		pair |= bits << narrow[format].step * i;
+	}
+	return pair;
+}
+
+uint32_t sg_narrow_to_f16x2(uint32_t format, uint32_t relu, uint32_t pair)
+{
+	uint32_t sign = 1u << (narrow[format].bits - 1), result = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t bits = pair >> narrow[format].step * i & (2 * sign - 1);
+		double x = decode(&narrow[format].format, bits & (sign - 1), bits & sign, false);
+
+		if (relu && x < 0)
+			x = 0;
+		result |= (uint32_t)encode16(&f16, x, NEAREST) << 16 * i;
+	}
+	return result;
+}
+
+static uint32_t to_scale(uint32_t flags, float x)
+{
+	uint32_t bits, exponent;
+
+	memcpy(&bits, &x, sizeof(bits));
+	bits &= 0x7fffffff;
+	if (bits > 0x7f800000)
+		return 0xff;
+	exponent = bits >> 23;
+	/* From 2^-127 on; below that there is only 2^-127 itself. */
+	if ((flags & SG_SCALE_UP) && (bits & 0x7fffff) && bits > 0x00400000)
+		exponent++;
+	return (flags & SG_SCALE_FINITE) && exponent == 0xff ? 0xfe : exponent;
+}
+
+uint16_t sg_to_scales(uint32_t flags, float high, float low)
+{
+	return (uint16_t)(to_scale(flags, high) << 8 | to_scale(flags, low));
+}
+
+uint32_t sg_scales_to_bf16x2(uint16_t pair)
+{
+	uint32_t result = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t exponent = pair >> 8 * i & 0xff;
+
+		result |= (exponent == 0xff ? 0x7fffu : exponent ? exponent << 7 : 0x40u) << 16 * i;
+	}
+	return result;
 }

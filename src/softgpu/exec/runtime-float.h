@@ -40,3 +40,11 @@ uint16_t sg_f16x2_to_e4m3x2(uint32_t relu, uint32_t x);
 uint16_t sg_f16x2_to_e5m2x2(uint32_t relu, uint32_t x);
 uint32_t sg_e4m3x2_to_f16x2(uint32_t relu, uint16_t x);
 uint32_t sg_e5m2x2_to_f16x2(uint32_t relu, uint16_t x);
+
+/* Pairs of 4 or 6 bits, each in half of the result's 8 or 16; saturating, a NaN is the largest. */
+uint32_t sg_to_narrow(uint32_t format, uint32_t relu, float high, float low);
+uint32_t sg_narrow_to_f16x2(uint32_t format, uint32_t relu, uint32_t pair);
+
+/* Pairs of powers of two (ue8m0): 2^(byte - 127), 255 is NaN. The sign is not looked at. */
+uint16_t sg_to_scales(uint32_t flags, float high, float low);
+uint32_t sg_scales_to_bf16x2(uint16_t pair);

@@ -308,6 +308,10 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_f16x2_to_e5m2x2),
     ENTRY(sg_e4m3x2_to_f16x2),
     ENTRY(sg_e5m2x2_to_f16x2),
+    ENTRY(sg_to_narrow),
+    ENTRY(sg_narrow_to_f16x2),
+    ENTRY(sg_to_scales),
+    ENTRY(sg_scales_to_bf16x2),
     /* what LLVM calls for instructions this CPU lacks */
     ENTRY(fma),
     ENTRY(fmaf),

@@ -32,6 +32,30 @@ static void run_rows(const struct row *rows, size_t n)
 
 #include "softgpu/exec/opcodes.def"
 
+/* Of architectures with a letter behind their number, which only their own GPUs run. */
+/* clang-format off */
+ROWS(narrow_floats,
+    {".reg .b8 n; cvt.rn.satfinite.e2m1x2.f32 n, %r1, %r2; mov.b16 %h0, {n, 0};", 'h', {F(6), F(-0.5f)}, 0x79},
+    {".reg .b8 n; cvt.rn.satfinite.e2m1x2.f32 n, %r1, %r2; mov.b16 %h0, {n, 0};", 'h', {F(NAN), F(-100)}, 0x7f},
+    {".reg .b8 n; cvt.rn.satfinite.e2m1x2.f32 n, %r1, %r2; mov.b16 %h0, {n, 0};", 'h', {F(0.25f), F(0.75f)}, 0x02},
+    {".reg .b8 n; cvt.rn.satfinite.relu.e2m1x2.f32 n, %r1, %r2; mov.b16 %h0, {n, 0};", 'h', {F(-3), F(3)}, 0x05},
+    {".reg .b8 n, z; mov.b16 {n, z}, %h1; cvt.rn.f16x2.e2m1x2 %r0, n;", 'r', {0x79}, 0x4600b800},
+    {"cvt.rn.satfinite.e2m3x2.f32 %h0, %r1, %r2;", 'h', {F(7.5f), F(-0.125f)}, 0x1f21},
+    {"cvt.rn.satfinite.e2m3x2.f32 %h0, %r1, %r2;", 'h', {F(1.0625f), F(1.1875f)}, 0x080a},
+    {"cvt.rn.f16x2.e2m3x2 %r0, %h1;", 'r', {0x1f21}, 0x4780b000},
+    {"cvt.rn.satfinite.e3m2x2.f32 %h0, %r1, %r2;", 'h', {F(1000), F(0x1p-4f)}, 0x1f01},
+    {"cvt.rn.f16x2.e3m2x2 %r0, %h1;", 'r', {0x1f21}, 0x4f00ac00},
+    {"cvt.rz.ue8m0x2.f32 %h0, %r1, %r2;", 'h', {F(1), F(-3)}, 0x7f80},
+    {"cvt.rp.ue8m0x2.f32 %h0, %r1, %r2;", 'h', {F(1), F(3)}, 0x7f81},
+    {"cvt.rp.satfinite.ue8m0x2.f32 %h0, %r1, %r2;", 'h', {F(INFINITY), F(NAN)}, 0xfeff},
+    {"cvt.rp.ue8m0x2.bf16x2 %h0, %r1;", 'h', {0x3f800041}, 0x7f01},
+    {"cvt.rn.bf16x2.ue8m0x2 %r0, %h1;", 'r', {0x7f00}, 0x3f800040},
+    {"add.rn.f32x2 %d0, %d1, %d2;", 'd', {F(1) | F(2) << 32, F(3) | F(4) << 32}, F(4) | F(6) << 32},
+    {"mul.rz.f32x2 %d0, %d1, %d2;", 'd', {F(3) | F(2) << 32, F(0.5f) | F(-4) << 32}, F(1.5f) | F(-8) << 32},
+    {"fma.rn.f32x2 %d0, %d1, %d2, %d3;", 'd',
+        {F(1) | F(2) << 32, F(3) | F(4) << 32, F(5) | F(6) << 32}, F(8) | F(14) << 32})
+/* clang-format on */
+
 /* PTX leaves these open; every way to run a kernel must agree. */
 /* clang-format off */
 ROWS(division_by_zero,

@@ -204,6 +204,68 @@ static void convert_fp8(struct emit *emit, enum ptx_type to, enum ptx_type from)
 	destination(emit, 0, result, to);
 }
 
+/* Pairs of 4 and 6 bits (sm_100a, sm_120a): like fp8, but without NaN. */
+static bool is_narrow(enum ptx_type type)
+{
+	return type == PTX_TYPE_e2m1x2 || type == PTX_TYPE_e2m3x2 || type == PTX_TYPE_e3m2x2;
+}
+
+static void convert_narrow(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	unsigned relu = has(emit, PTX_MODIFIER_relu);
+	unsigned format = to == PTX_TYPE_e2m1x2 || from == PTX_TYPE_e2m1x2   ? SG_FORMAT_E2M1
+			  : to == PTX_TYPE_e2m3x2 || from == PTX_TYPE_e2m3x2 ? SG_FORMAT_E2M3
+									     : SG_FORMAT_E3M2;
+	struct value result, bits;
+
+	if (is_narrow(from) && to == PTX_TYPE_f16x2) {
+		bits = convert_bits(emit, source(emit, 1, from), ir_of(from), IR_I32, false);
+		result = emit_value(emit, "call i32 @sg_narrow_to_f16x2(i32 %u, i32 %u, i32 %s)",
+		    format, relu, bits.text);
+		destination(emit, 0, result, to);
+	} else if (is_narrow(to) && from == PTX_TYPE_f32 && emit->in->n_operands == 3) {
+		struct value high = source(emit, 1, from), low = source(emit, 2, from);
+
+		result =
+		    emit_value(emit, "call i32 @sg_to_narrow(i32 %u, i32 %u, float %s, float %s)",
+			format, relu, high.text, low.text);
+		operand_set(emit, emit->in->operands, result, IR_I32, false);
+	} else {
+		emit_unsupported(emit);
+	}
+}
+
+/* Pairs of powers of two, 8 bits each. */
+static void convert_scales(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	unsigned flags = (rounding_mode(emit) == 3 ? SG_SCALE_UP : 0) |
+			 (has(emit, PTX_MODIFIER_satfinite) ? SG_SCALE_FINITE : 0);
+	struct value result, high, low;
+
+	if (from == PTX_TYPE_ue8m0x2 && to == PTX_TYPE_bf16x2) {
+		result = emit_value(
+		    emit, "call i32 @sg_scales_to_bf16x2(i16 %s)", source(emit, 1, from).text);
+		destination(emit, 0, result, to);
+		return;
+	}
+	if (from == PTX_TYPE_f32) {
+		high = source(emit, 1, from);
+		low = source(emit, 2, from);
+	} else if (from == PTX_TYPE_bf16x2) {
+		struct value pair = source(emit, 1, from);
+
+		high = emit_value(emit, "and i32 %s, -65536", pair.text);
+		high = emit_value(emit, "bitcast i32 %s to float", high.text);
+		low = emit_value(emit, "shl i32 %s, 16", pair.text);
+		low = emit_value(emit, "bitcast i32 %s to float", low.text);
+	} else {
+		emit_unsupported(emit);
+	}
+	result = emit_value(
+	    emit, "call i16 @sg_to_scales(i32 %u, float %s, float %s)", flags, high.text, low.text);
+	destination(emit, 0, result, to);
+}
+
 /* a as a signed number, cut to a type's range, in its lowest bits. */
 static struct value saturated_bits(struct emit *emit, struct value a, enum ptx_type type)
 {
@@ -251,6 +313,14 @@ void emit_cvt(struct emit *emit)
 
 	if (has(emit, PTX_MODIFIER_pack)) {
 		convert_pack(emit);
+		return;
+	}
+	if (is_narrow(to) || is_narrow(from)) {
+		convert_narrow(emit, to, from);
+		return;
+	}
+	if (to == PTX_TYPE_ue8m0x2 || from == PTX_TYPE_ue8m0x2) {
+		convert_scales(emit, to, from);
 		return;
 	}
 	if (is_fp8(to) || is_fp8(from)) {
