@@ -213,6 +213,16 @@ CUresult shim_cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 	return r;
 }
 
+CUresult shim_cuMemRelease(CUmemGenericAllocationHandle handle)
+{
+	int last = 0;
+	CUresult r = remote_cuMemRelease(handle, &last);
+
+	if (r == CUDA_SUCCESS && last)
+		shim_handle_drop((uint64_t)handle);
+	return r;
+}
+
 CUresult shim_cuMemUnmap(CUdeviceptr address, size_t bytes)
 {
 	struct range range;

@@ -481,6 +481,7 @@ struct worker *worker_free(struct worker *worker)
 		pthread_mutex_destroy(&worker->lanes[i].lock);
 	}
 	memory_give_put_aside(worker);
+	memory_forget_retained(worker);
 	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
 		arena_free(worker->arenas[i]);
 	handles_free(worker->handles);

@@ -441,10 +441,82 @@ CUresult worker_cuMemAddressFree(struct call *call, struct args_cuMemAddressFree
 	return call->backend->cuMemAddressFree(a->address, a->bytes);
 }
 
+/* A handle's references beyond its first. */
+struct retained {
+	struct retained *next;
+	CUmemGenericAllocationHandle handle;
+	unsigned n;
+};
+
+/* With memory_lock held. */
+static struct retained **find_retained(struct worker *worker, CUmemGenericAllocationHandle handle)
+{
+	struct retained **at = &worker->retained;
+
+	while (*at && (*at)->handle != handle)
+		at = &(*at)->next;
+	return at;
+}
+
+static bool note_retained(struct worker *worker, CUmemGenericAllocationHandle handle)
+{
+	struct retained **at = find_retained(worker, handle);
+
+	if (!*at)
+		*at = calloc(1, sizeof(**at));
+	if (!*at)
+		return false;
+	(*at)->handle = handle;
+	(*at)->n++;
+	return true;
+}
+
 CUresult worker_cuMemRetainAllocationHandle(
     struct call *call, struct args_cuMemRetainAllocationHandle *a)
 {
-	if (memory_arena_at(call->worker, a->address))
+	struct worker *worker = call->worker;
+	bool noted = true;
+
+	if (memory_arena_at(worker, a->address))
 		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemRetainAllocationHandle(a->handle, a->address);
+	pthread_mutex_lock(&worker->memory_lock);
+	CUresult r = call->backend->cuMemRetainAllocationHandle(a->handle, a->address);
+	if (r == CUDA_SUCCESS &&
+	    handles_id_of(worker->handles, HANDLE_ALLOCATION, (uint64_t)*a->handle))
+		noted = note_retained(worker, *a->handle);
+	pthread_mutex_unlock(&worker->memory_lock);
+	if (noted)
+		return r;
+	call->backend->cuMemRelease(*a->handle);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult worker_cuMemRelease(struct call *call, struct args_cuMemRelease *a)
+{
+	struct worker *worker = call->worker;
+
+	pthread_mutex_lock(&worker->memory_lock);
+	CUresult r = call->backend->cuMemRelease(a->handle);
+	struct retained **at = find_retained(worker, a->handle), *retained = *at;
+	*a->last = !retained;
+	if (r == CUDA_SUCCESS && !retained)
+		handles_forget(worker->handles, HANDLE_ALLOCATION,
+		    handles_id_of(worker->handles, HANDLE_ALLOCATION, (uint64_t)a->handle));
+	if (r == CUDA_SUCCESS && retained && !--retained->n) {
+		*at = retained->next;
+		free(retained);
+	}
+	pthread_mutex_unlock(&worker->memory_lock);
+	return r;
+}
+
+void memory_forget_retained(struct worker *worker)
+{
+	struct retained *next;
+
+	for (struct retained *retained = worker->retained; retained; retained = next) {
+		next = retained->next;
+		free(retained);
+	}
+	worker->retained = NULL;
 }

@@ -34,5 +34,8 @@ bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b);
 /* Frees what a context that is about to end owns. */
 void memory_forget_context(struct worker *worker, CUcontext context);
 
+/* At the session's end. */
+void memory_forget_retained(struct worker *worker);
+
 /* Gives back what was freed during a capture. */
 void memory_give_put_aside(struct worker *worker);

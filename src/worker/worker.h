@@ -151,6 +151,7 @@ struct worker {
 	struct arena *arenas[WIRE_DEVICES_MAX];
 	bool no_arena[WIRE_DEVICES_MAX];    /* tried, and this backend cannot */
 	_Atomic unsigned n_arenas;	    /* changed under memory_lock, read without */
+	struct retained *retained;	    /* under memory_lock; memory.c */
 	struct quarantine *quarantine;	    /* under memory_lock */
 	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
 	struct graph_bodies *graph_bodies;  /* under memory_lock */

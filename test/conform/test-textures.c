@@ -519,7 +519,6 @@ CONFORM(descriptions_come_back)
 {
 	CUDA_RESOURCE_DESC resource;
 	CUDA_TEXTURE_DESC how;
-	CUsurfObject surface;
 	CUtexObject texture;
 	CUarray array;
 	union word4 in = {0}, out;

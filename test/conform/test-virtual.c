@@ -90,7 +90,9 @@ CONFORM(physical_memory_keeps_its_bytes)
 	OK(cuMemsetD32(second + 400, 42, 1));
 	OK(cuMemcpyDtoH(&word, first + 400, 4));
 	CHECK_EQ(word, 42);
+	/* The handle, once more. */
 	OK(cuMemRetainAllocationHandle(&twin, first + 100));
+	CHECK_EQ(twin, handle);
 	OK(cuMemGetAllocationPropertiesFromHandle(&found, twin));
 	CHECK_EQ(found.type, CU_MEM_ALLOCATION_TYPE_PINNED);
 	CHECK_EQ(found.location.type, CU_MEM_LOCATION_TYPE_DEVICE);
@@ -98,7 +100,7 @@ CONFORM(physical_memory_keeps_its_bytes)
 	OK(cuMemUnmap(first, granule));
 	OK(cuMemUnmap(second, granule));
 	OK(cuMemRelease(handle));
-	/* The other handle still has it. */
+	/* One reference is left. */
 	OK(cuMemMap(first, granule, 0, twin, 0));
 	OK(cuMemSetAccess(first, granule, &access_all, 1));
 	OK(cuMemcpyDtoH(&word, first + 400, 4));

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -21,12 +22,16 @@
 #define GRANULE (UINT64_C(2) << 20) /* as on real devices */
 
 struct physical {
-	atomic_uint references; /* handles and mappings */
+	atomic_uint references; /* of its handle and mappings */
+	void *handle;		/* under handles_lock; NULL: none */
+	unsigned handle_references;
 	int fd;
 	size_t size;
 	bool imported; /* another process's memory: not counted */
 	CUmemAllocationProp properties;
 };
+
+static pthread_mutex_t handles_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void physical_put(void *physical_)
 {
@@ -46,11 +51,15 @@ static struct physical *physical_get(CUmemGenericAllocationHandle handle)
 	return sg_handle_get((void *)handle, SG_PHYSICAL); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* A handle with the caller's reference, which is dropped on failure. */
+/* Its handle, with the caller's reference, which is dropped on failure. */
 static CUresult physical_handle(struct physical *physical, CUmemGenericAllocationHandle *out)
 {
-	void *handle = sg_handle_new(SG_PHYSICAL, physical);
-
+	pthread_mutex_lock(&handles_lock);
+	if (!physical->handle)
+		physical->handle = sg_handle_new(SG_PHYSICAL, physical);
+	void *handle = physical->handle;
+	physical->handle_references += handle != NULL;
+	pthread_mutex_unlock(&handles_lock);
 	*out = (CUmemGenericAllocationHandle)handle;
 	if (!handle)
 		physical_put(physical);
@@ -112,12 +121,19 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
 
 CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 {
-	struct physical *physical = physical_get(handle);
 	CUresult r = sg_enter();
 
-	if (r != CUDA_SUCCESS || !physical)
-		return r ?: CUDA_ERROR_INVALID_VALUE;
-	sg_handle_free((void *)handle); /* NOLINT(performance-no-int-to-ptr) */
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&handles_lock);
+	struct physical *physical = physical_get(handle);
+	if (physical && !--physical->handle_references) {
+		sg_handle_free(physical->handle);
+		physical->handle = NULL;
+	}
+	pthread_mutex_unlock(&handles_lock);
+	if (!physical)
+		return CUDA_ERROR_INVALID_VALUE;
 	physical_put(physical);
 	return CUDA_SUCCESS;
 }
