@@ -56,6 +56,7 @@ uint32_t sg_fns(uint32_t mask, uint32_t base, int32_t offset);
 uint32_t sg_prmt(
     uint32_t mode, uint64_t bytes, uint32_t selector); /* the modes f4e to rc16, 0 to 5 */
 uint32_t sg_video(uint32_t operation, uint32_t flags, uint32_t a, uint32_t b, uint32_t c);
+uint32_t sg_video_part(uint32_t bits, uint32_t a, uint32_t b, uint32_t c); /* video.c */
 float sg_sin(float x);
 float sg_cos(float x);
 float sg_lg2(float x);

@@ -158,6 +158,41 @@ enum sg_video_flags {
 	SG_VIDEO_PAIR = 32, /* halves instead of bytes */
 };
 
+/* sg_video_part(operation, flags, a, b, c): the operation is one of the first list, or a comparison
+ * of vset from SG_PART_SET on, in the order of SG_VIDEO_SET's; parts are enum ptx_part. */
+enum sg_part_operation {
+	SG_PART_ADD,
+	SG_PART_SUB,
+	SG_PART_ABSDIFF,
+	SG_PART_MIN,
+	SG_PART_MAX,
+	SG_PART_SHL,
+	SG_PART_SHR,
+	SG_PART_MAD,
+	SG_PART_SET,
+};
+
+enum sg_part_second {
+	SG_SECOND_NONE,
+	SG_SECOND_ADD,
+	SG_SECOND_MIN,
+	SG_SECOND_MAX,
+	SG_SECOND_MERGE
+};
+
+union sg_part {
+	uint32_t bits;
+	struct {
+		uint32_t operation : 4;
+		uint32_t a_signed : 1, b_signed : 1, d_signed : 1;
+		uint32_t a_part : 3, b_part : 3, d_part : 3;
+		uint32_t saturate : 1, wrap : 1;
+		uint32_t second : 3;   /* enum sg_part_second: what is done with c */
+		uint32_t scale : 4;    /* vmad: bits shifted out */
+		uint32_t plus_one : 1; /* vmad.po */
+	};
+};
+
 /* Formats of sg_to_narrow() and sg_narrow_to_f16x2(), and flags of sg_to_scales(). */
 enum sg_format { SG_FORMAT_E2M1, SG_FORMAT_E2M3, SG_FORMAT_E3M2 };
 enum sg_scale_flags { SG_SCALE_UP = 1, SG_SCALE_FINITE = 2 };

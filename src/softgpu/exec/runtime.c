@@ -284,6 +284,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
     ENTRY(sg_video),
+    ENTRY(sg_video_part),
     ENTRY(sg_tex),
     ENTRY(sg_texture_query),
     ENTRY(sg_surface_at),

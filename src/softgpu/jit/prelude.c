@@ -158,6 +158,7 @@ const char jit_prelude[] =
 	"declare ptr @sg_surface_at(ptr, i32, i64, i32, i32, i32, i32) nounwind\n"
 	"declare void @sg_surface_store(ptr, i64, ptr, i32, i32, i32, i32) nounwind\n"
 	"declare i1 @sg_surface_is_signed(ptr, i64) nounwind\n"
+	"declare i32 @sg_video_part(i32, i32, i32, i32) nounwind memory(none)\n"
 	"declare i32 @sg_fns(i32, i32, i32) nounwind memory(none)\n"
 	"declare i32 @sg_prmt(i32, i64, i32) nounwind memory(none)\n"
 	"declare i64 @sg_globaltimer() nounwind\n"

@@ -13,6 +13,7 @@
 #define PTX_OP_COLLECTIVE 1u /* threads meet here: they need stacks of their own */
 #define PTX_OP_BRANCH	  2u /* operands may be labels not yet seen */
 #define PTX_OP_PLACE	  4u /* addresses are [object, sampler, coordinates] */
+#define PTX_OP_PARTS	  8u /* operands may name bytes or halves: r.b1 */
 
 /* clang-format off */
 #define PTX_OPCODES(OP)                                                                            \
@@ -69,6 +70,12 @@
 	OP(call, 1, 4, 0, call) OP(ret, 0, 0, 0, ret) OP(exit, 0, 0, 0, exit)                      \
 	OP(trap, 0, 0, 0, trap) OP(brkpt, 0, 0, 0, trap) OP(nanosleep, 1, 1, 0, nanosleep)         \
 	OP(pmevent, 1, 1, 0, nothing) OP(setmaxnreg, 1, 1, 0, nothing)                             \
+	/* scalar video (9.7.17) */                                                                \
+	OP(vadd, 3, 4, PTX_OP_PARTS, part) OP(vsub, 3, 4, PTX_OP_PARTS, part)                      \
+	OP(vabsdiff, 3, 4, PTX_OP_PARTS, part) OP(vmin, 3, 4, PTX_OP_PARTS, part)                  \
+	OP(vmax, 3, 4, PTX_OP_PARTS, part) OP(vshl, 3, 4, PTX_OP_PARTS, part)                      \
+	OP(vshr, 3, 4, PTX_OP_PARTS, part) OP(vmad, 4, 4, PTX_OP_PARTS, part)                      \
+	OP(vset, 3, 4, PTX_OP_PARTS, part)                                                         \
 	/* SIMD video (9.7.18) */                                                                  \
 	OP(vadd2, 4, 4, 0, video) OP(vsub2, 4, 4, 0, video) OP(vavrg2, 4, 4, 0, video)             \
 	OP(vabsdiff2, 4, 4, 0, video) OP(vmin2, 4, 4, 0, video) OP(vmax2, 4, 4, 0, video)          \
@@ -82,8 +89,7 @@
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(wgmma) OP(tcgen05) OP(multimem) OP(tensormap) OP(clusterlaunchcontrol)             \
-	OP(vadd) OP(vsub) OP(vabsdiff) OP(vmin) OP(vmax) OP(vshl) OP(vshr) OP(vmad) OP(vset)
+	OP(wgmma) OP(tcgen05) OP(multimem) OP(tensormap) OP(clusterlaunchcontrol)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,

@@ -131,6 +131,16 @@ static void parse_number(struct parser *parser, struct ptx_operand *out)
 	out->value = parse_constant(parser);
 }
 
+static enum ptx_part parse_part(struct parser *parser)
+{
+	static const char *const words[] = {"", "b0", "b1", "b2", "b3", "h0", "h1"};
+
+	for (unsigned i = PTX_PART_B0; i <= PTX_PART_H1; i++)
+		if (parser_accept_word(parser, words[i]))
+			return (enum ptx_part)i;
+	parser_unexpected(parser, "b0 to b3, h0 or h1");
+}
+
 static void parse_simple(
     struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
 {
@@ -145,6 +155,8 @@ static void parse_simple(
 	} else if (find_register(parser, token, &out->reg)) {
 		out->kind = PTX_OPERAND_REGISTER;
 		ptx_lexer_next(&parser->lexer);
+		if (info->facts & PTX_OP_PARTS && parser_accept(parser, '.'))
+			out->part = parse_part(parser);
 	} else if (!accept_special(parser, out)) {
 		parse_symbol(parser, out, info->facts & PTX_OP_BRANCH, is_call);
 		if (out->kind == PTX_OPERAND_VARIABLE)

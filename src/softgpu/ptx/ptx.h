@@ -100,9 +100,21 @@ enum ptx_operand_kind {
 	PTX_OPERAND_SINK,    /* _ */
 };
 
+/* Of a register, in scalar video instructions (9.7.17): r.b0 to r.h1. */
+enum ptx_part {
+	PTX_PART_ALL,
+	PTX_PART_B0,
+	PTX_PART_B1,
+	PTX_PART_B2,
+	PTX_PART_B3,
+	PTX_PART_H0,
+	PTX_PART_H1
+};
+
 struct ptx_operand {
 	enum ptx_operand_kind kind;
 	bool negated; /* !p */
+	enum ptx_part part;
 	uint32_t reg;
 	enum ptx_special special;
 	uint64_t value;
