@@ -48,6 +48,61 @@ CONFORM(threads_with_streams_of_their_own)
 	OK(cuCtxSynchronize());
 }
 
+/* Work into two streams and the default one, by turns, and then whatever says that it is done. */
+static void *ask_and_look(void *argument)
+{
+	unsigned id = (unsigned)(uintptr_t)argument, dice = id * 2654435761u + 1;
+	volatile unsigned *memory;
+	CUstream streams[3] = {NULL};
+	CUevent event;
+	int n = N;
+
+	OK(cuCtxSetCurrent(context));
+	OK(cuMemHostAlloc((void **)&memory, 3 * N * sizeof(*memory), 0));
+	OK(cuStreamCreate(&streams[1], CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&streams[2], CU_STREAM_DEFAULT));
+	OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+	for (unsigned round = 0; round < 4 * ROUNDS; round++) {
+		unsigned which = dice % 3, how = dice / 3 % 6;
+		CUstream stream = streams[which];
+		volatile unsigned *at = memory + (size_t)which * N;
+		dice = dice * 1664525u + 1013904223u;
+		CUdeviceptr out = (CUdeviceptr)at;
+		OK(conform_launch(fill, 2, 64, 0, stream, (void *[]){&out, &round, &n}));
+		if (how & 1)
+			OK(cuEventRecord(event, stream));
+		CUresult r = CUDA_ERROR_NOT_READY;
+		while (r == CUDA_ERROR_NOT_READY)
+			r = how == 0   ? cuStreamQuery(stream)
+			    : how == 1 ? cuEventQuery(event)
+			    : how == 2 ? cuStreamSynchronize(stream)
+			    : how == 3 ? cuEventSynchronize(event)
+				       : cuCtxSynchronize();
+		CHECK_EQ(r, CUDA_SUCCESS);
+		CHECK_EQ(at[0], round);
+		CHECK_EQ(at[N - 1], round);
+	}
+	OK(cuEventDestroy(event));
+	OK(cuStreamDestroy(streams[1]));
+	OK(cuStreamDestroy(streams[2]));
+	OK(cuMemFreeHost((void *)memory));
+	return NULL;
+}
+
+CONFORM(what_is_said_to_be_done_is_done)
+{
+	pthread_t threads[THREADS];
+
+	conform_begin();
+	OK(cuCtxGetCurrent(&context));
+	fill = conform_kernel("fill");
+	ask_and_look((void *)100); /* alone, so that everything is done now and then */
+	for (uintptr_t i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, ask_and_look, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static CUdeviceptr shared_word;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
