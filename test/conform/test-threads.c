@@ -81,6 +81,11 @@ static void *ask_and_look(void *argument)
 		CHECK_EQ(r, CUDA_SUCCESS);
 		CHECK_EQ(at[0], round);
 		CHECK_EQ(at[N - 1], round);
+		/* It stays so; the default stream is others' too. */
+		if (which)
+			OK(cuStreamQuery(stream));
+		if (how & 1)
+			OK(cuEventQuery(event));
 	}
 	OK(cuEventDestroy(event));
 	OK(cuStreamDestroy(streams[1]));
