@@ -123,13 +123,29 @@ static void end_if_any(struct warp *warp, uint32_t none)
 		emit_start_block(&warp->emit, none);
 }
 
+static bool goes_to_scalars(struct warp *warp, const struct access *access)
+{
+	for (unsigned i = 0; i < access->count; i++) {
+		const struct ptx_operand *operand = element(warp, access, i);
+
+		if (operand->kind == PTX_OPERAND_REGISTER && value_varies(warp, operand->reg))
+			return false;
+	}
+	return true;
+}
+
 static void load_same(struct warp *warp, const struct access *access)
 {
 	struct emit *emit = &warp->emit;
 	uint32_t none = begin_if_any(warp);
-	struct value base = memory_pointer(
-	    emit, access->address, access->space, access->size * access->count, false);
+	struct value base;
 
+	if (goes_to_scalars(warp, access)) {
+		emit_opcode(emit);
+		return;
+	}
+	base = memory_pointer(
+	    emit, access->address, access->space, access->size * access->count, false);
 	for (unsigned i = 0; i < access->count; i++) {
 		struct value value = memory_load(emit, element_pointer(warp, access, base, i),
 		    access->ir, access->space == PTX_SPACE_PARAM ? 1 : access->size, "");

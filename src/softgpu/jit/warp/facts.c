@@ -11,6 +11,7 @@
  *
  * - it is written on one way and alive at the start of another; or
  * - it is written on two ways and alive anywhere behind: the ways may be run in turns; or
+ * - it is written where two ways have joined and alive where lanes wait that took neither; or
  * - it is written in a loop and alive at an exit that some lanes took earlier.
  *
  * A value written only where all lanes that want it come together is safe, even inside a divergent
@@ -106,11 +107,33 @@ static void find_mixed(struct facts *facts, const struct ways *ways, uint32_t en
 	bits_merge_common(facts->mixed, twice, alive, words);
 }
 
+/* Lanes that do not come to what ways share wait behind it, while the others write there. */
+static void find_mixed_behind(struct facts *facts, const struct ways *ways, uint32_t entry)
+{
+	struct flow *flow = &facts->flow;
+	size_t words = flow->value_words;
+	uint64_t *alive = flow_take(flow, words * 8), *written = flow_take(flow, words * 8);
+
+	if (entry == FLOW_NONE)
+		return;
+	if (ways->end != flow->exit)
+		bits_merge(alive, flow->blocks[ways->end].live_in, words);
+	for (uint32_t b = 0; b < flow->n_blocks; b++) {
+		const struct flow_block *block = &flow->blocks[b];
+
+		if (ways->covered[b] > 1)
+			bits_merge(written, block->defined, words);
+		else if (ways->covered[b] && block->place > flow->blocks[entry].place)
+			bits_merge(alive, block->live_in, words);
+	}
+	bits_merge_common(facts->mixed, written, alive, words);
+}
+
 static void add_split(struct facts *facts, struct ways *ways, uint32_t branch, uint64_t *running)
 {
 	struct flow *flow = &facts->flow;
 	struct split *split = flow_take(flow, sizeof(*split));
-	uint32_t on_the_way = 0;
+	uint32_t on_the_way = 0, entry;
 
 	for (uint32_t w = 0; w < ways->count; w++)
 		on_the_way += ways->starts[w] != flow->exit;
@@ -134,7 +157,9 @@ static void add_split(struct facts *facts, struct ways *ways, uint32_t branch, u
 		bits_add(running, branch);
 	if (ways->end != flow->exit)
 		bits_add(split->waiting, ways->end);
-	find_mixed(facts, ways, shared_entry(facts, ways, branch));
+	entry = shared_entry(facts, ways, branch);
+	find_mixed(facts, ways, entry);
+	find_mixed_behind(facts, ways, entry);
 	split->next = facts->splits;
 	facts->splits = split;
 }

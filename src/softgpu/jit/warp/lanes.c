@@ -196,8 +196,9 @@ static void rewrite_line(struct slots *slots, const char *line, const char *end,
 		    name, slots->number, reg, name, name);
 		return;
 	}
-	if (sscanf(line, " store i1 %63[^,], ptr %%r%u%n", value, &reg, &used) == 2 &&
-	    line + used == end && has_slot(slots, reg)) {
+	if (!strncmp(line, "  store i1 ", 11) &&
+	    sscanf(line + 11, "%63[^,], ptr %%r%u%n", value, &reg, &used) == 2 &&
+	    line + 11 + used == end && has_slot(slots, reg)) {
 		text_format(out,
 		    "  %%l%u.b%u = zext i1 %s to i8\n  store i8 %%l%u.b%u, ptr %%l%u.%u.p\n",
 		    slots->number, reg, value, slots->number, reg, slots->number, reg);
