@@ -21,11 +21,15 @@
 #define MEMORY_SIZE (1u << 20)
 #define TEXT_SIZE   (1u << 20)
 
-/* The ways to run a kernel: each sets an environment variable before the module is loaded. */
+/* The ways to run a kernel. */
 static const struct way {
-	const char *name, *variable, *value;
+	const char *name;
+	uint32_t lanes;
 } ways[] = {
-    {"one lane at a time", "SOFTGPU_WIDTH", "1"},
+    {"a thread at a time", 1},
+    {"32 threads in step", 32},
+    {"16 threads in step", 16},
+    {"8 threads in step", 8},
 };
 
 static struct random_program program;
@@ -115,11 +119,11 @@ static int run_way(const struct way *way)
 	struct sg_launch shape = {.grid = {program.blocks, 1, 1},
 	    .block = {program.threads, 1, 1},
 	    .params = params,
-	    .params_size = sizeof(params)};
+	    .params_size = sizeof(params),
+	    .lanes = way->lanes};
 	struct sg_fault fault;
 	int r;
 
-	setenv(way->variable, way->value, 1);
 	random_fill(&program, &got);
 	if (sg_module_load(&input, 1, &no_variables, NULL, &log, &module)) {
 		printf("%s: %s", way->name, message);
