@@ -50,28 +50,19 @@ unsigned sg_exec_threads(void)
 	return n;
 }
 
-/* Runs blocks until none is left. */
-static void run_blocks(struct sg_machine *machine, struct sg_grid *grid)
+bool grid_next_block(struct sg_machine *machine, struct sg_grid *grid, uint64_t *number)
 {
-	const uint32_t *stop = grid->stop;
+	static const struct sg_lane nobody;
 
-	for (;;) {
-		/* Relaxed: the counter alone is shared; results are published by the join. */
-		uint64_t block =
-		    atomic_fetch_add_explicit(&grid->next_block, 1, memory_order_relaxed);
-
-		if (block >= grid->n_blocks ||
-		    atomic_load_explicit(&grid->failed, memory_order_relaxed))
-			return;
-		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
-			static const struct sg_lane nobody;
-
-			machine->grid = grid;
-			machine_record_fault(machine, &nobody, SG_FAULT_STOPPED, 0, false);
-			return;
-		}
-		machine_run(machine, grid, block, 1);
-	}
+	/* Relaxed: the counter alone is shared; results are published by the join. */
+	*number = atomic_fetch_add_explicit(&grid->next_block, 1, memory_order_relaxed);
+	if (*number >= grid->n_blocks || atomic_load_explicit(&grid->failed, memory_order_relaxed))
+		return false;
+	if (!__atomic_load_n(grid->stop, __ATOMIC_RELAXED))
+		return true;
+	machine->grid = grid;
+	machine_record_fault(machine, &nobody, SG_FAULT_STOPPED, 0, false);
+	return false;
 }
 
 static bool has_blocks(struct sg_grid *grid)
@@ -111,7 +102,7 @@ static void *helper(void *unused)
 		/* Not waiting: the machines may all belong to launches that wait for helpers. */
 		machine = machine_acquire(false);
 		if (machine) {
-			run_blocks(machine, grid);
+			machine_run_rest(machine, grid);
 			machine_release(machine);
 		}
 		pthread_mutex_lock(&lock);
@@ -178,10 +169,10 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 	left = grid->n_blocks - 1;
 	if (left && sg_exec_threads() > 1 && (clock_now_ns() - began) * left > WORTH_HELPERS_NS) {
 		call_helpers(grid);
-		run_blocks(machine, grid);
+		machine_run_rest(machine, grid);
 		dismiss_helpers(grid);
 	} else {
-		run_blocks(machine, grid);
+		machine_run_rest(machine, grid);
 	}
 }
 

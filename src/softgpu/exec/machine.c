@@ -324,6 +324,20 @@ static uint64_t shared_bytes(const struct sg_grid *grid)
 	       (grid->kernel->uses_reserved_shared ? SG_RESERVED_SHARED : 0);
 }
 
+static void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number)
+{
+	const uint32_t *size = grid->launch->grid;
+
+	if (number < size[0]) { /* most grids are a row, and dividing takes time */
+		lane->ctaid[0] = (uint32_t)number;
+		lane->ctaid[1] = lane->ctaid[2] = 0;
+		return;
+	}
+	lane->ctaid[0] = (uint32_t)(number % size[0]);
+	lane->ctaid[1] = (uint32_t)(number / size[0] % size[1]);
+	lane->ctaid[2] = (uint32_t)(number / size[0] / size[1]);
+}
+
 static void lane_set_block(
     struct sg_lane *lane, const struct sg_grid *grid, struct sg_block *block, uint64_t number)
 {
@@ -345,9 +359,7 @@ static void lane_set_block(
 	};
 	memcpy(lane->ntid, launch->block, sizeof(lane->ntid));
 	memcpy(lane->nctaid, launch->grid, sizeof(lane->nctaid));
-	lane->ctaid[0] = (uint32_t)(number % launch->grid[0]);
-	lane->ctaid[1] = (uint32_t)(number / launch->grid[0] % launch->grid[1]);
-	lane->ctaid[2] = (uint32_t)(number / launch->grid[0] / launch->grid[1]);
+	lane_set_number(lane, grid, number);
 }
 
 void lane_set_thread(struct sg_lane *lane, uint32_t number)
@@ -429,16 +441,57 @@ static void fiber_main(void *argument)
 	machine_exit(fiber);
 }
 
-/* All threads of a block, one or one warp after the other. */
+/* To the threads of the next unit: the same as fiber_set_threads(), without its divisions. */
+static void fiber_next_threads(struct sg_fiber *fiber, const struct sg_grid *grid)
+{
+	struct sg_lane *lane = &fiber->lane;
+	uint32_t width = grid->variant->width;
+
+	if (width > 1 && !grid->variant->has_rows) {
+		fiber_set_threads(fiber, grid, lane->number + width);
+		return;
+	}
+	lane->current = 0;
+	lane->number += width;
+	lane->lane_id = lane->number % SG_WARP_SIZE;
+	lane->warp_id = lane->number / SG_WARP_SIZE;
+	fiber->left = unit_threads(grid, lane->number);
+	lane->tid[0] += width;
+	if (lane->tid[0] < lane->ntid[0])
+		return;
+	lane->tid[0] -= lane->ntid[0]; /* a row holds a multiple of width, or is the only one */
+	if (++lane->tid[1] == lane->ntid[1]) {
+		lane->tid[1] = 0;
+		lane->tid[2]++;
+	}
+}
+
+static void run_serial_block(struct sg_fiber *fiber, const struct sg_grid *grid)
+{
+	fiber_set_threads(fiber, grid, 0);
+	for (;;) {
+		run_unit(fiber, grid);
+		if (fiber->lane.number + grid->variant->width >= grid->n_threads)
+			return;
+		fiber_next_threads(fiber, grid);
+	}
+}
+
+/* All threads of a block, one or one warp after the other; then those of the grid's next block. */
 static void serial_main(void *argument)
 {
 	struct sg_fiber *fiber = argument;
 	struct sg_block *block = fiber->lane.block;
-	const struct sg_grid *grid = block->machine->grid;
+	struct sg_machine *machine = block->machine;
+	struct sg_grid *grid = machine->grid;
+	uint64_t number, shared_size = shared_bytes(grid);
 
-	for (uint32_t i = 0; i < block->n_threads; i += grid->variant->width) {
-		fiber_set_threads(fiber, grid, i);
-		run_unit(fiber, grid);
+	run_serial_block(fiber, grid);
+	while (machine->goes_on && grid_next_block(machine, grid, &number)) {
+		if (shared_size)
+			memset(block->shared, 0, shared_size);
+		lane_set_number(&fiber->lane, grid, number);
+		run_serial_block(fiber, grid);
 	}
 	machine_exit(fiber);
 }
@@ -548,6 +601,16 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 			machine->polls = 0;
 		}
 	}
+}
+
+void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid)
+{
+	uint64_t number;
+
+	machine->goes_on = !grid->variant->needs_fibers;
+	while (grid_next_block(machine, grid, &number))
+		machine_run(machine, grid, number, 1);
+	machine->goes_on = false;
 }
 
 void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count)

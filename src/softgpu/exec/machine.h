@@ -109,6 +109,7 @@ struct sg_machine {
 	uint32_t polls;	 /* yields in a row */
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
+	bool goes_on;	      /* a serial fiber takes the grid's blocks until none is left */
 	uint64_t first_block; /* number in the grid of blocks[0] */
 	void *signal_stack;
 	stack_t old_signal_stack;
@@ -132,6 +133,12 @@ uint8_t *machine_params(struct sg_machine *machine);
 /* Runs blocks first to first + count - 1 of the grid, resident together, to their end or the grid's
  * fault. */
 void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count);
+/* Runs what nobody has taken yet, block after block. */
+void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid);
+
+/* launch.c: takes the next block that nobody runs; false when there is none, or the grid is
+ * to end. */
+bool grid_next_block(struct sg_machine *machine, struct sg_grid *grid, uint64_t *number);
 
 /* Makes a lane that of another thread of its block. */
 void lane_set_thread(struct sg_lane *lane, uint32_t number);
