@@ -15,6 +15,7 @@
 #include <llvm-c/IRReader.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -32,6 +33,12 @@
 	"always-inline,globaldce,cgscc(inline),function(sroa,early-cse<memssa>,"                   \
 	"simplifycfg," INSTCOMBINE ",loop-mssa(licm),gvn," INSTCOMBINE                             \
 	",simplifycfg,adce),globaldce"
+
+/*
+ * Where each access is checked, code is full of branches that are never taken, and LLVM likes to move
+ * a value behind them to its only use. The values are wide: what it needs would wait on the stack.
+ */
+#define NO_SINKING "-instcombine-code-sinking=false", "-disable-machine-sink"
 
 static LLVMOrcLLJITRef jit;
 static LLVMTargetMachineRef machine;
@@ -66,7 +73,7 @@ static LLVMTargetMachineRef new_machine(char *message, size_t size)
 		explain(message, size, "no code generator for this CPU", error);
 		LLVMDisposeMessage(error);
 	} else {
-		snprintf(identity, sizeof(identity), "LLVM %s %s %s %s %d " PASSES,
+		snprintf(identity, sizeof(identity), "LLVM %s %s %s %s %d no sinking " PASSES,
 		    LLVM_VERSION_STRING, triple, cpu, features, LLVMCodeGenLevelLess);
 		made = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess,
 		    LLVMRelocPIC, LLVMCodeModelJITDefault);
@@ -209,6 +216,7 @@ __attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(uint32
     const struct jit_symbol *symbols, size_t n_symbols, char *message, size_t message_size)
 {
 	static const struct sg_llvm table = {identity, compile, load, release};
+	static const char *const options[] = {"softgpu", NO_SINKING};
 	LLVMOrcLLJITBuilderRef builder;
 	LLVMTargetMachineRef for_jit;
 
@@ -217,6 +225,7 @@ __attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(uint32
 		    "belongs to another version of the software GPU");
 		return NULL;
 	}
+	LLVMParseCommandLineOptions(3, options, NULL);
 	LLVMInitializeNativeTarget();
 	LLVMInitializeNativeAsmPrinter();
 	machine = new_machine(message, message_size);
