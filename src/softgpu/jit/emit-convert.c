@@ -401,7 +401,7 @@ void emit_cvta(struct emit *emit)
 	    convert_bits(emit, source(emit, 1, type), ir_of(type), IR_I64, false);
 
 	if (space == PTX_SPACE_SHARED) {
-		struct value base = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared));
+		struct value base = lane_fact(emit, "i64", offsetof(struct sg_lane, shared));
 
 		address = emit_value(emit, "%s i64 %s, %s",
 		    has(emit, PTX_MODIFIER_to) ? "sub" : "add", address.text, base.text);

@@ -73,14 +73,12 @@ static struct value arena_pointer(
 static struct value shared_pointer(
     struct emit *emit, struct value offset, unsigned size, bool is_write)
 {
-	struct value limit = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared_size)), base;
+	struct value limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size)), base;
 
 	if (log2_of(size))
 		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, log2_of(size));
 	check(emit, offset, offset, limit.text, size, is_write, true);
-	base = emit_value(
-	    emit, "getelementptr i8, ptr %%lane, i64 %zu", offsetof(struct sg_lane, shared));
-	base = emit_value(emit, "load ptr, ptr %s", base.text);
+	base = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
 	return emit_value(emit, "getelementptr i8, ptr %s, i64 %s", base.text, offset.text);
 }
 
@@ -300,9 +298,25 @@ static const char *rmw_operation(struct emit *emit, enum ptx_type type)
 	emit_unsupported(emit);
 }
 
+/* A block's threads all run on one host thread: its own memory needs no locked instructions. */
+static bool is_private(struct emit *emit)
+{
+	return space_of(emit) == PTX_SPACE_SHARED;
+}
+
 static struct value compare_and_swap(struct emit *emit, struct value pointer, enum ir_type ir,
     struct value expected, struct value desired)
 {
+	if (is_private(emit) && ir_bits(ir) <= 64) {
+		struct value old = emit_value(emit, "load %s, ptr %s", ir_name(ir), pointer.text);
+		struct value same =
+		    emit_value(emit, "icmp eq %s %s, %s", ir_name(ir), old.text, expected.text);
+
+		same = emit_value(emit, "select i1 %s, %s %s, %s %s", same.text, ir_name(ir),
+		    desired.text, ir_name(ir), old.text);
+		emit_line(emit, "store %s %s, ptr %s", ir_name(ir), same.text, pointer.text);
+		return old;
+	}
 	const char *order = rmw_order(emit);
 	bool is_release = has(emit, PTX_MODIFIER_release);
 	struct value pair = emit_value(emit, "cmpxchg ptr %s, %s %s, %s %s %s %s", pointer.text,
@@ -327,6 +341,32 @@ static struct value half_rmw(
 	    ptx_type_name(type), pointer.text, ir, value.text);
 }
 
+/* NULL: not an operation of two values that LLVM has an instruction for. */
+static const char *plain_operation(struct emit *emit, enum ptx_type type)
+{
+	if (has(emit, PTX_MODIFIER_add))
+		return ptx_type_is_float(type) ? "fadd" : "add";
+	return has(emit, PTX_MODIFIER_and)   ? "and"
+	       : has(emit, PTX_MODIFIER_or)  ? "or"
+	       : has(emit, PTX_MODIFIER_xor) ? "xor"
+					     : NULL;
+}
+
+struct value memory_update(
+    struct emit *emit, enum ptx_type type, struct value pointer, struct value value)
+{
+	const char *ir = ir_name(ir_of(type)), *plain = plain_operation(emit, type);
+	struct value old, changed;
+
+	if (!is_private(emit) || !plain)
+		return emit_value(emit, "atomicrmw %s ptr %s, %s %s %s", rmw_operation(emit, type),
+		    pointer.text, ir, value.text, rmw_order(emit));
+	old = emit_value(emit, "load %s, ptr %s", ir, pointer.text);
+	changed = emit_value(emit, "%s %s %s, %s", plain, ir, old.text, value.text);
+	emit_line(emit, "store %s %s, ptr %s", ir, changed.text, pointer.text);
+	return old;
+}
+
 static struct value read_modify_write(
     struct emit *emit, enum ptx_type type, struct value pointer, const struct ptx_operand *operands)
 {
@@ -338,8 +378,7 @@ static struct value read_modify_write(
 		    emit, pointer, ir, value, operand_get(emit, &operands[1], ir, false));
 	if (is_half(type) || is_half(pair_element(type)))
 		return half_rmw(emit, type, pointer, value);
-	return emit_value(emit, "atomicrmw %s ptr %s, %s %s %s", rmw_operation(emit, type),
-	    pointer.text, ir_name(ir), value.text, rmw_order(emit));
+	return memory_update(emit, type, pointer, value);
 }
 
 /* Vector forms are one operation per element. */

@@ -81,6 +81,13 @@ struct value lane_field(struct emit *emit, enum ir_type type, size_t offset)
 	return emit_value(emit, "load %s, ptr %s", ir_name(type), at.text);
 }
 
+struct value lane_fact(struct emit *emit, const char *type, size_t offset)
+{
+	struct value at = emit_value(emit, "getelementptr i8, ptr %%lane, i64 %zu", offset);
+
+	return emit_value(emit, "load %s, ptr %s, !invariant.load !0", type, at.text);
+}
+
 /* Facts of the thread that never change: loaded once, where they dominate all uses. */
 static struct value constant_field(
     struct emit *emit, enum ptx_special special, enum ir_type type, size_t offset)

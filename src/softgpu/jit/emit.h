@@ -66,6 +66,8 @@ void destination(struct emit *emit, unsigned index, struct value value, enum ptx
 struct value special_value(struct emit *emit, const struct ptx_operand *operand);
 struct value variable_address(struct emit *emit, const struct ptx_variable *variable);
 struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
+struct value lane_fact(
+    struct emit *emit, const char *type, size_t offset); /* one that never changes */
 
 /* emit-memory.c: a checked host pointer of size bytes at an address operand; what it is made of. */
 enum ptx_space space_of(struct emit *emit);
@@ -77,6 +79,9 @@ const struct ptx_operand *memory_element(
 const char *memory_ordering(const struct emit *emit); /* LLVM's word; NULL for weak accesses */
 struct value memory_load(struct emit *emit, struct value pointer, enum ir_type type, unsigned align,
     const char *annotation);
+/* Updates memory with the instruction's operation; the value from before. */
+struct value memory_update(
+    struct emit *emit, enum ptx_type type, struct value pointer, struct value value);
 void memory_store(
     struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
