@@ -96,8 +96,7 @@ static const struct ptx_operand *element(struct warp *warp, const struct access 
 	return memory_element(&warp->emit, access->data, access->count, i);
 }
 
-/* Around what must not happen when no lane is meant; the number of the block behind it. */
-static uint32_t begin_if_any(struct warp *warp)
+uint32_t begin_if_any(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	uint32_t some, none;
@@ -117,7 +116,7 @@ static uint32_t begin_if_any(struct warp *warp)
 	return none;
 }
 
-static void end_if_any(struct warp *warp, uint32_t none)
+void end_if_any(struct warp *warp, uint32_t none)
 {
 	if (none != FLOW_NONE)
 		emit_start_block(&warp->emit, none);
@@ -265,44 +264,46 @@ static struct value join_elements(struct warp *warp, const struct access *access
 	return values[0];
 }
 
-/* Where the vector starts, with a branch to fine or apart. */
+/*
+ * Where the vector starts, with a branch to fine or apart. One compare finds an end outside or a
+ * start misaligned: see emit-memory.c; the limit is that of the last lane less the way to it.
+ */
 static struct value check_ends(struct warp *warp, const struct access *access, struct value base,
     uint32_t fine, uint32_t apart)
 {
 	struct emit *emit = &warp->emit;
 	unsigned size = access->size * access->count, shift = log2_of(size);
-	struct value offset, limit, first, last, both, start;
+	unsigned span = size * (warp->facts.width - 1);
+	struct value offset, limit, inside, start;
 
 	if (is_shared(access)) {
 		offset = base;
-		limit = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared_size));
-		start = emit_value(emit, "getelementptr i8, ptr %%lane, i64 %zu",
-		    offsetof(struct sg_lane, shared));
-		start = emit_value(emit, "load ptr, ptr %s", start.text);
+		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
+		limit = emit_value(
+		    emit, "call i64 @llvm.usub.sat.i64(i64 %s, i64 %u)", limit.text, span);
+		widen_declare(&warp->widen, "i64 @llvm.usub.sat.i64(i64, i64)");
+		start = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
 		start = emit_value(emit, "getelementptr i8, ptr %s, i64 %s", start.text, base.text);
 	} else {
 		offset = emit_value(
 		    emit, "sub i64 %s, %llu", base.text, (unsigned long long)SG_ARENA_BASE);
-		limit = ir_constant(IR_I64, SG_ARENA_SIZE);
+		limit = ir_constant(IR_I64, SG_ARENA_SIZE - span);
 		start = emit_value(emit, "inttoptr i64 %s to ptr", base.text);
 	}
-	last = emit_value(emit, "add i64 %s, %u", offset.text, size * (warp->facts.width - 1));
-	last = emit_value(emit, "icmp ult i64 %s, %s", last.text, limit.text);
 	if (shift) {
 		offset = emit_value(emit, "call i64 @llvm.fshr.i64(i64 %s, i64 %s, i64 %u)",
 		    offset.text, offset.text, shift);
 		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, shift);
 	}
-	first = emit_value(emit, "icmp ult i64 %s, %s", offset.text, limit.text);
-	both = emit_value(emit, "and i1 %s, %s", first.text, last.text);
+	inside = emit_value(emit, "icmp ult i64 %s, %s", offset.text, limit.text);
 	if (access->shape.wrap) {
 		struct value none = emit_value(emit, "load i%u, ptr %%w.%u", warp->facts.width,
 		    access->address->elements->reg);
 
 		none = emit_value(emit, "icmp eq i%u %s, 0", warp->facts.width, none.text);
-		both = emit_value(emit, "and i1 %s, %s", both.text, none.text);
+		inside = emit_value(emit, "and i1 %s, %s", inside.text, none.text);
 	}
-	emit_branch_if(emit, both, fine, apart);
+	emit_branch_if(emit, inside, fine, apart);
 	return start;
 }
 
@@ -314,7 +315,7 @@ static bool is_narrow(const struct warp *warp, const struct access *access)
 	return base->kind == PTX_OPERAND_REGISTER && ir_bits(warp->emit.registers[base->reg]) == 32;
 }
 
-/* The machine moves each lane's bytes between memory and %d<n>. */
+/* The machine moves each lane's bytes between memory and %scratch. */
 static void move_apart(struct warp *warp, const struct access *access, struct value base)
 {
 	struct emit *emit = &warp->emit;
@@ -329,12 +330,11 @@ static void move_apart(struct warp *warp, const struct access *access, struct va
 	}
 	emit_line(emit,
 	    "call void @sg_warp_move(ptr %%lane, i64 %s, i64 %lld, i64 %lld, i32 %s, i32 %s, i32 "
-	    "%u, i32 %d, ptr %%d%u)",
+	    "%u, i32 %d, ptr %%scratch)",
 	    base.text, (long long)access->shape.stride, (long long)access->shape.wrap, behind.text,
 	    mask_bits(warp, warp->mask).text, access->size * access->count,
 	    (access->is_write ? SG_MOVE_WRITE : 0) | (is_shared(access) ? SG_MOVE_SHARED : 0) |
-		(is_narrow(warp, access) ? SG_MOVE_NARROW : 0),
-	    access->number);
+		(is_narrow(warp, access) ? SG_MOVE_NARROW : 0));
 }
 
 static void masked_load_declare(struct warp *warp, const struct access *access, const char *type)
@@ -348,26 +348,44 @@ static void masked_load_declare(struct warp *warp, const struct access *access, 
 	widen_declare(&warp->widen, declaration);
 }
 
+/* Masked accesses take several times as long as whole ones on some CPUs, or have no instruction:
+ * most are of all lanes. */
+static void branch_if_whole(struct warp *warp, uint32_t whole, uint32_t part)
+{
+	struct emit *emit = &warp->emit;
+	unsigned width = warp->facts.width;
+	struct value bits =
+	    emit_value(emit, "bitcast <%u x i1> %s to i%u", width, warp->mask.text, width);
+
+	emit_branch_if(emit, emit_value(emit, "icmp eq i%u %s, -1", width, bits.text), whole, part);
+}
+
 static void load_vector(struct warp *warp, const struct access *access)
 {
 	struct emit *emit = &warp->emit;
 	uint32_t fine = emit_new_block(emit), apart = emit_new_block(emit),
-		 done = emit_new_block(emit);
+		 done = emit_new_block(emit), all = emit_new_block(emit),
+		 some = emit_new_block(emit);
 	unsigned n = warp->facts.width * access->count;
 	struct value base = effective_address(emit, access->address), start, whole, mask;
 	char type[32];
 
 	whole_type(warp, access, type, sizeof(type));
-	text_format(&emit->prologue, "  %%d%u = alloca %s\n  %%g%u = alloca %s\n", access->number,
-	    type, access->number, type);
+	text_format(&emit->prologue, "  %%g%u = alloca %s\n", access->number, type);
 	masked_load_declare(warp, access, type);
 	start = check_ends(warp, access, base, fine, apart);
 	text_format(&emit->body, "b%u:\n", apart);
 	move_apart(warp, access, base);
-	whole = emit_value(emit, "load %s, ptr %%d%u", type, access->number);
+	whole = emit_value(emit, "load %s, ptr %%scratch", type);
 	emit_line(emit, "store %s %s, ptr %%g%u", type, whole.text, access->number);
 	emit_line(emit, "br label %%b%u", done);
 	text_format(&emit->body, "b%u:\n", fine);
+	branch_if_whole(warp, all, some);
+	text_format(&emit->body, "b%u:\n", all);
+	whole = emit_value(emit, "load %s, ptr %s, align %u", type, start.text, access->size);
+	emit_line(emit, "store %s %s, ptr %%g%u", type, whole.text, access->number);
+	emit_line(emit, "br label %%b%u", done);
+	text_format(&emit->body, "b%u:\n", some);
 	mask = whole_mask(warp, access);
 	whole = emit_value(emit,
 	    "call %s @llvm.masked.load.v%u%c%u.p0(ptr %s, i32 %u, <%u x i1> %s, %s "
@@ -388,13 +406,13 @@ static void store_vector(struct warp *warp, const struct access *access)
 {
 	struct emit *emit = &warp->emit;
 	uint32_t fine = emit_new_block(emit), apart = emit_new_block(emit),
-		 done = emit_new_block(emit);
+		 done = emit_new_block(emit), all = emit_new_block(emit),
+		 some = emit_new_block(emit);
 	unsigned n = warp->facts.width * access->count;
 	struct value base, start, whole = join_elements(warp, access), mask;
 	char type[32], declaration[200];
 
 	whole_type(warp, access, type, sizeof(type));
-	text_format(&emit->prologue, "  %%d%u = alloca %s\n", access->number, type);
 	snprintf(declaration, sizeof(declaration),
 	    "void @llvm.masked.store.v%u%c%u.p0(%s, ptr, i32 immarg, <%u x i1>)", n,
 	    access->ir >= IR_FLOAT ? 'f' : 'i', ir_bits(access->ir), type, n);
@@ -402,10 +420,16 @@ static void store_vector(struct warp *warp, const struct access *access)
 	base = effective_address(emit, access->address);
 	start = check_ends(warp, access, base, fine, apart);
 	text_format(&emit->body, "b%u:\n", apart);
-	emit_line(emit, "store %s %s, ptr %%d%u", type, whole.text, access->number);
+	emit_line(emit, "store %s %s, ptr %%scratch", type, whole.text);
 	move_apart(warp, access, base);
 	emit_line(emit, "br label %%b%u", done);
 	text_format(&emit->body, "b%u:\n", fine);
+	branch_if_whole(warp, all, some);
+	text_format(&emit->body, "b%u:\n", all);
+	emit_line(
+	    emit, "store %s %s, ptr %s, align %u", type, whole.text, start.text, access->size);
+	emit_line(emit, "br label %%b%u", done);
+	text_format(&emit->body, "b%u:\n", some);
 	mask = whole_mask(warp, access);
 	emit_line(emit,
 	    "call void @llvm.masked.store.v%u%c%u.p0(%s %s, ptr %s, i32 %u, <%u x i1> %s)", n,
@@ -439,7 +463,7 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	char declaration[120];
 
 	if (is_shared(access)) {
-		limit = lane_field(emit, IR_I64, offsetof(struct sg_lane, shared_size));
+		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
 		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, log2_of(size));
 	} else {
 		offsets = emit_value(emit, "sub %s %s, %s", type, addresses.text,
@@ -458,24 +482,35 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	    emit, "icmp uge %s %s, %s", type, offsets.text, wide_splat(warp, IR_I64, limit).text);
 	inside = emit_value(emit, "and <%u x i1> %s, %s", width, inside.text, warp->mask.text);
 	inside = mask_bits(warp, inside);
-	text_format(&emit->prologue, "  %%d%u = alloca %s\n", access->number, type);
 	emit_branch_if(emit, emit_value(emit, "icmp eq i32 %s, 0", inside.text), fine, bad);
 	text_format(&emit->body, "b%u:\n", bad);
-	emit_line(emit, "store %s %s, ptr %%d%u", type, addresses.text, access->number);
+	emit_line(emit, "store %s %s, ptr %%scratch", type, addresses.text);
 	emit_line(emit,
-	    "call void @sg_warp_fault(ptr %%lane, ptr %%d%u, i32 %s, i32 %u, i1 %d, i1 %d)",
-	    access->number, inside.text, size, access->is_write, is_shared(access));
+	    "call void @sg_warp_fault(ptr %%lane, ptr %%scratch, i32 %s, i32 %u, i1 %d, i1 %d)",
+	    inside.text, size, access->is_write, is_shared(access));
 	emit_line(emit, "unreachable");
 	text_format(&emit->body, "b%u:\n", fine);
 	emit->open = true;
 	if (!is_shared(access))
 		return emit_value(
 		    emit, "inttoptr %s %s to <%u x ptr>", type, addresses.text, width);
-	limit = emit_value(
-	    emit, "getelementptr i8, ptr %%lane, i64 %zu", offsetof(struct sg_lane, shared));
-	limit = emit_value(emit, "load ptr, ptr %s", limit.text);
+	limit = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
 	return emit_value(
 	    emit, "getelementptr i8, ptr %s, %s %s", limit.text, type, addresses.text);
+}
+
+struct value access_pointers(struct warp *warp, const struct ptx_operand *address, unsigned size)
+{
+	struct access access = {.space = space_of(&warp->emit),
+	    .count = 1,
+	    .size = size,
+	    .address = address,
+	    .is_write = true,
+	    .number = warp->n_places++};
+
+	if (address->elements->kind == PTX_OPERAND_VARIABLE && access.space == PTX_SPACE_GENERIC)
+		access.space = address->elements->variable->space;
+	return check_all(warp, &access);
 }
 
 static struct value element_pointers(

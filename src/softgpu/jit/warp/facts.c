@@ -403,6 +403,73 @@ static bool grow_joins(struct facts *facts)
 	return changed;
 }
 
+bool facts_number(const struct facts *facts, const struct ptx_operand *operand, uint64_t *number)
+{
+	if (operand->kind == PTX_OPERAND_INTEGER) {
+		*number = operand->value;
+		return true;
+	}
+	if (operand->kind != PTX_OPERAND_REGISTER || !bits_has(facts->constant, operand->reg))
+		return false;
+	*number = facts->numbers[operand->reg];
+	return true;
+}
+
+struct writes {
+	struct facts *facts;
+	const struct ptx_instruction *in;
+	uint64_t *seen;
+};
+
+static void note_write(void *context, uint32_t value, bool is_result)
+{
+	struct writes *w = context;
+	const struct ptx_instruction *in = w->in;
+
+	if (!is_result)
+		return;
+	bits_remove(w->facts->constant, value);
+	if (!bits_has(w->seen, value) && in->opcode == PTX_OP_mov && in->predicate == PTX_NO_REG &&
+	    in->operands[0].kind == PTX_OPERAND_REGISTER &&
+	    in->operands[1].kind == PTX_OPERAND_INTEGER &&
+	    !bits_has(w->facts->flow.blocks[0].live_in, value)) {
+		bits_add(w->facts->constant, value);
+		w->facts->numbers[value] = in->operands[1].value;
+	}
+	bits_add(w->seen, value);
+}
+
+/* Compilers put numbers into registers: those written once, by a mov. */
+static void find_constants(struct facts *facts)
+{
+	struct flow *flow = &facts->flow;
+	struct writes w = {.facts = facts, .seen = flow_take(flow, flow->value_words * 8)};
+
+	facts->constant = flow_take(flow, flow->value_words * 8);
+	facts->numbers = flow_take(flow, flow->n_values * sizeof(*facts->numbers));
+	for (uint32_t i = 0; i < flow->function->n_code; i++) {
+		w.in = &flow->function->code[i];
+		flow_visit(flow, w.in, note_write, &w);
+	}
+}
+
+static void note_read(void *context, uint32_t value, bool is_result)
+{
+	struct facts *facts = context;
+
+	if (!is_result)
+		bits_add(facts->read, value);
+}
+
+static void find_read(struct facts *facts)
+{
+	struct flow *flow = &facts->flow;
+
+	facts->read = flow_take(flow, flow->value_words * 8);
+	for (uint32_t i = 0; i < flow->function->n_code; i++)
+		flow_visit(flow, &flow->function->code[i], note_read, facts);
+}
+
 static void analyse(struct facts *facts)
 {
 	struct flow *flow = &facts->flow;
@@ -414,6 +481,8 @@ static void analyse(struct facts *facts)
 	facts->partial = flow_take(flow, flow->block_words * 8);
 	facts->joins = flow_take(flow, flow->block_words * 8);
 	facts->parts = flow_take(flow, flow->n_blocks);
+	find_read(facts);
+	find_constants(facts);
 	/* What is read before it is written is zero. */
 	for (size_t i = 0; i < flow->n_values; i++)
 		if (bits_has(flow->blocks[0].live_in, i))

@@ -46,6 +46,9 @@ struct facts {
 	enum warp_layout layout;
 	struct shape *shapes; /* by value */
 	uint64_t *mixed;      /* values that a lane may still need when another writes its own */
+	uint64_t *read;	      /* values that some instruction uses */
+	uint64_t *constant;   /* registers that are a number throughout */
+	uint64_t *numbers;    /* which */
 	uint64_t *partial;    /* blocks that may run with lanes waiting elsewhere */
 	uint64_t *joins;      /* blocks lanes may wait at */
 	bool *parts;	      /* by block: lanes part at its end */
@@ -73,6 +76,9 @@ struct shape shape_of_value(const struct facts *facts, uint32_t value);
 /* Of [register + offset]. */
 struct shape shape_of_address(const struct facts *facts, const struct ptx_operand *address);
 struct shape shape_join(struct shape a, struct shape b);
+
+/* Is the operand a number known now? */
+bool facts_number(const struct facts *facts, const struct ptx_operand *operand, uint64_t *number);
 
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);

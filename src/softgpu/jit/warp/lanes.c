@@ -15,13 +15,14 @@
 #include "softgpu/jit/warp/warp.h"
 
 #define MOST_SLOTS 128
+#define SLOT_SIZE  512u /* 32 values of 128 bits */
 
 struct slots {
 	struct warp *warp;
 	uint32_t number; /* of the loop, in its names */
 	uint32_t values[MOST_SLOTS];
 	bool is_result[MOST_SLOTS];
-	unsigned count;
+	unsigned count, copied;
 	uint64_t specials[2];
 	uint32_t variables[MOST_SLOTS]; /* own ones, by id */
 	unsigned n_variables;
@@ -67,8 +68,9 @@ static void copy_in(struct slots *slots, uint32_t value)
 	char place[32];
 
 	name_place(warp, value, place, sizeof(place));
-	text_format(&emit->prologue, "  %%l%u.%u = alloca %s\n", slots->number, value,
-	    wide_type(warp, in_slot));
+	emit_line(emit, "%%l%u.%u = getelementptr i8, ptr %%slots, i64 %u", slots->number, value,
+	    slots->copied++ * SLOT_SIZE);
+	warp->n_slots = MAX(warp->n_slots, slots->copied);
 	snprintf(vector.text, sizeof(vector.text), "%%t%u", emit->n_temps++);
 	if (!warp_slots.load(warp, vector.text, ir_name(type), place))
 		vector = wide_splat(warp, type, vector);
@@ -276,6 +278,12 @@ static void print_loop(struct slots *slots, const struct text *text)
 	emit_line(emit, "br label %%l%u.next", n);
 	text_format(&emit->body, "l%u.out:\n", n);
 	widen_declare(&warp->widen, "i32 @llvm.cttz.i32(i32, i1 immarg)");
+}
+
+void print_slots(struct warp *warp)
+{
+	text_format(&warp->emit.prologue, "  %%slots = alloca [%u x i8], align 256\n",
+	    MAX(warp->n_slots, 1u) * SLOT_SIZE);
 }
 
 void lanes_run(struct warp *warp)

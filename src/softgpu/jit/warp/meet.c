@@ -82,15 +82,14 @@ static void vote(struct warp *warp)
 }
 
 /* Part of the table the machine computes on: struct sg_exchange_table. */
-static struct value table_part(struct warp *warp, uint32_t number, size_t offset)
+static struct value table_part(struct warp *warp, size_t offset)
 {
-	return emit_value(&warp->emit, "getelementptr i8, ptr %%x%u, i64 %zu", number, offset);
+	return emit_value(&warp->emit, "getelementptr i8, ptr %%scratch, i64 %zu", offset);
 }
 
-static void table_set(
-    struct warp *warp, uint32_t number, size_t offset, struct value vector, enum ir_type type)
+static void table_set(struct warp *warp, size_t offset, struct value vector, enum ir_type type)
 {
-	struct value at = table_part(warp, number, offset);
+	struct value at = table_part(warp, offset);
 
 	emit_line(&warp->emit, "store %s %s, ptr %s", wide_type(warp, type), vector.text, at.text);
 }
@@ -115,32 +114,28 @@ struct exchange {
 };
 
 /* Results are in the table afterwards. */
-static uint32_t exchange(struct warp *warp, const struct exchange *x)
+static void exchange(struct warp *warp, const struct exchange *x)
 {
 	struct emit *emit = &warp->emit;
-	uint32_t n = warp->n_places++;
 	struct value value = wide_or(warp, x->value, x->type, "0");
 
-	text_format(&emit->prologue, "  %%x%u = alloca [%zu x i8], align 256\n", n,
-	    sizeof(struct sg_exchange_table));
 	if (x->type != IR_I64)
 		value = emit_value(emit, "zext %s %s to %s", wide_type(warp, x->type), value.text,
 		    wide_type(warp, IR_I64));
-	table_set(warp, n, offsetof(struct sg_exchange_table, value), value, IR_I64);
-	table_set(warp, n, offsetof(struct sg_exchange_table, b), wide_or(warp, x->b, IR_I32, "0"),
-	    IR_I32);
-	table_set(warp, n, offsetof(struct sg_exchange_table, c), wide_or(warp, x->c, IR_I32, "0"),
-	    IR_I32);
-	table_set(warp, n, offsetof(struct sg_exchange_table, members),
+	table_set(warp, offsetof(struct sg_exchange_table, value), value, IR_I64);
+	table_set(
+	    warp, offsetof(struct sg_exchange_table, b), wide_or(warp, x->b, IR_I32, "0"), IR_I32);
+	table_set(
+	    warp, offsetof(struct sg_exchange_table, c), wide_or(warp, x->c, IR_I32, "0"), IR_I32);
+	table_set(warp, offsetof(struct sg_exchange_table, members),
 	    wide_or(warp, names_members(emit, x->members) ? x->members : 0, IR_I32, "-1"), IR_I32);
-	emit_line(emit, "call void @sg_warp_exchange(i32 %d, i32 %s, ptr %%x%u)", x->kind,
-	    mask_bits(warp, warp->mask).text, n);
-	return n;
+	emit_line(emit, "call void @sg_warp_exchange(i32 %d, i32 %s, ptr %%scratch)", x->kind,
+	    mask_bits(warp, warp->mask).text);
 }
 
-static struct value results(struct warp *warp, uint32_t number)
+static struct value results(struct warp *warp)
 {
-	struct value at = table_part(warp, number, offsetof(struct sg_exchange_table, result));
+	struct value at = table_part(warp, offsetof(struct sg_exchange_table, result));
 
 	return emit_value(&warp->emit, "load %s, ptr %s", wide_type(warp, IR_I64), at.text);
 }
@@ -166,10 +161,10 @@ static void set_results(struct warp *warp, struct value result)
 }
 
 /* Lane 0's result is everybody's. */
-static void set_first_result(struct warp *warp, uint32_t number)
+static void set_first_result(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
-	struct value at = table_part(warp, number, offsetof(struct sg_exchange_table, common));
+	struct value at = table_part(warp, offsetof(struct sg_exchange_table, common));
 	struct value result = emit_value(emit, "load i32, ptr %s", at.text);
 
 	set_same(warp, emit->in->operands, result, IR_I32);
@@ -184,13 +179,14 @@ static enum sg_exchange shuffle_kind(struct emit *emit)
 }
 
 /* Which lane each reads is known: a permutation. Whoever's source is no member reads itself. */
-static void shuffle_by_constants(struct warp *warp)
+static void shuffle_by_numbers(struct warp *warp, uint32_t b, uint32_t c)
 {
 	struct emit *emit = &warp->emit;
 	const struct ptx_operand *d = emit->in->operands;
-	uint32_t b = (uint32_t)d[2].value, c = (uint32_t)d[3].value;
 	char from[SG_WARP_SIZE * 8], valid[SG_WARP_SIZE * 10];
 	size_t used_from = 0, used_valid = 0;
+	uint32_t whole = emit_new_block(emit), part = emit_new_block(emit);
+	uint32_t place = warp->n_places++;
 	struct value all = members(warp, 4), own = wide_get(warp, &d[1], IR_I32), moved, there;
 
 	for (uint32_t lane = 0; lane < SG_WARP_SIZE; lane++) {
@@ -204,11 +200,19 @@ static void shuffle_by_constants(struct warp *warp)
 	}
 	moved = emit_value(emit, "shufflevector <32 x i32> %s, <32 x i32> poison, <32 x i32> <%s>",
 	    own.text, from);
+	text_format(&emit->prologue, "  %%x%u = alloca <32 x i32>\n", place);
+	emit_line(emit, "store <32 x i32> %s, ptr %%x%u", moved.text, place);
+	emit_branch_if(emit, emit_value(emit, "icmp eq i32 %s, -1", all.text), whole, part);
+	text_format(&emit->body, "b%u:\n", part);
+	emit->open = true;
 	there = emit_value(emit, "bitcast i32 %s to <32 x i1>", all.text);
 	there = emit_value(emit, "shufflevector <32 x i1> %s, <32 x i1> poison, <32 x i32> <%s>",
 	    there.text, from);
 	moved = emit_value(emit, "select <32 x i1> %s, <32 x i32> %s, <32 x i32> %s", there.text,
 	    moved.text, own.text);
+	emit_line(emit, "store <32 x i32> %s, ptr %%x%u", moved.text, place);
+	emit_start_block(emit, whole);
+	moved = emit_value(emit, "load <32 x i32>, ptr %%x%u", place);
 	wide_set(
 	    warp, d->kind == PTX_OPERAND_PAIR ? &d->elements[0] : d, moved, IR_I32, true, false);
 	if (d->kind == PTX_OPERAND_PAIR)
@@ -220,13 +224,16 @@ static void shuffle(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	struct exchange x = {shuffle_kind(emit), IR_I32, 1, 2, 3, 4};
+	uint64_t b, c;
 
-	if (emit->in->operands[2].kind == PTX_OPERAND_INTEGER &&
-	    emit->in->operands[3].kind == PTX_OPERAND_INTEGER &&
+	if (facts_number(&warp->facts, &emit->in->operands[2], &b) &&
+	    facts_number(&warp->facts, &emit->in->operands[3], &c) &&
 	    (!names_members(emit, 4) || is_uniform_operand(warp, 4)))
-		shuffle_by_constants(warp);
-	else
-		set_results(warp, results(warp, exchange(warp, &x)));
+		shuffle_by_numbers(warp, (uint32_t)b, (uint32_t)c);
+	else {
+		exchange(warp, &x);
+		set_results(warp, results(warp));
+	}
 }
 
 static enum sg_exchange reduction_kind(struct emit *emit)
@@ -248,14 +255,13 @@ static void reduce(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	struct exchange x = {reduction_kind(emit), IR_I32, 1, 0, 0, 2};
-	uint32_t number;
 
 	if (ptx_type_is_float(type_at(emit, 0)))
 		emit_unsupported(emit);
 	if (!is_uniform_operand(warp, 2))
 		warp_refuse(warp, "redux of several groups of lanes");
-	number = exchange(warp, &x);
-	set_first_result(warp, number);
+	exchange(warp, &x);
+	set_first_result(warp);
 }
 
 static void match(struct warp *warp)
@@ -265,14 +271,20 @@ static void match(struct warp *warp)
 	    has(emit, PTX_MODIFIER_all) ? SG_EXCHANGE_MATCH_ALL : SG_EXCHANGE_MATCH_ANY,
 	    ir_of_bits(ptx_type_bits(type_at(emit, 0))), 1, 0, 0, 2};
 
-	set_results(warp, results(warp, exchange(warp, &x)));
+	{
+		exchange(warp, &x);
+		set_results(warp, results(warp));
+	}
 }
 
 static void elect(struct warp *warp)
 {
 	struct exchange x = {SG_EXCHANGE_ELECT, IR_I32, 0, 0, 0, 1};
 
-	set_results(warp, results(warp, exchange(warp, &x)));
+	{
+		exchange(warp, &x);
+		set_results(warp, results(warp));
+	}
 }
 
 /* {number {, count}} from operand first on. */

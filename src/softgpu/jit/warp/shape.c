@@ -143,9 +143,19 @@ static struct shape operand(const struct facts *facts, const struct ptx_instruct
 	return shape_of_operand(facts, &in->operands[i], bits);
 }
 
-static bool is_constant(const struct ptx_instruction *in, unsigned i)
+static bool is_constant(const struct facts *facts, const struct ptx_instruction *in, unsigned i)
 {
-	return in->operands[i].kind == PTX_OPERAND_INTEGER;
+	uint64_t number;
+
+	return facts_number(facts, &in->operands[i], &number);
+}
+
+static uint64_t constant(const struct facts *facts, const struct ptx_instruction *in, unsigned i)
+{
+	uint64_t number = 0;
+
+	facts_number(facts, &in->operands[i], &number);
+	return number;
 }
 
 /* All sources alike, or nothing known of the result. */
@@ -213,23 +223,23 @@ static struct shape product(const struct facts *facts, const struct ptx_instruct
 	bool is_wide = ptx_has(in, PTX_MODIFIER_wide);
 	unsigned bits = ptx_type_bits(in->types[0]);
 	struct shape a = operand(facts, in, 1), b = operand(facts, in, 2);
-	unsigned constant = is_constant(in, 2) ? 2 : is_constant(in, 1) ? 1 : 0;
+	unsigned index = is_constant(facts, in, 2) ? 2 : is_constant(facts, in, 1) ? 1 : 0;
 	int64_t factor;
 
 	if (a.kind == SHAPE_NONE || b.kind == SHAPE_NONE)
 		return unknown;
 	if (shape_is_uniform(a) && shape_is_uniform(b))
 		return uniform;
-	if (!constant || ptx_has(in, PTX_MODIFIER_hi) || (is_wide && bits != 32))
+	if (!index || ptx_has(in, PTX_MODIFIER_hi) || (is_wide && bits != 32))
 		return varying;
-	factor = (int64_t)in->operands[constant].value;
+	factor = (int64_t)constant(facts, in, index);
 	if (is_wide && !ptx_type_is_signed(in->types[0]))
 		factor = (int64_t)(uint32_t)factor;
 	else if (bits == 32)
 		factor = (int32_t)factor;
 	if (is_wide)
-		return scaled(widened(constant == 2 ? a : b), factor, 64);
-	return scaled(constant == 2 ? a : b, factor, bits);
+		return scaled(widened(index == 2 ? a : b), factor, 64);
+	return scaled(index == 2 ? a : b, factor, bits);
 }
 
 static struct shape product_sum(const struct facts *facts, const struct ptx_instruction *in)
@@ -244,9 +254,9 @@ static struct shape shifted_left(const struct facts *facts, const struct ptx_ins
 	struct shape a = operand(facts, in, 1);
 	unsigned bits = ptx_type_bits(in->types[0]);
 
-	if (shape_is_uniform(a) || !is_constant(in, 2) || in->operands[2].value > 24)
+	if (shape_is_uniform(a) || !is_constant(facts, in, 2) || constant(facts, in, 2) > 24)
 		return by_sources(facts, in);
-	return scaled(a, INT64_C(1) << in->operands[2].value, bits);
+	return scaled(a, INT64_C(1) << constant(facts, in, 2), bits);
 }
 
 /* Of consecutive numbers from a multiple of W on, what is left of the bits below W. */
@@ -255,11 +265,11 @@ static struct shape masked(const struct facts *facts, const struct ptx_instructi
 	struct shape a = operand(facts, in, 1);
 	uint64_t low = facts->width - 1;
 
-	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(in, 2))
+	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(facts, in, 2))
 		return by_sources(facts, in);
-	if (!(in->operands[2].value & low))
+	if (!(constant(facts, in, 2) & low))
 		return uniform;
-	return (in->operands[2].value & low) == low ? a : varying;
+	return (constant(facts, in, 2) & low) == low ? a : varying;
 }
 
 /* Shifted right or divided by W or a multiple, consecutive numbers are alike. */
@@ -268,11 +278,11 @@ static struct shape quotient(const struct facts *facts, const struct ptx_instruc
 	struct shape a = operand(facts, in, 1);
 	uint64_t divisor;
 
-	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(in, 2))
+	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(facts, in, 2))
 		return by_sources(facts, in);
 	if (in->opcode == PTX_OP_div && ptx_type_is_signed(in->types[0]))
 		return varying;
-	divisor = in->operands[2].value;
+	divisor = constant(facts, in, 2);
 	if (in->opcode == PTX_OP_shr)
 		divisor = divisor < 32 ? UINT64_C(1) << divisor : 0;
 	return divisor && divisor % facts->width == 0 ? uniform : varying;
@@ -282,9 +292,10 @@ static struct shape quotient(const struct facts *facts, const struct ptx_instruc
 static bool compares_whole_warps(const struct facts *facts, const struct ptx_instruction *in)
 {
 	struct shape a = operand(facts, in, 1);
-	uint64_t bound = in->operands[2].value;
+	uint64_t bound = constant(facts, in, 2);
 
-	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(in, 2) || in->n_operands != 3)
+	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(facts, in, 2) ||
+	    in->n_operands != 3)
 		return false;
 	if (ptx_has(in, PTX_MODIFIER_lt) || ptx_has(in, PTX_MODIFIER_ge) ||
 	    ptx_has(in, PTX_MODIFIER_lo) || ptx_has(in, PTX_MODIFIER_hs))

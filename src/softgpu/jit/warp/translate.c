@@ -8,6 +8,7 @@
  *
  * Nothing is wrong with a kernel that is refused: it runs on the scalar machine.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,14 +125,16 @@ static void note_result(void *context, uint32_t value, bool is_result)
 }
 
 /* The operand that was 32 bits wide and becomes 64, or 0. */
-static unsigned widened_operand(const struct ptx_instruction *in)
+static unsigned widened_operand(const struct facts *facts, const struct ptx_instruction *in)
 {
+	uint64_t number;
+
 	if (in->opcode == PTX_OP_cvt && ptx_type_bits(in->types[0]) == 64 &&
 	    ptx_type_bits(in->types[1]) == 32)
 		return 1;
 	if ((in->opcode == PTX_OP_mul || in->opcode == PTX_OP_mad) &&
 	    ptx_has(in, PTX_MODIFIER_wide))
-		return in->operands[2].kind == PTX_OPERAND_INTEGER ? 1 : 2;
+		return facts_number(facts, &in->operands[2], &number) ? 1 : 2;
 	return 0;
 }
 
@@ -181,7 +184,7 @@ static void note_source(void *context, uint32_t value, bool is_result)
 static void print_wrap(struct warp *warp, uint32_t result)
 {
 	struct emit *emit = &warp->emit;
-	unsigned width = warp->facts.width, index = widened_operand(emit->in);
+	unsigned width = warp->facts.width, index = widened_operand(&warp->facts, emit->in);
 	struct shape made = shape_of_result(&warp->facts, emit->in);
 	struct source_search search = {warp, FLOW_NONE};
 	struct value bits;
@@ -268,6 +271,8 @@ static void run_instruction(struct warp *warp)
 		return;
 	case PTX_OP_atom:
 	case PTX_OP_red:
+		warp_atomic(warp);
+		return;
 	case PTX_OP_call:
 	case PTX_OP_cp:
 		run_by_lane(warp);
@@ -350,6 +355,10 @@ static void print_locals(struct warp *warp)
 			    MAX(v->align, 16u));
 }
 
+/* The largest accesses are of 64 bytes a lane. */
+#define SCRATCH_SIZE 2048u
+static_assert(sizeof(struct sg_exchange_table) <= SCRATCH_SIZE, "an exchange fits into %scratch");
+
 static void print_start(struct warp *warp)
 {
 	struct text *out = &warp->emit.prologue;
@@ -357,6 +366,7 @@ static void print_start(struct warp *warp)
 
 	text_format(out, "  %%current = getelementptr i8, ptr %%lane, i64 %zu\n",
 	    offsetof(struct sg_lane, current));
+	text_format(out, "  %%scratch = alloca [%u x i8], align 256\n", SCRATCH_SIZE);
 	text_format(out, "  %%mask = alloca i%u\n", width);
 	if (width < 32)
 		text_format(out,
@@ -396,8 +406,9 @@ static void print_kernel(struct warp *warp)
 		    value_varies(warp, (uint32_t)flow->n_values - 1) ? wide_type(warp, IR_I1)
 								     : "i1");
 	print_special_vectors(warp);
+	print_slots(warp);
 	text_format(emit->out,
-	    "define void @" JIT_ENTRY_NAME "(ptr noalias %%lane, i32 %%lanes) #0 {\nentry:\n");
+	    "define void @" JIT_ENTRY_NAME "(ptr noalias %%lane, i32 %%lanes) #3 {\nentry:\n");
 	text_append(emit->out, emit->prologue.bytes ?: "", emit->prologue.size);
 	text_format(emit->out, "  br label %%F0\n");
 	text_append(emit->out, emit->body.bytes ?: "", emit->body.size);

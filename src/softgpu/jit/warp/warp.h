@@ -4,7 +4,7 @@
  * A kernel becomes void kernel(struct sg_lane *lane, i32 entry): one call runs the threads of a
  * warp of W lanes, those of entry's bits. lane describes the first of them. A register whose lanes
  * differ has a vector for its place, any other register a scalar, which for a linear one is lane
- * 0's. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
+ * 0's. %scratch is memory for what the machine's functions are shown of all lanes. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
  */
 #pragma once
 
@@ -24,6 +24,7 @@ struct warp {
 	bool may_be_none;  /* the mask can be empty */
 	bool spares;	   /* a write must keep what other lanes have */
 	uint32_t n_places; /* numbers our labels and slots */
+	unsigned n_slots;  /* most that one loop over lanes uses */
 	bool needs_fibers; /* it meets or polls */
 	char types[IR_DOUBLE + 1][24];
 };
@@ -61,10 +62,19 @@ bool capture_is_vector(const struct warp *warp, struct value value);
 
 /* lanes.c: the instruction's scratch text, for one active lane after the other. */
 void lanes_run(struct warp *warp);
+void print_slots(struct warp *warp); /* memory all these loops share */
 
 /* access.c */
 void warp_load(struct warp *warp);
 void warp_store(struct warp *warp);
+/* All lanes' pointers of an address of a read-modify-write, checked: "<W x ptr>". */
+struct value access_pointers(struct warp *warp, const struct ptx_operand *address, unsigned size);
+/* Around what must not happen when no lane is meant: from begin on, some are. */
+uint32_t begin_if_any(struct warp *warp);
+void end_if_any(struct warp *warp, uint32_t none);
+
+/* atomic.c */
+void warp_atomic(struct warp *warp);
 
 /* meet.c: barriers, votes, shuffles. */
 void warp_meet(struct warp *warp);

@@ -548,6 +548,14 @@ static bool widen_return(struct widen *widen, struct line *line)
 	return true;
 }
 
+/* A load from a register's place, as against one from memory. */
+static bool is_slot_load(const struct line *line)
+{
+	size_t size = (size_t)(line->end - line->at);
+
+	return memmem(line->at, size, ", ptr %r", 8) || memmem(line->at, size, ", ptr %carry", 12);
+}
+
 static bool widen_line(struct widen *widen, struct line *line)
 {
 	struct line whole = *line;
@@ -561,7 +569,7 @@ static bool widen_line(struct widen *widen, struct line *line)
 	if (line->at == line->end || *line->at != '%' || !read_word(line, &result) ||
 	    !skip(line, "=") || !read_word(line, &operation))
 		return false;
-	if (!strcmp(operation.text, "load"))
+	if (!strcmp(operation.text, "load") && is_slot_load(line))
 		return widen_load(widen, line, result.text);
 	if (!line->all_vectors && !mentions_vector(widen, line)) {
 		text_append(widen->out, whole.at, (size_t)(whole.end - whole.at));
