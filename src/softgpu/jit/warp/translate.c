@@ -38,6 +38,16 @@ static bool may_spin(const struct ptx_instruction *in)
 		       ptx_has(in, PTX_MODIFIER_relaxed)));
 }
 
+/* A function of the machine that remembers something of the thread from call to call. */
+static bool calls_with_memory(const struct ptx_instruction *in)
+{
+	for (unsigned i = 0; in->opcode == PTX_OP_call && i < in->n_operands; i++)
+		if (in->operands[i].kind == PTX_OPERAND_FUNCTION &&
+		    !strncmp(in->operands[i].function->name, "__cudaCDP", 9))
+			return true;
+	return false;
+}
+
 static void check_instruction(struct warp *warp, const struct ptx_instruction *in, uint32_t block)
 {
 	const struct facts *facts = &warp->facts;
@@ -53,6 +63,8 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 	default:
 		break;
 	}
+	if (calls_with_memory(in))
+		warp_refuse(warp, "it launches grids");
 	if (meets && bits_has(facts->partial, block))
 		warp_refuse(warp, "lanes meet where others may be elsewhere");
 	if (meets && in->predicate != PTX_NO_REG && value_varies(warp, in->predicate))
@@ -102,8 +114,9 @@ static void check_function(struct warp *warp, const struct ptx_function *functio
 	if (jit_needs_fibers(function))
 		warp_refuse(warp, "a function it calls meets or polls");
 	for (uint32_t i = 0; i < function->n_code; i++)
-		if (function->code[i].opcode == PTX_OP_alloca)
-			warp_refuse(warp, "a function it calls allocates on the stack");
+		if (function->code[i].opcode == PTX_OP_alloca ||
+		    calls_with_memory(&function->code[i]))
+			warp_refuse(warp, "a function it calls allocates or launches");
 }
 
 struct results {
