@@ -216,7 +216,7 @@ CUresult shim_cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
 CUresult shim_cuMemRelease(CUmemGenericAllocationHandle handle)
 {
 	int last = 0;
-	CUresult r = remote_cuMemRelease(handle, &last);
+	CUresult r = remote_cuMemRelease((uint64_t)handle, &last);
 
 	if (r == CUDA_SUCCESS && last)
 		shim_handle_drop((uint64_t)handle);

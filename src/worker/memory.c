@@ -494,14 +494,16 @@ CUresult worker_cuMemRetainAllocationHandle(
 CUresult worker_cuMemRelease(struct call *call, struct args_cuMemRelease *a)
 {
 	struct worker *worker = call->worker;
+	CUmemGenericAllocationHandle handle = call_handle(call, HANDLE_ALLOCATION, a->id);
 
+	if (!handle)
+		return call->error ?: CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&worker->memory_lock);
-	CUresult r = call->backend->cuMemRelease(a->handle);
-	struct retained **at = find_retained(worker, a->handle), *retained = *at;
+	CUresult r = call->backend->cuMemRelease(handle);
+	struct retained **at = find_retained(worker, handle), *retained = *at;
 	*a->last = !retained;
 	if (r == CUDA_SUCCESS && !retained)
-		handles_forget(worker->handles, HANDLE_ALLOCATION,
-		    handles_id_of(worker->handles, HANDLE_ALLOCATION, (uint64_t)a->handle));
+		handles_forget(worker->handles, HANDLE_ALLOCATION, a->id);
 	if (r == CUDA_SUCCESS && retained && !--retained->n) {
 		*at = retained->next;
 		free(retained);
