@@ -154,7 +154,7 @@ static CUresult issue(struct call *call, const struct box *box)
 	CUDA_MEMCPY3D_PEER peer = {0};
 	CUDA_MEMCPY3D copy = {0};
 
-	memory_open_between(call, box->source.address, box->destination.address);
+	memory_open(call, box->source.address, box->destination.address);
 	if ((!box->source.context && !box->destination.context) ||
 	    memory_has_no_context(call, box->source.address, box->destination.address)) {
 		FILL_SIDES(copy, box);

@@ -47,7 +47,16 @@ static bool may_copy(struct call *call, CUdeviceptr destination, CUdeviceptr sou
 {
 	if (!memory_is_clients(call, destination, bytes) || !memory_is_clients(call, source, bytes))
 		return false;
-	memory_open_between(call, destination, source);
+	memory_open(call, destination, source);
+	return true;
+}
+
+/* The same for the device's side of a copy from or to the host. */
+static bool may_reach(struct call *call, CUdeviceptr address, size_t bytes)
+{
+	if (!memory_is_clients(call, address, bytes))
+		return false;
+	memory_open(call, address, 0);
 	return true;
 }
 
@@ -74,8 +83,7 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 {
 	const void *source = (const void *)a->source;
 
-	if (!in_segment(call, a->source, a->bytes) ||
-	    !memory_is_clients(call, a->destination, a->bytes))
+	if (!in_segment(call, a->source, a->bytes) || !may_reach(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUstream stream = default_stream(call);
 	return call->error
@@ -86,8 +94,7 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 
 CUresult worker_cuMemcpyHtoDAsync_v2(struct call *call, struct args_cuMemcpyHtoDAsync_v2 *a)
 {
-	if (!in_segment(call, a->source, a->bytes) ||
-	    !memory_is_clients(call, a->destination, a->bytes))
+	if (!in_segment(call, a->source, a->bytes) || !may_reach(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyHtoDAsync_v2(
@@ -98,8 +105,7 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 {
 	void *destination = (void *)a->destination;
 
-	if (!in_segment(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!in_segment(call, a->destination, a->bytes) || !may_reach(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUstream stream = default_stream(call);
 	return call->error
@@ -110,8 +116,7 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 
 CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoHAsync_v2 *a)
 {
-	if (!in_segment(call, a->destination, a->bytes) ||
-	    !memory_is_clients(call, a->source, a->bytes))
+	if (!in_segment(call, a->destination, a->bytes) || !may_reach(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return GPU_TIMED(call, a->stream,
 	    call->backend->cuMemcpyDtoHAsync_v2(
@@ -169,14 +174,14 @@ CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsy
 
 CUresult worker_cuMemcpyAtoD_v2(struct call *call, struct args_cuMemcpyAtoD_v2 *a)
 {
-	return check(memory_is_clients(call, a->destination, a->bytes))
+	return check(may_reach(call, a->destination, a->bytes))
 		   ?: call->backend->cuMemcpyAtoD_v2(
 			  a->destination, a->source, a->offset, a->bytes);
 }
 
 CUresult worker_cuMemcpyDtoA_v2(struct call *call, struct args_cuMemcpyDtoA_v2 *a)
 {
-	return check(memory_is_clients(call, a->source, a->bytes))
+	return check(may_reach(call, a->source, a->bytes))
 		   ?: call->backend->cuMemcpyDtoA_v2(
 			  a->destination, a->offset, a->source, a->bytes);
 }
@@ -209,7 +214,7 @@ static CUresult refuse_capture(struct call *call, CUstream stream)
 
 CUresult worker_rosenCopyIn(struct call *call, struct args_rosenCopyIn *a)
 {
-	return check(memory_is_clients(call, a->destination, a->bytes))
+	return check(may_reach(call, a->destination, a->bytes))
 		   ?: refuse_capture(call, a->stream)
 		   ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
 			  a->destination, a->source, a->bytes, a->stream));
@@ -222,7 +227,7 @@ CUresult worker_rosenCopyInStaged(struct call *call, struct args_rosenCopyInStag
 
 	if (!source)
 		return CALL_MALFORMED;
-	CUresult r = check(memory_is_clients(call, a->destination, a->bytes))
+	CUresult r = check(may_reach(call, a->destination, a->bytes))
 			 ?: refuse_capture(call, a->stream)
 			 ?: GPU_TIMED(call, a->stream, call->backend->cuMemcpyHtoDAsync_v2(
 				a->destination, source, a->bytes, a->stream));
@@ -268,8 +273,8 @@ static CUresult copy_out(struct call *call, const struct copy_out *wanted, bool 
 	if (!copy)
 		return call->error;
 	*copy = *wanted;
-	CUresult r = check(memory_is_clients(call, copy->source, copy->bytes))
-			 ?: refuse_capture(call, copy->stream);
+	CUresult r =
+	    check(may_reach(call, copy->source, copy->bytes)) ?: refuse_capture(call, copy->stream);
 	if (r == CUDA_SUCCESS && !pinned)
 		return call_continue(call, copy_out_slowly, copy);
 	return r ?: issue_copy_out(call, copy)

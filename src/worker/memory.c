@@ -22,14 +22,21 @@
 
 /* --- arenas --- */
 
+static int count_devices(const struct backend *backend)
+{
+	int n = 1;
+
+	backend->cuDeviceGetCount(&n);
+	return n;
+}
+
 /* Each device has an equal slice of the lower half of the window; the upper half is for address
  * ranges that the program reserves itself. */
 static uint64_t slice_size(const struct backend *backend)
 {
-	int n = 1;
+	int n = count_devices(backend);
 	uint64_t slices = 1;
 
-	backend->cuDeviceGetCount(&n);
 	while (slices < (uint64_t)n)
 		slices *= 2;
 	return WIRE_DEVICE_WINDOW_SIZE / 2 / slices;
@@ -41,9 +48,8 @@ static uint64_t slice_size(const struct backend *backend)
  */
 static bool reaches_all_others(const struct backend *backend, CUdevice device)
 {
-	int n = 1, can = 1;
+	int n = count_devices(backend), can = 1;
 
-	backend->cuDeviceGetCount(&n);
 	for (CUdevice other = 0; other < n && can; other++)
 		if (other != device &&
 		    backend->cuDeviceCanAccessPeer(&can, device, other) != CUDA_SUCCESS)
@@ -74,9 +80,8 @@ struct arena *memory_arena_of(struct worker *worker, CUdevice device)
 	if (!worker->arenas[device] && !worker->no_arena[device]) {
 		worker->arenas[device] = arena_make(worker, device);
 		worker->no_arena[device] = !worker->arenas[device];
-		/* Relaxed: whoever names an address of an arena has it from an earlier call. */
-		atomic_fetch_add_explicit(
-		    &worker->n_arenas, worker->arenas[device] != NULL, memory_order_relaxed);
+		atomic_store_explicit(&worker->several_devices, count_devices(worker->backend) > 1,
+		    memory_order_relaxed);
 	}
 	struct arena *arena = worker->arenas[device];
 	pthread_mutex_unlock(&worker->memory_lock);
@@ -270,18 +275,29 @@ bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b)
 	return memory_arena_at(call->worker, a) || memory_arena_at(call->worker, b);
 }
 
-void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b)
+/* Should it fail, the copy itself has the better error. */
+static void open_to(struct arena *arena, CUdevice device)
+{
+	if (arena && arena_device(arena) != device)
+		arena_allow(arena, device, true);
+}
+
+void memory_open(struct call *call, CUdeviceptr a, CUdeviceptr b)
 {
 	struct worker *worker = call->worker;
+	CUdevice current;
 
-	if (likely(atomic_load_explicit(&worker->n_arenas, memory_order_relaxed) < 2))
+	/* Relaxed: whoever names an address of an arena has it from an earlier call. */
+	if (likely(!atomic_load_explicit(&worker->several_devices, memory_order_relaxed)) ||
+	    call->backend->cuCtxGetDevice(&current) != CUDA_SUCCESS)
 		return;
 	struct arena *first = memory_arena_at(worker, a), *second = memory_arena_at(worker, b);
-	if (!first || !second || first == second)
-		return;
-	/* Should it fail, the copy itself has the better error. */
-	arena_allow(first, arena_device(second), true);
-	arena_allow(second, arena_device(first), true);
+	open_to(first, current);
+	open_to(second, current);
+	if (first && second) {
+		open_to(first, arena_device(second));
+		open_to(second, arena_device(first));
+	}
 }
 
 CUresult worker_cuCtxEnablePeerAccess(struct call *call, struct args_cuCtxEnablePeerAccess *a)

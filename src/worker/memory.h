@@ -21,12 +21,12 @@ bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
 struct arena *memory_arena_of(struct worker *worker, CUdevice device);
 struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address);
 /*
- * To be called before work that moves bytes between a and b. Memory of an arena is mapped for its own
- * device; the first copy between two devices maps both arenas for both, which a copy engine needs where
- * the driver's own allocator would need nothing. (Kernels of one may then reach the other's memory as
- * if peer access had been enabled.)
+ * To be called before work that moves bytes between a and b (0: the other side is no device memory).
+ * Memory of an arena is mapped for its own device; the first copy that another one has to do with, as
+ * the current device or as the other side's, maps it for that one too, which the driver's own memory
+ * would not need. (Kernels there may then reach it as if peer access had been enabled.)
  */
-void memory_open_between(struct call *call, CUdeviceptr a, CUdeviceptr b);
+void memory_open(struct call *call, CUdeviceptr a, CUdeviceptr b);
 /* Whether a or b is an arena's: such memory belongs to no context, and the driver refuses copies that
  * name one for it. */
 bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b);

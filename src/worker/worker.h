@@ -150,7 +150,7 @@ struct worker {
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
 	struct arena *arenas[WIRE_DEVICES_MAX];
 	bool no_arena[WIRE_DEVICES_MAX];    /* tried, and this backend cannot */
-	_Atomic unsigned n_arenas;	    /* changed under memory_lock, read without */
+	_Atomic bool several_devices;	    /* known when the first arena is */
 	struct retained *retained;	    /* under memory_lock; memory.c */
 	struct quarantine *quarantine;	    /* under memory_lock */
 	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
