@@ -43,7 +43,7 @@ CUresult error_log_dump(const struct error_log *log, uint32_t from, char *buffer
 
 	*bytes = 0;
 	if (!room)
-		return n ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+		return CUDA_SUCCESS;
 	buffer[0] = 0;
 	room--;
 	if (wanted == n)
@@ -51,7 +51,7 @@ CUresult error_log_dump(const struct error_log *log, uint32_t from, char *buffer
 	if (n < wanted)
 		n = room < sizeof(gap) - 1 ? 0 : fitting(log, all, room - (sizeof(gap) - 1));
 	if (all && !n)
-		return CUDA_ERROR_INVALID_VALUE;
+		return CUDA_SUCCESS;
 	if (n < wanted) {
 		memcpy(buffer, gap, sizeof(gap) - 1);
 		at = sizeof(gap) - 1;

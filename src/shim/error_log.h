@@ -24,7 +24,7 @@ void error_log_add(struct error_log *log, const char *line);
 /*
  * Writes the messages from number `from` on, each with a newline, and a zero behind the last. *bytes:
  * room going in, bytes without the zero coming out. Where messages have been overwritten or do not all
- * fit, a line in front says so and the newest are there. CUDA_ERROR_INVALID_VALUE: there are some and
- * none fits.
+ * fit, a line in front says so and the newest are there; nothing where none fits, as with NVIDIA's
+ * driver.
  */
 CUresult error_log_dump(const struct error_log *log, uint32_t from, char *buffer, size_t *bytes);

@@ -23,7 +23,7 @@ CUresult shim_cuCheckpointProcessGetState(int pid, CUprocessState *state)
 		return CUDA_SUCCESS;
 	}
 	if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
-		return CUDA_ERROR_INVALID_VALUE;
+		return CUDA_ERROR_OPERATING_SYSTEM;
 	log_warn_once("cuCheckpointProcessGetState is not supported for other processes");
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
