@@ -4,8 +4,9 @@
  * recordings undone and nobody shall wait for them for ever.
  *
  * The file's descriptor is had from a thread of the process that made the event, over a unix socket
- * whose name is a random number and which leaves nothing in the file system: the handle is that number
- * and the event's own. Only processes of the same user are answered.
+ * which leaves nothing in the file system. Its name is a random number that everybody on the machine
+ * can see; so the handle holds a secret besides, without which there is no answer, as there is none
+ * for other users.
  */
 #include "softgpu/driver/shared_event.h"
 
@@ -34,11 +35,19 @@
 #define LOOK_MS	     10 /* how often a waiting process looks whether the other one lives */
 #define ANSWER_S     2
 #define NAME_SIZE    16
+#define SECRET_SIZE  16
+
+/* What a process asks for. */
+struct request {
+	uint64_t number;
+	uint8_t secret[SECRET_SIZE];
+};
 
 struct event_handle {
-	uint64_t magic, number, pid;
+	uint64_t magic, pid;
+	struct request request;
 	uint8_t name[NAME_SIZE];
-	uint64_t zero[3];
+	uint64_t zero;
 };
 _Static_assert(sizeof(struct event_handle) == sizeof(CUipcEventHandle), "it travels as one");
 
@@ -64,7 +73,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list offered = {&offered, &offered};
 static uint64_t last_number;
 static uint8_t own_name[NAME_SIZE]; /* of the listening socket */
-static pid_t listening;		    /* the process that listens by that name; 0: none */
+static uint8_t own_secret[SECRET_SIZE];
+static pid_t listening; /* the process that listens by that name; 0: none */
 
 /* --- life --- */
 
@@ -197,12 +207,15 @@ static void limit_patience(int socket)
 
 static void answer(int client)
 {
+	struct request request;
 	uint64_t number;
 
 	limit_patience(client);
 	if (!is_own_user(client) ||
-	    fd_receive(client, &number, sizeof(number), NULL, NULL, 0) != sizeof(number))
+	    fd_receive(client, &request, sizeof(request), NULL, NULL, 0) != sizeof(request) ||
+	    memcmp(request.secret, own_secret, sizeof(own_secret)) != 0)
 		return;
+	number = request.number;
 	pthread_mutex_lock(&lock);
 	list_for_each (&offered, link) {
 		struct sg_shared_event *shared = container_of(link, struct sg_shared_event, link);
@@ -247,7 +260,8 @@ static int listen_once(void)
 
 	if (listening == getpid())
 		return 0;
-	if (getrandom(own_name, sizeof(own_name), 0) != sizeof(own_name))
+	if (getrandom(own_name, sizeof(own_name), 0) != sizeof(own_name) ||
+	    getrandom(own_secret, sizeof(own_secret), 0) != sizeof(own_secret))
 		return error_origin(-EIO);
 	_cleanup_fd_ int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	socklen_t length = address_of(own_name, &address);
@@ -272,7 +286,8 @@ CUresult sg_shared_event_handle(struct sg_shared_event *shared, CUipcEventHandle
 		shared->number = ++last_number;
 		list_append(&offered, &shared->link);
 	}
-	handle.number = shared->number;
+	handle.request.number = shared->number;
+	memcpy(handle.request.secret, own_secret, sizeof(own_secret));
 	memcpy(handle.name, own_name, sizeof(handle.name));
 	pthread_mutex_unlock(&lock);
 	if (r < 0)
@@ -285,7 +300,7 @@ CUresult sg_shared_event_handle(struct sg_shared_event *shared, CUipcEventHandle
 static int ask(const struct event_handle *handle)
 {
 	struct sockaddr_un address;
-	uint64_t number = handle->number;
+	uint64_t number;
 	size_t n_fds = 1;
 	int fd = -1;
 
@@ -295,7 +310,7 @@ static int ask(const struct event_handle *handle)
 	limit_patience(server);
 	socklen_t length = address_of(handle->name, &address);
 	if (connect(server, (struct sockaddr *)&address, length) < 0 || !is_own_user(server) ||
-	    fd_send(server, &number, sizeof(number), NULL, 0) < 0 ||
+	    fd_send(server, &handle->request, sizeof(handle->request), NULL, 0) < 0 ||
 	    fd_receive(server, &number, sizeof(number), &fd, &n_fds, 0) < 0 || !n_fds)
 		return -1;
 	return fd;
