@@ -15,8 +15,9 @@
  * - it is written in a loop and alive at an exit that some lanes took earlier.
  *
  * A value written only where all lanes that want it come together is safe, even inside a divergent
- * region. The ways of a branch end at its postdominator and do not follow edges back: at the latch
- * of a loop all lanes that stay in it have met.
+ * region. The ways of a branch are those of one round of the loop it is in: they end at its
+ * postdominator, at the latch, where all lanes that stay in the loop have met, and at the loop's
+ * exits, where lanes wait until all have left it.
  */
 #include "softgpu/jit/warp/facts.h"
 
@@ -25,17 +26,26 @@
 struct ways {
 	const uint32_t *starts;
 	uint32_t count;
-	uint32_t end;	   /* where they meet */
+	uint32_t loop;	   /* in which they go; FLOW_NONE: the function */
+	uint32_t end;	   /* where they meet in it, or FLOW_NONE */
 	uint32_t *covered; /* by block: how many ways pass it */
 	uint64_t **passed; /* by way: blocks */
 };
 
-/* Blocks from start to before end, without going back. */
-static void follow(struct facts *facts, uint32_t start, uint32_t end, uint64_t *passed)
+static bool is_on_the_way(const struct facts *facts, const struct ways *ways, uint32_t block)
 {
 	const struct flow *flow = &facts->flow;
 
-	if (start == end || start == flow->exit)
+	return block != ways->end && block != flow->exit &&
+	       (ways->loop == FLOW_NONE || bits_has(flow->loops[ways->loop].blocks, block));
+}
+
+/* Blocks from start to before the end of the ways, without going back. */
+static void follow(struct facts *facts, const struct ways *ways, uint32_t start, uint64_t *passed)
+{
+	const struct flow *flow = &facts->flow;
+
+	if (!is_on_the_way(facts, ways, start))
 		return;
 	bits_add(passed, start);
 	/* Edges lead forward in the order. */
@@ -46,7 +56,7 @@ static void follow(struct facts *facts, uint32_t start, uint32_t end, uint64_t *
 		if (!bits_has(passed, number))
 			continue;
 		for (uint32_t k = 0; k < block->n_next; k++)
-			if (block->next[k] != end && block->next[k] != flow->exit &&
+			if (is_on_the_way(facts, ways, block->next[k]) &&
 			    !flow_is_back_edge(flow, number, block->next[k]))
 				bits_add(passed, block->next[k]);
 	}
@@ -86,7 +96,7 @@ static void find_mixed(struct facts *facts, const struct ways *ways, uint32_t en
 	uint64_t *once = flow_take(flow, words * 8), *twice = flow_take(flow, words * 8);
 	uint64_t *alive = flow_take(flow, words * 8), *written = flow_take(flow, words * 8);
 
-	if (ways->end != flow->exit)
+	if (ways->end != FLOW_NONE)
 		bits_merge(alive, flow->blocks[ways->end].live_in, words);
 	for (uint32_t w = 0; w < ways->count; w++) {
 		memset(written, 0, words * 8);
@@ -116,7 +126,7 @@ static void find_mixed_behind(struct facts *facts, const struct ways *ways, uint
 
 	if (entry == FLOW_NONE)
 		return;
-	if (ways->end != flow->exit)
+	if (ways->end != FLOW_NONE)
 		bits_merge(alive, flow->blocks[ways->end].live_in, words);
 	for (uint32_t b = 0; b < flow->n_blocks; b++) {
 		const struct flow_block *block = &flow->blocks[b];
@@ -146,7 +156,9 @@ static void add_split(struct facts *facts, struct ways *ways, uint32_t branch, u
 	ways->passed = flow_take(flow, ways->count * sizeof(*ways->passed));
 	for (uint32_t w = 0; w < ways->count; w++) {
 		ways->passed[w] = flow_take(flow, flow->block_words * 8);
-		follow(facts, ways->starts[w], ways->end, ways->passed[w]);
+		follow(facts, ways, ways->starts[w], ways->passed[w]);
+		if (ways->starts[w] != flow->exit)
+			bits_add(split->waiting, ways->starts[w]);
 		bits_merge(running, ways->passed[w], flow->block_words);
 		bits_merge(split->waiting, ways->passed[w], flow->block_words);
 		for (uint32_t b = 0; b < flow->n_blocks; b++)
@@ -155,7 +167,7 @@ static void add_split(struct facts *facts, struct ways *ways, uint32_t branch, u
 	bits_merge(facts->partial, running, flow->block_words);
 	if (branch != FLOW_NONE)
 		bits_add(running, branch);
-	if (ways->end != flow->exit)
+	if (ways->end != FLOW_NONE)
 		bits_add(split->waiting, ways->end);
 	entry = shared_entry(facts, ways, branch);
 	find_mixed(facts, ways, entry);
@@ -183,80 +195,78 @@ static uint32_t find_exits(struct facts *facts, const struct flow_loop *loop, ui
 	return n;
 }
 
-static uint32_t postdominator_of(const struct flow *flow, const uint32_t *blocks, uint32_t n)
+/* The first block of the loop that all of the blocks come to, themselves included; FLOW_NONE: none. */
+static uint32_t meeting_of(
+    const struct flow *flow, uint32_t loop, const uint32_t *blocks, uint32_t n)
 {
 	uint32_t candidate = blocks[0];
 
-	for (;; candidate = flow->blocks[candidate].postdominator) {
+	for (uint32_t i = 0; i < n; i++)
+		if (blocks[i] == flow->exit ||
+		    (loop != FLOW_NONE && !bits_has(flow->loops[loop].blocks, blocks[i])))
+			return FLOW_NONE;
+	for (; candidate != FLOW_NONE; candidate = flow_postdominator(flow, loop, candidate)) {
 		bool covers_all = true;
 
 		for (uint32_t i = 0; i < n && covers_all; i++) {
 			uint32_t at = blocks[i];
 
-			while (at != candidate && at != flow->exit)
-				at = flow->blocks[at].postdominator;
+			while (at != candidate && at != FLOW_NONE)
+				at = flow_postdominator(flow, loop, at);
 			covers_all = at == candidate;
 		}
-		if (covers_all || candidate == flow->exit)
-			return candidate;
+		if (covers_all)
+			break;
 	}
+	return candidate;
 }
 
-static void split_at_loop(struct facts *facts, uint32_t number, bool *done);
-
-/* Lanes that part in a loop and can get out of it before they meet leave it at different times. */
-static void leave_loops(struct facts *facts, uint32_t block, const struct ways *ways, bool *done)
-{
-	const struct flow *flow = &facts->flow;
-
-	for (uint32_t l = block == FLOW_NONE ? FLOW_NONE : flow->blocks[block].loop; l != FLOW_NONE;
-	    l = flow->loops[l].outer) {
-		const uint64_t *inside = flow->loops[l].blocks;
-		bool leaves = ways->end == flow->exit || !bits_has(inside, ways->end);
-
-		if (leaves)
-			split_at_loop(facts, l, done);
-	}
-}
-
-static void split_at_loop(struct facts *facts, uint32_t number, bool *done)
+/* Values written in the loop that lanes at its exits still want. */
+static void find_mixed_at_exits(
+    struct facts *facts, const struct flow_loop *loop, const struct ways *ways)
 {
 	struct flow *flow = &facts->flow;
-	const struct flow_loop *loop = &flow->loops[number];
-	uint32_t *exits = flow_take(flow, flow->n_blocks * sizeof(*exits));
-	uint64_t *running = flow_take(flow, flow->block_words * 8), *written;
-	struct ways ways = {.starts = exits};
-	struct split *before = facts->splits;
+	uint64_t *written = flow_take(flow, flow->value_words * 8);
 
-	if (done[flow->n_blocks + number])
-		return;
-	done[flow->n_blocks + number] = true;
-	ways.count = find_exits(facts, loop, exits);
-	ways.end = postdominator_of(flow, exits, ways.count);
-	written = flow_take(flow, flow->value_words * 8);
 	for (uint32_t b = 0; b < flow->n_blocks; b++)
 		if (bits_has(loop->blocks, b))
 			bits_merge(written, flow->blocks[b].defined, flow->value_words);
+	for (uint32_t w = 0; w < ways->count; w++)
+		if (ways->starts[w] != flow->exit)
+			bits_merge_common(facts->mixed, written,
+			    flow->blocks[ways->starts[w]].live_in, flow->value_words);
+}
+
+/* Lanes leave the loop at different times: those that have wait at its exits. */
+static void split_at_loop(struct facts *facts, uint32_t number, bool *done)
+{
+	struct flow *flow = &facts->flow;
+	const struct flow_loop *loop;
+	uint32_t *exits = flow_take(flow, flow->n_blocks * sizeof(*exits));
+	uint64_t *running = flow_take(flow, flow->block_words * 8);
+	struct split *split = flow_take(flow, sizeof(*split));
+	struct ways ways = {.starts = exits};
+
+	if (number == FLOW_NONE || done[flow->n_blocks + number])
+		return;
+	loop = &flow->loops[number];
+	ways.loop = loop->outer;
+	done[flow->n_blocks + number] = true;
+	ways.count = find_exits(facts, loop, exits);
+	ways.end = meeting_of(flow, loop->outer, exits, ways.count);
+	find_mixed_at_exits(facts, loop, &ways);
+	bits_merge(running, loop->blocks, flow->block_words);
+	bits_merge(facts->partial, loop->blocks, flow->block_words);
+	split->running = running;
+	split->waiting = flow_take(flow, flow->block_words * 8);
 	for (uint32_t w = 0; w < ways.count; w++)
 		if (exits[w] != flow->exit)
-			bits_merge_common(facts->mixed, written, flow->blocks[exits[w]].live_in,
-			    flow->value_words);
-	bits_merge(running, loop->blocks, flow->block_words);
-	add_split(facts, &ways, FLOW_NONE, running);
-	if (facts->splits == before && (ways.count > 1 || exits[0] != flow->exit)) {
-		/* One exit, at which those that left wait. */
-		struct split *split = flow_take(flow, sizeof(*split));
-
-		split->running = running;
-		split->waiting = flow_take(flow, flow->block_words * 8);
-		for (uint32_t w = 0; w < ways.count; w++)
-			if (exits[w] != flow->exit)
-				bits_add(split->waiting, exits[w]);
-		split->next = facts->splits;
-		facts->splits = split;
-	}
-	bits_merge(facts->partial, loop->blocks, flow->block_words);
-	leave_loops(facts, loop->header, &ways, done);
+			bits_add(split->waiting, exits[w]);
+	split->next = facts->splits;
+	facts->splits = split;
+	add_split(facts, &ways, FLOW_NONE, flow_take(flow, flow->block_words * 8));
+	if (ways.end == FLOW_NONE)
+		split_at_loop(facts, loop->outer, done);
 }
 
 static void split_at_branch(struct facts *facts, uint32_t number, bool *done)
@@ -264,11 +274,18 @@ static void split_at_branch(struct facts *facts, uint32_t number, bool *done)
 	struct flow *flow = &facts->flow;
 	const struct flow_block *block = &flow->blocks[number];
 	struct ways ways = {
-	    .starts = block->next, .count = block->n_next, .end = block->postdominator};
+	    .count = 0, .loop = block->loop, .end = flow_postdominator(flow, block->loop, number)};
+	uint32_t *starts = flow_take(flow, block->n_next * sizeof(*starts));
 
 	done[number] = facts->parts[number] = true;
+	/* Who goes back has left nobody behind that has not left the loop. */
+	for (uint32_t k = 0; k < block->n_next; k++)
+		if (!flow_is_back_edge(flow, number, block->next[k]))
+			starts[ways.count++] = block->next[k];
+	ways.starts = starts;
 	add_split(facts, &ways, number, flow_take(flow, flow->block_words * 8));
-	leave_loops(facts, number, &ways, done);
+	if (ways.end == FLOW_NONE)
+		split_at_loop(facts, block->loop, done);
 }
 
 static struct shape branch_shape(const struct facts *facts, const struct flow_block *block)

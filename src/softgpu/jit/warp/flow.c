@@ -377,52 +377,147 @@ static void order_blocks(struct flow *flow)
 		flow->blocks[flow->order[i]].place = i;
 }
 
-static uint32_t common_postdominator(
-    const struct flow *flow, const uint32_t *place, uint32_t a, uint32_t b)
-{
-	const struct flow_block *blocks = flow->blocks;
+/* What the blocks of a loop, or of the whole function, go to in one round: an edge out of it or back
+ * to its header leads to the end of the round, whose number is n_blocks. */
+struct round_of {
+	struct flow *flow;
+	const struct flow_loop *loop; /* NULL: the function */
+	uint32_t end;
+	uint32_t *order, *place, count; /* backwards from the end */
+	uint32_t *postdominator;
+};
 
+static bool is_inside(const struct round_of *r, uint32_t block)
+{
+	return r->loop ? bits_has(r->loop->blocks, block)
+		       : r->flow->blocks[block].place != FLOW_NONE && block != r->flow->exit;
+}
+
+static uint32_t goes_to(const struct round_of *r, uint32_t to)
+{
+	return is_inside(r, to) && !(r->loop && to == r->loop->header) ? to : r->end;
+}
+
+static bool has_edge(const struct round_of *r, uint32_t from, uint32_t to)
+{
+	const struct flow_block *block = &r->flow->blocks[from];
+
+	for (uint32_t k = 0; k < block->n_next; k++)
+		if (goes_to(r, block->next[k]) == to)
+			return true;
+	return false;
+}
+
+/* The next block from which an edge leads to number, behind *at; FLOW_NONE: no more. */
+static uint32_t next_before(const struct round_of *r, uint32_t number, uint32_t *at)
+{
+	const struct flow_block *block = &r->flow->blocks[number];
+
+	if (number != r->end) {
+		while (*at < block->n_from) {
+			uint32_t from = block->from[(*at)++];
+
+			if (is_inside(r, from) && has_edge(r, from, number))
+				return from;
+		}
+		return FLOW_NONE;
+	}
+	while (*at < r->flow->n_blocks) {
+		uint32_t from = (*at)++;
+
+		if (is_inside(r, from) && has_edge(r, from, number))
+			return from;
+	}
+	return FLOW_NONE;
+}
+
+static void walk_back(struct round_of *r)
+{
+	struct flow *flow = r->flow;
+	uint32_t n = flow->n_blocks + 1, depth = 0, left = n;
+	uint32_t *stack = flow_take(flow, n * sizeof(*stack)),
+		 *at = flow_take(flow, n * sizeof(*at));
+	bool *seen = flow_take(flow, n);
+
+	stack[depth++] = r->end;
+	seen[r->end] = true;
+	while (depth) {
+		uint32_t from = next_before(r, stack[depth - 1], &at[stack[depth - 1]]);
+
+		if (from == FLOW_NONE) {
+			r->order[--left] = stack[--depth];
+		} else if (!seen[from]) {
+			seen[from] = true;
+			stack[depth++] = from;
+		}
+	}
+	r->count = n - left;
+	memmove(r->order, r->order + left, r->count * sizeof(*r->order));
+	for (uint32_t i = 0; i < r->count; i++)
+		r->place[r->order[i]] = i;
+}
+
+static uint32_t common_postdominator(const struct round_of *r, uint32_t a, uint32_t b)
+{
 	while (a != b) {
-		while (place[a] > place[b])
-			a = blocks[a].postdominator;
-		while (place[b] > place[a])
-			b = blocks[b].postdominator;
+		while (r->place[a] > r->place[b])
+			a = r->postdominator[a];
+		while (r->place[b] > r->place[a])
+			b = r->postdominator[b];
 	}
 	return a;
 }
 
-static void find_postdominators(struct flow *flow)
+static uint32_t *find_postdominators(struct flow *flow, const struct flow_loop *loop)
 {
-	uint32_t *order = flow_take(flow, flow->n_blocks * sizeof(*order));
-	uint32_t *place = flow_take(flow, flow->n_blocks * sizeof(*place));
+	size_t size = (flow->n_blocks + 1) * sizeof(uint32_t);
+	struct round_of r = {.flow = flow, .loop = loop, .end = flow->n_blocks};
 	bool changed = true;
 
-	if (walk(flow, flow->exit, false, order) != flow->n_ordered)
-		flow_fail(flow, "it has a loop without an end");
-	for (uint32_t i = 0; i < flow->n_ordered; i++)
-		place[order[i]] = i;
-	for (uint32_t i = 0; i < flow->n_blocks; i++)
-		flow->blocks[i].postdominator = FLOW_NONE;
-	flow->blocks[flow->exit].postdominator = flow->exit;
+	r.order = flow_take(flow, size);
+	r.place = flow_take(flow, size);
+	r.postdominator = flow_take(flow, size);
+	walk_back(&r);
+	for (uint32_t i = 0; i <= flow->n_blocks; i++)
+		r.postdominator[i] = FLOW_NONE;
+	r.postdominator[r.end] = r.end;
 	while (changed) {
 		changed = false;
-		for (uint32_t i = 1; i < flow->n_ordered; i++) {
-			struct flow_block *block = &flow->blocks[order[i]];
+		for (uint32_t i = 1; i < r.count; i++) {
+			const struct flow_block *block = &flow->blocks[r.order[i]];
 			uint32_t best = FLOW_NONE;
 
 			for (uint32_t k = 0; k < block->n_next; k++) {
-				uint32_t to = block->next[k];
+				uint32_t to = goes_to(&r, block->next[k]);
 
-				if (flow->blocks[to].postdominator == FLOW_NONE)
+				if (r.postdominator[to] == FLOW_NONE)
 					continue;
-				best = best == FLOW_NONE
-					   ? to
-					   : common_postdominator(flow, place, best, to);
+				best = best == FLOW_NONE ? to : common_postdominator(&r, best, to);
 			}
-			changed |= best != block->postdominator;
-			block->postdominator = best;
+			changed |= best != r.postdominator[r.order[i]];
+			r.postdominator[r.order[i]] = best;
 		}
 	}
+	return r.postdominator;
+}
+
+static void find_all_postdominators(struct flow *flow)
+{
+	uint32_t *order = flow_take(flow, flow->n_blocks * sizeof(*order));
+
+	if (walk(flow, flow->exit, false, order) != flow->n_ordered)
+		flow_fail(flow, "it has a loop without an end");
+	flow->postdominators = flow_take(flow, (flow->n_loops + 1) * sizeof(*flow->postdominators));
+	for (uint32_t i = 0; i < flow->n_loops; i++)
+		flow->postdominators[i] = find_postdominators(flow, &flow->loops[i]);
+	flow->postdominators[flow->n_loops] = find_postdominators(flow, NULL);
+}
+
+uint32_t flow_postdominator(const struct flow *flow, uint32_t loop, uint32_t block)
+{
+	const uint32_t *of = flow->postdominators[loop == FLOW_NONE ? flow->n_loops : loop];
+
+	return of[block] == flow->n_blocks ? FLOW_NONE : of[block];
 }
 
 bool flow_has_result(const struct ptx_instruction *in)
@@ -569,7 +664,7 @@ static void build(struct flow *flow)
 	flow->block_words = bits_words(flow->n_blocks);
 	find_loops(flow);
 	order_blocks(flow);
-	find_postdominators(flow);
+	find_all_postdominators(flow);
 	flow->n_values = flow->function->n_registers + 1;
 	flow->value_words = bits_words(flow->n_values);
 	find_liveness(flow);

@@ -24,12 +24,11 @@ struct flow_block {
 	uint32_t n_next;
 	uint32_t *from;
 	uint32_t n_from;
-	uint32_t place;		/* in the order; FLOW_NONE: never reached */
-	uint32_t loop;		/* the innermost, or FLOW_NONE */
-	uint32_t dominator;	/* immediate */
-	uint32_t postdominator; /* immediate; the exit's is itself */
-	uint64_t *live_in;	/* values */
-	uint64_t *defined;	/* values it may write */
+	uint32_t place;	    /* in the order; FLOW_NONE: never reached */
+	uint32_t loop;	    /* the innermost, or FLOW_NONE */
+	uint32_t dominator; /* immediate */
+	uint64_t *live_in;  /* values */
+	uint64_t *defined;  /* values it may write */
 };
 
 struct flow_loop {
@@ -48,7 +47,8 @@ struct flow {
 	uint32_t n_ordered;
 	struct flow_loop *loops;
 	uint32_t n_loops;
-	uint32_t *block_of; /* by instruction */
+	uint32_t **postdominators; /* by loop; last, of the function */
+	uint32_t *block_of;	   /* by instruction */
 	size_t n_values;
 	size_t value_words, block_words;
 	/* while it is built */
@@ -71,6 +71,12 @@ _Noreturn void flow_fail(struct flow *flow, const char *reason);
 
 /* The block an edge from block to the block that starts at an instruction leads to. */
 uint32_t flow_target(const struct flow *flow, uint32_t block, uint32_t instruction);
+
+/*
+ * The block all ways from a block of the loop (FLOW_NONE: of the function) come to next, before they
+ * leave the loop or go back to its header; FLOW_NONE when there is no such block.
+ */
+uint32_t flow_postdominator(const struct flow *flow, uint32_t loop, uint32_t block);
 
 static inline bool flow_is_back_edge(const struct flow *flow, uint32_t from, uint32_t to)
 {
