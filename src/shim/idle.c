@@ -57,3 +57,9 @@ CUresult shim_cuCtxSynchronize(void)
 {
 	return all_done() ? shim_take_error() : remote_cuCtxSynchronize();
 }
+
+CUresult shim_cuCtxSynchronize_v2(CUcontext context)
+{
+	return context && context == shim_thread.context ? shim_cuCtxSynchronize()
+							 : remote_cuCtxSynchronize_v2(context);
+}
