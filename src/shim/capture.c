@@ -77,9 +77,11 @@ CUresult shim_cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const 
 	return begun(remote_cuStreamBeginCaptureToGraph(stream, graph, nodes, edges, count, mode));
 }
 
+/* Who captured into a graph of his own need not be told which. */
 CUresult shim_cuStreamEndCapture(CUstream stream, CUgraph *graph)
 {
-	CUresult r = remote_cuStreamEndCapture(stream, graph);
+	CUgraph known;
+	CUresult r = remote_cuStreamEndCapture(stream, graph ?: &known);
 	bool was_capturing = r != CUDA_ERROR_ILLEGAL_STATE && r != CUDA_ERROR_INVALID_HANDLE &&
 			     r != CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
 	int open = atomic_load_explicit(&open_captures, memory_order_relaxed);

@@ -283,15 +283,16 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 	struct sg_stream *stream;
 	CUresult r = capture_enter(handle, &stream);
 
-	if (r == CUDA_SUCCESS && !graph)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	*graph = NULL;
+	if (graph)
+		*graph = NULL;
 	sg_engine_lock();
 	capture = stream->capture;
 	if (!capture)
 		r = CUDA_ERROR_ILLEGAL_STATE;
+	else if (!graph && capture->owns) /* nobody else knows the graph */
+		r = CUDA_ERROR_INVALID_VALUE;
 	else if (capture->origin != stream)
 		r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
 	else
@@ -303,7 +304,7 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 		if (capture->owns)
 			sg_graph_free(capture->graph);
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-	} else {
+	} else if (graph) {
 		*graph = capture->graph->handle;
 	}
 	free(capture);

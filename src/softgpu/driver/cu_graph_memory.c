@@ -39,10 +39,15 @@ CUresult cuDeviceSetGraphMemAttribute(
 	return CUDA_SUCCESS;
 }
 
-/* Memory goes with the last graph that names it: there is never any to give back. */
 CUresult cuDeviceGraphMemTrim(CUdevice device)
 {
 	CUresult r = sg_enter();
 
-	return r == CUDA_SUCCESS && device != 0 ? CUDA_ERROR_INVALID_DEVICE : r;
+	if (r == CUDA_SUCCESS && device != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	sg_engine_wait();
+	sg_graph_memory_trim();
+	return CUDA_SUCCESS;
 }

@@ -81,6 +81,30 @@ void sg_pool_range_gone(const struct sg_range *range)
 		pool_uncharge(range->owner, range->size);
 }
 
+/* As part of a graph it is memory of the graph's own. */
+static CUresult capture_alloc(CUdeviceptr *address, size_t size, struct sg_stream *stream)
+{
+	struct sg_graph_memory *memory = sg_graph_memory_new(size);
+	struct sg_work *work =
+	    memory ? sg_graph_memory_work(memory, CU_GRAPH_NODE_TYPE_MEM_ALLOC) : NULL;
+	CUresult r = work ? sg_stream_submit(stream, work, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (r == CUDA_SUCCESS)
+		*address = memory->address;
+	sg_graph_memory_unref(memory); /* the node has its own reference */
+	return r;
+}
+
+static CUresult capture_free(CUdeviceptr address, struct sg_stream *stream)
+{
+	struct sg_graph_memory *memory = sg_graph_memory_find(address);
+
+	if (!memory)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct sg_work *work = sg_graph_memory_work(memory, CU_GRAPH_NODE_TYPE_MEM_FREE);
+	return work ? sg_stream_submit(stream, work, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *pool, CUstream handle)
 {
 	struct sg_range range = {.size = size, .kind = SG_RANGE_POOL, .owner = pool};
@@ -96,9 +120,8 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* An allocation as part of a graph would live by its own rules. */
-	if (sg_capture_breaks(stream))
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (sg_capture_id(stream))
+		return capture_alloc(address, size, stream);
 	if (!pool_charge(pool, size))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	range.context_id = context->id;
@@ -158,6 +181,8 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (sg_capture_id(stream))
+		return capture_free(address, stream);
 	if (sg_graph_memory_release(address)) /* it stays in its place for the next launch */
 		return CUDA_SUCCESS;
 	if (!sg_arena_find(address, &range) || range.address != address ||

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/util.h"
 #include "softgpu/mem/arena.h"
@@ -72,6 +73,10 @@ CUresult sg_graph_add(struct sg_graph *graph, struct sg_work *work, struct sg_no
 	node->id = atomic_fetch_add_explicit(&node_next_id, 1, memory_order_relaxed);
 	node->type = (CUgraphNodeType)(work->node - SG_NODE_FIRST);
 	sg_node_set_work(node, work);
+	if (node->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) /* captured: its work knows the address */
+		node->memory = sg_graph_memory_ref(sg_graph_memory_find(node->params.alloc.dptr));
+	if (node->type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+		node->memory = sg_graph_memory_ref(sg_graph_memory_find(node->params.free.dptr));
 	graph->nodes[graph->n_nodes++] = node;
 	if (out)
 		*out = node;
@@ -236,6 +241,7 @@ static bool clone_node(struct sg_graph *graph, const struct sg_node *node)
 	clone->model_id = node->id;
 	clone->params = node->params;
 	clone->condition = sg_condition_ref(node->condition);
+	sg_graph_memory_unref(clone->memory); /* if its work has said it already */
 	clone->memory = sg_graph_memory_ref(node->memory);
 	return clone_bodies(clone, node) && clone_attributes(clone, node);
 }
@@ -312,21 +318,20 @@ void sg_condition_unref(struct sg_condition *condition)
 
 /* ---- graphs' own memory ---- */
 
-/* In bytes: what is there, and what of it is allocated by launches; now and at most. */
-static struct {
-	atomic_uint_fast64_t now, high;
-} memory_reserved, memory_used;
+/* Memory is a graph's from its first launch until it is trimmed or ends; in bytes, and at most. */
+static struct sg_graph_memory *memories;
+static uint64_t memory_now, memory_used_high, memory_reserved_high;
 static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void usage_add(bool is_used, int64_t bytes)
+/* With the lock. */
+static void memory_count(struct sg_graph_memory *memory, bool is_counted)
 {
-	atomic_uint_fast64_t *now = is_used ? &memory_used.now : &memory_reserved.now;
-	atomic_uint_fast64_t *high = is_used ? &memory_used.high : &memory_reserved.high;
-
-	pthread_mutex_lock(&memory_lock);
-	*now += (uint64_t)bytes;
-	*high = MAX(*high, *now);
-	pthread_mutex_unlock(&memory_lock);
+	if (memory->is_counted == is_counted)
+		return;
+	memory->is_counted = is_counted;
+	memory_now += is_counted ? memory->size : -memory->size;
+	memory_used_high = MAX(memory_used_high, memory_now);
+	memory_reserved_high = MAX(memory_reserved_high, memory_now);
 }
 
 struct sg_graph_memory *sg_graph_memory_new(size_t size)
@@ -341,7 +346,10 @@ struct sg_graph_memory *sg_graph_memory_new(size_t size)
 	atomic_init(&memory->references, 1);
 	memory->address = range.address;
 	memory->size = size;
-	usage_add(false, (int64_t)size);
+	pthread_mutex_lock(&memory_lock);
+	memory->next = memories;
+	memories = memory;
+	pthread_mutex_unlock(&memory_lock);
 	return memory;
 }
 
@@ -357,34 +365,41 @@ struct sg_graph_memory *sg_graph_memory_find(uint64_t address)
 
 bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live)
 {
-	bool was = atomic_exchange_explicit(&memory->is_live, is_live, memory_order_relaxed);
-
-	if (was != is_live)
-		usage_add(true, is_live ? (int64_t)memory->size : -(int64_t)memory->size);
+	pthread_mutex_lock(&memory_lock);
+	bool was = memory->is_live;
+	memory->is_live = is_live;
+	if (is_live)
+		memory_count(memory, true);
+	pthread_mutex_unlock(&memory_lock);
 	return was;
 }
 
 uint64_t sg_graph_memory_usage(CUgraphMem_attribute attribute)
 {
-	switch (attribute) {
-	case CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT:
-		return memory_used.now;
-	case CU_GRAPH_MEM_ATTR_USED_MEM_HIGH:
-		return memory_used.high;
-	case CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT:
-		return memory_reserved.now;
-	default:
-		return memory_reserved.high;
-	}
+	pthread_mutex_lock(&memory_lock);
+	uint64_t bytes = attribute == CU_GRAPH_MEM_ATTR_USED_MEM_HIGH	    ? memory_used_high
+			 : attribute == CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH ? memory_reserved_high
+									    : memory_now;
+	pthread_mutex_unlock(&memory_lock);
+	return bytes;
 }
 
 void sg_graph_memory_forget_high(bool of_used)
 {
 	pthread_mutex_lock(&memory_lock);
-	if (of_used)
-		memory_used.high = memory_used.now;
-	else
-		memory_reserved.high = memory_reserved.now;
+	*(of_used ? &memory_used_high : &memory_reserved_high) = memory_now;
+	pthread_mutex_unlock(&memory_lock);
+}
+
+void sg_graph_memory_trim(void)
+{
+	pthread_mutex_lock(&memory_lock);
+	for (struct sg_graph_memory *memory = memories; memory; memory = memory->next) {
+		if (memory->is_live || !memory->is_counted)
+			continue;
+		madvise((void *)memory->address, memory->size, MADV_DONTNEED);
+		memory_count(memory, false);
+	}
 	pthread_mutex_unlock(&memory_lock);
 }
 
@@ -399,8 +414,13 @@ void sg_graph_memory_unref(struct sg_graph_memory *memory)
 {
 	if (!memory || !drop(&memory->references))
 		return;
-	sg_graph_memory_set_live(memory, false);
-	usage_add(false, -(int64_t)memory->size);
+	pthread_mutex_lock(&memory_lock);
+	struct sg_graph_memory **link = &memories;
+	while (*link != memory)
+		link = &(*link)->next;
+	*link = memory->next;
+	memory_count(memory, false);
+	pthread_mutex_unlock(&memory_lock);
 	sg_arena_free(memory->address);
 	free(memory);
 }
@@ -410,4 +430,48 @@ bool sg_graph_memory_release(uint64_t address)
 	struct sg_graph_memory *memory = sg_graph_memory_find(address);
 
 	return memory && sg_graph_memory_set_live(memory, false);
+}
+
+/* ---- captured allocations ---- */
+
+struct memory_work {
+	struct sg_work work;
+	struct sg_graph_memory *memory; /* a reference */
+};
+
+static CUresult memory_work_run(struct sg_work *work, struct sg_context *context)
+{
+	return CUDA_SUCCESS; /* launches keep the account; see graph_exec.c */
+}
+
+static void memory_work_fini(struct sg_work *work)
+{
+	sg_graph_memory_unref(((struct memory_work *)work)->memory);
+}
+
+static void memory_work_describe(struct sg_work *work, CUgraphNodeParams *params)
+{
+	const struct sg_graph_memory *memory = ((struct memory_work *)work)->memory;
+
+	if (params->type == CU_GRAPH_NODE_TYPE_MEM_FREE) {
+		params->free.dptr = memory->address;
+		return;
+	}
+	params->alloc.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+	params->alloc.poolProps.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	params->alloc.bytesize = memory->size;
+	params->alloc.dptr = memory->address;
+}
+
+struct sg_work *sg_graph_memory_work(struct sg_graph_memory *memory, CUgraphNodeType type)
+{
+	struct memory_work *work = sg_work_new(sizeof(*work), memory_work_run);
+
+	if (!work)
+		return NULL;
+	work->memory = sg_graph_memory_ref(memory);
+	work->work.fini = memory_work_fini;
+	work->work.describe = memory_work_describe;
+	work->work.node = SG_NODE(type);
+	return &work->work;
 }

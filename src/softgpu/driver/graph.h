@@ -40,7 +40,10 @@ struct sg_graph_memory {
 	atomic_uint references;
 	uint64_t address;
 	size_t size;
-	atomic_bool is_live; /* allocated by a launch, and not freed by what was submitted since */
+	/* The rest under the memories' lock. live: allocated by a launch, and not freed by what was
+	 * submitted since. */
+	bool is_live, is_counted;
+	struct sg_graph_memory *next;
 };
 
 struct sg_node {
@@ -113,13 +116,17 @@ void sg_condition_unref(struct sg_condition *condition);
 struct sg_condition *sg_condition_ref(struct sg_condition *condition);
 /* A reference; NULL: out of memory. */
 struct sg_graph_memory *sg_graph_memory_new(size_t size);
+/* What a captured allocation or release of it is kept as; NULL: out of memory. */
+struct sg_work *sg_graph_memory_work(struct sg_graph_memory *memory, CUgraphNodeType type);
 /* The memory that begins there; NULL: none. */
 struct sg_graph_memory *sg_graph_memory_find(uint64_t address);
 /* Returns what it was. */
 bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live);
-/* Bytes, of all graphs; and resetting one of the highest values to what is now. */
+/* Bytes, of all graphs; resetting one of the highest values to what is now; giving back what no launch
+ * has allocated, while no work runs. */
 uint64_t sg_graph_memory_usage(CUgraphMem_attribute attribute);
 void sg_graph_memory_forget_high(bool of_used);
+void sg_graph_memory_trim(void);
 /* Frees the memory for programs that call cuMemFree; false: it was not live. */
 bool sg_graph_memory_release(uint64_t address);
 void sg_graph_memory_unref(struct sg_graph_memory *memory);

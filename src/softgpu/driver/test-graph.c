@@ -323,6 +323,9 @@ TEST(memory_of_graphs)
 	CHECK_OK(cuGraphLaunch(exec, NULL));
 	CHECK_OK(cuMemFree_v2(alloc.dptr));
 	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
+	CHECK_EQ(used, N); /* kept for the next launch */
+	CHECK_OK(cuDeviceGraphMemTrim(0));
+	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
 	CHECK_EQ(used, 0);
 	CHECK_OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_HIGH, &used));
 	CHECK_EQ(used, N);
@@ -336,6 +339,45 @@ TEST(memory_of_graphs)
 	CHECK_OK(cuCtxSynchronize());
 	CHECK_OK(cuGraphDestroy(graph));
 	CHECK_EQ(cuMemcpyDtoH_v2(&used, alloc.dptr, 8), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* Allocating in a stream that is captured makes memory of the graph's own. */
+TEST(captured_allocations)
+{
+	struct setting s = begin();
+	CUdeviceptr memory;
+	CUgraphNodeType type;
+	CUgraphNode nodes[4];
+	CUgraphExec exec;
+	CUgraph graph, clone;
+	size_t n = 4;
+
+	CHECK_EQ(cuMemFreeAsync(s.a, s.first), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemAllocAsync(&memory, N, s.first));
+	CHECK_OK(cuMemsetD8Async(memory, 6, N, s.first));
+	CHECK_OK(cuMemcpyDtoDAsync_v2(s.b, memory, N, s.first));
+	CHECK_OK(cuMemFreeAsync(memory, s.first));
+	CHECK_EQ(cuStreamEndCapture(s.first, NULL), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuStreamEndCapture(s.first, &graph));
+	CHECK_OK(cuGraphGetNodes(graph, nodes, &n));
+	CHECK_EQ(n, 4);
+	CHECK_OK(cuGraphNodeGetType(nodes[0], &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEM_ALLOC);
+	CHECK_OK(cuGraphNodeGetType(nodes[3], &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEM_FREE);
+	CHECK_OK(cuGraphClone(&clone, graph));
+	CHECK_OK(cuGraphDestroy(graph));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, clone, 0));
+	CHECK_OK(cuGraphDestroy(clone));
+	for (int i = 0; i < 3; i++) {
+		CHECK_OK(cuMemsetD8_v2(s.b, 0, N));
+		CHECK_OK(cuGraphLaunch(exec, s.second));
+		CHECK_OK(cuStreamSynchronize(s.second));
+		check_memory(s.b, 6);
+	}
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_EQ(cuMemsetD8_v2(memory, 0, N), CUDA_ERROR_INVALID_VALUE);
+	finish(&s);
 }
 
 static atomic_int n_destroyed;
