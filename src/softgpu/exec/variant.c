@@ -103,6 +103,13 @@ static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
 	return REFUSED;
 }
 
+static bool is_for_clusters(const struct ptx_function *function)
+{
+	const uint32_t *n = function->required_cluster;
+
+	return n[0] > 1 || n[1] > 1 || n[2] > 1;
+}
+
 static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir)
 {
 	struct jit_program program = {
@@ -115,6 +122,14 @@ static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struc
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
 	};
 
+	if (is_for_clusters(kernel->function)) {
+		snprintf(kernel->prepare_message, sizeof(kernel->prepare_message),
+		    "%s:%u: clusters of several blocks (.reqnctapercluster) are not supported by "
+		    "the "
+		    "software GPU",
+		    kernel->function->unit->name ?: "ptx", kernel->function->line);
+		return SG_MODULE_UNSUPPORTED;
+	}
 	kernel_place_shared(kernel);
 	return variant->width == 1 ? translate_threads(kernel, &program, ir)
 				   : translate_warps(kernel, variant, &program, ir);

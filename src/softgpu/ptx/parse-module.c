@@ -89,6 +89,8 @@ static void parse_function_directives(struct parser *parser, struct ptx_function
 			parse_triple(parser, function->max_ntid);
 		else if (parser_accept_word(parser, "reqntid"))
 			parse_triple(parser, function->required_ntid);
+		else if (parser_accept_word(parser, "reqnctapercluster"))
+			parse_triple(parser, function->required_cluster);
 		else if (parser_at_word(parser, "pragma"))
 			ptx_lexer_skip_past(&parser->lexer, ';');
 		else if (parser_at_word(parser, "attribute"))

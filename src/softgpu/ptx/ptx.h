@@ -198,6 +198,7 @@ struct ptx_function {
 	uint32_t n_returns, n_params;
 	uint32_t param_bytes; /* kernels: the packed buffer */
 	uint32_t max_ntid[3], required_ntid[3];
+	uint32_t required_cluster[3];  /* .reqnctapercluster, 0 0 0 when absent */
 	enum ptx_type *register_types; /* by register number */
 	uint32_t n_registers;
 	struct ptx_instruction *code;
