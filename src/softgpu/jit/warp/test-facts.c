@@ -1,0 +1,201 @@
+/* The analyses of the warp machine: shapes of values, where lanes part, what they must keep. */
+#include "base/test.h"
+#include "softgpu/jit/warp/facts.h"
+#include "softgpu/jit/warp/widen.h"
+
+/* Registers of the kernels below, by number. */
+enum { P0, P1, R0, R1, R2, R3, R4, D0, D1 };
+
+static struct ptx_unit *unit;
+static struct facts facts;
+
+/* Facts of a kernel of 32 lanes in rows, whose body is given. */
+static bool analyse(const char *body)
+{
+	static char text[4096];
+	struct ptx_error error;
+
+	snprintf(text, sizeof(text),
+	    ".version 8.0\n.target sm_80\n.address_size 64\n"
+	    ".visible .entry k(.param .u64 a, .param .u32 n) {\n"
+	    ".reg .pred %%p<2>; .reg .b32 %%r<5>; .reg .b64 %%d<2>;\n%s\nret; }\n",
+	    body);
+	unit = ptx_parse("test", text, strlen(text), &error);
+	if (!unit)
+		test_fail(__FILE__, __LINE__, "line %u: %s", error.line, error.text);
+	return facts_init(&facts, unit->functions, 32, WARP_ROW);
+}
+
+static void finish(void)
+{
+	facts_fini(&facts);
+	ptx_unit_free(unit);
+}
+
+static bool is_uniform(uint32_t value)
+{
+	return shape_is_uniform(shape_of_value(&facts, value));
+}
+
+static bool is_linear(uint32_t value, int64_t stride)
+{
+	struct shape shape = shape_of_value(&facts, value);
+
+	return shape.kind == SHAPE_LINEAR && shape.stride == stride;
+}
+
+static bool varies(uint32_t value)
+{
+	return shape_of_value(&facts, value).kind == SHAPE_VARYING;
+}
+
+TEST(addresses_of_consecutive_threads_are_linear)
+{
+	CHECK(analyse("mov.u32 %r0, %ctaid.x; mov.u32 %r1, %ntid.x; mov.u32 %r2, %tid.x;\n"
+		      "mad.lo.s32 %r3, %r0, %r1, %r2; ld.param.u64 %d0, [a];\n"
+		      "mul.wide.s32 %d1, %r3, 4; add.s64 %d1, %d1, %d0; ld.global.u32 %r4, [%d1];\n"
+		      "setp.lt.s32 %p0, %r3, %r1; setp.lt.u32 %p1, %r2, 64;"));
+	CHECK(is_uniform(R0) && is_uniform(R1) && is_uniform(D0));
+	CHECK(is_linear(R2, 1) && is_linear(R3, 1) && is_linear(D1, 4));
+	CHECK_EQ(shape_of_value(&facts, D1).wrap, INT64_C(4) << 32);
+	CHECK(varies(R4) && varies(P0));
+	CHECK(is_uniform(P1)); /* whole warps are below 64 */
+	finish();
+}
+
+TEST(parts_of_a_thread_number)
+{
+	CHECK(analyse("mov.u32 %r0, %tid.x; shr.u32 %r1, %r0, 5; and.b32 %r2, %r0, 31;\n"
+		      "and.b32 %r3, %r0, 3; mov.u32 %r4, 64; mul.lo.u32 %r4, %r0, 12;"));
+	CHECK(is_uniform(R1));
+	CHECK(is_linear(R2, 1));
+	CHECK(varies(R3));
+	finish();
+}
+
+/* Both arms write it, and it is wanted behind them. */
+TEST(values_joined_behind_a_divergent_branch_vary)
+{
+	CHECK(analyse("mov.u32 %r0, %laneid; setp.lt.u32 %p0, %r0, 5; @%p0 bra A; mov.u32 %r1, 1;\n"
+		      "bra B; A: mov.u32 %r1, 2; B: add.u32 %r2, %r1, 1;"));
+	CHECK(varies(R1) && varies(R2));
+	CHECK(facts.splits != NULL);
+	finish();
+	CHECK(analyse("ld.param.u32 %r0, [n]; setp.lt.u32 %p0, %r0, 5; @%p0 bra A;\n"
+		      "mov.u32 %r1, 1; bra B; A: mov.u32 %r1, 2; B: add.u32 %r2, %r1, 1;"));
+	CHECK(is_uniform(R1) && is_uniform(R2));
+	CHECK(facts.splits == NULL);
+	finish();
+}
+
+/* A counter inside a divergent region that nobody outside wants stays the same for all. */
+TEST(loops_in_a_divergent_region_stay_uniform)
+{
+	CHECK(analyse("mov.u32 %r0, %laneid; setp.gt.u32 %p0, %r0, 5; @%p0 bra OUT;\n"
+		      "mov.u32 %r1, 0; L: add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 9;\n"
+		      "@%p1 bra L; OUT: mov.u32 %r2, 0;"));
+	CHECK(is_uniform(R1) && is_uniform(P1));
+	finish();
+}
+
+/* Lanes leave the loop in different rounds: what it counted differs afterwards. */
+TEST(loops_left_at_different_times_make_values_vary)
+{
+	CHECK(analyse("mov.u32 %r0, %laneid; mov.u32 %r1, 0; mov.u32 %r3, 0;\n"
+		      "L: add.u32 %r1, %r1, 1; add.u32 %r3, %r3, 1; setp.lt.u32 %p0, %r1, %r0;\n"
+		      "@%p0 bra L; add.u32 %r2, %r1, 1;"));
+	CHECK(varies(R1) && varies(R2));
+	CHECK(is_uniform(R3)); /* nobody asks for it */
+	CHECK(bits_has(facts.mixed, R1));
+	finish();
+}
+
+/* Lanes may wait at OUT without having come to J, where others write what they still want. */
+TEST(lanes_that_pass_by_a_join_keep_their_values)
+{
+	CHECK(analyse("mov.u32 %r0, %laneid; mov.u32 %r1, 7; ld.param.u32 %r2, [n];\n"
+		      "setp.lt.u32 %p0, %r0, 5; setp.ne.u32 %p1, %r2, 0; @%p0 bra A; bra J;\n"
+		      "A: add.u32 %r3, %r0, 1; @%p1 bra OUT;\n"
+		      "J: mov.u32 %r1, 8; OUT: add.u32 %r4, %r1, 1;"));
+	CHECK(varies(R1) && bits_has(facts.mixed, R1));
+	finish();
+}
+
+/* The branch's postdominator lies a round later for some: they meet at the latch before. */
+TEST(lanes_meet_round_by_round)
+{
+	CHECK(analyse(
+	    "mov.u32 %r0, %laneid; mov.u32 %r1, 0; mov.u32 %r2, 0; setp.lt.u32 %p0, %r0, 5;\n"
+	    "L: @%p0 bra B; add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 2; @%p1 bra L;\n"
+	    "B: add.u32 %r2, %r2, 1; setp.lt.u32 %p1, %r2, 4; @%p1 bra L;\n"
+	    "add.u32 %r3, %r2, 1;"));
+	CHECK(varies(R2));
+	finish();
+}
+
+TEST(loops_with_several_entries_are_refused)
+{
+	CHECK(!analyse("ld.param.u32 %r0, [n]; setp.lt.u32 %p0, %r0, 5; @%p0 bra B;\n"
+		       "A: add.u32 %r0, %r0, 1; B: setp.lt.u32 %p1, %r0, 9; @%p1 bra A;"));
+	CHECK_STR(facts.flow.reason, "a loop has several entries");
+	finish();
+}
+
+TEST(a_loop_has_one_latch_at_its_end)
+{
+	CHECK(
+	    analyse("mov.u32 %r0, 0; L: add.u32 %r0, %r0, 1; setp.eq.u32 %p0, %r0, 3; @%p0 bra L;\n"
+		    "setp.lt.u32 %p1, %r0, 9; @%p1 bra L;"));
+	CHECK_EQ(facts.flow.n_loops, 1);
+	for (uint32_t b = 0; b < facts.flow.n_blocks; b++)
+		if (bits_has(facts.flow.loops[0].blocks, b))
+			CHECK(facts.flow.blocks[b].place <=
+			      facts.flow.blocks[facts.flow.loops[0].latch].place);
+	finish();
+}
+
+static bool load_vector(void *context, const char *result, const char *type, const char *slot)
+{
+	struct widen *widen = context;
+
+	text_format(widen->out, "  %s = load <4 x %s>, ptr %s\n", result, type, slot);
+	return strcmp(slot, "%r0") == 0;
+}
+
+static void store_any(
+    void *context, const char *type, const char *value, bool is_vector, const char *slot)
+{
+	struct widen *widen = context;
+
+	text_format(
+	    widen->out, "  store %s %s, ptr %s\n", is_vector ? "vector" : type, value, slot);
+}
+
+static bool no_vector(void *context, const char *name)
+{
+	return false;
+}
+
+TEST(one_lanes_text_is_made_wide)
+{
+	static const char lines[] = "  %t0 = load i32, ptr %r0\n"
+				    "  %t1 = call i32 @llvm.umin.i32(i32 %t0, i32 %t0)\n"
+				    "  store i32 %t1, ptr %r2\n";
+	struct widen widen;
+	struct widen_slots slots = {load_vector, store_any, no_vector, &widen};
+	struct text out = {0}, program = {0};
+
+	widen_init(&widen, 4, &slots);
+	widen.out = &out;
+	CHECK(widen_lines(&widen, lines, sizeof(lines) - 1));
+	CHECK_STR(out.bytes,
+	    "  %t0 = load <4 x i32>, ptr %r0\n"
+	    "  %t1 = call <4 x i32> @llvm.umin.v4i32(<4 x i32> %t0, <4 x i32> %t0)\n"
+	    "  store vector %t1, ptr %r2\n");
+	CHECK(!widen_lines(&widen, "  br label %b1\n", 15));
+	widen_finish(&widen, &program);
+	CHECK_STR(program.bytes, "declare <4 x i32> @llvm.umin.v4i32(<4 x i32>, <4 x i32>)\n");
+	text_fini(&out);
+	text_fini(&program);
+	widen_fini(&widen);
+}
