@@ -145,6 +145,7 @@ TEST(references_are_bound_by_name)
 	CHECK_OK(cuMemcpyAtoH_v2(&got, array, 4, sizeof(got)));
 	CHECK(got == 130);
 	CHECK_EQ(cuTexRefDestroy(texture), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuArrayDestroy(array));
 	CHECK_OK(cuModuleUnload(module));
 	CHECK_EQ(cuTexRefSetFlags(texture, 0), CUDA_ERROR_INVALID_HANDLE);
 }
