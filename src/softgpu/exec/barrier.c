@@ -7,13 +7,14 @@
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 
-static void release(struct sg_barrier *barrier, struct sg_fiber *self)
+static void release(struct sg_block *block, struct sg_barrier *barrier, struct sg_fiber *self)
 {
 	uint64_t result = barrier->operation == SG_BARRIER_POPC	 ? barrier->popc
 			  : barrier->operation == SG_BARRIER_AND ? barrier->all
 								 : barrier->any;
 	struct sg_fiber *waiting = NULL, *next;
 
+	block->n_waited_at -= barrier->waiting != NULL;
 	/* The list is last come, first; threads go on in the order they came. */
 	while ((next = barrier->waiting)) {
 		barrier->waiting = next->next;
@@ -57,10 +58,11 @@ static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
 {
 	struct sg_fiber *fiber = lane->fiber;
 
+	lane->block->n_waited_at += barrier->waiting == NULL;
 	fiber->next = barrier->waiting;
 	barrier->waiting = fiber;
 	if (is_complete(lane->block, barrier))
-		release(barrier, fiber);
+		release(lane->block, barrier, fiber);
 	else
 		machine_wait(fiber);
 	return fiber->result;
@@ -76,7 +78,7 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count)
 	struct sg_barrier *barrier = arrive(lane, number, count, 1, 0);
 
 	if (is_complete(lane->block, barrier))
-		release(barrier, NULL);
+		release(lane->block, barrier, NULL);
 }
 
 uint32_t sg_barrier_red(
@@ -104,17 +106,19 @@ void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t numbe
 	    arrive(lane, number, count, (uint32_t)__builtin_popcount(lanes), 0);
 
 	if (is_complete(lane->block, barrier))
-		release(barrier, NULL);
+		release(lane->block, barrier, NULL);
 }
 
 void barrier_threads_exit(struct sg_block *block, uint32_t n)
 {
 	block->alive -= n;
+	if (!block->n_waited_at)
+		return;
 	for (unsigned i = 0; i < SG_BARRIERS; i++) {
 		struct sg_barrier *barrier = &block->barriers[i];
 
 		if (barrier->waiting && !barrier->expected && is_complete(block, barrier))
-			release(barrier, NULL);
+			release(block, barrier, NULL);
 	}
 }
 
@@ -127,7 +131,7 @@ bool barrier_settle(struct sg_block *block)
 
 		if (barrier->waiting && barrier->expected &&
 		    barrier->arrived + exited >= barrier->expected) {
-			release(barrier, NULL);
+			release(block, barrier, NULL);
 			return true;
 		}
 	}

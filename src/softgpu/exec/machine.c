@@ -386,6 +386,7 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	    (uint8_t *)(machine->slice + SHARED_OFFSET + resident * (uint64_t)SHARED_STRIDE);
 	memset(block->shared, 0, shared_bytes(grid));
 	memset(block->barriers, 0, sizeof(block->barriers));
+	block->n_waited_at = 0;
 	for (uint32_t i = 0; i < n_warps; i++) {
 		struct sg_warp *warp = &block->warps[i];
 
@@ -527,7 +528,10 @@ static void start_block(struct sg_machine *machine, uint32_t resident)
 		uint32_t index = resident * n + i;
 		struct sg_fiber *fiber = &machine->fibers[index];
 
-		lane_set_block(&fiber->lane, grid, block, machine->first_block + resident);
+		if (i)
+			fiber->lane = machine->fibers[resident * n].lane;
+		else
+			lane_set_block(&fiber->lane, grid, block, machine->first_block + resident);
 		fiber_set_threads(fiber, grid, i * width);
 		if (width == 1)
 			block->warps[i / SG_WARP_SIZE].fibers[i % SG_WARP_SIZE] = fiber;

@@ -90,6 +90,7 @@ struct sg_block {
 	uint32_t n_threads, alive;
 	uint8_t *shared;
 	struct sg_barrier barriers[SG_BARRIERS];
+	uint32_t n_waited_at; /* of these */
 	struct sg_warp warps[SG_MAX_BLOCK_THREADS / SG_WARP_SIZE];
 };
 
