@@ -18,7 +18,7 @@
 #include "softgpu/exec/runtime.h"
 #include "softgpu/jit/progress.h"
 
-#define STANDARD_LANES 1u
+#define STANDARD_LANES 32u
 
 /* Refused by the translator for warps, which is no error. */
 #define REFUSED (-1)
