@@ -82,7 +82,7 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count)
 }
 
 uint32_t sg_barrier_red(
-    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate)
+    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, uint32_t predicate)
 {
 	struct sg_barrier *barrier = arrive(lane, number, count, 1, predicate);
 

@@ -13,8 +13,8 @@ uint64_t sg_exchange(
 /* barrier.c: count 0 is all threads of the block. */
 void sg_barrier(struct sg_lane *lane, uint32_t number, uint32_t count);
 void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count);
-uint32_t sg_barrier_red(
-    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation, bool predicate);
+uint32_t sg_barrier_red(struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation,
+    uint32_t predicate); /* 0 or 1 */
 
 uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count,
     uint32_t operation, uint32_t predicates);

@@ -149,14 +149,16 @@ static void barrier_reduce(struct emit *emit)
 	enum sg_barrier_reduction operation = has(emit, PTX_MODIFIER_popc)  ? SG_BARRIER_POPC
 					      : has(emit, PTX_MODIFIER_and) ? SG_BARRIER_AND
 									    : SG_BARRIER_OR;
-	struct value number, count, result;
+	struct value number, count, predicate, result;
 
 	if (emit->in->n_operands < 3)
 		emit_fail(emit, "bar.red takes a result, a barrier and a predicate");
 	barrier_operands(emit, 1, 1, &number, &count);
-	result = emit_value(emit,
-	    "call i32 @sg_barrier_red(ptr %%lane, i32 %s, i32 %s, i32 %d, i1 %s)", number.text,
-	    count.text, operation, source(emit, emit->in->n_operands - 1u, PTX_TYPE_pred).text);
+	predicate = emit_value(
+	    emit, "zext i1 %s to i32", source(emit, emit->in->n_operands - 1u, PTX_TYPE_pred).text);
+	result =
+	    emit_value(emit, "call i32 @sg_barrier_red(ptr %%lane, i32 %s, i32 %s, i32 %d, i32 %s)",
+		number.text, count.text, operation, predicate.text);
 	if (operation == SG_BARRIER_POPC)
 		operand_set(emit, emit->in->operands, result, IR_I32, false);
 	else

@@ -184,7 +184,7 @@ const char jit_prelude[] =
 	"declare i32 @sg_mbarrier_pending(i64) nounwind memory(none)\n"
 	"declare void @sg_barrier(ptr, i32, i32) nounwind\n"
 	"declare void @sg_barrier_arrive(ptr, i32, i32) nounwind\n"
-	"declare i32 @sg_barrier_red(ptr, i32, i32, i32, i1) nounwind\n"
+	"declare i32 @sg_barrier_red(ptr, i32, i32, i32, i32) nounwind\n"
 	"!0 = !{}\n"
 	"attributes #0 = { nounwind \"frame-pointer\"=\"none\" }\n"
 	"attributes #1 = { alwaysinline nounwind memory(none) }\n"
