@@ -11,7 +11,7 @@ void emit_testp(struct emit *emit)
 	    {PTX_MODIFIER_number, 0x3fc},
 	    {PTX_MODIFIER_infinite, 0x204},
 	    {PTX_MODIFIER_finite, 0x1f8},
-	    {PTX_MODIFIER_normal, 0x108},
+	    {PTX_MODIFIER_normal, 0x168}, /* zero counts as normal */
 	    {PTX_MODIFIER_subnormal, 0x090},
 	};
 	enum ptx_type type = type_at(emit, 0);
