@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "control/driver_files.h"
 #include "control/event.h"
 #include "control/server.h"
 
@@ -181,10 +182,14 @@ static void on_life(void *data, unsigned events)
 	struct process *process = data;
 	struct server *server = process->server;
 	char how[128];
+	siginfo_t info = {0};
 	int status = 0;
 
-	if (waitpid(process->pid, &status, WNOHANG) != process->pid)
+	if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid != process->pid)
 		return;
+	driver_files_remove("/dev/shm", process->pid);
+	waitpid(process->pid, &status, 0);
 	/* Its last words may still lie in the socket. */
 	while (process->control && take_message(process))
 		;

@@ -253,6 +253,7 @@ static void on_peer_ended(void *data, unsigned events)
 	struct session *session = data;
 
 	session->client = client_free(session->client);
+	share_forget_session(session->server, session->id);
 	end_softly(session);
 }
 
