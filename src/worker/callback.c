@@ -224,17 +224,22 @@ static void run(struct callback *callback, uint32_t status, uint64_t value)
 		.number = callback->number,
 		.value = value}};
 
-	mirrors_settle(callbacks->worker);
+	/* While it is counted as waiting, the worker stays. */
 	pthread_mutex_lock(&callbacks->lock);
 	callbacks->waiting++;
+	pthread_mutex_unlock(&callbacks->lock);
+	mirrors_settle(callbacks->worker);
+	pthread_mutex_lock(&callbacks->lock);
 	append(callbacks, &message);
 	while (!message.done && !callbacks->over)
 		wait_a_little(callbacks, &callbacks->done, ALIVE_NS);
 	take_out(callbacks, &message);
+	pthread_mutex_unlock(&callbacks->lock);
+	mirrors_push(callbacks->worker);
+	pthread_mutex_lock(&callbacks->lock);
 	callbacks->waiting--;
 	pthread_cond_broadcast(&callbacks->done);
 	pthread_mutex_unlock(&callbacks->lock);
-	mirrors_push(callbacks->worker);
 	if (callback->once)
 		free(callback);
 }
