@@ -347,6 +347,7 @@ TEST(signals_reach_the_program)
 
 	set_up("ok");
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		signal(signals[i], SIG_DFL); /* background jobs are born ignoring some */
 		pid_t pid = start_sleeper(
 		    (const char *const[]){"rosen", "run", "--", client, "sleep", NULL});
 		kill(pid, signals[i]);
