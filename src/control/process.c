@@ -138,6 +138,12 @@ static bool take_message(struct process *process)
 	memset(&message, 0, sizeof(message));
 	ssize_t size = fd_receive(
 	    watch_fd(process->control), &message, sizeof(message), &fd, &n_fds, MSG_DONTWAIT);
+	/* It ended with a message of ours unread: that is told once, ahead of what it had sent. */
+	if (size == -ECONNRESET) {
+		n_fds = 1;
+		size = fd_receive(watch_fd(process->control), &message, sizeof(message), &fd,
+		    &n_fds, MSG_DONTWAIT);
+	}
 	if (!n_fds)
 		fd = -1;
 	if (size == -EAGAIN)
