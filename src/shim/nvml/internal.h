@@ -31,6 +31,9 @@ struct nvml_view {
  */
 nvmlReturn_t nvml_enter(const void *out, struct nvml_view *view);
 
+/* What NVML says of the bridge's answer to a question that the worker was asked. */
+nvmlReturn_t nvml_result(CUresult answer);
+
 struct nvml_device {
 	struct nvml_view view;
 	int number; /* place in the snapshot */

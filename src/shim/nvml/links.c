@@ -11,18 +11,7 @@ static nvmlReturn_t ask(nvmlDevice_t handle, const void *out, struct device_link
 	struct nvml_device device;
 	nvmlReturn_t r = nvml_device_enter(handle, out, &device);
 
-	if (r != NVML_SUCCESS)
-		return r;
-	switch (device.view.bridge->links(device.number, links)) {
-	case CUDA_SUCCESS:
-		return NVML_SUCCESS;
-	case CUDA_ERROR_LAUNCH_FAILED: /* the worker is gone */
-		return NVML_ERROR_GPU_IS_LOST;
-	case CUDA_ERROR_NOT_SUPPORTED:
-		return NVML_ERROR_NOT_SUPPORTED;
-	default:
-		return NVML_ERROR_UNKNOWN;
-	}
+	return r != NVML_SUCCESS ? r : nvml_result(device.view.bridge->links(device.number, links));
 }
 
 /* A device without links does not support the question; others have no link of such a number. */

@@ -152,6 +152,20 @@ const char *nvmlErrorString(nvmlReturn_t result)
 	return (unsigned)result < ARRAY_SIZE(texts) ? texts[result] : "Unknown Error";
 }
 
+nvmlReturn_t nvml_result(CUresult answer)
+{
+	switch (answer) {
+	case CUDA_SUCCESS:
+		return NVML_SUCCESS;
+	case CUDA_ERROR_LAUNCH_FAILED: /* the worker is gone */
+		return NVML_ERROR_GPU_IS_LOST;
+	case CUDA_ERROR_NOT_SUPPORTED:
+		return NVML_ERROR_NOT_SUPPORTED;
+	default:
+		return NVML_ERROR_UNKNOWN;
+	}
+}
+
 /* --- the system --- */
 
 /* Of the server's NVIDIA driver; the software GPU has none. */

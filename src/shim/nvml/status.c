@@ -17,16 +17,8 @@ static nvmlReturn_t ask(
 
 	if (r != NVML_SUCCESS)
 		return r;
-	switch (device.view.bridge->status(device.number, status)) {
-	case CUDA_SUCCESS:
-		return status->present & bit ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
-	case CUDA_ERROR_LAUNCH_FAILED: /* the worker is gone */
-		return NVML_ERROR_GPU_IS_LOST;
-	case CUDA_ERROR_NOT_SUPPORTED:
-		return NVML_ERROR_NOT_SUPPORTED;
-	default:
-		return NVML_ERROR_UNKNOWN;
-	}
+	r = nvml_result(device.view.bridge->status(device.number, status));
+	return r == NVML_SUCCESS && !(status->present & bit) ? NVML_ERROR_NOT_SUPPORTED : r;
 }
 
 static nvmlReturn_t number(nvmlDevice_t handle, uint32_t bit, size_t offset, unsigned *out)
