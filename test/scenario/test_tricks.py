@@ -30,7 +30,7 @@ class Tricks(Scenario):
 
     def test_each_can_be_off(self):
         found = tricks()
-        self.assertGreaterEqual(len(found), 9)
+        self.assertGreaterEqual(len(found), 11)
         for variable, off in found.items():
             with self.subTest(variable):
                 self.pass_without(**{variable: off})
