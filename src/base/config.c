@@ -14,31 +14,37 @@
 #include "base/util.h"
 
 const struct config_entry config_entries[] = {
-#define ENTRY(name_, type_, standard_, flag_, help_, off_)                                         \
+#define ENTRY(name_, type_, standard_, flag_, help_, off_, only_)                                  \
 	{.name = #name_,                                                                           \
 	    .flag = flag_,                                                                         \
 	    .standard = standard_,                                                                 \
 	    .help = help_,                                                                         \
 	    .off = off_,                                                                           \
+	    .only = only_,                                                                         \
 	    .type = CONFIG_##type_,                                                                \
 	    .offset = offsetof(struct config, name_)},
-#define CONFIG(name, type, standard, flag, help) ENTRY(name, type, standard, flag, help, NULL)
-#define TRICK(name, type, standard, off, help)	 ENTRY(name, type, standard, NULL, help, off)
+#define CONFIG(name, type, standard, flag, help) ENTRY(name, type, standard, flag, help, NULL, NULL)
+#define TRICK(name, type, standard, off, help)	 ENTRY(name, type, standard, NULL, help, off, NULL)
+#define CHOICE(name, standard, words, flag, help)                                                  \
+	ENTRY(name, TEXT, standard, flag, help, NULL, words)
+#define RANGE(name, standard, range, flag, help)                                                   \
+	ENTRY(name, NUMBER, standard, flag, help, NULL, range)
 #include "base/config.def"
 #undef CONFIG
 };
 const size_t config_n_entries = ARRAY_SIZE(config_entries);
 
-static int parse_number(const char *text, uint64_t *out)
+/* The number at the front of text; *end is what follows it. */
+static int read_number(const char *text, uint64_t *out, const char **end)
 {
-	char *end;
+	unsigned shift = 0;
+	char *behind;
 
 	errno = 0;
-	unsigned long long number = strtoull(text, &end, 0);
-	if (errno || end == text || *text == '-')
+	unsigned long long number = strtoull(text, &behind, 0);
+	if (errno || behind == text || *text == '-')
 		return -EINVAL;
-	unsigned shift = 0;
-	switch (*end) {
+	switch (*behind) {
 	case 'K':
 		shift = 10;
 		break;
@@ -49,12 +55,52 @@ static int parse_number(const char *text, uint64_t *out)
 		shift = 30;
 		break;
 	}
-	if (shift)
-		end++;
-	if (*end || (number << shift) >> shift != number)
+	*end = behind + (shift != 0);
+	if ((number << shift) >> shift != number)
 		return -EINVAL;
 	*out = number << shift;
 	return 0;
+}
+
+/* range: "A to B", or "a power of two, A to B". */
+static bool in_range(uint64_t number, const char *range)
+{
+	static const char power[] = "a power of two, ", to[] = " to ";
+	uint64_t least = 0, most = 0;
+
+	if (!strncmp(range, power, strlen(power))) {
+		if (!number || number & (number - 1))
+			return false;
+		range += strlen(power);
+	}
+	return read_number(range, &least, &range) == 0 && !strncmp(range, to, strlen(to)) &&
+	       read_number(range + strlen(to), &most, &range) == 0 && number >= least &&
+	       number <= most;
+}
+
+static int parse_number(const char *text, const char *range, uint64_t *out)
+{
+	uint64_t number;
+
+	if (read_number(text, &number, &text) < 0 || *text || (range && !in_range(number, range)))
+		return -EINVAL;
+	*out = number;
+	return 0;
+}
+
+/* Whether words, such as "auto, cuda, softgpu", name it. */
+static bool is_among(const char *text, const char *words)
+{
+	size_t length = strlen(text);
+
+	while (*words) {
+		size_t size = strcspn(words, ",");
+		if (size == length && !strncmp(words, text, length))
+			return true;
+		words += size;
+		words += strspn(words, ", ");
+	}
+	return false;
 }
 
 static int parse_switch(const char *text, bool *out)
@@ -77,12 +123,13 @@ static int parse_value(struct config *config, const struct config_entry *entry, 
 
 	switch (entry->type) {
 	case CONFIG_TEXT:
-		if (strlen(value) >= CONFIG_TEXT_MAX)
+		if (strlen(value) >= CONFIG_TEXT_MAX ||
+		    (entry->only && !is_among(value, entry->only)))
 			return -EINVAL;
 		strcpy(field, value);
 		return 0;
 	case CONFIG_NUMBER:
-		return parse_number(value, field);
+		return parse_number(value, entry->only, field);
 	case CONFIG_SWITCH:
 		return parse_switch(value, field);
 	}
@@ -99,8 +146,11 @@ static int set_entry(struct config *config, const struct config_entry *entry, co
 	return r;
 }
 
+/* What to give in place of a wrong value. */
 static const char *expected(const struct config_entry *entry)
 {
+	if (entry->only)
+		return entry->only;
 	switch (entry->type) {
 	case CONFIG_TEXT:
 		return "a text of at most 255 bytes";
@@ -112,6 +162,16 @@ static const char *expected(const struct config_entry *entry)
 	return "a value";
 }
 
+/* name: of the entry, or its variable. */
+static void explain(const struct config_entry *entry, const char *name, const char *value,
+    char *error, size_t error_size)
+{
+	bool choice = entry->only && entry->type == CONFIG_TEXT;
+
+	snprintf(error, error_size, "%s is \"%s\": give %s%s", name, value, choice ? "one of " : "",
+	    expected(entry));
+}
+
 static int set_named(struct config *config, const char *name, const char *value,
     enum config_source source, char *error, size_t error_size)
 {
@@ -121,7 +181,7 @@ static int set_named(struct config *config, const char *name, const char *value,
 			continue;
 		if (set_entry(config, entry, value, source) == 0)
 			return 0;
-		snprintf(error, error_size, "%s is \"%s\": give %s", name, value, expected(entry));
+		explain(entry, name, value, error, error_size);
 		return error_origin(-EINVAL);
 	}
 	snprintf(error, error_size, "there is no setting \"%s\": `rosen info --config` lists them",
@@ -160,16 +220,26 @@ const char *config_source_name(enum config_source source)
 	return (size_t)source < ARRAY_SIZE(names) ? names[source] : "?";
 }
 
+/* Applies the environment's value of one entry. -EINVAL: it is no value, and error says so. */
+static int read_variable(
+    struct config *config, const struct config_entry *entry, char *error, size_t error_size)
+{
+	char variable[CONFIG_VARIABLE_MAX];
+	const char *value = getenv(config_variable(entry, variable));
+
+	if (!value || set_entry(config, entry, value, CONFIG_ENVIRONMENT) == 0)
+		return 0;
+	explain(entry, variable, value, error, error_size);
+	return -EINVAL;
+}
+
 void config_read_environment(struct config *config)
 {
-	for (size_t i = 0; i < config_n_entries; i++) {
-		const struct config_entry *entry = &config_entries[i];
-		char variable[CONFIG_VARIABLE_MAX];
-		const char *value = getenv(config_variable(entry, variable));
-		if (value && set_entry(config, entry, value, CONFIG_ENVIRONMENT))
-			log_warn("%s is \"%s\", which is ignored: give %s", variable, value,
-			    expected(entry));
-	}
+	char error[CONFIG_TEXT_MAX + 256];
+
+	for (size_t i = 0; i < config_n_entries; i++)
+		if (read_variable(config, &config_entries[i], error, sizeof(error)) < 0)
+			log_warn("ignored: %s", error);
 }
 
 /* Cuts white space off both ends, in place. */
@@ -239,9 +309,9 @@ int config_load(struct config *config, const char *path, char *error, size_t err
 {
 	config_init(config);
 	int r = config_read_file(config, path, error, error_size);
-	if (r == 0)
-		config_read_environment(config);
-	return r;
+	for (size_t i = 0; r == 0 && i < config_n_entries; i++)
+		r = read_variable(config, &config_entries[i], error, error_size);
+	return error_trace(r);
 }
 
 const char *config_show(const struct config *config, const struct config_entry *entry, char *buffer)

@@ -37,7 +37,8 @@ enum config_type { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_SWITCH };
 
 struct config_entry {
 	const char *name, *flag, *standard, *help;
-	const char *off; /* the value that does without a trick; NULL: it is none */
+	const char *off;  /* the value that does without a trick; NULL: it is none */
+	const char *only; /* a text's words, a number's range; NULL: all of the type */
 	enum config_type type;
 	size_t offset; /* of the field in struct config */
 };
@@ -63,12 +64,12 @@ int config_read_file(struct config *config, const char *path, char *error, size_
 
 /*
  * What rosen and rosend start with: the built-in values, then the file (path as above), then the
- * environment. Errors as config_read_file().
+ * environment, in which a bad value is an error here. Errors as config_read_file().
  */
 int config_load(struct config *config, const char *path, char *error, size_t error_size);
 
 /* Sets one entry from text, as a flag does. -ENOENT: no such entry; -EINVAL: not a value of its
- * type; error says so. */
+ * type, or not an allowed one; error says so. */
 int config_set(
     struct config *config, const char *name, const char *value, char *error, size_t error_size);
 

@@ -69,6 +69,59 @@ TEST(tricks_can_be_switched_off)
 	CHECK(config.sync && !config.cache && !config.known_idle && !config.spin_us);
 }
 
+static int set(const char *name, const char *value, char *error, size_t size)
+{
+	struct config config;
+
+	config_init(&config);
+	return config_set(&config, name, value, error, size);
+}
+
+TEST(only_allowed_values_are_taken)
+{
+	static const char *const good[][2] = {{"lanes", "1"}, {"lanes", "4096"},
+	    {"ring_size", "64K"}, {"ring_size", "0x4000000"}, {"staging_size", "1G"},
+	    {"backend", "softgpu"}, {"backend", "auto"}, {"log", "debug"}, {"spin_us", "0"},
+	    {"server", "anything, really"}};
+	static const char *const bad[][2] = {{"lanes", "0"}, {"lanes", "4097"},
+	    {"ring_size", "96K"}, {"ring_size", "0"}, {"ring_size", "128M"}, {"staging_size", "1K"},
+	    {"staging_size", "32Q"}, {"backend", "gpu"}, {"backend", "auto, cuda"}, {"backend", ""},
+	    {"log", "warning"}, {"spin_us", "20 us"}, {"spin_us", "99999999999999999999"},
+	    {"session_bulk_limit", "17179869184G"}};
+	char error[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		CHECK_EQ(set(good[i][0], good[i][1], error, sizeof(error)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_EQ(set(bad[i][0], bad[i][1], error, sizeof(error)), -EINVAL);
+	set("lanes", "0", error, sizeof(error));
+	CHECK_STR(error, "lanes is \"0\": give 1 to 4096");
+	set("backend", "gpu", error, sizeof(error));
+	CHECK_STR(error, "backend is \"gpu\": give one of auto, cuda, softgpu");
+}
+
+TEST(limits_stand_in_the_help)
+{
+	for (size_t i = 0; i < config_n_entries; i++)
+		if (config_entries[i].only)
+			CHECK(strstr(config_entries[i].help, config_entries[i].only));
+}
+
+/* rosen and rosend end over a wrong variable; inside a program it must do no harm. */
+TEST(wrong_variables_are_named_or_ignored)
+{
+	char error[512];
+	struct config config;
+
+	setenv("ROSEN_CONFIG", "/dev/null", 1);
+	setenv("ROSEN_LANES", "none", 1);
+	CHECK_EQ(config_load(&config, NULL, error, sizeof(error)), -EINVAL);
+	CHECK_STR(error, "ROSEN_LANES is \"none\": give 1 to 4096");
+	config_init(&config);
+	config_read_environment(&config);
+	CHECK_EQ(config.lanes, 1024);
+}
+
 TEST(wrong_lines_are_named)
 {
 	char folder[64], path[96], error[512];

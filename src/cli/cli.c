@@ -84,12 +84,6 @@ bool cli_load_config(struct config *config, const struct cli_flag *flags, size_t
 		cli_error("%s", error);
 		return false;
 	}
-	if (strcmp(config->backend, "auto") && strcmp(config->backend, "cuda") &&
-	    strcmp(config->backend, "softgpu")) {
-		cli_error(
-		    "there is no backend \"%s\": give auto, cuda or softgpu", config->backend);
-		return false;
-	}
 	return true;
 }
 

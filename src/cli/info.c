@@ -87,6 +87,8 @@ static struct json_object *config_json(const struct config *config)
 			json_object_object_add(object, "flag", json_object_new_string(entry->flag));
 		if (entry->off)
 			json_object_object_add(object, "off", json_object_new_string(entry->off));
+		if (entry->only)
+			json_object_object_add(object, "only", json_object_new_string(entry->only));
 		json_object_array_add(array, object);
 	}
 	return array;

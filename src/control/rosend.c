@@ -111,14 +111,7 @@ static int load_config(struct config *config, const struct arguments *a)
 		log_error("%s", error);
 		return r;
 	}
-	if (!log_set_level_named(config->log)) {
-		log_error("log is \"%s\": give error, warn, info or debug", config->log);
-		return -EINVAL;
-	}
-	if (strcmp(config->backend, "auto") && !server_backend_named(config->backend)) {
-		log_error("backend is \"%s\": give auto, cuda or softgpu", config->backend);
-		return -EINVAL;
-	}
+	log_set_level_named(config->log);
 	return 0;
 }
 
