@@ -1,6 +1,9 @@
 """Charts as SVG text, with nothing but Python's standard library: bars beside a reference, and lines."""
 import html
 import math
+import shutil
+import subprocess
+import sys
 
 FONT = 'font-family="sans-serif" font-size="12"'
 COLOURS = "#1f77b4 #d62728 #2ca02c #9467bd".split()
@@ -61,6 +64,58 @@ def bars(title, axis, rows):
     parts += [line(at(1), TOP - 6, at(1), height - BOTTOM, "black"),
               text(LEFT + inner / 2, height - 6, axis, "middle")]
     return document(WIDTH, height, parts)
+
+
+def groups(title, axis, names, rows):
+    """rows: (label, [(value, low, high) or None for each of names]): bars from 1 on a logarithmic axis, a colour
+    for each name."""
+    known = [figures for _, values in rows for figures in values if figures]
+    low = min([0.5, *(figures[1] for figures in known)]) * 0.9
+    high = max([2.0, *(figures[2] for figures in known)]) * 1.1
+    thick, top = 14, TOP + 20
+    step = thick * len(names) + 8
+    inner, height = WIDTH - LEFT - RIGHT, top + step * len(rows) + BOTTOM
+
+    def at(value):
+        return LEFT + inner * math.log(value / low) / math.log(high / low)
+
+    parts = [text(10, 22, title, extra='font-weight="bold"')]
+    for i, name in enumerate(names):
+        parts += [f'<rect x="{LEFT + 240 * i}" y="32" width="14" height="14" fill="{COLOURS[i]}"/>',
+                  text(LEFT + 240 * i + 20, 44, name)]
+    for tick in decades(low, high):
+        parts += [line(at(tick), top - 6, at(tick), height - BOTTOM),
+                  text(at(tick), height - BOTTOM + 15, f"{tick:g}", "middle")]
+    for i, (label, values) in enumerate(rows):
+        upper = top + step * i
+        parts.append(text(LEFT - 8, upper + step / 2, label, "end"))
+        for j, figures in enumerate(values):
+            y = upper + thick * j
+            if not figures:
+                parts.append(text(at(1) + 6, y + 11, "-"))
+                continue
+            value, least, most = figures
+            left, right = sorted((at(1), at(value)))
+            parts += [f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" height="{thick - 2}" '
+                      f'fill="{COLOURS[j]}" fill-opacity="0.75"/>',
+                      line(at(least), y + 6, at(most), y + 6, "black", 1.5),
+                      text(WIDTH - RIGHT + 8, y + 11, f"{value:.2f}")]
+    parts += [line(at(1), top - 6, at(1), height - BOTTOM, "black"),
+              text(LEFT + inner / 2, height - 6, axis, "middle")]
+    return document(WIDTH, height, parts)
+
+
+def save(path, svg):
+    """path without its ending: .svg, and .png beside it where there is a converter."""
+    with open(path + ".svg", "w") as file:
+        file.write(svg)
+    print(path + ".svg")
+    converter = shutil.which("rsvg-convert")
+    if converter:
+        subprocess.run([converter, "-o", path + ".png", path + ".svg"], check=True)
+        print(path + ".png")
+    else:
+        print("no PNG: rsvg-convert is not here (Debian's package: librsvg2-bin)", file=sys.stderr)
 
 
 def lines(title, x_axis, y_axis, series, x_text=short):
