@@ -59,7 +59,7 @@ class Run(Scenario):
         self.assertGreater(len(spans), 100)
         self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans))
         inside = {name: [e for e in spans if e["name"] == name] for name in ("wait", "worker", "driver")}
-        self.assertGreater(len(inside["wait"]), 50)
+        self.assertGreater(len(inside["wait"]), 20)  # the program's first round waits that often
         self.assertEqual(len(inside["wait"]), len(inside["worker"]))
         for wait, worker in zip(inside["wait"], inside["worker"]):
             self.assertLessEqual(wait["ts"], worker["ts"])
