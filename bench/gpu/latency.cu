@@ -15,6 +15,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #define CHECK(call)                                                                                \
@@ -27,9 +28,11 @@
 		}                                                                                  \
 	} while (0)
 
-#define BLOCKS	   5
-#define LARGEST	   ((size_t)1 << 28)
-#define GIGA_BY_US 1e-3 /* bytes a microsecond, in GB/s */
+#define BLOCKS	      5
+#define LARGEST	      ((size_t)1 << 28)
+#define MOST_THREADS  16
+#define GRAPH_KERNELS 20
+#define GIGA_BY_US    1e-3 /* bytes a microsecond, in GB/s */
 
 __global__ void nothing()
 {
@@ -74,7 +77,7 @@ struct row {
 };
 
 static float *d, *e, *pinned, *pageable;
-static cudaStream_t stream;
+static cudaStream_t stream, streams[MOST_THREADS];
 static cudaEvent_t event;
 static std::vector<row> rows;
 
@@ -82,9 +85,9 @@ static std::vector<row> rows;
 template <class Work> static void add(const std::string &name, size_t bytes, int calls, Work work)
 {
 	rows.push_back({name, bytes, calls, [work](int n) {
-		for (int i = 0; i < n; i++)
-			work();
-	}});
+				for (int i = 0; i < n; i++)
+					work();
+			}});
 }
 
 static void add_calls()
@@ -126,8 +129,82 @@ static void add_calls()
 	add("memset, 4 KiB, async", 0, 300, [] { CHECK(cudaMemsetAsync(d, 0, 4096, stream)); });
 }
 
-static void add_copy(const char *name, size_t bytes, void *to, const void *from, cudaMemcpyKind kind,
-    bool async)
+static void set_arguments(cudaGraphExec_t whole, cudaGraphNode_t node, int turn)
+{
+	float a = (float)turn;
+	int n = 1;
+	void *arguments[] = {&d, &e, &a, &n};
+	cudaKernelNodeParams kernel = {};
+
+	kernel.func = (void *)saxpy;
+	kernel.gridDim = dim3(1);
+	kernel.blockDim = dim3(32);
+	kernel.kernelParams = arguments;
+	CHECK(cudaGraphExecKernelNodeSetParams(whole, node, &kernel));
+}
+
+/* How fast launches run when nobody waits for each: `threads` threads, each with a stream of its own. The
+ * figure is the time of all, to the end of the last kernel, for each launch. */
+static void add_rate(const char *name, unsigned threads, int launches, bool wait)
+{
+	rows.push_back({name, 0, (int)threads * launches, [=](int n) {
+				std::vector<std::thread> all;
+
+				for (unsigned t = 0; t < threads; t++)
+					all.emplace_back([=] {
+						cudaStream_t own = streams[t];
+						for (int i = 0; i < n / (int)threads; i++) {
+							saxpy<<<1, 32, 0, own>>>(d, e, 1.0f, 1);
+							if (wait)
+								CHECK(cudaStreamSynchronize(own));
+						}
+						CHECK(cudaStreamSynchronize(own));
+					});
+				for (std::thread &thread : all)
+					thread.join();
+			}});
+}
+
+static void add_rates()
+{
+	add_rate("launches to their end, 1 thread", 1, 4000, false);
+	add_rate("launches to their end, 4 threads", 4, 2000, false);
+	add_rate("launches to their end, 16 threads", 16, 1000, false);
+	add_rate("launch and synchronise, 4 threads", 4, 300, true);
+	add_rate("launch and synchronise, 16 threads", 16, 100, true);
+}
+
+/* What a run of launches would cost as a graph: launched as it is, and with every kernel's arguments set. */
+static void add_graphs()
+{
+	static cudaGraph_t graph;
+	static cudaGraphExec_t whole;
+	static std::vector<cudaGraphNode_t> nodes(GRAPH_KERNELS);
+	size_t count = GRAPH_KERNELS;
+
+	CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+	for (int i = 0; i < GRAPH_KERNELS; i++)
+		saxpy<<<1, 32, 0, stream>>>(d, e, 1.0f, 1);
+	CHECK(cudaStreamEndCapture(stream, &graph));
+	CHECK(cudaGraphGetNodes(graph, nodes.data(), &count));
+	CHECK(cudaGraphInstantiate(&whole, graph, 0));
+	rows.push_back({"kernel of a graph of 20, to its end", 0, 200 * GRAPH_KERNELS, [](int n) {
+				for (int i = 0; i < n / GRAPH_KERNELS; i++)
+					CHECK(cudaGraphLaunch(whole, stream));
+				CHECK(cudaStreamSynchronize(stream));
+			}});
+	rows.push_back({"the same, with its arguments set", 0, 200 * GRAPH_KERNELS, [](int n) {
+				for (int i = 0; i < n / GRAPH_KERNELS; i++) {
+					for (cudaGraphNode_t node : nodes)
+						set_arguments(whole, node, i);
+					CHECK(cudaGraphLaunch(whole, stream));
+				}
+				CHECK(cudaStreamSynchronize(stream));
+			}});
+}
+
+static void add_copy(
+    const char *name, size_t bytes, void *to, const void *from, cudaMemcpyKind kind, bool async)
 {
 	std::string whole = name;
 
@@ -162,8 +239,12 @@ static void prepare()
 	for (size_t i = 0; i < LARGEST / sizeof(float); i++)
 		pageable[i] = pinned[i] = (float)i;
 	CHECK(cudaStreamCreate(&stream));
+	for (cudaStream_t &own : streams)
+		CHECK(cudaStreamCreateWithFlags(&own, cudaStreamNonBlocking));
 	CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
 	add_calls();
+	add_rates();
+	add_graphs();
 	add_copies();
 }
 
