@@ -234,6 +234,18 @@ CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, un
 	return r;
 }
 
+/* Clusters of these sizes every device and grid takes; about others the backend is asked. */
+#define CLUSTER_PORTABLE 8u
+
+static bool cluster_surely_fits(const CUlaunchConfig *config, const CUlaunchAttributeValue *value)
+{
+	unsigned x = value->clusterDim.x, y = value->clusterDim.y, z = value->clusterDim.z;
+
+	return x && y && z && x <= CLUSTER_PORTABLE && y <= CLUSTER_PORTABLE &&
+	       z <= CLUSTER_PORTABLE && x * y * z <= CLUSTER_PORTABLE &&
+	       config->gridDimX % x == 0 && config->gridDimY % y == 0 && config->gridDimZ % z == 0;
+}
+
 /* Attributes whose refusal CUDA reports at once, and one that brings something back. */
 static CUresult check_attributes(
     const CUlaunchConfig *config, unsigned *flags, CUlaunchAttribute **updatable)
@@ -248,6 +260,10 @@ static CUresult check_attributes(
 			break;
 		case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 			*flags = SHIM_WAIT;
+			break;
+		case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+			if (!cluster_surely_fits(config, &config->attrs[i].value))
+				*flags = SHIM_WAIT;
 			break;
 		default:
 			break;

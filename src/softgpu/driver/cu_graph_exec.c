@@ -244,9 +244,8 @@ static CUresult set_child(struct sg_step *step, CUgraph child_handle)
 static CUresult set_work(struct sg_step *step, const CUgraphNodeParams *params)
 {
 	struct sg_work *work;
-	bool is_cooperative =
-	    step->type == CU_GRAPH_NODE_TYPE_KERNEL && sg_launch_is_cooperative(step->work);
-	CUresult r = sg_node_work(params, is_cooperative, &work);
+	struct sg_launch_traits traits = sg_launch_traits(step->work);
+	CUresult r = sg_node_work(params, &traits, &work);
 
 	if (r != CUDA_SUCCESS)
 		return r;

@@ -182,6 +182,7 @@ static CUresult add(CUgraphNode *out, CUgraph handle, const CUgraphNode *depende
 {
 	struct sg_graph *graph = sg_graph_get(handle);
 	struct sg_work *work;
+	const struct sg_launch_traits traits = {0};
 	struct sg_node *node;
 	CUresult r = sg_enter();
 
@@ -192,7 +193,7 @@ static CUresult add(CUgraphNode *out, CUgraph handle, const CUgraphNode *depende
 	if (r == CUDA_SUCCESS)
 		r = type_check(graph, params->type);
 	if (r == CUDA_SUCCESS)
-		r = sg_node_work(params, false, &work);
+		r = sg_node_work(params, &traits, &work);
 	if (r == CUDA_SUCCESS)
 		r = sg_graph_add(graph, work, &node);
 	if (r != CUDA_SUCCESS)
@@ -321,9 +322,8 @@ static CUresult params_set(CUgraphNode handle, CUgraphNodeParams *params)
 			       node->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT
 			   ? equip(node, params)
 			   : CUDA_ERROR_INVALID_VALUE;
-	bool is_cooperative =
-	    node->type == CU_GRAPH_NODE_TYPE_KERNEL && sg_launch_is_cooperative(node->work);
-	r = sg_node_work(params, is_cooperative, &work);
+	struct sg_launch_traits traits = sg_launch_traits(node->work);
+	r = sg_node_work(params, &traits, &work);
 	if (r != CUDA_SUCCESS)
 		return r;
 	sg_node_set_work(node, work);
@@ -436,16 +436,32 @@ CUresult cuGraphKernelNodeGetAttribute(
 	memset(value, 0, sizeof(*value));
 	if (node->attributes)
 		*value = node->attributes[attribute];
+	struct sg_launch_traits traits = sg_launch_traits(node->work);
 	if (attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
-		value->cooperative = sg_launch_is_cooperative(node->work);
+		value->cooperative = traits.cooperative;
+	if (attribute == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) {
+		value->clusterDim.x = traits.cluster[0];
+		value->clusterDim.y = traits.cluster[1];
+		value->clusterDim.z = traits.cluster[2];
+	}
 	return CUDA_SUCCESS;
 }
 
-/* The kernel's work is the cooperative or the other kind. */
-static CUresult set_cooperative(struct sg_node *node, bool is_cooperative)
+/* Those attributes that the kernel's work is made with. */
+static CUresult set_trait(
+    struct sg_node *node, CUkernelNodeAttrID attribute, const CUkernelNodeAttrValue *value)
 {
+	struct sg_launch_traits traits = sg_launch_traits(node->work);
 	struct sg_work *work;
-	CUresult r = sg_node_work(&node->params, is_cooperative, &work);
+
+	if (attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE) {
+		traits.cooperative = value->cooperative;
+	} else {
+		traits.cluster[0] = value->clusterDim.x;
+		traits.cluster[1] = value->clusterDim.y;
+		traits.cluster[2] = value->clusterDim.z;
+	}
+	CUresult r = sg_node_work(&node->params, &traits, &work);
 
 	if (r == CUDA_SUCCESS)
 		sg_node_set_work(node, work);
@@ -460,12 +476,9 @@ CUresult cuGraphKernelNodeSetAttribute(
 
 	if (r == CUDA_SUCCESS && (unsigned)attribute >= CU_LAUNCH_ATTRIBUTE_MAX)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
-		return set_cooperative(node, value->cooperative);
-	/* No cluster but of one block; see launch_read_attribute(). */
-	if (r == CUDA_SUCCESS && attribute == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION &&
-	    (value->clusterDim.x > 1 || value->clusterDim.y > 1 || value->clusterDim.z > 1))
-		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (r == CUDA_SUCCESS && (attribute == CU_LAUNCH_ATTRIBUTE_COOPERATIVE ||
+				     attribute == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION))
+		return set_trait(node, attribute, value);
 	if (r == CUDA_SUCCESS && !node->attributes) {
 		node->attributes = calloc(CU_LAUNCH_ATTRIBUTE_MAX, sizeof(*node->attributes));
 		r = node->attributes ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;

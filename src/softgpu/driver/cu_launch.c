@@ -21,6 +21,8 @@ struct launch_work {
 	struct sg_work work;
 	struct sg_kernel *kernel;
 	CUfunction function;
+	unsigned grid[3]; /* as the program gave it */
+	struct sg_launch_traits traits;
 	void **values; /* of the parameters, made when a graph asks */
 	struct sg_launch launch;
 	_Alignas(16) uint8_t params[];
@@ -28,7 +30,7 @@ struct launch_work {
 
 struct launch_shape {
 	unsigned grid[3], block[3], shared;
-	bool cooperative;
+	struct sg_launch_traits traits;
 };
 
 /* ---- running ---- */
@@ -86,9 +88,9 @@ static void launch_describe(struct sg_work *work, CUgraphNodeParams *params)
 		launch->values[i] = launch->params + info->params[i].offset;
 	params->kernel = (CUDA_KERNEL_NODE_PARAMS_v3){
 	    .func = launch->function,
-	    .gridDimX = l->grid[0],
-	    .gridDimY = l->grid[1],
-	    .gridDimZ = l->grid[2],
+	    .gridDimX = launch->grid[0],
+	    .gridDimY = launch->grid[1],
+	    .gridDimZ = launch->grid[2],
 	    .blockDimX = l->block[0],
 	    .blockDimY = l->block[1],
 	    .blockDimZ = l->block[2],
@@ -97,12 +99,38 @@ static void launch_describe(struct sg_work *work, CUgraphNodeParams *params)
 	};
 }
 
-bool sg_launch_is_cooperative(const struct sg_work *work)
+struct sg_launch_traits sg_launch_traits(const struct sg_work *work)
 {
-	return ((const struct launch_work *)work)->launch.cooperative;
+	if (work->run != launch_run)
+		return (struct sg_launch_traits){0};
+	return ((const struct launch_work *)work)->traits;
 }
 
 /* ---- checks ---- */
+
+CUresult sg_function_cluster(const struct sg_function *function, const unsigned named[3],
+    unsigned grid[3], unsigned cluster[3])
+{
+	const uint32_t *own = function->info->required_cluster;
+	uint64_t size = 1;
+
+	if (named[0] && own[0] && (named[0] != own[0] || named[1] != own[1] || named[2] != own[2]))
+		return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	for (unsigned i = 0; i < 3; i++) {
+		cluster[i] = own[0] ? own[i] : named[i];
+		if (function->info->blocks_are_clusters && own[0])
+			grid[i] *= MAX(own[i], 1u);
+		if ((cluster[0] && !cluster[i]) || grid[i] % MAX(cluster[i], 1u))
+			return CUDA_ERROR_INVALID_VALUE;
+		size = MIN(size * MAX(cluster[i], 1u), (uint64_t)UINT32_MAX);
+	}
+	if (size > (function->non_portable_cluster ? SG_MAX_CLUSTER : SG_PORTABLE_CLUSTER))
+		return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	if (size > 1 && !sg_device_attribute(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return !cluster[0] && function->info->must_have_cluster ? CUDA_ERROR_INVALID_CLUSTER_SIZE
+								: CUDA_SUCCESS;
+}
 
 static CUresult launch_check_shape(
     const struct sg_function *function, const struct launch_shape *shape)
@@ -126,7 +154,7 @@ static CUresult launch_check_shape(
 		return CUDA_ERROR_INVALID_VALUE;
 	if (shape->shared > sg_function_dynamic_limit(function))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!shape->cooperative)
+	if (!shape->traits.cooperative)
 		return CUDA_SUCCESS;
 	uint64_t blocks = (uint64_t)shape->grid[0] * shape->grid[1] * shape->grid[2];
 	return blocks <= sg_function_cooperative_limit(function, (unsigned)threads, shape->shared)
@@ -221,13 +249,18 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 	launch->work.fini = launch_fini;
 	launch->work.describe = launch_describe;
 	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_KERNEL);
+	memcpy(launch->grid, shape->grid, sizeof(shape->grid));
+	launch->traits = shape->traits;
 	memcpy(launch->launch.grid, shape->grid, sizeof(shape->grid));
+	CUresult r = sg_function_cluster(
+	    function, shape->traits.cluster, launch->launch.grid, launch->launch.cluster);
 	memcpy(launch->launch.block, shape->block, sizeof(shape->block));
 	launch->launch.dynamic_shared_bytes = shape->shared;
-	launch->launch.cooperative = shape->cooperative;
+	launch->launch.cooperative = shape->traits.cooperative;
 	launch->launch.params = launch->params;
 	launch->launch.params_size = info->param_bytes;
-	CUresult r = params_fill(info, values, extra, launch->params);
+	if (r == CUDA_SUCCESS)
+		r = params_fill(info, values, extra, launch->params);
 	if (r != CUDA_SUCCESS) {
 		sg_work_unref(&launch->work);
 		return r;
@@ -276,7 +309,7 @@ CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigne
 	    .grid = {grid_x, grid_y, grid_z},
 	    .block = {block_x, block_y, block_z},
 	    .shared = shared,
-	    .cooperative = true,
+	    .traits.cooperative = true,
 	};
 
 	return launch_kernel(function, &shape, stream, values, NULL);
@@ -291,14 +324,13 @@ static CUresult launch_read_attribute(
 
 	switch (attribute->id) {
 	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-		shape->cooperative = value->cooperative;
+		shape->traits.cooperative = value->cooperative;
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-		if (value->clusterDim.x <= 1 && value->clusterDim.y <= 1 &&
-		    value->clusterDim.z <= 1)
-			return CUDA_SUCCESS;
-		log_warn_once("launches with clusters of blocks are not supported");
-		return CUDA_ERROR_NOT_SUPPORTED;
+		shape->traits.cluster[0] = value->clusterDim.x;
+		shape->traits.cluster[1] = value->clusterDim.y;
+		shape->traits.cluster[2] = value->clusterDim.z;
+		return value->clusterDim.x ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
 	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
 	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:

@@ -143,3 +143,84 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(
 	*shared = each > taken ? MIN(each - taken, optin - function->info->shared_bytes) : 0;
 	return CUDA_SUCCESS;
 }
+
+/* ---- clusters ---- */
+
+/* The configuration's cluster, else the kernel's; one block without either. */
+static CUresult read_cluster(
+    const struct sg_function *function, const CUlaunchConfig *config, unsigned *size)
+{
+	unsigned named[3] = {0}, grid[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
+	unsigned cluster[3];
+
+	for (unsigned i = 0; i < config->numAttrs; i++) {
+		const CUlaunchAttribute *attribute = &config->attrs[i];
+
+		if (attribute->id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			continue;
+		named[0] = attribute->value.clusterDim.x;
+		named[1] = attribute->value.clusterDim.y;
+		named[2] = attribute->value.clusterDim.z;
+	}
+	CUresult r = sg_function_cluster(function, named, grid, cluster);
+	*size = MAX(cluster[0], 1u) * MAX(cluster[1], 1u) * MAX(cluster[2], 1u);
+	return r;
+}
+
+static unsigned config_threads(const CUlaunchConfig *config)
+{
+	uint64_t threads = (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ;
+
+	return (unsigned)MIN(threads, (uint64_t)UINT32_MAX);
+}
+
+/* Blocks with the configuration's shape that are resident at once; a failed context fails. */
+static CUresult resident_blocks(CUfunction handle, const CUlaunchConfig *config, const void *result,
+    const struct sg_function **function, unsigned *blocks)
+{
+	struct sg_context *context;
+	CUresult r = sg_enter_context(&context);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	*function = sg_function_get(handle);
+	if (!*function)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!result || !config || (config->numAttrs && !config->attrs))
+		return CUDA_ERROR_INVALID_VALUE;
+	*blocks = sg_function_occupancy(*function, config_threads(config), config->sharedMemBytes) *
+		  (unsigned)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxActiveClusters(
+    int *clusters, CUfunction handle, const CUlaunchConfig *config)
+{
+	const struct sg_function *function;
+	unsigned blocks, size;
+	CUresult r = resident_blocks(handle, config, clusters, &function, &blocks);
+
+	if (r == CUDA_SUCCESS)
+		r = read_cluster(function, config, &size);
+	if (r == CUDA_SUCCESS)
+		*clusters = (int)(blocks / size);
+	return r;
+}
+
+/* The configuration's own cluster is not looked at, but the kernel's is the only one it takes. */
+CUresult cuOccupancyMaxPotentialClusterSize(
+    int *cluster, CUfunction handle, const CUlaunchConfig *config)
+{
+	const struct sg_function *function;
+	unsigned blocks;
+	CUresult r = resident_blocks(handle, config, cluster, &function, &blocks);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	const uint32_t *own = function->info->required_cluster;
+	unsigned most = function->non_portable_cluster ? SG_MAX_CLUSTER : SG_PORTABLE_CLUSTER;
+	if (own[0])
+		most = MAX(own[0], 1u) * MAX(own[1], 1u) * MAX(own[2], 1u);
+	*cluster = (int)MIN(most, blocks);
+	return CUDA_SUCCESS;
+}

@@ -199,6 +199,8 @@ void sg_device_init(void)
 	memcpy(attributes, device_constants, sizeof(device_constants));
 	attributes[ATTRIBUTE(COMPUTE_CAPABILITY_MAJOR)] = capability->capability / 10;
 	attributes[ATTRIBUTE(COMPUTE_CAPABILITY_MINOR)] = capability->capability % 10;
+	attributes[ATTRIBUTE(CLUSTER_LAUNCH)] = capability->capability >= 90;
+	attributes[ATTRIBUTE(TENSOR_MAP_ACCESS_SUPPORTED)] = capability->capability >= 90;
 	attributes[ATTRIBUTE(MAX_THREADS_PER_MULTIPROCESSOR)] = capability->threads_per_sm;
 	attributes[ATTRIBUTE(MAX_BLOCKS_PER_MULTIPROCESSOR)] = capability->blocks_per_sm;
 	attributes[ATTRIBUTE(MAX_SHARED_MEMORY_PER_MULTIPROCESSOR)] = capability->shared_per_sm;

@@ -8,11 +8,15 @@
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/stream.h"
 
-static CUresult issue_kernel(const CUgraphNodeParams *params, bool is_cooperative, CUstream stream)
+static CUresult issue_kernel(
+    const CUgraphNodeParams *params, const struct sg_launch_traits *traits, CUstream stream)
 {
 	const CUDA_KERNEL_NODE_PARAMS_v3 *k = &params->kernel;
-	CUlaunchAttribute attribute = {
-	    .id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = is_cooperative};
+	CUlaunchAttribute attributes[2] = {
+	    {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = traits->cooperative},
+	    {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+		.value.clusterDim = {traits->cluster[0], traits->cluster[1], traits->cluster[2]}},
+	};
 	const CUlaunchConfig config = {
 	    .gridDimX = k->gridDimX,
 	    .gridDimY = k->gridDimY,
@@ -22,8 +26,8 @@ static CUresult issue_kernel(const CUgraphNodeParams *params, bool is_cooperativ
 	    .blockDimZ = k->blockDimZ,
 	    .sharedMemBytes = k->sharedMemBytes,
 	    .hStream = stream,
-	    .attrs = &attribute,
-	    .numAttrs = 1,
+	    .attrs = attributes,
+	    .numAttrs = traits->cluster[0] ? 2 : 1,
 	};
 
 	return cuLaunchKernelEx(&config, k->func ?: (CUfunction)k->kern, k->kernelParams, k->extra);
@@ -48,11 +52,12 @@ static CUresult issue_fill(const CUgraphNodeParams *params, CUstream stream)
 	}
 }
 
-static CUresult issue(const CUgraphNodeParams *params, bool is_cooperative, CUstream stream)
+static CUresult issue(
+    const CUgraphNodeParams *params, const struct sg_launch_traits *traits, CUstream stream)
 {
 	switch (params->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
-		return issue_kernel(params, is_cooperative, stream);
+		return issue_kernel(params, traits, stream);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return cuMemcpy3DAsync_v2(&params->memcpy.copyParams, stream);
 	case CU_GRAPH_NODE_TYPE_MEMSET:
@@ -89,7 +94,7 @@ static CUresult work_of_nothing(CUgraphNodeType type, struct sg_work **out)
 }
 
 /* Captures what is issued into a graph for the purpose, of which the one node's work is kept. */
-static CUresult capture(const CUgraphNodeParams *params, bool is_cooperative,
+static CUresult capture(const CUgraphNodeParams *params, const struct sg_launch_traits *traits,
     struct sg_context *context, struct sg_graph *graph, struct sg_work **work)
 {
 	/* Nobody else knows the stream, so the id need not differ from another's. */
@@ -105,7 +110,7 @@ static CUresult capture(const CUgraphNodeParams *params, bool is_cooperative,
 	sg_engine_lock();
 	stream->capture = &recording;
 	sg_engine_unlock();
-	r = issue(params, is_cooperative, handle);
+	r = issue(params, traits, handle);
 	sg_engine_lock();
 	stream->capture = NULL;
 	sg_engine_unlock();
@@ -119,7 +124,8 @@ static CUresult capture(const CUgraphNodeParams *params, bool is_cooperative,
 	return CUDA_SUCCESS;
 }
 
-CUresult sg_node_work(const CUgraphNodeParams *params, bool is_cooperative, struct sg_work **work)
+CUresult sg_node_work(
+    const CUgraphNodeParams *params, const struct sg_launch_traits *traits, struct sg_work **work)
 {
 	struct sg_context *context;
 	CUresult r = sg_enter_context(&context);
@@ -131,7 +137,7 @@ CUresult sg_node_work(const CUgraphNodeParams *params, bool is_cooperative, stru
 	struct sg_graph *graph = sg_graph_new();
 	if (!graph)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = capture(params, is_cooperative, context, graph, work);
+	r = capture(params, traits, context, graph, work);
 	sg_graph_free(graph);
 	return r;
 }

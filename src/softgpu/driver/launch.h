@@ -6,6 +6,8 @@
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/stream.h"
 
+#define SG_PORTABLE_CLUSTER 8u /* blocks that every device with clusters takes */
+
 /* Dynamic shared memory a block of the function may ask for. */
 unsigned sg_function_dynamic_limit(const struct sg_function *function);
 
@@ -17,5 +19,18 @@ unsigned sg_function_occupancy(
 unsigned sg_function_cooperative_limit(
     const struct sg_function *function, unsigned threads, size_t dynamic_shared);
 
+/* What a launch's attributes say that changes how the grid runs. */
+struct sg_launch_traits {
+	bool cooperative;
+	unsigned cluster[3]; /* blocks; all 0: not named */
+};
+
 /* Of a kernel's work. */
-bool sg_launch_is_cooperative(const struct sg_work *work);
+struct sg_launch_traits sg_launch_traits(const struct sg_work *work);
+
+/*
+ * The blocks of the clusters a launch makes, and the grid in blocks: *grid counts clusters where the
+ * kernel says so. Fails where they do not fit the kernel, the device or the grid.
+ */
+CUresult sg_function_cluster(const struct sg_function *function, const unsigned named[3],
+    unsigned grid[3], unsigned cluster[3]);

@@ -213,7 +213,10 @@ TEST(launch_attributes)
 
 	CHECK_OK(cuLaunchKernelEx(&config, kernel, NULL, NULL));
 	attributes[1].value.clusterDim.x = 2;
-	CHECK_EQ(cuLaunchKernelEx(&config, kernel, NULL, NULL), CUDA_ERROR_NOT_SUPPORTED);
+	CHECK_EQ(cuLaunchKernelEx(&config, kernel, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
+	config.gridDimX = 4;
+	attributes[0].value.cooperative = 0;
+	CHECK_OK(cuLaunchKernelEx(&config, kernel, NULL, NULL));
 	attributes[1].id = (CUlaunchAttributeID)99;
 	CHECK_EQ(cuLaunchKernelEx(&config, kernel, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
 	CHECK_OK(cuCtxSynchronize());

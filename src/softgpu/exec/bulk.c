@@ -20,11 +20,43 @@ static uint8_t *range(
 	return fault_check_range(lane, address, size, is_shared, is_write);
 }
 
+static uint8_t *target_of(struct sg_lane *lane, uint64_t to, uint64_t size, uint32_t spaces)
+{
+	if (!(spaces & SG_BULK_TO_CLUSTER))
+		return range(lane, to, size, spaces & SG_BULK_TO_SHARED, true);
+	if (to % BULK_ALIGN || size % BULK_ALIGN)
+		machine_fault(lane, SG_FAULT_MISALIGNED, to, true);
+	return cluster_range(lane, to, size, true);
+}
+
 void sg_bulk_copy(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t spaces)
 {
 	const uint8_t *source = range(lane, from, size, spaces & SG_BULK_FROM_SHARED, false);
 
-	memmove(range(lane, to, size, spaces & SG_BULK_TO_SHARED, true), source, size);
+	memmove(target_of(lane, to, size, spaces), source, size);
+}
+
+void sg_bulk_multicast(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
+    uint64_t mbarrier, uint32_t mask)
+{
+	for (uint32_t left = mask & 0xffff; left; left &= left - 1) {
+		uint32_t rank = (uint32_t)__builtin_ctz(left);
+
+		sg_bulk_copy(
+		    lane, sg_cluster_map(lane, to, rank, false), from, size, SG_BULK_TO_CLUSTER);
+		mbarrier_complete(lane, sg_cluster_map(lane, mbarrier, rank, false), size);
+	}
+}
+
+void sg_bulk_copy_masked(
+    struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t mask)
+{
+	const uint8_t *source = range(lane, from, size, true, false);
+	uint8_t *target = range(lane, to, size, false, true);
+
+	for (uint32_t i = 0; i < size; i++)
+		if (mask >> i % BULK_ALIGN & 1)
+			target[i] = source[i];
 }
 
 void sg_bulk_clear(struct sg_lane *lane, uint64_t to, uint64_t size, uint32_t is_shared)
@@ -119,7 +151,7 @@ void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t s
 	enum sg_bulk_reduction kind = (enum sg_bulk_reduction)reduction;
 	enum sg_bulk_element type_of = (enum sg_bulk_element)element;
 	const uint8_t *source = range(lane, from, size, spaces & SG_BULK_FROM_SHARED, false);
-	uint8_t *target = range(lane, to, size, spaces & SG_BULK_TO_SHARED, true);
+	uint8_t *target = target_of(lane, to, size, spaces);
 	bool is_half = element == SG_BULK_F16 || element == SG_BULK_BF16;
 	bool is_wide = element == SG_BULK_U64 || element == SG_BULK_S64 || element == SG_BULK_F64;
 	unsigned step = is_half ? 2 : is_wide ? 8 : 4;

@@ -6,7 +6,8 @@
 
 struct sg_lane;
 
-enum sg_bulk_spaces { SG_BULK_TO_SHARED = 1, SG_BULK_FROM_SHARED = 2 };
+/* Neither: device memory, or a generic address. CLUSTER: an address in the window shared::cluster. */
+enum sg_bulk_spaces { SG_BULK_TO_SHARED = 1, SG_BULK_FROM_SHARED = 2, SG_BULK_TO_CLUSTER = 4 };
 
 enum sg_bulk_reduction {
 	SG_BULK_ADD,
@@ -31,6 +32,13 @@ enum sg_bulk_element {
 };
 
 void sg_bulk_copy(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t spaces);
+/* To the same place in the memory of each block of the cluster that mask names, each block's own
+ * mbarrier being told. */
+void sg_bulk_multicast(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
+    uint64_t mbarrier, uint32_t mask);
+/* Of every 16 bytes, those whose bit is set. */
+void sg_bulk_copy_masked(
+    struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t mask);
 void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
     uint32_t spaces, uint32_t reduction, uint32_t element);
 void sg_bulk_clear(struct sg_lane *lane, uint64_t to, uint64_t size, uint32_t is_shared);

@@ -39,9 +39,17 @@ uint32_t sg_cooperative_blocks(
 	return CREW_MAX * blocks_of_machine(kernel, threads_per_block);
 }
 
-static unsigned crew_size(const struct sg_grid *grid)
+/* Whole clusters of blocks. */
+static uint32_t share_limit(const struct sg_grid *grid)
 {
 	uint32_t most = blocks_of_machine(grid->kernel, grid->n_threads);
+
+	return MAX(most - most % grid->together, 1u);
+}
+
+static unsigned crew_size(const struct sg_grid *grid)
+{
+	uint32_t most = share_limit(grid);
 	uint64_t least = (grid->n_blocks + most - 1) / most;
 	uint64_t wanted = sg_exec_threads();
 
@@ -105,7 +113,8 @@ static void share_out(struct crew *crew, unsigned n_threads)
 	while (crew->answered < n_threads)
 		pthread_cond_wait(&crew->changed, &crew->lock);
 	crew->share = (grid->n_blocks + crew->joined) / (crew->joined + 1);
-	if (crew->share > blocks_of_machine(grid->kernel, grid->n_threads))
+	crew->share = (crew->share + grid->together - 1) / grid->together * grid->together;
+	if (crew->share > share_limit(grid))
 		crew->share = 0;
 	crew->go = true;
 	pthread_cond_broadcast(&crew->changed);

@@ -29,6 +29,15 @@ void sg_warp_move(struct sg_lane *lane, uint64_t base, uint64_t stride, uint64_t
 void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *table);
 void sg_warp_leave(struct sg_lane *lane, uint32_t lanes);
 
+/* cluster.c: addresses are of the window shared::cluster, or generic */
+void sg_cluster_arrive(struct sg_lane *lane);
+void sg_cluster_wait(struct sg_lane *lane);
+uint8_t *sg_cluster_pointer(struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write);
+uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address);
+uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address);
+uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic);
+uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic);
+
 /* mbarrier.c */
 uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uint64_t value);
 uint32_t sg_mbarrier_pending(uint64_t state);

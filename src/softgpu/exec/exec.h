@@ -51,6 +51,7 @@ struct sg_launch {
 	uint32_t grid[3];
 	uint32_t block[3];
 	uint32_t dynamic_shared_bytes;
+	uint32_t cluster[3]; /* blocks; all 0: as the kernel says, or single ones */
 	const void *params;
 	size_t params_size;
 	bool cooperative;
@@ -69,6 +70,7 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 #define SG_MAX_BLOCK_THREADS 1024u
 #define SG_MAX_SHARED_BYTES  (228u << 10) /* static + dynamic, of one block */
 #define SG_WARP_SIZE	     32u
+#define SG_MAX_CLUSTER	     16u /* blocks */
 
 /* Blocks of a cooperative grid that can be resident together, on all host threads that take part.
  */

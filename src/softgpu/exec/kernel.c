@@ -48,6 +48,7 @@ static void find_closure(struct sg_kernel *kernel)
 				kernel->info.uses_printf = true;
 		}
 		kernel->needs_fibers |= jit_needs_fibers(f);
+		kernel->uses_cluster |= jit_uses_cluster(f);
 		kernel->has_indirect_call |= f->has_indirect_call;
 		kernel->uses_reserved_shared |= f->uses_reserved_shared;
 		for (size_t h = 0; f->has_indirect_call && h < module->n_handles; h++)
@@ -137,6 +138,9 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 	info->registers = MIN(REGISTERS_LEAST + function->n_registers / 8, REGISTERS_MOST);
 	memcpy(info->max_ntid, function->max_ntid, sizeof(info->max_ntid));
 	memcpy(info->required_ntid, function->required_ntid, sizeof(info->required_ntid));
+	memcpy(info->required_cluster, function->required_cluster, sizeof(info->required_cluster));
+	info->must_have_cluster = function->explicit_cluster;
+	info->blocks_are_clusters = function->blocks_are_clusters;
 	info->max_threads_per_block = SG_MAX_BLOCK_THREADS;
 	if (info->max_ntid[0])
 		info->max_threads_per_block = product(info->max_ntid);

@@ -31,7 +31,8 @@ struct sg_lane {
 	uint64_t stack_low, stack_high; /* local memory lies here */
 	const uint32_t *stop;		/* non-zero: give up */
 	const uint32_t *envreg;		/* 32 of them */
-	struct sg_block *block;		/* the machine's */
+	const uint32_t *cluster; /* of the grid: blocks in x, y and z, then 1 if a size was named */
+	struct sg_block *block;	 /* the machine's */
 	struct sg_fiber *fiber;
 	uint32_t number;       /* in the block */
 	uint32_t device_error; /* of the device runtime's last call that failed */
@@ -139,9 +140,16 @@ enum sg_move_flags {
 	SG_MOVE_NARROW = 4, /* addresses wrap at 32 bits */
 };
 
-/* Barrier numbers 0 to 15 are the program's; this one stands for the cluster, of one block. */
-#define SG_CLUSTER_BARRIER 16
-#define SG_BARRIERS	   17
+#define SG_BARRIERS 16 /* of a block */
+
+/*
+ * Clusters. The shared memory of a cluster's blocks lies SG_SHARED_STRIDE apart, by rank. An address in
+ * the window shared::cluster is an offset in the block's own memory, or SG_CLUSTER_ADDRESS() of any
+ * block of the cluster.
+ */
+#define SG_SHARED_STRIDE		 (UINT64_C(256) << 10)
+#define SG_CLUSTER_RANK_BIT		 24
+#define SG_CLUSTER_ADDRESS(rank, offset) (((uint64_t)(rank) + 1) << SG_CLUSTER_RANK_BIT | (offset))
 
 enum sg_barrier_reduction { SG_BARRIER_POPC, SG_BARRIER_AND, SG_BARRIER_OR };
 

@@ -55,7 +55,8 @@ bool grid_next_block(struct sg_machine *machine, struct sg_grid *grid, uint64_t 
 	static const struct sg_lane nobody;
 
 	/* Relaxed: the counter alone is shared; results are published by the join. */
-	*number = atomic_fetch_add_explicit(&grid->next_block, 1, memory_order_relaxed);
+	*number =
+	    atomic_fetch_add_explicit(&grid->next_block, grid->together, memory_order_relaxed);
 	if (*number >= grid->n_blocks || atomic_load_explicit(&grid->failed, memory_order_relaxed))
 		return false;
 	if (!__atomic_load_n(grid->stop, __ATOMIC_RELAXED))
@@ -164,9 +165,9 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 		cooperative_run(machine, grid);
 		return;
 	}
-	atomic_store_explicit(&grid->next_block, 1, memory_order_relaxed);
-	machine_run(machine, grid, 0, 1);
-	left = grid->n_blocks - 1;
+	atomic_store_explicit(&grid->next_block, grid->together, memory_order_relaxed);
+	machine_run(machine, grid, 0, grid->together);
+	left = grid->n_blocks / grid->together - 1;
 	if (left && sg_exec_threads() > 1 && (clock_now_ns() - began) * left > WORTH_HELPERS_NS) {
 		call_helpers(grid);
 		machine_run_rest(machine, grid);
@@ -182,6 +183,37 @@ static int refuse(struct sg_fault *fault, const struct sg_kernel *kernel, const 
 	snprintf(fault->message, sizeof(fault->message), "kernel %s not started: %s",
 	    kernel->info.name, why);
 	return SG_FAULT_NOT_STARTED;
+}
+
+/* The launch's word counts, then the kernel's; without either each block is a cluster. */
+static void launch_cluster(
+    const struct sg_kernel *kernel, const struct sg_launch *launch, uint32_t cluster[4])
+{
+	const uint32_t *own = kernel->info.required_cluster;
+	const uint32_t *named = launch->cluster[0] ? launch->cluster : own;
+
+	for (unsigned i = 0; i < 3; i++)
+		cluster[i] = MAX(named[i], 1u);
+	cluster[3] = named[0] != 0;
+}
+
+static const char *find_cluster_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch)
+{
+	uint32_t cluster[4];
+	uint64_t size = 1,
+		 threads = (uint64_t)launch->block[0] * launch->block[1] * launch->block[2];
+
+	launch_cluster(kernel, launch, cluster);
+	for (unsigned i = 0; i < 3; i++) {
+		if (launch->grid[i] % cluster[i])
+			return "the grid is not made of whole clusters";
+		size *= cluster[i];
+		if (size > SG_MAX_CLUSTER)
+			return "the cluster has too many blocks";
+	}
+	if (size > 1 && size * threads > machine_capacity(kernel->info.local_bytes))
+		return "the cluster's threads have too much local memory";
+	return NULL;
 }
 
 const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch)
@@ -210,7 +242,7 @@ const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_lau
 	    (uint64_t)g[0] * g[1] * g[2] >
 		sg_cooperative_blocks(kernel, (uint32_t)threads, launch->dynamic_shared_bytes))
 		return "the cooperative grid has more blocks than can be resident";
-	return NULL;
+	return find_cluster_flaw(kernel, launch);
 }
 
 /*
@@ -276,6 +308,14 @@ static int report(struct sg_grid *grid, struct sg_fault *out)
 	return f->kind;
 }
 
+/* A cluster's blocks need to be resident together where threads can wait at all. */
+static void set_cluster(struct sg_grid *grid)
+{
+	launch_cluster(grid->kernel, grid->launch, grid->cluster);
+	grid->cluster_size = grid->cluster[0] * grid->cluster[1] * grid->cluster[2];
+	grid->together = grid->variant->needs_fibers ? grid->cluster_size : 1;
+}
+
 static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
     const struct sg_variant **variant, struct sg_fault *fault)
 {
@@ -315,6 +355,7 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 	grid.id = atomic_fetch_add_explicit(&next_grid_id, 1, memory_order_relaxed);
 	grid.n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
 	grid.n_threads = launch->block[0] * launch->block[1] * launch->block[2];
+	set_cluster(&grid);
 	grid.shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
 	grid.stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
 	place_params(machine, &grid);

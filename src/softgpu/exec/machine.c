@@ -36,8 +36,7 @@
 
 #define PARAM_OFFSET  (64u << 10)
 #define SHARED_OFFSET (4u << 20)
-#define SHARED_STRIDE (256u << 10)
-#define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * (uint64_t)SHARED_STRIDE + PAGE)
+#define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * SG_SHARED_STRIDE + PAGE)
 #define SERIAL_OFFSET (SLICE_SIZE - (64u << 20))
 
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
@@ -172,8 +171,7 @@ static bool ensure_serial_stack(struct sg_machine *machine, uint64_t size)
 static bool ensure_shared(struct sg_machine *machine, uint32_t n)
 {
 	for (; machine->n_shared < n; machine->n_shared++)
-		if (!map(machine->slice + SHARED_OFFSET +
-			     machine->n_shared * (uint64_t)SHARED_STRIDE,
+		if (!map(machine->slice + SHARED_OFFSET + machine->n_shared * SG_SHARED_STRIDE,
 			SG_MAX_SHARED_BYTES + PAGE, PROT_READ | PROT_WRITE))
 			return false;
 	return true;
@@ -183,15 +181,17 @@ static bool ensure_arrays(struct sg_machine *machine, uint32_t n_blocks, uint32_
 {
 	if (machine->n_blocks < n_blocks) {
 		free(machine->blocks);
+		free(machine->clusters);
 		machine->blocks = calloc(n_blocks, sizeof(*machine->blocks));
-		machine->n_blocks = machine->blocks ? n_blocks : 0;
+		machine->clusters = calloc(n_blocks, sizeof(*machine->clusters));
+		machine->n_blocks = machine->blocks && machine->clusters ? n_blocks : 0;
 	}
 	if (machine->n_fibers < n_fibers) {
 		free(machine->fibers);
 		machine->fibers = calloc(n_fibers, sizeof(*machine->fibers));
 		machine->n_fibers = machine->fibers ? n_fibers : 0;
 	}
-	return machine->blocks && machine->fibers;
+	return machine->n_blocks && machine->n_fibers;
 }
 
 bool machine_has_ready(const struct sg_machine *machine)
@@ -324,10 +324,31 @@ static uint64_t shared_bytes(const struct sg_grid *grid)
 	       (grid->kernel->uses_reserved_shared ? SG_RESERVED_SHARED : 0);
 }
 
+/* Blocks of a cluster follow each other. */
+static void lane_set_number_in_cluster(
+    struct sg_lane *lane, const struct sg_grid *grid, uint64_t number)
+{
+	uint64_t place = number / grid->cluster_size;
+	uint32_t rank = (uint32_t)(number % grid->cluster_size);
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t clusters = grid->launch->grid[i] / grid->cluster[i];
+
+		lane->ctaid[i] =
+		    (uint32_t)(place % clusters) * grid->cluster[i] + rank % grid->cluster[i];
+		place /= clusters;
+		rank /= grid->cluster[i];
+	}
+}
+
 static void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number)
 {
 	const uint32_t *size = grid->launch->grid;
 
+	if (grid->cluster_size > 1) {
+		lane_set_number_in_cluster(lane, grid, number);
+		return;
+	}
 	if (number < size[0]) { /* most grids are a row, and dividing takes time */
 		lane->ctaid[0] = (uint32_t)number;
 		lane->ctaid[1] = lane->ctaid[2] = 0;
@@ -355,6 +376,7 @@ static void lane_set_block(
 	    .dynamic_shared_size = launch->dynamic_shared_bytes,
 	    .stop = grid->stop,
 	    .envreg = grid->envreg,
+	    .cluster = grid->cluster,
 	    .block = block,
 	};
 	memcpy(lane->ntid, launch->block, sizeof(lane->ntid));
@@ -381,9 +403,12 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	uint32_t n_warps = (grid->n_threads + SG_WARP_SIZE - 1) / SG_WARP_SIZE;
 
 	block->machine = machine;
+	block->rank = resident % grid->together;
+	block->cluster = &machine->clusters[resident / grid->together];
+	if (!block->rank)
+		cluster_init(block->cluster, grid->n_threads * grid->together);
 	block->n_threads = block->alive = grid->n_threads;
-	block->shared =
-	    (uint8_t *)(machine->slice + SHARED_OFFSET + resident * (uint64_t)SHARED_STRIDE);
+	block->shared = (uint8_t *)(machine->slice + SHARED_OFFSET + resident * SG_SHARED_STRIDE);
 	memset(block->shared, 0, shared_bytes(grid));
 	memset(block->barriers, 0, sizeof(block->barriers));
 	block->n_waited_at = 0;
@@ -511,6 +536,7 @@ static void fiber_start(struct sg_machine *machine, struct sg_fiber *fiber, uint
 	fiber->lane.stack_high = high;
 	fiber->stack_guard = low - PAGE;
 	fiber->state = FIBER_READY;
+	fiber->cluster_phase = 0;
 	fiber->context = sg_context_new(
 	    (void *)(high - index % 16 * 192), is_own ? fiber_main : serial_main, fiber);
 	enqueue(machine, fiber);
@@ -598,6 +624,7 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 				if (grid->variant->width == 1)
 					warp_lane_exits(fiber->lane.block, &fiber->lane);
 				barrier_threads_exit(fiber->lane.block, fiber->left);
+				cluster_threads_exit(fiber, fiber->left);
 			}
 		} else if (fiber->state == FIBER_READY) {
 			/* Threads that poll may wait for one that wants to know the active mask. */
@@ -613,7 +640,7 @@ void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid)
 
 	machine->goes_on = !grid->variant->needs_fibers;
 	while (grid_next_block(machine, grid, &number))
-		machine_run(machine, grid, number, 1);
+		machine_run(machine, grid, number, grid->together);
 	machine->goes_on = false;
 }
 

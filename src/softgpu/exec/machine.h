@@ -28,7 +28,10 @@ struct sg_grid {
 	const struct sg_launch *launch;
 	uint64_t id;
 	uint64_t n_blocks;
-	uint32_t n_threads; /* per block */
+	uint32_t n_threads;    /* per block */
+	uint32_t cluster[4];   /* struct sg_lane's */
+	uint32_t cluster_size; /* blocks */
+	uint32_t together;     /* blocks that one machine runs at once: 1, or a cluster */
 	uint32_t shared_size;
 	const uint8_t *params; /* in the arena */
 	const uint32_t *envreg;
@@ -61,9 +64,10 @@ struct sg_fiber {
 	enum sg_fiber_state state;
 	struct sg_fiber *next; /* in the run queue, or in a barrier's list */
 	struct sg_arrival arrival;
-	uint64_t result;      /* of the exchange or barrier it waits for */
-	bool predicate;	      /* brought to a reducing barrier */
-	uint64_t stack_guard; /* lowest usable address is stack_low; the guard page is below */
+	uint64_t result;	/* of the exchange or barrier it waits for */
+	bool predicate;		/* brought to a reducing barrier */
+	uint32_t cluster_phase; /* of the cluster when it last arrived there; 0: never */
+	uint64_t stack_guard;	/* lowest usable address is stack_low; the guard page is below */
 	/* of a fiber that runs a warp: */
 	uint32_t left;			 /* threads that have not exited */
 	uint32_t tids[3 * SG_WARP_SIZE]; /* x of all lanes, y, z */
@@ -84,9 +88,19 @@ struct sg_warp {
 	struct sg_fiber *fibers[SG_WARP_SIZE];
 };
 
+/* Blocks that may look into each other's shared memory, all resident in one machine. */
+struct sg_cluster {
+	uint32_t alive;	  /* threads */
+	uint32_t pending; /* of these, have not arrived in this phase of the barrier */
+	uint32_t phase;	  /* from 1 */
+	struct sg_fiber *waiting;
+};
+
 /* A resident block. */
 struct sg_block {
 	struct sg_machine *machine;
+	struct sg_cluster *cluster;
+	uint32_t rank; /* in the cluster */
 	uint32_t n_threads, alive;
 	uint8_t *shared;
 	struct sg_barrier barriers[SG_BARRIERS];
@@ -104,6 +118,7 @@ struct sg_machine {
 	struct sg_fiber *fibers;
 	uint32_t n_fibers;
 	struct sg_block *blocks;
+	struct sg_cluster *clusters; /* as many as blocks */
 	uint32_t n_blocks;
 	struct sg_fiber *ready, *ready_tail;
 	struct sg_fiber *current;
@@ -168,6 +183,15 @@ struct sg_meeting {
 
 /* cooperative.c: the whole grid; machine is the launching thread's. */
 void cooperative_run(struct sg_machine *machine, struct sg_grid *grid);
+
+/* cluster.c */
+void cluster_init(struct sg_cluster *cluster, uint32_t n_threads);
+void cluster_threads_exit(struct sg_fiber *fiber, uint32_t n);
+/* Host address of an address in the window shared::cluster; ends the grid where it is none. */
+uint8_t *cluster_range(struct sg_lane *lane, uint64_t address, uint64_t size, bool is_write);
+/* Tells the mbarrier at such an address that bytes have come. */
+void mbarrier_complete(struct sg_lane *lane, uint64_t address, uint64_t bytes);
+bool cluster_holds(const struct sg_lane *lane, uint64_t address); /* a generic one */
 
 /* warp.c and barrier.c */
 /* Computes the results of the members; not of SG_EXCHANGE_MATRIX. */

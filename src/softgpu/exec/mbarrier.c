@@ -1,6 +1,6 @@
 /*
  * Barriers that live in shared memory (PTX ISA 9.7.13, mbarrier). Their 64 bits are ours to lay out.
- * A block's threads share one host thread, so plain reads and writes will do; whoever tests in vain
+ * A cluster's threads share one host thread, so plain reads and writes will do; whoever tests in vain
  * lets the others run.
  */
 #include <string.h>
@@ -87,6 +87,13 @@ uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uin
 	default:
 		return test(lane, at, value & 1);
 	}
+}
+
+void mbarrier_complete(struct sg_lane *lane, uint64_t address, uint64_t bytes)
+{
+	uint64_t *at = (uint64_t *)sg_cluster_pointer(lane, address, sizeof(*at), true);
+
+	add_bytes(at, -(int64_t)bytes);
 }
 
 uint32_t sg_mbarrier_pending(uint64_t state)

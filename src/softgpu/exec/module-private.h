@@ -37,6 +37,7 @@ struct sg_kernel {
 	size_t n_closure;
 	bool has_indirect_call;
 	bool needs_fibers;
+	bool uses_cluster; /* its threads know of other blocks' */
 	bool uses_reserved_shared;
 	uint32_t dynamic_offset; /* of dynamic shared memory */
 	struct sg_variant variants[VARIANT_COUNT];

@@ -96,8 +96,11 @@ struct sg_kernel_info {
 	uint32_t max_threads_per_block; /* .maxntid or .reqntid, else 1024 */
 	uint32_t max_ntid[3];		/* .maxntid, 0 0 0 when absent */
 	uint32_t required_ntid[3];	/* .reqntid, 0 0 0 when absent */
-	uint32_t ptx_version;		/* 90 for 9.0 */
-	uint32_t target;		/* 80 for sm_80 */
+	uint32_t required_cluster[3];	/* .reqnctapercluster, 0 0 0 when absent */
+	bool must_have_cluster;	  /* .explicitcluster: a launch names one, or the kernel does */
+	bool blocks_are_clusters; /* the launch's grid counts clusters, not blocks */
+	uint32_t ptx_version;	  /* 90 for 9.0 */
+	uint32_t target;	  /* 80 for sm_80 */
 	bool uses_printf;
 	bool uses_collectives; /* barriers or warp-level operations */
 };

@@ -93,6 +93,8 @@ bool sg_is_space(struct sg_lane *lane, uint32_t space, uint64_t address)
 	switch (space) {
 	case PTX_SPACE_SHARED:
 		return in_range(address, (uint64_t)lane->shared, lane->shared_size);
+	case PTX_SPACE_CLUSTER:
+		return cluster_holds(lane, address);
 	case PTX_SPACE_LOCAL:
 		return in_range(address, lane->stack_low, lane->stack_high - lane->stack_low);
 	case PTX_SPACE_PARAM:
@@ -254,6 +256,13 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_barrier),
     ENTRY(sg_barrier_arrive),
     ENTRY(sg_barrier_red),
+    ENTRY(sg_cluster_arrive),
+    ENTRY(sg_cluster_wait),
+    ENTRY(sg_cluster_pointer),
+    ENTRY(sg_cluster_to_generic),
+    ENTRY(sg_cluster_from_generic),
+    ENTRY(sg_cluster_map),
+    ENTRY(sg_cluster_rank),
     ENTRY(sg_matrix),
     ENTRY(sg_wmma_load),
     ENTRY(sg_wmma_store),
@@ -281,6 +290,8 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_bulk_copy),
     ENTRY(sg_bulk_reduce),
     ENTRY(sg_bulk_clear),
+    ENTRY(sg_bulk_multicast),
+    ENTRY(sg_bulk_copy_masked),
     ENTRY(sg_fns),
     ENTRY(sg_prmt),
     ENTRY(sg_video),

@@ -103,13 +103,6 @@ static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
 	return REFUSED;
 }
 
-static bool is_for_clusters(const struct ptx_function *function)
-{
-	const uint32_t *n = function->required_cluster;
-
-	return n[0] > 1 || n[1] > 1 || n[2] > 1;
-}
-
 static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir)
 {
 	struct jit_program program = {
@@ -120,16 +113,9 @@ static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struc
 	    .n_handles = kernel->module->n_handles,
 	    .has_indirect_call = kernel->has_indirect_call,
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
+	    .uses_cluster = kernel->uses_cluster,
 	};
 
-	if (is_for_clusters(kernel->function)) {
-		snprintf(kernel->prepare_message, sizeof(kernel->prepare_message),
-		    "%s:%u: clusters of several blocks (.reqnctapercluster) are not supported by "
-		    "the "
-		    "software GPU",
-		    kernel->function->unit->name ?: "ptx", kernel->function->line);
-		return SG_MODULE_UNSUPPORTED;
-	}
 	kernel_place_shared(kernel);
 	return variant->width == 1 ? translate_threads(kernel, &program, ir)
 				   : translate_warps(kernel, variant, &program, ir);
@@ -200,7 +186,7 @@ static const struct sg_variant *find(
     struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
 {
 	enum sg_variant_name names[VARIANT_COUNT];
-	unsigned n = candidates(block, lanes ?: lanes_wanted(), names);
+	unsigned n = candidates(block, kernel->uses_cluster ? 1 : lanes ?: lanes_wanted(), names);
 
 	for (unsigned i = 0; i < n; i++) {
 		*result = prepare(kernel, names[i]);

@@ -78,13 +78,29 @@ static bool jumps_back(const struct ptx_operand *operand, uint32_t position)
 	       ptx_label_resolve(operand->label)->position < position;
 }
 
+static bool is_of_cluster(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_mapa || in->opcode == PTX_OP_getctarank ||
+	       ptx_has(in, PTX_MODIFIER_shared_cluster) ||
+	       ((in->opcode == PTX_OP_bar || in->opcode == PTX_OP_barrier) &&
+		   ptx_has(in, PTX_MODIFIER_cluster));
+}
+
+bool jit_uses_cluster(const struct ptx_function *function)
+{
+	for (uint32_t i = 0; i < function->n_code; i++)
+		if (is_of_cluster(&function->code[i]))
+			return true;
+	return false;
+}
+
 bool jit_needs_fibers(const struct ptx_function *function)
 {
 	for (uint32_t i = 0; i < function->n_code; i++) {
 		const struct ptx_instruction *in = &function->code[i];
 		const struct ptx_operand *target = in->operands;
 
-		if (ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE)
+		if (ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE || is_of_cluster(in))
 			return true;
 		if (in->opcode == PTX_OP_exit && !function->is_entry)
 			return true;

@@ -400,7 +400,12 @@ void emit_cvta(struct emit *emit)
 	struct value address =
 	    convert_bits(emit, source(emit, 1, type), ir_of(type), IR_I64, false);
 
-	if (space == PTX_SPACE_SHARED) {
+	if (space == PTX_SPACE_CLUSTER ||
+	    (space == PTX_SPACE_SHARED && has(emit, PTX_MODIFIER_to) &&
+		emit->program->uses_cluster)) {
+		address = emit_value(emit, "call i64 @sg_cluster_%s_generic(ptr %%lane, i64 %s)",
+		    has(emit, PTX_MODIFIER_to) ? "from" : "to", address.text);
+	} else if (space == PTX_SPACE_SHARED) {
 		struct value base = lane_fact(emit, "i64", offsetof(struct sg_lane, shared));
 
 		address = emit_value(emit, "%s i64 %s, %s",
@@ -417,12 +422,4 @@ void emit_isspacep(struct emit *emit)
 	result = emit_value(
 	    emit, "call i1 @sg_is_space(ptr %%lane, i32 %d, i64 %s)", space_of(emit), address.text);
 	operand_set(emit, emit->in->operands, result, IR_I1, false);
-}
-
-/* mapa: the cluster is one block, so that every address maps to itself. */
-void emit_mapa(struct emit *emit)
-{
-	enum ptx_type type = type_at(emit, 0);
-
-	destination(emit, 0, source(emit, 1, type), type);
 }

@@ -20,7 +20,7 @@ enum ptx_space space_of(struct emit *emit)
 	    {PTX_MODIFIER_global, PTX_SPACE_GLOBAL},
 	    {PTX_MODIFIER_shared, PTX_SPACE_SHARED},
 	    {PTX_MODIFIER_shared_cta, PTX_SPACE_SHARED},
-	    {PTX_MODIFIER_shared_cluster, PTX_SPACE_SHARED},
+	    {PTX_MODIFIER_shared_cluster, PTX_SPACE_CLUSTER},
 	    {PTX_MODIFIER_local, PTX_SPACE_LOCAL},
 	    {PTX_MODIFIER_const, PTX_SPACE_CONST},
 	    {PTX_MODIFIER_param, PTX_SPACE_PARAM},
@@ -140,6 +140,10 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 	base = effective_address(emit, address);
 	if (address->elements->kind == PTX_OPERAND_VARIABLE && space == PTX_SPACE_GENERIC)
 		space = address->elements->variable->space;
+	if (space == PTX_SPACE_CLUSTER)
+		return emit_value(emit,
+		    "call ptr @sg_cluster_pointer(ptr %%lane, i64 %s, i32 %u, i1 %d)", base.text,
+		    size, is_write);
 	if (space == PTX_SPACE_SHARED)
 		return shared_pointer(emit, base, size, is_write);
 	return arena_pointer(emit, base, size, is_write);
@@ -298,10 +302,10 @@ static const char *rmw_operation(struct emit *emit, enum ptx_type type)
 	emit_unsupported(emit);
 }
 
-/* A block's threads all run on one host thread: its own memory needs no locked instructions. */
+/* A cluster's threads all run on one host thread: shared memory needs no locked instructions. */
 static bool is_private(struct emit *emit)
 {
-	return space_of(emit) == PTX_SPACE_SHARED;
+	return space_of(emit) == PTX_SPACE_SHARED || space_of(emit) == PTX_SPACE_CLUSTER;
 }
 
 static struct value compare_and_swap(struct emit *emit, struct value pointer, enum ir_type ir,

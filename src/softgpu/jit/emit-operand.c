@@ -161,7 +161,7 @@ static struct value reserved_shared(struct emit *emit, unsigned offset)
 	return emit_value(emit, "add i32 %s, %u", base.text, offset);
 }
 
-/* Shared memory the system keeps to itself, and clusters, of which each is one block. */
+/* Shared memory the system keeps to itself, and clusters. */
 static struct value system_value(struct emit *emit, enum ptx_special special)
 {
 	switch (special) {
@@ -174,15 +174,8 @@ static struct value system_value(struct emit *emit, enum ptx_special special)
 		return reserved_shared(emit, SG_RESERVED_SHARED);
 	case PTX_SPECIAL_reserved_smem_offset_cap:
 		return ir_constant(IR_I32, SG_RESERVED_SHARED);
-	case PTX_SPECIAL_cluster_nctaid_x:
-	case PTX_SPECIAL_cluster_nctaid_y:
-	case PTX_SPECIAL_cluster_nctaid_z:
-	case PTX_SPECIAL_cluster_nctarank:
-		return ir_constant(IR_I32, 1);
-	case PTX_SPECIAL_is_explicit_cluster:
-		return ir_constant(IR_I1, 0);
-	default: /* cluster_ctaid, cluster_ctarank */
-		return ir_constant(IR_I32, 0);
+	default:
+		return cluster_value(emit, special);
 	}
 }
 
@@ -201,12 +194,6 @@ struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 		FIELD(nctaid_x, IR_I32, nctaid[0]);
 		FIELD(nctaid_y, IR_I32, nctaid[1]);
 		FIELD(nctaid_z, IR_I32, nctaid[2]);
-		FIELD(clusterid_x, IR_I32, ctaid[0]);
-		FIELD(clusterid_y, IR_I32, ctaid[1]);
-		FIELD(clusterid_z, IR_I32, ctaid[2]);
-		FIELD(nclusterid_x, IR_I32, nctaid[0]);
-		FIELD(nclusterid_y, IR_I32, nctaid[1]);
-		FIELD(nclusterid_z, IR_I32, nctaid[2]);
 		FIELD(laneid, IR_I32, lane_id);
 		FIELD(warpid, IR_I32, warp_id);
 		FIELD(nwarpid, IR_I32, n_warps);

@@ -173,9 +173,8 @@ void emit_bar(struct emit *emit)
 	if (has(emit, PTX_MODIFIER_warp)) {
 		exchange(emit, SG_EXCHANGE_SYNC, member_mask(emit, 0), zero(), zero(), zero());
 	} else if (has(emit, PTX_MODIFIER_cluster)) {
-		if (has(emit, PTX_MODIFIER_wait))
-			emit_line(emit, "call void @sg_barrier(ptr %%lane, i32 %d, i32 0)",
-			    SG_CLUSTER_BARRIER);
+		emit_line(emit, "call void @sg_cluster_%s(ptr %%lane)",
+		    has(emit, PTX_MODIFIER_wait) ? "wait" : "arrive");
 	} else if (has(emit, PTX_MODIFIER_red)) {
 		barrier_reduce(emit);
 	} else {

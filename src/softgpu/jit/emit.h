@@ -87,8 +87,13 @@ void memory_store(
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 
+/* emit-cluster.c */
+struct value cluster_value(struct emit *emit, enum ptx_special special);
+
 /* emit-bulk.c */
 void emit_bulk_copy(struct emit *emit);
+struct value bulk_address(struct emit *emit, unsigned index); /* of the operand, unchecked */
+uint32_t bulk_reduction(struct emit *emit);		      /* enum sg_bulk_reduction */
 void emit_bulk_store(struct emit *emit);
 void emit_remote(struct emit *emit, void (*plain)(struct emit *emit));
 

@@ -24,6 +24,7 @@ struct jit_program {
 	size_t n_handles;
 	bool has_indirect_call;
 	bool needs_fibers; /* of any of the functions: jit_needs_fibers() */
+	bool uses_cluster; /* likewise: jit_uses_cluster() */
 };
 
 struct jit_error {
@@ -55,6 +56,9 @@ bool jit_translate_warp(const struct jit_program *program, const struct jit_warp
 
 /* Threads of this function meet or poll: they need stacks of their own. */
 bool jit_needs_fibers(const struct ptx_function *function);
+
+/* It waits for other blocks of its cluster, or looks into their memory. Only threads can. */
+bool jit_uses_cluster(const struct ptx_function *function);
 
 /* True for functions of the system's (vprintf, malloc, the device runtime's): a program's own
  * definition does not count, and none is needed. */

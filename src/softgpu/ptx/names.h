@@ -72,7 +72,7 @@
 	M(m16n16k8, "m16n16k8") M(m16n16k16, "m16n16k16") M(m32n8k16, "m32n8k16")                  \
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
-	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic")                         \
+	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic") M(cp_mask, "cp_mask")                         \
 	/* textures and surfaces */                                                                \
 	M(1d, "1d") M(2d, "2d") M(3d, "3d") M(a1d, "a1d") M(a2d, "a2d") M(cube, "cube")            \
 	M(acube, "acube") M(2dms, "2dms") M(a2dms, "a2dms") M(base, "base") M(level, "level")      \

@@ -91,6 +91,10 @@ static void parse_function_directives(struct parser *parser, struct ptx_function
 			parse_triple(parser, function->required_ntid);
 		else if (parser_accept_word(parser, "reqnctapercluster"))
 			parse_triple(parser, function->required_cluster);
+		else if (parser_accept_word(parser, "explicitcluster"))
+			function->explicit_cluster = true;
+		else if (parser_accept_word(parser, "blocksareclusters"))
+			function->blocks_are_clusters = true;
 		else if (parser_at_word(parser, "pragma"))
 			ptx_lexer_skip_past(&parser->lexer, ';');
 		else if (parser_at_word(parser, "attribute"))

@@ -19,6 +19,7 @@ enum ptx_space {
 	PTX_SPACE_REG,
 	PTX_SPACE_GLOBAL,
 	PTX_SPACE_SHARED,
+	PTX_SPACE_CLUSTER, /* shared::cluster */
 	PTX_SPACE_LOCAL,
 	PTX_SPACE_CONST,
 	PTX_SPACE_PARAM,
@@ -199,6 +200,8 @@ struct ptx_function {
 	uint32_t param_bytes; /* kernels: the packed buffer */
 	uint32_t max_ntid[3], required_ntid[3];
 	uint32_t required_cluster[3];  /* .reqnctapercluster, 0 0 0 when absent */
+	bool explicit_cluster;	       /* .explicitcluster */
+	bool blocks_are_clusters;      /* .blocksareclusters: launches count clusters */
 	enum ptx_type *register_types; /* by register number */
 	uint32_t n_registers;
 	struct ptx_instruction *code;

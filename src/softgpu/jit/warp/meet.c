@@ -330,12 +330,6 @@ static void barrier(struct warp *warp)
 
 	if (has(emit, PTX_MODIFIER_warp)) {
 		emit_line(emit, "fence syncscope(\"singlethread\") seq_cst");
-	} else if (has(emit, PTX_MODIFIER_cluster)) {
-		if (has(emit, PTX_MODIFIER_wait))
-			emit_value(emit,
-			    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %d, i32 0, i32 0, "
-			    "i32 0)",
-			    here.text, SG_CLUSTER_BARRIER);
 	} else if (has(emit, PTX_MODIFIER_red)) {
 		barrier_reduce(warp);
 	} else {

@@ -1,0 +1,149 @@
+/*
+ * Clusters of blocks (PTX ISA 5.1, 9.7.13): a barrier, and looking into other blocks' shared memory.
+ *
+ * A cluster's blocks are resident in one machine, their shared memory side by side, and run on its one
+ * host thread: plain reads and writes will do, and whoever waits lets the others run.
+ */
+#include "softgpu/exec/entries.h"
+#include "softgpu/exec/machine.h"
+
+/* ---- the barrier ---- */
+
+void cluster_init(struct sg_cluster *cluster, uint32_t n_threads)
+{
+	*cluster = (struct sg_cluster){.alive = n_threads, .pending = n_threads, .phase = 1};
+}
+
+static void end_phase(struct sg_cluster *cluster)
+{
+	struct sg_fiber *waiting = cluster->waiting, *next;
+
+	cluster->phase++;
+	cluster->pending = cluster->alive;
+	cluster->waiting = NULL;
+	for (; waiting; waiting = next) {
+		next = waiting->next;
+		machine_wake(waiting);
+	}
+}
+
+static void no_longer_pending(struct sg_cluster *cluster, uint32_t n)
+{
+	cluster->pending -= MIN(n, cluster->pending);
+	if (!cluster->pending)
+		end_phase(cluster);
+}
+
+void sg_cluster_arrive(struct sg_lane *lane)
+{
+	struct sg_cluster *cluster = lane->block->cluster;
+
+	lane->fiber->cluster_phase = cluster->phase;
+	no_longer_pending(cluster, 1);
+}
+
+void sg_cluster_wait(struct sg_lane *lane)
+{
+	struct sg_cluster *cluster = lane->block->cluster;
+	struct sg_fiber *fiber = lane->fiber;
+
+	if (fiber->cluster_phase != cluster->phase)
+		return;
+	fiber->next = cluster->waiting;
+	cluster->waiting = fiber;
+	machine_wait(fiber);
+}
+
+void cluster_threads_exit(struct sg_fiber *fiber, uint32_t n)
+{
+	struct sg_cluster *cluster = fiber->lane.block->cluster;
+
+	cluster->alive -= n;
+	if (fiber->cluster_phase != cluster->phase)
+		no_longer_pending(cluster, n);
+}
+
+/* ---- memory ---- */
+
+static uint64_t cluster_base(const struct sg_lane *lane)
+{
+	return (uint64_t)lane->shared - lane->block->rank * SG_SHARED_STRIDE;
+}
+
+static uint32_t cluster_blocks(const struct sg_lane *lane)
+{
+	return lane->block->machine->grid->together;
+}
+
+/* Splits an address in the window shared::cluster. */
+static uint32_t split(const struct sg_lane *lane, uint64_t address, uint64_t *offset)
+{
+	uint32_t number = (uint32_t)address >> SG_CLUSTER_RANK_BIT;
+
+	*offset = address & ((1u << SG_CLUSTER_RANK_BIT) - 1);
+	return number ? number - 1 : lane->block->rank;
+}
+
+uint8_t *cluster_range(struct sg_lane *lane, uint64_t address, uint64_t size, bool is_write)
+{
+	uint64_t offset;
+	uint32_t rank = split(lane, address, &offset);
+
+	if (address > UINT32_MAX || rank >= cluster_blocks(lane) || offset > lane->shared_size ||
+	    size > lane->shared_size - offset)
+		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, is_write);
+	return (uint8_t *)cluster_base(lane) + rank * SG_SHARED_STRIDE + offset;
+}
+
+uint8_t *sg_cluster_pointer(struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write)
+{
+	if (address % size)
+		machine_fault(lane, SG_FAULT_MISALIGNED, address, is_write);
+	return cluster_range(lane, address, size, is_write);
+}
+
+uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address)
+{
+	uint64_t offset;
+	uint32_t rank = split(lane, address, &offset);
+
+	return cluster_base(lane) + rank * SG_SHARED_STRIDE + offset;
+}
+
+uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address)
+{
+	uint64_t inside = address - cluster_base(lane), rank = inside / SG_SHARED_STRIDE;
+
+	if (rank == lane->block->rank || rank >= cluster_blocks(lane))
+		return address - (uint64_t)lane->shared;
+	return SG_CLUSTER_ADDRESS(rank, inside % SG_SHARED_STRIDE);
+}
+
+/* The same place in another block's memory; an address that is none where there is no such block. */
+uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic)
+{
+	uint64_t offset;
+
+	if (is_generic)
+		address = sg_cluster_from_generic(lane, address);
+	split(lane, address, &offset);
+	if (!is_generic)
+		return SG_CLUSTER_ADDRESS(rank & 0x3f, offset);
+	return rank < cluster_blocks(lane) ? cluster_base(lane) + rank * SG_SHARED_STRIDE + offset
+					   : 0;
+}
+
+uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic)
+{
+	uint64_t offset;
+
+	return split(lane, is_generic ? sg_cluster_from_generic(lane, address) : address, &offset);
+}
+
+bool cluster_holds(const struct sg_lane *lane, uint64_t address)
+{
+	uint64_t inside = address - cluster_base(lane);
+
+	return inside / SG_SHARED_STRIDE < cluster_blocks(lane) &&
+	       inside % SG_SHARED_STRIDE < lane->shared_size;
+}
