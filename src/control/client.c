@@ -3,8 +3,7 @@
  * bounded, a connection that says nothing or does not read its answer is dropped after a while, and
  * when too many are no sessions the oldest of them must go, so that newcomers always get their turn.
  *
- * Who may enter: the user rosend runs as, root, and the users of setting allow_users, by what the
- * kernel says of the peer. Others are told so, in the language of their first message.
+ * Who may not enter (admit.h) is told so, in the language of his first message.
  */
 #include "control/client.h"
 
@@ -45,25 +44,9 @@ static void on_late(void *data)
 	client_free(client);
 }
 
-static bool uid_in_list(uid_t uid, const char *list)
-{
-	while (*list) {
-		char *end;
-		unsigned long entry = strtoul(list, &end, 10);
-		if (end == list)
-			return false;
-		if (entry == uid)
-			return true;
-		list = end + strspn(end, ", ");
-	}
-	return false;
-}
-
 static bool may_enter(const struct client *client)
 {
-	uid_t uid = client->peer.uid;
-
-	return uid == 0 || uid == geteuid() || uid_in_list(uid, client->server->config.allow_users);
+	return admit_peer(&client->server->admit, watch_fd(client->watch), &client->peer);
 }
 
 void client_refuse(struct client *client, enum hello_status status, const char *text)
@@ -125,8 +108,8 @@ static void open_session(struct client *client, const void *bytes, size_t size)
 
 	if (!may_enter(client)) {
 		snprintf(text, sizeof(text),
-		    "user %u may not use this rosend: its owner can name users in setting "
-		    "allow_users",
+		    "user %u may not use this rosend: its owner can name users in the settings "
+		    "allow_users and allow_groups",
 		    client->peer.uid);
 		client_refuse(client, HELLO_REFUSED, text);
 	} else if (hello_request_parse(bytes, size, &hello) < 0) {

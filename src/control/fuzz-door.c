@@ -26,6 +26,7 @@ static void set_up(void)
 	config.ring_size = config.staging_size = 1 << 20;
 	config.lanes = 1;
 	strcpy(config.allow_users, "7, 8,9");
+	strcpy(config.allow_groups, "7");
 	if (server_init(&server, &config, -1) < 0)
 		abort();
 	strcpy(server.install.worker, "/nonexistent");

@@ -119,6 +119,7 @@ static int open_listener(const struct config *config, const struct arguments *a,
 {
 	char path[INSTALL_PATH_MAX], error[SOCKET_ERROR_MAX];
 	int passed = a->listen_fd >= 0 ? (int)a->listen_fd : listen_inherited();
+	bool for_others = *config->allow_users || *config->allow_groups;
 	int r;
 
 	if (passed >= 0) {
@@ -137,7 +138,7 @@ static int open_listener(const struct config *config, const struct arguments *a,
 		if (r < 0)
 			return error_trace(r);
 	}
-	r = socket_listen(path, !*config->server, *config->allow_users, out, error);
+	r = socket_listen(path, !*config->server, for_others, out, error);
 	if (r < 0)
 		log_error("%s", error);
 	else

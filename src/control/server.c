@@ -110,6 +110,7 @@ int server_init(struct server *server, const struct config *config, int listener
 {
 	struct sockaddr_un address = {0};
 	socklen_t size = sizeof(address);
+	char error[ADMIT_ERROR_MAX];
 
 	*server = (struct server){.config = *config, .started_ns = clock_now_ns()};
 	list_init(&server->clients);
@@ -118,17 +119,22 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->runs);
 	list_init(&server->warm);
 	list_init(&server->shares);
-	int r = install_find(&server->install);
+	if (listener >= 0 && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
+		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
+	int r = admit_init(&server->admit, config->allow_users, config->allow_groups, error);
+	if (r < 0)
+		log_error("%s", error);
+	if (r == 0)
+		r = install_find(&server->install);
 	if (r == 0)
 		r = event_loop_new(&server->loop);
 	if (r < 0) {
+		unlink(server->socket_path);
 		fd_close(listener);
 		return error_trace(r);
 	}
 	if (listener < 0)
 		return 0;
-	if (getsockname(listener, (struct sockaddr *)&address, &size) == 0)
-		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
 	r = watch_new(server->loop, listener, WATCH_READ, on_connection, server, &server->listener);
 	if (r < 0)
 		server_fini(server);

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/install.h"
 #include "base/list.h"
+#include "control/admit.h"
 #include "control/event.h"
 #include "wire/control.h"
 
@@ -29,6 +30,7 @@ struct server_backend {
 struct server {
 	struct event_loop *loop;
 	struct config config;
+	struct admit admit;
 	struct install install;
 	struct list clients;   /* struct client */
 	struct list sessions;  /* struct session */
