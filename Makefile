@@ -26,8 +26,7 @@ check:
 	BUILD=$(BUILD) JOBS=$(JOBS) tools/run-checks
 
 install: stage
-	install -d "$(DESTDIR)$(PREFIX)"
-	cp -a $(BUILD)/stage/. "$(DESTDIR)$(PREFIX)/"
+	tools/install-tree $(BUILD)/stage "$(DESTDIR)" "$(PREFIX)"
 
 clean:
 	rm -rf $(BUILD)

@@ -88,7 +88,9 @@ class Server:
             stdout=self.log, stderr=self.log, env=environment(**{"ROSEN_WARM_WORKERS": "0", **settings}))
         wait_for(lambda: os.path.exists(self.socket) or self.process.poll() is not None, 10, "rosend")
         if self.process.poll() is not None:
-            raise AssertionError("rosend did not start:\n" + self.text())
+            text = self.text()
+            self.stop()
+            raise AssertionError("rosend did not start:\n" + text)
         self.pid = self.process.pid
 
     def text(self):
