@@ -247,13 +247,49 @@ static void put_predicate(struct maker *m)
 	}
 }
 
+/* What unrolled loops do: many places at constant distances from one address, which is the same for
+ * all threads, or their neighbour's. */
+static void put_unrolled(struct maker *m)
+{
+	unsigned n = 2 + pick(m, 4);
+	bool is_same = !pick(m, 3);
+
+	put(m, "add.s32 %%t, %s, %u; mul.wide.u32 %%a, %%t, 4; add.s64 %%a, %%in, %%a;\n",
+	    is_same ? "%ctaid.x" : CHOOSE(m, "%n", "%tid.x"), pick(m, 8));
+	for (unsigned i = 0; i < n; i++) {
+		unsigned d = pick(m, N_REGISTERS);
+
+		if (is_same && !pick(m, 3))
+			put(m, "%sld.global.u8 %%r%u, [%%a+%u];\n", guard(m), d, pick(m, 64));
+		else
+			put(m, "%sld.global.%s %%r%u, [%%a+%u];\n", guard(m),
+			    CHOOSE(m, "u32", "u32", "volatile.u32"), d, 4 * pick(m, 16));
+		put_integer(m);
+	}
+}
+
+/* An own place in shared memory beside another, there and back; addresses wrap at 32 bits. */
+static void put_two_places(struct maker *m)
+{
+	unsigned a = pick(m, N_REGISTERS), b = pick(m, N_REGISTERS), far = 4 * MOST_THREADS;
+	const char *back = CHOOSE(m, "0", "8", "-16");
+
+	put(m,
+	    "shl.b32 %%t, %%n, 2; mov.u32 %%u, s; add.u32 %%t, %%t, %%u; sub.u32 %%t, %%t, %s;\n",
+	    back);
+	put(m, "st.shared.u32 [%%t+%s], %%r%u; %sst.shared.u32 [%%t+%d], %%r%u;\n", back, a,
+	    guard(m), (int)far + atoi(back), b);
+	put(m, "ld.shared.u32 %%r%u, [%%t+%d]; ld.shared.f32 %%f%u, [%%t+%s];\n", b,
+	    (int)far + atoi(back), pick(m, N_FLOATS), back);
+}
+
 /* An address in %a: of the input by a register, or of the thread's own place. */
 static void put_memory(struct maker *m)
 {
 	unsigned r = pick(m, N_REGISTERS), d = pick(m, N_REGISTERS);
 	const char *type = CHOOSE(m, "u32", "s32", "b32");
 
-	switch (pick(m, 8)) {
+	switch (pick(m, 10)) {
 	case 0:
 	case 1:
 		put(m,
@@ -289,6 +325,12 @@ static void put_memory(struct maker *m)
 		    "and.b32 %%t, %%r%u, %u; mul.wide.u32 %%a, %%t, 4; add.s64 %%a, %%a, %%count;\n"
 		    "%sred.global.add.u32 [%%a], %%r%u;\n",
 		    r, COUNTERS - 1, guard(m), d);
+		break;
+	case 7:
+		put_unrolled(m);
+		break;
+	case 8:
+		put_two_places(m);
 		break;
 	default: /* its own place in shared memory, there and back */
 		put(m,
@@ -463,7 +505,7 @@ static void put_start(struct maker *m)
 	    "and.b32 %%r7, %%r0, 15; cvt.rn.f32.u32 %%f0, %%r7; cvt.rn.f32.u32 %%f1, %%r1;\n"
 	    "cvt.rn.f32.u32 %%f2, %%tid.x; setp.lt.u32 %%p0, %%r7, 8; setp.lt.u32 %%p1, %%r2, 32;\n"
 	    "setp.lt.u32 %%p2, %%r2, 11; cvt.u64.u32 %%d0, %%r2; cvt.s64.s32 %%d1, %%r0;\n",
-	    MOST_THREADS * 4);
+	    MOST_THREADS * 8);
 }
 
 /* Everything a thread has goes to its place. */
@@ -565,8 +607,9 @@ static void compare(const struct memory *got, const struct memory *want, const u
 
 static void try_seed(uint64_t seed, struct memory *got, struct memory *want)
 {
-	static const uint32_t blocks[][3] = {
-	    {64, 1, 1}, {77, 1, 1}, {16, 16, 1}, {5, 7, 3}, {8, 4, 2}, {32, 3, 1}, {1, 1, 1}};
+	static const uint32_t blocks[][3] = {{64, 1, 1}, {77, 1, 1}, {16, 16, 1}, {5, 7, 3},
+	    {8, 4, 2}, {32, 3, 1}, {1, 1, 1}, {256, 1, 1}, {32, 16, 1}, {300, 1, 1}, {8, 32, 1},
+	    {128, 2, 2}};
 	static const uint32_t widths[] = {8, 16, 32};
 	static struct maker m;
 	struct sg_module *module;

@@ -4,7 +4,8 @@
  * - the same for all lanes: one access;
  * - neighbours: one vector, with the two ends checked. When a check fails (a lane that is not
  *   running may be outside) or the addresses overflow in between, the machine does it lane by lane
- *   and knows whose fault it is;
+ *   and knows whose fault it is; in the copy of a block that is for whole warps, one check does for
+ *   several accesses (ranges.c);
  * - anything else: a gather or scatter, with every lane checked at once;
  * - bytes and halfwords without order, 128-bit values, a function's own variables: lane by lane.
  *
@@ -14,25 +15,14 @@
 #include <stdio.h>
 
 #include "softgpu/exec/lane.h"
-#include "softgpu/jit/warp/warp.h"
-
-struct access {
-	enum ptx_type type;
-	enum ir_type ir;
-	enum ptx_space space;
-	unsigned count, size; /* elements, bytes of one */
-	const struct ptx_operand *address, *data;
-	struct shape shape;
-	bool is_write, is_ordered;
-	uint32_t number; /* in our names */
-};
+#include "softgpu/jit/warp/access.h"
 
 static unsigned log2_of(unsigned size)
 {
 	return size > 1 ? 31 - (unsigned)__builtin_clz(size) : 0;
 }
 
-static void access_init(struct warp *warp, struct access *access, bool is_write)
+void access_init(struct warp *warp, struct access *access, bool is_write)
 {
 	struct emit *emit = &warp->emit;
 	const struct ptx_operand *operands = emit->in->operands;
@@ -57,12 +47,7 @@ static void access_init(struct warp *warp, struct access *access, bool is_write)
 		access->space = access->address->elements->variable->space;
 }
 
-static bool is_shared(const struct access *access)
-{
-	return access->space == PTX_SPACE_SHARED;
-}
-
-static bool is_own(const struct access *access)
+bool access_is_own(const struct access *access)
 {
 	const struct ptx_operand *base = access->address->elements;
 
@@ -133,25 +118,43 @@ static bool goes_to_scalars(struct warp *warp, const struct access *access)
 	return true;
 }
 
-static void load_same(struct warp *warp, const struct access *access)
+/* All elements at one pointer, to registers that are scalars or vectors. */
+static void load_elements(
+    struct warp *warp, const struct access *access, struct value base, bool is_scalar)
 {
 	struct emit *emit = &warp->emit;
-	uint32_t none = begin_if_any(warp);
-	struct value base;
+	bool is_signed = ptx_type_is_signed(access->type);
 
-	if (goes_to_scalars(warp, access)) {
-		emit_opcode(emit);
-		return;
-	}
-	base = memory_pointer(
-	    emit, access->address, access->space, access->size * access->count, false);
 	for (unsigned i = 0; i < access->count; i++) {
+		const struct ptx_operand *to = element(warp, access, i);
 		struct value value = memory_load(emit, element_pointer(warp, access, base, i),
 		    access->ir, access->space == PTX_SPACE_PARAM ? 1 : access->size, "");
 
-		wide_set(warp, element(warp, access, i), value, access->ir, false,
-		    ptx_type_is_signed(access->type));
+		if (is_scalar)
+			operand_set(emit, to, value, access->ir, is_signed);
+		else
+			wide_set(warp, to, value, access->ir, false, is_signed);
 	}
+}
+
+static void load_same(struct warp *warp, const struct access *access)
+{
+	struct emit *emit = &warp->emit;
+	bool is_scalar = goes_to_scalars(warp, access);
+	uint32_t none;
+
+	if (ranges_has(warp)) {
+		load_elements(warp, access, ranges_pointer(warp, access->address), is_scalar);
+		return;
+	}
+	none = begin_if_any(warp);
+	if (is_scalar)
+		emit_opcode(emit);
+	else
+		load_elements(warp, access,
+		    memory_pointer(
+			emit, access->address, access->space, access->size * access->count, false),
+		    false);
 	end_if_any(warp, none);
 }
 
@@ -171,9 +174,11 @@ static struct value last_value(struct warp *warp, struct value vector, enum ir_t
 static void store_same(struct warp *warp, const struct access *access)
 {
 	struct emit *emit = &warp->emit;
-	uint32_t none = begin_if_any(warp);
-	struct value base = memory_pointer(
-	    emit, access->address, access->space, access->size * access->count, true);
+	bool is_checked = ranges_has(warp);
+	uint32_t none = is_checked ? FLOW_NONE : begin_if_any(warp);
+	struct value base = is_checked ? ranges_pointer(warp, access->address)
+				       : memory_pointer(emit, access->address, access->space,
+					     access->size * access->count, true);
 
 	for (unsigned i = 0; i < access->count; i++) {
 		const struct ptx_operand *operand = element(warp, access, i);
@@ -276,7 +281,7 @@ static struct value check_ends(struct warp *warp, const struct access *access, s
 	unsigned span = size * (warp->facts.width - 1);
 	struct value offset, limit, inside, start;
 
-	if (is_shared(access)) {
+	if (access_is_shared(access)) {
 		offset = base;
 		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
 		limit = emit_value(
@@ -333,7 +338,8 @@ static void move_apart(struct warp *warp, const struct access *access, struct va
 	    "%u, i32 %d, ptr %%scratch)",
 	    base.text, (long long)access->shape.stride, (long long)access->shape.wrap, behind.text,
 	    mask_bits(warp, warp->mask).text, access->size * access->count,
-	    (access->is_write ? SG_MOVE_WRITE : 0) | (is_shared(access) ? SG_MOVE_SHARED : 0) |
+	    (access->is_write ? SG_MOVE_WRITE : 0) |
+		(access_is_shared(access) ? SG_MOVE_SHARED : 0) |
 		(is_narrow(warp, access) ? SG_MOVE_NARROW : 0));
 }
 
@@ -358,6 +364,13 @@ static void branch_if_whole(struct warp *warp, uint32_t whole, uint32_t part)
 	    emit_value(emit, "bitcast <%u x i1> %s to i%u", width, warp->mask.text, width);
 
 	emit_branch_if(emit, emit_value(emit, "icmp eq i%u %s, -1", width, bits.text), whole, part);
+}
+
+static void set_elements(struct warp *warp, const struct access *access, struct value whole)
+{
+	for (unsigned i = 0; i < access->count; i++)
+		wide_set(warp, element(warp, access, i), pick_elements(warp, access, whole, i),
+		    access->ir, true, ptx_type_is_signed(access->type));
 }
 
 static void load_vector(struct warp *warp, const struct access *access)
@@ -397,9 +410,29 @@ static void load_vector(struct warp *warp, const struct access *access)
 	text_format(&emit->body, "b%u:\n", done);
 	emit->open = true;
 	whole = emit_value(emit, "load %s, ptr %%g%u", type, access->number);
-	for (unsigned i = 0; i < access->count; i++)
-		wide_set(warp, element(warp, access, i), pick_elements(warp, access, whole, i),
-		    access->ir, true, ptx_type_is_signed(access->type));
+	set_elements(warp, access, whole);
+}
+
+/* All lanes run, and the addresses are known to be good. */
+static void load_whole(struct warp *warp, const struct access *access)
+{
+	struct value start = ranges_pointer(warp, access->address);
+	char type[32];
+
+	whole_type(warp, access, type, sizeof(type));
+	set_elements(warp, access,
+	    emit_value(&warp->emit, "load %s, ptr %s, align %u", type, start.text, access->size));
+}
+
+static void store_whole(struct warp *warp, const struct access *access)
+{
+	struct value whole = join_elements(warp, access);
+	struct value start = ranges_pointer(warp, access->address);
+	char type[32];
+
+	whole_type(warp, access, type, sizeof(type));
+	emit_line(&warp->emit, "store %s %s, ptr %s, align %u", type, whole.text, start.text,
+	    access->size);
 }
 
 static void store_vector(struct warp *warp, const struct access *access)
@@ -462,7 +495,7 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	uint32_t fine = emit_new_block(emit), bad = emit_new_block(emit);
 	char declaration[120];
 
-	if (is_shared(access)) {
+	if (access_is_shared(access)) {
 		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
 		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, log2_of(size));
 	} else {
@@ -487,11 +520,11 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	emit_line(emit, "store %s %s, ptr %%scratch", type, addresses.text);
 	emit_line(emit,
 	    "call void @sg_warp_fault(ptr %%lane, ptr %%scratch, i32 %s, i32 %u, i1 %d, i1 %d)",
-	    inside.text, size, access->is_write, is_shared(access));
+	    inside.text, size, access->is_write, access_is_shared(access));
 	emit_line(emit, "unreachable");
 	text_format(&emit->body, "b%u:\n", fine);
 	emit->open = true;
-	if (!is_shared(access))
+	if (!access_is_shared(access))
 		return emit_value(
 		    emit, "inttoptr %s %s to <%u x ptr>", type, addresses.text, width);
 	limit = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
@@ -578,7 +611,7 @@ static bool has_sink(const struct ptx_operand *data)
 	return data->kind == PTX_OPERAND_SINK;
 }
 
-static bool is_contiguous(const struct access *access)
+bool access_is_contiguous(const struct access *access)
 {
 	return access->shape.kind == SHAPE_LINEAR && access->size <= 8 &&
 	       access->shape.stride == (int64_t)access->size * access->count &&
@@ -597,14 +630,16 @@ void warp_load(struct warp *warp)
 	struct access access;
 
 	access_init(warp, &access, false);
-	if (is_own(&access)) {
+	if (access_is_own(&access)) {
 		run_by_lane(warp);
 		return;
 	}
 	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		load_same(warp, &access);
-	else if (is_contiguous(&access))
+	else if (ranges_has(warp))
+		load_whole(warp, &access);
+	else if (access_is_contiguous(&access))
 		load_vector(warp, &access);
 	else if (has_gather(&access))
 		gather(warp, &access);
@@ -618,14 +653,16 @@ void warp_store(struct warp *warp)
 	struct access access;
 
 	access_init(warp, &access, true);
-	if (is_own(&access)) {
+	if (access_is_own(&access)) {
 		run_by_lane(warp);
 		return;
 	}
 	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		store_same(warp, &access);
-	else if (is_contiguous(&access))
+	else if (ranges_has(warp))
+		store_whole(warp, &access);
+	else if (access_is_contiguous(&access))
 		store_vector(warp, &access);
 	else if (has_gather(&access))
 		scatter(warp, &access);

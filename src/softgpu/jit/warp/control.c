@@ -56,6 +56,8 @@ void warp_block_begin(struct warp *warp, uint32_t block)
 
 static struct value running(struct warp *warp)
 {
+	if (warp->ranges.are_used)
+		return (struct value){"-1"};
 	return emit_value(&warp->emit, "load i%u, ptr %%mask", warp->facts.width);
 }
 

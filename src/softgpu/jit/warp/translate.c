@@ -339,15 +339,14 @@ static bool is_branch(const struct ptx_instruction *in)
 	       in->opcode == PTX_OP_ret || in->opcode == PTX_OP_exit;
 }
 
-static void translate_block(struct warp *warp, uint32_t number)
+static void translate_code(struct warp *warp, const struct flow_block *block)
 {
-	const struct flow_block *block = &warp->facts.flow.blocks[number];
 	struct emit *emit = &warp->emit;
 
-	warp_block_begin(warp, number);
 	for (uint32_t i = block->first; i < block->end; i++) {
 		emit->in = &emit->function->code[i];
 		emit->position = i;
+		ranges_enter(warp, i);
 		if (is_branch(emit->in))
 			continue;
 		if (emit->in->predicate == PTX_NO_REG)
@@ -356,6 +355,19 @@ static void translate_block(struct warp *warp, uint32_t number)
 			run_predicated(warp);
 	}
 	warp_block_end(warp);
+}
+
+static void translate_block(struct warp *warp, uint32_t number)
+{
+	const struct flow_block *block = &warp->facts.flow.blocks[number];
+
+	warp_block_begin(warp, number);
+	if (ranges_find(warp, number)) {
+		ranges_begin(warp);
+		translate_code(warp, block);
+		ranges_end(warp);
+	}
+	translate_code(warp, block);
 }
 
 static void print_locals(struct warp *warp)

@@ -13,6 +13,17 @@
 #include "softgpu/jit/warp/facts.h"
 #include "softgpu/jit/warp/widen.h"
 
+/* Accesses of a block that one check does for, while all lanes run: ranges.c. */
+struct ranges {
+	uint32_t block, begin; /* and its first instruction */
+	struct range *list;
+	uint32_t count, n_accesses;
+	uint32_t *of;	     /* by instruction: in the list, or FLOW_NONE */
+	bool *enters;	     /* by instruction: the other copy is entered there */
+	struct value masked; /* the other copy's mask */
+	bool are_used;	     /* the copy for whole warps is being printed */
+};
+
 struct warp {
 	struct emit emit; /* prints what is done once for all lanes */
 	struct facts facts;
@@ -20,6 +31,7 @@ struct warp {
 	struct widen_slots slots;
 	struct text scratch; /* what an emitter printed for one lane */
 	uint32_t block;
+	struct ranges ranges;
 	struct value mask; /* <W x i1>: the lanes the instruction is for */
 	bool may_be_none;  /* the mask can be empty */
 	bool spares;	   /* a write must keep what other lanes have */
@@ -72,6 +84,17 @@ struct value access_pointers(struct warp *warp, const struct ptx_operand *addres
 /* Around what must not happen when no lane is meant: from begin on, some are. */
 uint32_t begin_if_any(struct warp *warp);
 void end_if_any(struct warp *warp, uint32_t none);
+
+/* ranges.c: is the block worth two copies? */
+bool ranges_find(struct warp *warp, uint32_t block);
+/* Around the first copy, which is left when not all lanes run. */
+void ranges_begin(struct warp *warp);
+void ranges_end(struct warp *warp);
+/* Before each instruction, and the block's end. */
+void ranges_enter(struct warp *warp, uint32_t at);
+/* Is the access checked together with others, in the copy that is printed? Then, where it is. */
+bool ranges_has(struct warp *warp);
+struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address);
 
 /* atomic.c */
 void warp_atomic(struct warp *warp);

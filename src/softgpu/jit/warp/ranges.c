@@ -1,0 +1,296 @@
+/*
+ * Blocks in two copies: one for when all lanes run, with fewer checks.
+ *
+ * Code that compilers unroll reads many places at constant distances from one register. Accesses
+ * through a register that nobody writes in between are one range, checked as a whole at the first of
+ * them. The copy that does so is for whole warps, and knows that too: it has no masks. Where lanes
+ * are missing or a check fails, control goes over to the other copy, which checks each access by
+ * itself and finds out whose fault it is. Registers have places in memory at this stage, so that it
+ * can be entered at any instruction.
+ *
+ * What is predicated checks for itself: the range's first access must be one that happens.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "softgpu/exec/lane.h"
+#include "softgpu/jit/warp/access.h"
+
+struct range {
+	const struct ptx_operand *base;
+	bool is_shared, is_open;
+	struct shape shape;
+	uint32_t first; /* the instruction that checks */
+	unsigned align;
+	int64_t anchor;	      /* an offset that is a multiple of align */
+	int64_t low, high;    /* bytes from the base that are touched */
+	struct value pointer; /* to the base, once checked */
+};
+
+static bool is_same_base(const struct ptx_operand *a, const struct ptx_operand *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	return a->kind == PTX_OPERAND_REGISTER ? a->reg == b->reg : a->variable == b->variable;
+}
+
+/* Accesses with one address for all lanes, or addresses of neighbours. */
+static bool access_has_range(const struct access *access)
+{
+	const struct ptx_operand *base = access->address->elements;
+
+	if (access->space == PTX_SPACE_PARAM || access_is_own(access))
+		return false;
+	if (base->kind != PTX_OPERAND_REGISTER &&
+	    (base->kind != PTX_OPERAND_VARIABLE || base->variable->space == PTX_SPACE_PARAM))
+		return false;
+	return shape_is_uniform(access->shape) || access_is_contiguous(access);
+}
+
+static int64_t extent(const struct warp *warp, const struct access *access)
+{
+	int64_t size = access->size * access->count;
+
+	return shape_is_uniform(access->shape) ? size : size * warp->facts.width;
+}
+
+static struct range *find_open(struct ranges *ranges, const struct access *access)
+{
+	for (uint32_t i = ranges->count; i--;)
+		if (ranges->list[i].is_open &&
+		    ranges->list[i].is_shared == access_is_shared(access) &&
+		    is_same_base(ranges->list[i].base, access->address->elements))
+			return &ranges->list[i];
+	return NULL;
+}
+
+static void add_access(struct warp *warp, const struct access *access, uint32_t at)
+{
+	struct ranges *ranges = &warp->ranges;
+	struct range *range = find_open(ranges, access);
+	int64_t offset = access->address->offset, end = offset + extent(warp, access);
+	unsigned align = access->size * access->count;
+
+	if (!range) {
+		range = &ranges->list[ranges->count++];
+		*range = (struct range){.base = access->address->elements,
+		    .is_shared = access_is_shared(access),
+		    .is_open = true,
+		    .shape = access->shape,
+		    .first = at,
+		    .low = offset,
+		    .high = end};
+	}
+	if (align > range->align) {
+		range->align = align;
+		range->anchor = offset;
+	}
+	range->low = MIN(range->low, offset);
+	range->high = MAX(range->high, end);
+	ranges->of[at - ranges->begin] = (uint32_t)(range - ranges->list);
+	ranges->n_accesses++;
+}
+
+static void close_range(void *context, uint32_t value, bool is_result)
+{
+	struct ranges *ranges = context;
+
+	for (uint32_t i = 0; is_result && i < ranges->count; i++)
+		if (ranges->list[i].base->kind == PTX_OPERAND_REGISTER &&
+		    ranges->list[i].base->reg == value)
+			ranges->list[i].is_open = false;
+}
+
+static bool is_load(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_ld || in->opcode == PTX_OP_ldu;
+}
+
+static bool is_plain_store(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_st && !ptx_has(in, PTX_MODIFIER_async) &&
+	       !ptx_has(in, PTX_MODIFIER_bulk);
+}
+
+/* Whole multiples of the alignment from the anchor down to the lowest byte. */
+static void align_low(struct range *range)
+{
+	int64_t align = range->align;
+
+	range->low -= ((range->low - range->anchor) % align + align) % align;
+}
+
+/* Those that can be misaligned where the range is aligned check for themselves. */
+static void drop_odd(struct warp *warp, uint32_t at)
+{
+	struct ranges *ranges = &warp->ranges;
+	uint32_t *of = &ranges->of[at - ranges->begin];
+	struct access access;
+
+	if (*of == FLOW_NONE)
+		return;
+	warp->emit.in = &warp->emit.function->code[at];
+	access_init(warp, &access, !is_load(warp->emit.in));
+	if ((access.address->offset - ranges->list[*of].low) % (access.size * access.count) == 0)
+		return;
+	*of = FLOW_NONE;
+	ranges->n_accesses--;
+}
+
+bool ranges_find(struct warp *warp, uint32_t number)
+{
+	const struct flow *flow = &warp->facts.flow;
+	const struct flow_block *block = &flow->blocks[number];
+	struct ranges *ranges = &warp->ranges;
+	uint32_t n = block->end - block->first;
+
+	*ranges = (struct ranges){.block = number, .begin = block->first};
+	ranges->list = flow_take(&warp->facts.flow, (n + 1) * sizeof(*ranges->list));
+	ranges->of = flow_take(&warp->facts.flow, (n + 1) * sizeof(*ranges->of));
+	for (uint32_t at = block->first; at < block->end; at++) {
+		const struct ptx_instruction *in = &flow->function->code[at];
+		bool reads = is_load(in);
+		struct access access;
+
+		ranges->of[at - block->first] = FLOW_NONE;
+		if (in->predicate == PTX_NO_REG && (reads || is_plain_store(in))) {
+			warp->emit.in = in;
+			access_init(warp, &access, !reads);
+			if (access_has_range(&access))
+				add_access(warp, &access, at);
+		}
+		flow_visit(flow, in, close_range, ranges);
+	}
+	for (uint32_t i = 0; i < ranges->count; i++)
+		align_low(&ranges->list[i]);
+	for (uint32_t at = block->first; at < block->end; at++)
+		drop_odd(warp, at);
+	return ranges->n_accesses > 1;
+}
+
+/* Whether the instruction's access is part of a range, and control is in the copy that trusts it. */
+static struct range *range_of(struct warp *warp)
+{
+	const struct ranges *ranges = &warp->ranges;
+	uint32_t number;
+
+	if (!ranges->are_used)
+		return NULL;
+	number = ranges->of[warp->emit.position - ranges->begin];
+	return number == FLOW_NONE ? NULL : &ranges->list[number];
+}
+
+bool ranges_has(struct warp *warp)
+{
+	return range_of(warp) != NULL;
+}
+
+/* Goes on here when the condition holds, in the other copy otherwise. */
+static void go_on_if(struct warp *warp, struct value condition, uint32_t at)
+{
+	struct emit *emit = &warp->emit;
+	uint32_t fine = emit_new_block(emit);
+
+	emit_line(emit, "br i1 %s, label %%b%u, label %%S%u.%u, !prof !1", condition.text, fine,
+	    warp->ranges.block, at);
+	text_format(&emit->body, "b%u:\n", fine);
+	emit->open = true;
+	warp->ranges.enters[at - warp->ranges.begin] = true;
+}
+
+static struct value base_address(struct warp *warp, const struct ptx_operand *base)
+{
+	struct emit *emit = &warp->emit;
+	bool is_narrow =
+	    base->kind == PTX_OPERAND_REGISTER && ir_bits(emit->registers[base->reg]) == 32;
+	enum ir_type type = is_narrow ? IR_I32 : IR_I64;
+
+	return convert_bits(emit, operand_get(emit, base, type, false), type, IR_I64, false);
+}
+
+/* As emit-memory.c has it: one compare of the lowest address, rotated, with what is left behind the
+ * highest. A 32-bit address that wraps in between fails, for the sum here has 64 bits. */
+static void check(struct warp *warp, struct range *range)
+{
+	struct emit *emit = &warp->emit;
+	unsigned shift = (unsigned)__builtin_ctz(range->align);
+	unsigned long long beyond = (unsigned long long)(range->high - range->low) - range->align;
+	struct value base = base_address(warp, range->base), offset, limit, inside;
+
+	if (range->is_shared) {
+		offset = emit_value(emit, "add i64 %s, %lld", base.text, (long long)range->low);
+		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
+		limit = emit_value(
+		    emit, "call i64 @llvm.usub.sat.i64(i64 %s, i64 %llu)", limit.text, beyond);
+		widen_declare(&warp->widen, "i64 @llvm.usub.sat.i64(i64, i64)");
+		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, shift);
+		range->pointer = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
+		range->pointer = emit_value(
+		    emit, "getelementptr i8, ptr %s, i64 %s", range->pointer.text, base.text);
+	} else {
+		offset = emit_value(emit, "add i64 %s, %lld", base.text,
+		    (long long)(range->low - (int64_t)SG_ARENA_BASE));
+		limit = ir_constant(IR_I64, (SG_ARENA_SIZE - beyond) >> shift);
+		range->pointer = emit_value(emit, "inttoptr i64 %s to ptr", base.text);
+	}
+	if (shift)
+		offset = emit_value(emit, "call i64 @llvm.fshr.i64(i64 %s, i64 %s, i64 %u)",
+		    offset.text, offset.text, shift);
+	inside = emit_value(emit, "icmp ult i64 %s, %s", offset.text, limit.text);
+	if (range->shape.wrap) {
+		struct value none =
+		    emit_value(emit, "load i%u, ptr %%w.%u", warp->facts.width, range->base->reg);
+
+		none = emit_value(emit, "icmp eq i%u %s, 0", warp->facts.width, none.text);
+		inside = emit_value(emit, "and i1 %s, %s", inside.text, none.text);
+	}
+	go_on_if(warp, inside, range->first);
+}
+
+struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address)
+{
+	struct range *range = range_of(warp);
+
+	if (range->first == warp->emit.position)
+		check(warp, range);
+	if (!address->offset)
+		return range->pointer;
+	return emit_value(&warp->emit, "getelementptr i8, ptr %s, i64 %lld", range->pointer.text,
+	    (long long)address->offset);
+}
+
+void ranges_begin(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+	struct ranges *ranges = &warp->ranges;
+	const struct flow_block *block = &warp->facts.flow.blocks[ranges->block];
+	unsigned width = warp->facts.width;
+
+	ranges->enters =
+	    flow_take(&warp->facts.flow, (block->end - block->first + 1) * sizeof(bool));
+	ranges->masked = warp->mask;
+	go_on_if(
+	    warp, emit_value(emit, "icmp eq i%u %%m%u.i, -1", width, ranges->block), block->first);
+	warp->mask = emit_value(emit, "bitcast i%u -1 to <%u x i1>", width, width);
+	ranges->are_used = true;
+}
+
+void ranges_end(struct warp *warp)
+{
+	warp->mask = warp->ranges.masked;
+	warp->ranges.are_used = false;
+	warp->emit.open = false;
+}
+
+void ranges_enter(struct warp *warp, uint32_t at)
+{
+	const struct ranges *ranges = &warp->ranges;
+	struct emit *emit = &warp->emit;
+
+	if (ranges->are_used || !ranges->enters || !ranges->enters[at - ranges->begin])
+		return;
+	if (emit->open)
+		emit_line(emit, "br label %%S%u.%u", ranges->block, at);
+	text_format(&emit->body, "S%u.%u:\n", ranges->block, at);
+	emit->open = true;
+}
