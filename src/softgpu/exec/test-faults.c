@@ -19,6 +19,11 @@ static int run(const char *body, uint32_t threads, uint64_t argument, struct sg_
 	    "ld.param.u64 %%d, [a]; st.local.u64 [l], %%d; add.u64 %%d, %%d, 1; st.param.b64 [x], "
 	    "%%d;\n"
 	    "call deep, (x); ld.volatile.local.u64 %%d, [l]; ret; }\n"
+	    ".func wide(.param .b64 a) { .reg .b64 %%d; .param .b64 x; .local .align 8 .b8 "
+	    "l[24576];\n"
+	    "ld.param.u64 %%d, [a]; st.local.u64 [l], %%d; add.u64 %%d, %%d, 1; st.param.b64 [x], "
+	    "%%d;\n"
+	    "call wide, (x); ld.volatile.local.u64 %%d, [l]; ret; }\n"
 	    ".visible .entry k(.param .u64 argument) {\n"
 	    ".reg .pred %%p<4>; .reg .b32 %%r<9>; .reg .b64 %%d<9>, %%a; .shared .align 4 .u32 "
 	    "s[4];\n"
@@ -126,6 +131,17 @@ TEST(endless_recursion)
 	    SG_FAULT_STACK);
 	CHECK_EQ(
 	    run("bar.sync 0; .param .b64 x; st.param.b64 [x], %a; call deep, (x);", 32, 0, &fault),
+	    SG_FAULT_STACK);
+	check_still_runs();
+}
+
+/* Frames of many pages must not step over the guard into another thread's stack. */
+TEST(endless_recursion_in_large_steps)
+{
+	struct sg_fault fault;
+
+	CHECK_EQ(
+	    run("bar.sync 0; .param .b64 x; st.param.b64 [x], %a; call wide, (x);", 64, 0, &fault),
 	    SG_FAULT_STACK);
 	check_still_runs();
 }

@@ -37,3 +37,26 @@ TEST(matrices_outside_memory_end_the_grid)
 	CHECK_EQ(
 	    launch(kernel_get(module, "q"), 1, 32, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
 }
+
+/* More of them than a thread's stack has room for, if each kept its operands there. */
+TEST(a_kernel_of_many_matrix_instructions)
+{
+	enum { N = 600, THREADS = 64 };
+	static char text[N * 128 + 4096];
+	char *end = text;
+	uint32_t *sums = device_alloc(THREADS * sizeof(*sums));
+	uint64_t params[] = {(uint64_t)sums};
+
+	end = stpcpy(end, HEAD
+	    ".visible .entry k(.param .u64 m) { .reg .b32 %r<9>; .reg .b64 %m, %d;\n"
+	    "ld.param.u64 %m, [m]; mov.u32 %r0, %tid.x; mul.wide.u32 %d, %r0, 4; add.u64 %m, %m, "
+	    "%d; mov.u32 %r1, 0x01010101; mov.u32 %r2, 0; mov.u32 %r3, 0;\n");
+	for (unsigned i = 0; i < N; i++)
+		end = stpcpy(end,
+		    "mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%r2, %r3}, {%r1}, {%r1}, "
+		    "{%r2, %r3}; bar.sync 0;\n");
+	stpcpy(end, "st.global.u32 [%m], %r3; ret; }\n");
+	launch_fine(kernel_get(module_load(text), "k"), 1, THREADS, params, 1);
+	for (unsigned i = 0; i < THREADS; i++)
+		CHECK_EQ(sums[i], 16 * N);
+}

@@ -115,13 +115,16 @@ static void check_types(struct emit *emit, union sg_matrix matrix)
 
 /* ---- registers and the array ---- */
 
-static uint32_t new_array(struct emit *emit)
+/* One serves all of a function's instructions, which may be hundreds: none keeps anything there. */
+static uint32_t matrix_array(struct emit *emit)
 {
-	uint32_t slot = emit->n_temps++;
-
-	text_format(
-	    &emit->prologue, "  %%a%u = alloca [%u x i32], align 8\n", slot, SG_MATRIX_WORDS);
-	return slot;
+	if (!emit->has_matrix) {
+		emit->has_matrix = true;
+		emit->matrix_slot = emit->n_temps++;
+		text_format(&emit->prologue, "  %%a%u = alloca [%u x i32], align 8\n",
+		    emit->matrix_slot, SG_MATRIX_WORDS);
+	}
+	return emit->matrix_slot;
 }
 
 static struct value word_at(struct emit *emit, uint32_t slot, unsigned word)
@@ -175,7 +178,7 @@ static void multiply(struct emit *emit, union sg_matrix matrix)
 {
 	const struct ptx_operand *operands = emit->in->operands;
 	bool is_wide = matrix.a == SG_MATRIX_F64;
-	uint32_t slot = new_array(emit);
+	uint32_t slot = matrix_array(emit);
 	unsigned at = 0;
 
 	for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_C; operand++) {
@@ -238,7 +241,7 @@ static void wmma_load(struct emit *emit, union sg_matrix matrix)
 	enum sg_matrix_operand which = has(emit, PTX_MODIFIER_a)   ? SG_MATRIX_A
 				       : has(emit, PTX_MODIFIER_b) ? SG_MATRIX_B
 								   : SG_MATRIX_C;
-	uint32_t slot = new_array(emit), type = matrix_type(emit, type_at(emit, 0)) & 15;
+	uint32_t slot = matrix_array(emit), type = matrix_type(emit, type_at(emit, 0)) & 15;
 	struct value stride, base;
 	bool is_shared;
 
@@ -255,7 +258,7 @@ static void wmma_load(struct emit *emit, union sg_matrix matrix)
 
 static void wmma_store(struct emit *emit, union sg_matrix matrix)
 {
-	uint32_t slot = new_array(emit);
+	uint32_t slot = matrix_array(emit);
 	struct value stride, base;
 	bool is_shared;
 
@@ -323,7 +326,7 @@ static void call_matrix(struct emit *emit, enum sg_matrix_kind kind, uint32_t sl
 void emit_ldmatrix(struct emit *emit)
 {
 	unsigned n = matrices_of(emit);
-	uint32_t slot = new_array(emit);
+	uint32_t slot = matrix_array(emit);
 
 	bring_row(emit, slot, n, false, &emit->in->operands[1]);
 	call_matrix(emit, SG_MATRIX_LOAD, slot);
@@ -333,7 +336,7 @@ void emit_ldmatrix(struct emit *emit)
 void emit_stmatrix(struct emit *emit)
 {
 	unsigned n = matrices_of(emit);
-	uint32_t slot = new_array(emit);
+	uint32_t slot = matrix_array(emit);
 
 	bring_row(emit, slot, n, true, &emit->in->operands[0]);
 	bring(emit, slot, 2, n, false, &emit->in->operands[1]);
@@ -342,7 +345,7 @@ void emit_stmatrix(struct emit *emit)
 
 void emit_movmatrix(struct emit *emit)
 {
-	uint32_t slot = new_array(emit);
+	uint32_t slot = matrix_array(emit);
 
 	if (!has(emit, PTX_MODIFIER_trans) || type_at(emit, 0) != PTX_TYPE_b16)
 		emit_unsupported(emit);

@@ -196,7 +196,7 @@ const char jit_prelude[] =
 	"declare i32 @sg_barrier_red(ptr, i32, i32, i32, i32) nounwind\n"
 	"!0 = !{}\n"
 	"!1 = !{!\"branch_weights\", i32 2000, i32 1}\n" /* nearly always */
-	"attributes #0 = { nounwind \"frame-pointer\"=\"none\" }\n"
+	"attributes #0 = { nounwind \"frame-pointer\"=\"none\" \"probe-stack\"=\"inline-asm\" }\n"
 	"attributes #1 = { alwaysinline nounwind memory(none) }\n"
 	"define internal float @sg.ftz.f32(float %x) #1 {\n"
 	"  %a = call float @llvm.fabs.f32(float %x)\n"

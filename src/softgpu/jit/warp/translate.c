@@ -412,7 +412,7 @@ static void print_kernel(struct warp *warp)
 	emit->n_temps = 0;
 	emit->n_blocks = flow->function->n_labels;
 	emit->open = true;
-	emit->uses_carry = false;
+	emit->uses_carry = emit->has_matrix = false;
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	free(emit->registers);
