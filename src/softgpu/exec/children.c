@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "abi/error_text.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 
@@ -271,6 +272,43 @@ void sg_builtin___cudaCDP2PeekAtLastError(struct sg_lane *lane, uint32_t *result
 void sg_builtin___cudaCDP2GetDevice(struct sg_lane *lane, uint32_t *result, const uint64_t *device)
 {
 	*(int *)fault_check_range(lane, *device, sizeof(int), false, true) = 0;
+	*result = 0;
+}
+
+void sg_builtin___cudaCDP2GetDeviceCount(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *count)
+{
+	*(int *)fault_check_range(lane, *count, sizeof(int), false, true) = 1;
+	*result = 0;
+}
+
+void sg_builtin___cudaCDP2GetErrorString(
+    struct sg_lane *lane, uint64_t *result, const uint32_t *error)
+{
+	const char *text = abi_error_text((CUresult)*error) ?: "unrecognized error code";
+	size_t size = strlen(text) + 1;
+
+	pthread_mutex_lock(&lock);
+	*result = take_buffer(grid_of(lane), size);
+	pthread_mutex_unlock(&lock);
+	if (*result)
+		memcpy((char *)*result, text, size);
+}
+
+/* ---- memory: the same heap as malloc's and free's ---- */
+
+void sg_builtin___cudaCDP2Malloc(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *address, const uint64_t *size)
+{
+	uint64_t *to = (uint64_t *)fault_check_range(lane, *address, sizeof(*to), false, true);
+
+	sg_builtin_malloc(lane, to, size);
+	*result = answer(lane, *to ? 0 : ERROR_OUT_OF_MEMORY);
+}
+
+void sg_builtin___cudaCDP2Free(struct sg_lane *lane, uint32_t *result, const uint64_t *address)
+{
+	sg_builtin_free(lane, address);
 	*result = 0;
 }
 

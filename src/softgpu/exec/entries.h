@@ -112,6 +112,14 @@ void sg_builtin___cudaCDP2StreamWaitEvent(struct sg_lane *lane, uint32_t *result
 void sg_builtin___cudaCDP2GetLastError(struct sg_lane *lane, uint32_t *result);
 void sg_builtin___cudaCDP2PeekAtLastError(struct sg_lane *lane, uint32_t *result);
 void sg_builtin___cudaCDP2GetDevice(struct sg_lane *lane, uint32_t *result, const uint64_t *device);
+void sg_builtin___cudaCDP2GetDeviceCount(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *count);
+/* The text is the grid's: it goes when the grid has ended. */
+void sg_builtin___cudaCDP2GetErrorString(
+    struct sg_lane *lane, uint64_t *result, const uint32_t *error);
+void sg_builtin___cudaCDP2Malloc(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *address, const uint64_t *size);
+void sg_builtin___cudaCDP2Free(struct sg_lane *lane, uint32_t *result, const uint64_t *address);
 /* The handle of a graph's condition is the address of its value. */
 void sg_builtin_cudaGraphSetConditional(
     struct sg_lane *lane, const uint64_t *handle, const uint32_t *value);

@@ -10,6 +10,10 @@ static const char head[] = PTX_HEAD
     ".extern .func (.param .b32 r) __cudaCDP2GetLastError();\n"
     ".extern .func (.param .b32 r) __cudaCDP2MemsetAsync_ptsz(.param .b64 p, .param .b32 v, .param .b64 n, .param .b64 s);\n"
     ".extern .func (.param .b32 r) __cudaCDP2MemcpyAsync(.param .b64 t, .param .b64 f, .param .b64 n, .param .b32 k, .param .b64 s);\n"
+    ".extern .func (.param .b32 r) __cudaCDP2Malloc(.param .b64 t, .param .b64 n);\n"
+    ".extern .func (.param .b32 r) __cudaCDP2Free(.param .b64 p);\n"
+    ".extern .func (.param .b64 r) __cudaCDP2GetErrorString(.param .b32 e);\n"
+    ".extern .func (.param .b32 r) __cudaCDP2GetDeviceCount(.param .b64 t);\n"
     ".extern .func (.param .b32 r) __cudaCDP2DeviceGetLimit(.param .b64 v, .param .b32 l);\n"
     ".extern .func cudaGraphSetConditional(.param .b64 h, .param .b32 v);\n"
     ".visible .entry note(.param .u64 log, .param .u32 value) { .reg .b64 %d<3>; .reg .b32 %r<3>;\n"
@@ -176,6 +180,35 @@ TEST(copies_outside_memory_are_faults)
 	    "__cudaCDP2MemsetAsync_ptsz, (t, v, n, s); }\n",
 	    1, &fault);
 	CHECK_EQ(fault.kind, SG_FAULT_ILLEGAL_ADDRESS);
+}
+
+/* Memory for 2 words, in which the start of "invalid argument" is left; 0 and 1 are errors. */
+TEST(memory_and_texts_of_errors)
+{
+	static const char body[] =
+	    "{ .param .b64 t; .param .b64 n; .param .b32 e; st.param.b64 [t], %d1; mov.u64 %d2, 8; "
+	    "st.param.b64 [n], %d2; call (e), __cudaCDP2Malloc, (t, n); ld.param.b32 %r1, [e]; }\n"
+	    "ld.global.u64 %d3, [%d1]; st.global.u32 [%d1+8], %r1;\n"
+	    "{ .param .b32 c; .param .b64 r; mov.u32 %r2, 1; st.param.b32 [c], %r2; call (r), "
+	    "__cudaCDP2GetErrorString, (c); ld.param.b64 %d4, [r]; ld.u64 %d5, [%d4]; }\n"
+	    "st.global.u64 [%d3], %d5; ld.global.u64 %d6, [%d3]; st.global.u64 [%d1+16], %d6;\n"
+	    "{ .param .b64 p; .param .b32 e; st.param.b64 [p], %d3; call (e), __cudaCDP2Free, "
+	    "(p); ld.param.b32 %r1, [e]; st.global.u32 [%d1+12], %r1; }\n"
+	    "{ .param .b64 t; .param .b64 n; .param .b32 e; st.param.b64 [t], %d1; mov.u64 %d2, "
+	    "0x7fffffffffffffff; st.param.b64 [n], %d2; call (e), __cudaCDP2Malloc, (t, n); "
+	    "ld.param.b32 %r1, [e]; st.global.u32 [%d1+24], %r1; }\n"
+	    "{ .param .b64 t; .param .b32 e; add.u64 %d2, %d1, 28; st.param.b64 [t], %d2; call "
+	    "(e), __cudaCDP2GetDeviceCount, (t); }\n";
+	struct sg_fault fault;
+	uint32_t *log = run_parent(body, 1, &fault);
+
+	CHECK_EQ(fault.kind, 0);
+	CHECK_EQ(log[0] | log[1], 0); /* what the allocation that failed left */
+	CHECK_EQ(log[2], 0);
+	CHECK_EQ(log[3], 0);
+	CHECK_BYTES(&log[4], "invalid ", 8);
+	CHECK_EQ(log[6], 2);
+	CHECK_EQ(log[7], 1);
 }
 
 TEST(what_the_runtime_lacks_is_named)
