@@ -421,8 +421,7 @@ static int bench(const struct command *command, int argc, char **argv)
 	    cli_setting("server", "PATH", &server),
 	    OPTION_ROW_SWITCH("quick", &bench.quick,
 		"Measure each thing for a shorter time, and leave the largest copies out: 4 "
-		"seconds "
-		"instead of 15."),
+		"seconds instead of 15."),
 	    OPTION_ROW_SWITCH("json", &json, "Print JSON."),
 	};
 	struct install install;
@@ -457,10 +456,9 @@ const struct command command_bench = {
     .summary = "Measure what the path costs, on any backend",
     .text =
 	"Measures what crossing from a program to its worker costs, whatever GPU is at the end: "
-	"the "
-	"first use; calls that do nothing but cross, waiting and posted; their rate by threads of "
-	"one client and by clients; copies by size, direction and kind of memory; and what "
-	"processor time client and worker use in a second of silence.\n"
+	"the first use; calls that do nothing but cross, waiting and posted; their rate by "
+	"threads of one client and by clients; copies by size, direction and kind of memory; and "
+	"what processor time client and worker use in a second of silence.\n"
 	"\n"
 	"The rosend of --server is used, else the one this user runs, else a private one. "
 	"Times are microseconds in the caller, p50 and p99 percentiles. They depend on what else "

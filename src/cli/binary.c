@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/util.h"
 
 struct image {
 	const uint8_t *bytes;
@@ -90,14 +91,37 @@ static void read_dynamic(const struct image *image, const Elf64_Ehdr *header,
 	}
 }
 
+/* "#!/usr/bin/env python3" means python3, "#!/bin/sh -e" means /bin/sh. */
+static void read_script(const struct image *image, struct binary_report *out)
+{
+	char line[BINARY_PATHS_MAX];
+	size_t length = MIN(image->size, sizeof(line) - 1);
+
+	memcpy(line, image->bytes, length);
+	line[length] = '\0';
+	if (strncmp(line, "#!", 2))
+		return;
+	line[strcspn(line, "\n")] = '\0';
+	out->is_script = true;
+	char *rest = NULL, *word = strtok_r(line + 2, " \t", &rest), *slash = NULL;
+	if (word)
+		slash = strrchr(word, '/');
+	if (slash && !strcmp(slash, "/env"))
+		word = strtok_r(NULL, " \t", &rest);
+	if (word)
+		snprintf(out->interpreter, sizeof(out->interpreter), "%s", word);
+}
+
 static void read_image(const struct image *image, struct binary_report *out)
 {
 	bool interpreted = false;
 	Elf64_Ehdr header;
 	Elf64_Phdr segment;
 
-	if (!copy(image, 0, &header, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG))
+	if (!copy(image, 0, &header, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG)) {
+		read_script(image, out);
 		return;
+	}
 	out->is_elf = true;
 	out->is_64 = header.e_ident[EI_CLASS] == ELFCLASS64;
 	out->x86 = header.e_machine == EM_X86_64;
@@ -106,8 +130,10 @@ static void read_image(const struct image *image, struct binary_report *out)
 	for (size_t i = 0; i < header.e_phnum; i++) {
 		if (!read_segment(image, &header, i, &segment))
 			continue;
-		if (segment.p_type == PT_INTERP)
+		if (segment.p_type == PT_INTERP) {
 			interpreted = true;
+			read_string(image, 0, segment.p_offset, out->interpreter);
+		}
 		if (segment.p_type == PT_DYNAMIC)
 			read_dynamic(image, &header, &segment, out);
 	}
@@ -124,8 +150,9 @@ int binary_inspect(const char *path, struct binary_report *out)
 		return error_origin(-errno);
 	if (!S_ISREG(status.st_mode))
 		return error_origin(-EACCES);
-	out->privileged = status.st_mode & (S_ISUID | S_ISGID) ||
-			  fgetxattr(fd, "security.capability", NULL, 0) > 0;
+	out->privileged = (status.st_mode & S_ISUID && status.st_uid != geteuid()) ||
+			  (status.st_mode & S_ISGID && status.st_gid != getegid()) ||
+			  (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0);
 	if (!status.st_size)
 		return 0;
 	struct image image = {.size = (size_t)status.st_size};
@@ -136,6 +163,54 @@ int binary_inspect(const char *path, struct binary_report *out)
 	read_image(&image, out);
 	munmap(bytes, image.size);
 	return 0;
+}
+
+/* The first folder of a DT_RPATH that holds a libcuda.so.1; $ORIGIN is not followed. */
+static bool rpath_hides_rosen(const char *rpath, char *folder, size_t size)
+{
+	while (*rpath) {
+		char path[BINARY_PATHS_MAX + 16];
+		size_t length = strcspn(rpath, ":");
+		snprintf(folder, size, "%.*s", (int)length, rpath);
+		snprintf(path, sizeof(path), "%s/libcuda.so.1", folder);
+		if (access(path, F_OK) == 0)
+			return true;
+		rpath += length;
+		rpath += *rpath == ':';
+	}
+	return false;
+}
+
+bool binary_has_obstacle(const struct binary_report *report, char *why, const char **mend)
+{
+	const char *slash = strrchr(report->interpreter, '/');
+	const char *linker = slash ? slash + 1 : report->interpreter;
+	char folder[BINARY_PATHS_MAX];
+
+	if (!report->is_64 || !report->x86) {
+		snprintf(why, BINARY_WHY_MAX, "is not for 64-bit x86");
+		*mend = "use a build for x86-64 Linux";
+	} else if (report->is_static) {
+		snprintf(why, BINARY_WHY_MAX,
+		    "is linked statically: no library can take the place of CUDA's driver");
+		*mend = "link it dynamically against the C library (-cudart static is fine, "
+			"-static is not)";
+	} else if (report->privileged) {
+		snprintf(why, BINARY_WHY_MAX,
+		    "is privileged: the dynamic linker ignores LD_LIBRARY_PATH");
+		*mend = "run a copy without the set-user-id bit or capabilities";
+	} else if (strcmp(linker, "ld-linux-x86-64.so.2")) {
+		snprintf(why, BINARY_WHY_MAX, "is for another C library than glibc (%.200s)",
+		    report->interpreter);
+		*mend = "use a build for glibc, which CUDA's own libraries need as well";
+	} else if (rpath_hides_rosen(report->rpath, folder, sizeof(folder))) {
+		snprintf(why, BINARY_WHY_MAX,
+		    "has the RPATH %.200s, which comes before Rosen's library", folder);
+		*mend = "remove it (patchelf --remove-rpath), or move the libcuda.so.1 there away";
+	} else {
+		return false;
+	}
+	return true;
 }
 
 bool binary_find(const char *name, int mode, char *path, size_t size)

@@ -11,13 +11,17 @@
 bool binary_find(const char *name, int mode, char *path, size_t size);
 
 #define BINARY_PATHS_MAX 1024
+#define BINARY_WHY_MAX	 320
 
 struct binary_report {
 	bool is_elf;	 /* otherwise a script or something else */
+	bool is_script;	 /* begins with #! */
 	bool is_64, x86; /* of the kind of machine Rosen is for */
 	bool is_static;	 /* no dynamic linker takes part */
-	bool privileged; /* set-user-id, set-group-id or capabilities: LD_LIBRARY_PATH is ignored */
+	bool privileged; /* would get other rights than this process: LD_LIBRARY_PATH is ignored */
 	bool needs_cuda; /* names libcuda.so.1 itself (others open it while they run) */
+	/* What runs it: the dynamic linker, or the program of a script's first line; empty: nothing. */
+	char interpreter[BINARY_PATHS_MAX];
 	char
 	    rpath[BINARY_PATHS_MAX]; /* DT_RPATH, which comes before LD_LIBRARY_PATH; empty: none */
 };
@@ -25,3 +29,10 @@ struct binary_report {
 /* The file's 64-bit little-endian header, program headers and dynamic section; every offset is
  * checked against the file. 0 or a negative errno. */
 int binary_inspect(const char *path, struct binary_report *out);
+
+/*
+ * Whether something keeps the dynamic linker from giving an ELF program Rosen's libcuda.so.1. why
+ * (BINARY_WHY_MAX bytes) goes behind the program's name: "is linked statically: ..."; mend says what
+ * to do.
+ */
+bool binary_has_obstacle(const struct binary_report *report, char *why, const char **mend);

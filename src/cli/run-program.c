@@ -94,6 +94,20 @@ static int explain(const char *name, int why)
 	return RUN_CANNOT_EXECUTE;
 }
 
+/* A program that Rosen's library cannot get into would otherwise just find no GPU. */
+static void warn_of_obstacle(const char *name)
+{
+	char path[INSTALL_PATH_MAX], why[BINARY_WHY_MAX];
+	struct binary_report report;
+	const char *mend;
+
+	if (binary_find(name, X_OK, path, sizeof(path)) && binary_inspect(path, &report) == 0 &&
+	    report.is_elf && binary_has_obstacle(&report, why, &mend))
+		cli_error("warning: %s %s. CUDA calls of its own are not forwarded (`rosen doctor "
+			  "-- %s`); those of programs it starts may be",
+		    path, why, name);
+}
+
 int run_start_program(const struct run_plan *plan, pid_t *pid)
 {
 	int report[2], why = 0;
@@ -104,6 +118,7 @@ int run_start_program(const struct run_plan *plan, pid_t *pid)
 		cli_error("cannot start the program: %s", strerror(errno));
 		return RUN_FAILED;
 	}
+	warn_of_obstacle(plan->program[0]);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	*pid = fork();

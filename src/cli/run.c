@@ -91,7 +91,8 @@ static void show_stats(const struct run_arguments *a, const struct server_use *u
 	json_object_put(stats);
 }
 
-/* The folder in which client processes leave what they observed: inside a private rosend's, which is removed with it, or one of its own. */
+/* The folder in which client processes leave what they observed: inside a private rosend's, which is
+ * removed with it, or one of its own. */
 static int make_observe_dir(const struct server_use *use, char *path, size_t size)
 {
 	if (!*use->folder)
@@ -183,14 +184,13 @@ const struct command command_run = {
 	"program.\n"
 	"\n"
 	"The rosend of --server is used, else the one this user runs (`rosen serve`), else a "
-	"private "
-	"one that is started for the program and ends with it.\n"
+	"private one that is started for the program and ends with it.\n"
 	"\n"
 	"Signals sent to rosen run (INT, TERM, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT) reach the "
 	"program; when rosen run is killed, the program gets SIGTERM.\n"
 	"\n"
 	"Exit status: the program's; 128 + N when signal N ended it; 127 when it was not found; "
-	"126 "
-	"when it cannot be executed; 125 when rosen itself failed; 2 for a wrong command line.\n",
+	"126 when it cannot be executed; 125 when rosen itself failed; 2 for a wrong command "
+	"line.\n",
     .run = run,
 };

@@ -117,14 +117,95 @@ TEST(malformed_programs_are_survived)
 	}
 }
 
-TEST(script_is_no_binary)
+static void check_script(const char *text, bool is_script, const char *interpreter)
 {
 	struct binary_report report;
 	char path[64];
-	_cleanup_fd_ int fd = make_file("#!/bin/sh\n", 10, path, sizeof(path));
+	_cleanup_fd_ int fd = make_file(text, strlen(text), path, sizeof(path));
 
 	CHECK_EQ(binary_inspect(path, &report), 0);
 	CHECK(!report.is_elf);
+	CHECK_EQ(report.is_script, is_script);
+	CHECK_STR(report.interpreter, interpreter);
+}
+
+TEST(script_names_its_interpreter)
+{
+	check_script("#!/bin/sh\nexit\n", true, "/bin/sh");
+	check_script("#! /bin/sh -eu", true, "/bin/sh");
+	check_script("#!/usr/bin/env python3\n", true, "python3");
+	check_script("#!/usr/bin/env", true, "");
+	check_script("#!\n", true, "");
+	check_script("exit\n", false, "");
+}
+
+static void check_obstacle(const struct binary_report *report, const char *wanted)
+{
+	char why[BINARY_WHY_MAX] = "";
+	const char *mend = NULL;
+
+	CHECK_EQ(binary_has_obstacle(report, why, &mend), wanted != NULL);
+	CHECK(!wanted || (strstr(why, wanted) && *mend));
+}
+
+TEST(obstacles_are_told)
+{
+	struct binary_report good, report;
+
+	CHECK_EQ(binary_inspect("/proc/self/exe", &good), 0);
+	check_obstacle(&good, NULL);
+	report = good;
+	report.is_64 = false;
+	check_obstacle(&report, "64-bit");
+	report = good;
+	report.is_static = true;
+	check_obstacle(&report, "statically");
+	report = good;
+	report.privileged = true;
+	check_obstacle(&report, "privileged");
+	report = good;
+	strcpy(report.interpreter, "/lib/ld-musl-x86_64.so.1");
+	check_obstacle(&report, "another C library than glibc (/lib/ld-musl-x86_64.so.1)");
+	strcpy(report.interpreter, "/nix/store/glibc/lib/ld-linux-x86-64.so.2");
+	check_obstacle(&report, NULL);
+}
+
+TEST(rpath_with_a_driver_is_an_obstacle)
+{
+	char folder[] = "/tmp/rosen-cli-XXXXXX", path[64];
+	struct binary_report report;
+
+	CHECK_EQ(binary_inspect("/proc/self/exe", &report), 0);
+	CHECK(mkdtemp(folder));
+	snprintf(report.rpath, sizeof(report.rpath), "/nonexistent:%s", folder);
+	check_obstacle(&report, NULL);
+	snprintf(path, sizeof(path), "%s/libcuda.so.1", folder);
+	fd_close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	check_obstacle(&report, folder);
+	unlink(path);
+	rmdir(folder);
+}
+
+TEST(rights_of_another_are_privileged)
+{
+	char folder[] = "/tmp/rosen-cli-XXXXXX", path[64];
+	struct binary_report report;
+
+	CHECK(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/program", folder);
+	fd_close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+	/* Set-user-id to the user who runs it changes nothing. */
+	CHECK_EQ(chmod(path, 04700), 0);
+	CHECK_EQ(binary_inspect(path, &report), 0);
+	CHECK(!report.privileged);
+	if (geteuid() == 0) {
+		CHECK_EQ(chown(path, 65534, 0), 0);
+		CHECK_EQ(chmod(path, 04700), 0);
+		CHECK_EQ(binary_inspect(path, &report), 0);
+		CHECK(report.privileged);
+	}
+	unlink(path);
+	rmdir(folder);
 }
 
 TEST(programs_are_found_as_exec_finds_them)

@@ -1,4 +1,6 @@
 """rosen run as its users know it: exit status, signals, statistics, traces, errors for people."""
+import shutil
+
 from scenario import *
 
 
@@ -77,6 +79,23 @@ class Run(Scenario):
         self.assertEqual(alone.returncode, 3)
         self.assertIn("CUDA_ERROR_NO_DEVICE", alone.stdout)
         self.assertIn("/no/such/socket", alone.stderr)
+
+    def test_a_program_that_cannot_be_reached_is_told(self):
+        with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
+            program = os.path.join(folder, "program")
+            shutil.copy(os.path.realpath("/bin/true"), program)
+            self.assertEqual(run("run", "--", program).stderr, "")
+            if os.geteuid() == 0:
+                os.chown(program, 65534, -1)
+                os.chmod(program, 0o4755)
+                self.assertRegex(run("run", "--", program).stderr, "warning: .*program is privileged")
+            script = os.path.join(folder, "script")
+            with open(script, "w") as file:
+                file.write("#!/usr/bin/env sh\n")
+            os.chmod(script, 0o755)
+            told = run("doctor", "--", script).stdout
+            self.assertRegex(told, r"script\s+is\s+a\s+script\s+for\s+sh")
+            self.assertRegex(told, r"/sh\s+can\s+be\s+run")
 
     def test_unknown_words_are_refused(self):
         for words in (["run", "--no-such-flag", "--", "true"], ["no-such-command"], ["run"],
