@@ -54,7 +54,7 @@ static uint32_t post(struct chan *chan, uint16_t flags, size_t payload)
 		die("chan_begin");
 	for (size_t i = 0; i < payload; i += 8)
 		wire_put_u64(&w, i);
-	if (chan_commit(chan, &w) < 0)
+	if (chan_commit(chan, 0, &w) < 0)
 		die("chan_commit");
 	return seq;
 }

@@ -16,14 +16,14 @@
 
 #define CROWDED_CPUS 2 /* up to so many, a spinning thread is likely in its peer's way */
 
-static bool machine_is_crowded(void)
+static uint32_t count_cpus(void)
 {
 	cpu_set_t cpus;
 
-	/* More processors than fit a cpu_set_t make it fail: then there is no crowd. */
+	/* More processors than fit a cpu_set_t make it fail: then there are plenty. */
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
-		return false;
-	return CPU_COUNT(&cpus) <= CROWDED_CPUS;
+		return UINT32_MAX;
+	return (uint32_t)CPU_COUNT(&cpus);
 }
 
 static int find_layout(struct chan *chan, const struct chan_geometry *geometry)
@@ -40,22 +40,22 @@ static int find_layout(struct chan *chan, const struct chan_geometry *geometry)
 
 static int client_init(struct chan *chan)
 {
-	pthread_mutexattr_t adaptive;
-
 	int r = lanes_init(&chan->lanes, chan->layout.geometry.lanes);
 	if (r < 0)
 		return error_trace(r);
 	r = staging_init(&chan->staging, chan->layout.geometry.staging_size);
-	if (r < 0) {
-		lanes_fini(&chan->lanes);
-		return error_trace(r);
-	}
-	/* Held for tens of nanoseconds: contenders watch it before they sleep. */
-	pthread_mutexattr_init(&adaptive);
-	pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
-	pthread_mutex_init(&chan->producer.lock, &adaptive);
-	pthread_mutexattr_destroy(&adaptive);
+	if (r < 0)
+		goto err_lanes;
+	r = producer_init(&chan->producer, chan->layout.geometry.ring_size);
+	if (r < 0)
+		goto err_staging;
 	return 0;
+
+err_staging:
+	staging_fini(&chan->staging);
+err_lanes:
+	lanes_fini(&chan->lanes);
+	return error_trace(r);
 }
 
 /* Called from the provider's own thread: waiting threads shall ask alive() again. */
@@ -75,7 +75,7 @@ static int worker_init(struct chan *chan)
 int chan_open(struct chan_end *end, enum chan_role role, const struct chan_geometry *geometry,
     uint64_t spin_ns, struct chan **out)
 {
-	struct chan *chan = aligned_alloc(CACHE_LINE, align_up(sizeof(*chan), CACHE_LINE));
+	struct chan *chan = aligned_alloc(alignof(struct chan), sizeof(*chan));
 	int r;
 
 	if (!chan) {
@@ -91,7 +91,8 @@ int chan_open(struct chan_end *end, enum chan_role role, const struct chan_geome
 	chan->memory = end->memory;
 	chan->control = end->memory;
 	chan->spin_ns = MIN(spin_ns, UINT32_MAX / 2);
-	chan->crowded = machine_is_crowded();
+	chan->n_cpus = count_cpus();
+	chan->crowded = chan->n_cpus <= CROWDED_CPUS;
 	for (int i = 0; i < WAIT_KINDS; i++)
 		atomic_init(
 		    &chan->spin_budget[i], (uint32_t)wait_spin_limit(chan, (enum wait_kind)i));
@@ -140,6 +141,7 @@ struct chan *chan_free(struct chan *chan)
 	if (chan->role == CHAN_CLIENT) {
 		lanes_fini(&chan->lanes);
 		staging_fini(&chan->staging);
+		producer_fini(&chan->producer);
 	}
 	free(chan);
 	return NULL;
@@ -147,8 +149,8 @@ struct chan *chan_free(struct chan *chan)
 
 void chan_abandon(struct chan *chan)
 {
-	if (chan->lanes.copies)
-		munmap(chan->lanes.copies, chan->lanes.copies_size);
+	if (chan->lanes.own)
+		munmap(chan->lanes.own, chan->lanes.own_size);
 	chan->end->provider->abandon(chan->end);
 }
 

@@ -78,26 +78,26 @@ void chan_lane_give(struct chan *chan, uint16_t lane);
 
 /*
  * Opens a record of exactly payload bytes (a multiple of WIRE_ALIGN, at most WIRE_RECORD_MAX minus
- * the header) at the ring's head, waiting for room if need be, and holds the ring until
- * chan_commit(): records of all threads are in the order of their chan_begin(). *writer points into
- * the ring. *seq: the number to wait for. Between the two calls do nothing but write.
+ * the header) at the ring's head, waiting for room if need be: records of all threads are in the
+ * order of their chan_begin(). *writer points into the ring. *seq: the number to wait for. What other
+ * threads begin later the worker sees only after this one's chan_commit(): between the two calls do
+ * nothing but write. A lane has one record open at a time.
  */
 int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, size_t payload,
     struct wire_writer *writer, uint32_t *seq);
 
-/* Publishes the record, wakes the worker if it is parked. A writer that failed or did not fill the
- * payload is an -EINVAL (the record is published as padding). */
-int chan_commit(struct chan *chan, const struct wire_writer *writer);
+/* Publishes the lane's open record, as soon as those begun before it are; wakes the worker if it is
+ * parked. A writer that failed or did not fill the payload is an -EINVAL (the record is published as
+ * padding). */
+int chan_commit(struct chan *chan, uint16_t lane, const struct wire_writer *writer);
 
 /* Whether the worker has published that nothing is unfinished, and nothing was sent since. */
 bool chan_is_idle(struct chan *chan);
 
-/*
- * Posts a record without payload or reply unless the ring is full, or held by another thread for all
- * of patience_ns: CHAN_BUSY then, and nothing was sent.
- */
+/* Posts a record without payload or reply unless the ring is full: CHAN_BUSY then, and nothing was
+ * sent. */
 enum { CHAN_BUSY = 1 };
-int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id, uint64_t patience_ns);
+int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id);
 
 /*
  * Waits for the reply to seq in lane. *status: the CUresult the worker gave. *reader: the outputs,
@@ -170,6 +170,13 @@ void chan_staging_release(struct chan *chan, const struct wire_bulk *run);
 struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane);
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
+/*
+ * The same for the dispatcher's thread: a waiter that sleeps is woken by the next chan_wake(), which
+ * chan_next(), and chan_has_next() when there is nothing, do as well.
+ */
+void chan_reply_commit_soon(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer);
+void chan_wake(struct chan *chan);
 size_t chan_reply_room(const struct chan *chan);
 /* Goes with the reply that is committed next. Only with HELLO_CAN_TIMES. */
 void chan_reply_times(struct chan *chan, uint16_t lane, const struct chan_times *times);

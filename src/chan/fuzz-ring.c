@@ -98,7 +98,7 @@ static void post(struct chan *client, struct input *in)
 	require((size_t)(w.end - w.at) == payload);
 	memset(w.at, 1, payload);
 	w.at = w.end;
-	require(chan_commit(client, &w) == 0);
+	require(chan_commit(client, lane, &w) == 0);
 }
 
 static void wait_reply(struct chan *client, struct input *in)

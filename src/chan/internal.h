@@ -3,7 +3,8 @@
  *
  * chan.c   opening, ending, side messages, statistics
  * wait.c   spin, park, wake; the channel's end of life
- * ring.c   records: the client's producer, the worker's consumer
+ * post.c   records: the client's producer
+ * ring.c   records: the worker's consumer
  * lane.c   reply lanes
  * staging.c  the staging area
  */
@@ -20,31 +21,46 @@
 /* Kinds of waits that learn their spinning time together. */
 enum wait_kind { WAIT_WORK, WAIT_ROOM, WAIT_STAGING, WAIT_REPLY, WAIT_UNASKED, WAIT_KINDS };
 
-/* The client's half of the ring. Everything under lock, which is held from begin to commit. */
+/*
+ * The client's half of the ring, of all its threads; post.c says how they share it. Each line is
+ * changed at another time of a call.
+ */
 struct producer {
-	pthread_mutex_t lock;
-	uint64_t head;		  /* where the next record goes; the region's copy is write-only */
-	uint64_t tail;		  /* the worker's cursor when last looked at */
-	uint64_t fetched;	  /* the cache lines before it were asked for */
-	struct wire_record *open; /* the record between begin and commit */
-	uint8_t *open_end;
+	_Atomic uint64_t reserved; /* where the next record goes */
+	_Atomic uint64_t tail;	   /* the worker's cursor when last looked at */
+	_Atomic uint32_t in_line;  /* threads that wait for room: others go behind them */
+	alignas(REGION_APART) _Atomic uint64_t published; /* the region's head is write-only */
+	_Atomic uint64_t fetched; /* the cache lines before it were asked for */
+	alignas(REGION_APART) _Atomic uint32_t *marks; /* records ready before their turn */
+	pthread_mutex_t room_lock;		       /* held while waiting for room */
 };
 
 /* The worker's half. Used by the dispatcher's thread alone. */
 struct consumer {
-	uint64_t tail; /* the region's copy is write-only */
+	uint64_t tail; /* records before it are taken */
+	uint64_t told; /* the tail as it was last stored to the region, which is write-only */
 	uint64_t head; /* the client's cursor when last looked at */
+	/* Published without a look at the doorbell yet: see chan_wake(). */
+	bool unrung_tail, unrung_reply;
+	uint16_t unrung_lane;
 };
 
 struct lanes {
 	pthread_mutex_t lock;
 	pthread_cond_t given;
 	uint32_t n_free;
-	uint16_t *free;	 /* a stack: the lane given last is the warmest in the cache */
-	uint32_t *seq;	 /* per lane: of its newest record; only its thread changes it */
-	uint8_t *copies; /* per lane: WIRE_LANE_SIZE bytes for the reply; pages come when touched */
-	size_t copies_size;
+	uint16_t *free;	      /* a stack: the lane given last is the warmest in the cache */
+	struct own_lane *own; /* per lane; pages come when touched */
+	size_t own_size;
 };
+
+/* What the client keeps of a lane: its thread's alone. */
+struct own_lane {
+	alignas(REGION_APART) uint32_t seq; /* of its newest record */
+	uint64_t begin, end; /* of the record between chan_begin() and chan_commit() */
+	alignas(CACHE_LINE) uint8_t reply[WIRE_LANE_SIZE - CACHE_LINE];
+};
+_Static_assert(sizeof(struct own_lane) == WIRE_LANE_SIZE, "lanes lie in pages of their own");
 
 struct staging {
 	pthread_mutex_t lock; /* of everything below, held shortly */
@@ -65,12 +81,14 @@ struct chan {
 	uint8_t *memory;
 	struct region_control *control;
 	uint64_t spin_ns;
+	uint32_t n_cpus;      /* that this process may use */
 	bool crowded;	      /* few processors: a spinning thread may keep the peer from running */
 	bool watched;	      /* the provider tells when the peer is gone */
 	_Atomic int broken;   /* 0, or the error that ended this channel */
 	_Atomic bool stopped; /* chan_stop() */
-	_Atomic uint32_t spin_budget[WAIT_KINDS];
-	alignas(CACHE_LINE) struct producer producer;
+	_Atomic uint32_t lanes_taken;
+	alignas(CACHE_LINE) _Atomic uint32_t spin_budget[WAIT_KINDS];
+	struct producer producer;
 	alignas(CACHE_LINE) struct consumer consumer;
 	alignas(CACHE_LINE) struct lanes lanes;
 	alignas(CACHE_LINE) struct staging staging;
@@ -80,6 +98,29 @@ static inline struct region_lane *chan_lane(struct chan *chan, uint16_t lane)
 {
 	return (struct region_lane *)(chan->memory + chan->layout.lanes) + lane;
 }
+
+static inline uint8_t *ring_at(struct chan *chan, uint64_t cursor)
+{
+	return chan->memory + chan->layout.ring + (cursor & (chan->layout.geometry.ring_size - 1));
+}
+
+/* Bytes from the cursor's place to the ring's end. */
+static inline uint64_t ring_to_end(const struct chan *chan, uint64_t cursor)
+{
+	return chan->layout.geometry.ring_size - (cursor & (chan->layout.geometry.ring_size - 1));
+}
+
+/* 0, or the error that ended the channel. */
+static inline int chan_broken(struct chan *chan)
+{
+	/* Relaxed: see wait_break(). */
+	return atomic_load_explicit(&chan->broken, memory_order_relaxed);
+}
+
+/* --- post.c: made and ended by chan.c --- */
+
+int producer_init(struct producer *producer, uint64_t ring_size);
+void producer_fini(struct producer *producer);
 
 /* --- wait.c --- */
 
@@ -122,6 +163,10 @@ void wait_rouse(struct chan *chan, uint32_t site, struct doorbell *doorbell);
 /* Makes all parked threads of this side, or of the peer, look again. */
 void wait_rouse_all(struct chan *chan);
 void wait_wake_peer(struct chan *chan);
+
+/* Stores the reply; the doorbell is the caller's. */
+void reply_publish(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer);
 
 /* --- lane.c, staging.c: made and ended by chan.c --- */
 

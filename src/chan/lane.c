@@ -21,13 +21,12 @@ int lanes_init(struct lanes *lanes, uint32_t n_lanes)
 	pthread_condattr_t attributes;
 
 	lanes->free = calloc(n_lanes, sizeof(*lanes->free));
-	lanes->seq = calloc(n_lanes, sizeof(*lanes->seq));
-	lanes->copies_size = (size_t)n_lanes * WIRE_LANE_SIZE;
-	lanes->copies = mmap(NULL, lanes->copies_size, PROT_READ | PROT_WRITE,
+	lanes->own_size = n_lanes * sizeof(*lanes->own);
+	lanes->own = mmap(NULL, lanes->own_size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (lanes->copies == MAP_FAILED)
-		lanes->copies = NULL;
-	if (!lanes->free || !lanes->seq || !lanes->copies) {
+	if (lanes->own == MAP_FAILED)
+		lanes->own = NULL;
+	if (!lanes->free || !lanes->own) {
 		lanes_fini(lanes);
 		return error_origin(-ENOMEM);
 	}
@@ -45,12 +44,10 @@ int lanes_init(struct lanes *lanes, uint32_t n_lanes)
 void lanes_fini(struct lanes *lanes)
 {
 	free(lanes->free);
-	free(lanes->seq);
-	if (lanes->copies)
-		munmap(lanes->copies, lanes->copies_size);
+	if (lanes->own)
+		munmap(lanes->own, lanes->own_size);
 	lanes->free = NULL;
-	lanes->seq = NULL;
-	lanes->copies = NULL;
+	lanes->own = NULL;
 }
 
 /* The channel's end of life is nobody's signal here, so the wait looks from time to time. */
@@ -64,7 +61,14 @@ static int await_lane(struct chan *chan)
 	pthread_cond_timedwait(&chan->lanes.given, &chan->lanes.lock, &until);
 	if (!chan->end->provider->alive(chan->end))
 		return wait_break(chan, -ENOTCONN);
-	return atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	return chan_broken(chan);
+}
+
+static void count_taken(struct chan *chan)
+{
+	/* Relaxed: a hint to who spins. */
+	atomic_store_explicit(&chan->lanes_taken, chan->layout.geometry.lanes - chan->lanes.n_free,
+	    memory_order_relaxed);
 }
 
 int chan_lane_take(struct chan *chan, uint16_t *lane_out)
@@ -75,11 +79,13 @@ int chan_lane_take(struct chan *chan, uint16_t *lane_out)
 	/* The wait is a cancellation point; a cancelled thread would keep the lock for ever. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&lanes->lock);
-	r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	r = chan_broken(chan);
 	while (!r && !lanes->n_free)
 		r = await_lane(chan);
-	if (!r)
+	if (!r) {
 		*lane_out = lanes->free[--lanes->n_free];
+		count_taken(chan);
+	}
 	pthread_mutex_unlock(&lanes->lock);
 	pthread_setcancelstate(cancel, NULL);
 	return r;
@@ -91,6 +97,7 @@ void chan_lane_give(struct chan *chan, uint16_t lane)
 
 	pthread_mutex_lock(&lanes->lock);
 	lanes->free[lanes->n_free++] = lane;
+	count_taken(chan);
 	pthread_cond_signal(&lanes->given);
 	pthread_mutex_unlock(&lanes->lock);
 }
@@ -109,7 +116,7 @@ static int reply_ready(struct chan *chan, void *context)
 	/* Acquire: pairs with the release in chan_reply_commit(), makes the reply visible. */
 	if (atomic_load_explicit(&awaited->lane->seq, memory_order_acquire) == awaited->seq)
 		return 1;
-	return atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	return chan_broken(chan);
 }
 
 static uint32_t read_once(const uint32_t *word)
@@ -122,9 +129,9 @@ static int await_reply(struct chan *chan, enum wait_kind kind, uint16_t lane, ui
 {
 	struct region_lane *slot = chan_lane(chan, lane);
 	struct awaited awaited = {slot, seq};
-	uint8_t *copy = chan->lanes.copies + (size_t)lane * WIRE_LANE_SIZE;
+	uint8_t *copy = chan->lanes.own[lane].reply;
 
-	int r = atomic_load_explicit(&chan->broken, memory_order_relaxed);
+	int r = chan_broken(chan);
 	if (!r && reply_ready(chan, &awaited) != 1)
 		r = wait_until(chan,
 		    &(struct wait){kind, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited},
@@ -181,7 +188,7 @@ struct chan_times chan_wait_times(struct chan *chan, uint16_t lane)
 	return chan_lane(chan, lane)->times;
 }
 
-void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+void reply_publish(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer)
 {
 	struct region_lane *slot = chan_lane(chan, lane);
@@ -190,7 +197,13 @@ void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t 
 	slot->size = writer->failed ? 0 : (uint32_t)(writer->at - slot->payload);
 	/* Release: the waiter's acquire load of seq makes all of the reply visible to it. */
 	atomic_store_explicit(&slot->seq, seq, memory_order_release);
-	wait_notify(chan, SITE_LANES + lane, &slot->doorbell);
+}
+
+void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer)
+{
+	reply_publish(chan, lane, seq, status, writer);
+	wait_notify(chan, SITE_LANES + lane, &chan_lane(chan, lane)->doorbell);
 }
 
 /* --- unasked replies --- */

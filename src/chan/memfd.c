@@ -60,7 +60,7 @@ static bool hung_up(int side, int timeout_ms)
 	struct pollfd poll_side = {.fd = side, .events = POLLRDHUP};
 	int saved_errno = errno;
 	/* The bare system call: poll() would be a cancellation point, and a thread of the program
-	 * that waits for room holds the ring's lock. */
+	 * that waits for room holds the lock of those that do. */
 	long r = syscall(SYS_poll, &poll_side, 1, timeout_ms);
 
 	errno = saved_errno;

@@ -75,7 +75,7 @@ _Static_assert(sizeof(struct doorbell) == CACHE_LINE, "a doorbell fills its line
 /* Where one side can wait, and the number by which a provider without futex names the place. */
 enum region_site {
 	SITE_WORK = 0,	  /* the worker, for records */
-	SITE_ROOM = 1,	  /* a client thread holding the ring, for room in it */
+	SITE_ROOM = 1,	  /* a client thread, the first in line, for room in the ring */
 	SITE_STAGING = 2, /* a client thread, for staging granules */
 	SITE_LANES = 3,	  /* + lane: a client thread, for its reply */
 };

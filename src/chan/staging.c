@@ -239,7 +239,7 @@ static int attach_run(struct chan *chan, uint16_t lane, const void *bytes, size_
 	}
 	wire_put_u64(&writer, run.offset);
 	wire_put_u64(&writer, run.size);
-	r = chan_commit(chan, &writer);
+	r = chan_commit(chan, lane, &writer);
 	chan_staging_hand_over(chan, &run);
 	return error_trace(r);
 }

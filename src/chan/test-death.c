@@ -90,11 +90,14 @@ static int wait_for_reply(struct chan *client)
 	struct wire_writer w;
 	struct wire_reader r;
 	uint32_t seq, status;
+	uint16_t lane;
 
-	int error = chan_begin(client, 0, ECHO, WIRE_F_REPLY, 0, &w, &seq);
+	int error = chan_lane_take(client, &lane);
 	if (error == 0)
-		error = chan_commit(client, &w);
-	return error ?: chan_wait(client, 0, seq, 0, &status, &r);
+		error = chan_begin(client, lane, ECHO, WIRE_F_REPLY, 0, &w, &seq);
+	if (error == 0)
+		error = chan_commit(client, lane, &w);
+	return error ?: chan_wait(client, lane, seq, 0, &status, &r);
 }
 
 static int wait_for_room(struct chan *client)
@@ -195,7 +198,7 @@ TEST(what_a_worker_answered_before_it_died_is_taken)
 
 	CHECK_EQ(chan_begin(pair.client, 0, ECHO, WIRE_F_REPLY, 8, &w, &seq), 0);
 	wire_put_u64(&w, 55);
-	CHECK_EQ(chan_commit(pair.client, &w), 0);
+	CHECK_EQ(chan_commit(pair.client, 0, &w), 0);
 	while (atomic_load(&chan_lane(pair.client, 0)->seq) != seq)
 		nap_ns(NSEC_PER_MSEC);
 	kill(pair.worker, SIGKILL);

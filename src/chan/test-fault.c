@@ -144,7 +144,7 @@ TEST(a_peer_that_dies_at_any_operation_is_noticed)
 			if (r)
 				break;
 			wire_put_u64(&w, i);
-			CHECK_EQ(chan_commit(pair.client, &w), 0);
+			CHECK_EQ(chan_commit(pair.client, lane, &w), 0);
 			r = chan_wait(pair.client, lane, seq, 0, &status, &reader);
 			CHECK(r || status == (uint32_t)i);
 		}
@@ -172,7 +172,7 @@ TEST(a_killed_worker_is_noticed_at_any_operation)
 			if (r)
 				break;
 			wire_put_u64(&w, 1);
-			CHECK_EQ(chan_commit(pair.client, &w), 0);
+			CHECK_EQ(chan_commit(pair.client, 0, &w), 0);
 			r = chan_wait(pair.client, 0, seq, 0, &status, &reader);
 		} while (r == 0);
 		CHECK_EQ(r, -ENOTCONN);

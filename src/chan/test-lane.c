@@ -19,7 +19,7 @@ static uint32_t ask(struct pair *pair, uint16_t lane)
 	uint32_t seq;
 
 	CHECK_EQ(chan_begin(pair->client, lane, 77, WIRE_F_REPLY, 0, &w, &seq), 0);
-	CHECK_EQ(chan_commit(pair->client, &w), 0);
+	CHECK_EQ(chan_commit(pair->client, lane, &w), 0);
 	CHECK_EQ(chan_next(pair->worker, buffer), 0);
 	CHECK_EQ(((struct wire_record *)buffer)->seq, seq);
 	return seq;

@@ -1,6 +1,7 @@
 /* The command ring: wrap, back-pressure, order, padding, and content that lies. */
 #include <errno.h>
 #include <stdalign.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -39,7 +40,7 @@ TEST(records_wrap_with_every_rest)
 			number++;
 		}
 	}
-	CHECK(pair.client->producer.head > 10 * REGION_RING_MIN);
+	CHECK(pair.client->producer.published > 10 * REGION_RING_MIN);
 	pair_free(&pair);
 }
 
@@ -50,7 +51,7 @@ TEST(a_record_of_the_greatest_size_and_one_without_payload)
 	uint32_t seq;
 
 	CHECK_EQ(chan_begin(pair.client, 0, 99, WIRE_F_PTDS, 0, &w, &seq), 0);
-	CHECK_EQ(chan_commit(pair.client, &w), 0);
+	CHECK_EQ(chan_commit(pair.client, 0, &w), 0);
 	const struct wire_record *record = next(pair.worker);
 	CHECK_EQ(record->size, 16);
 	CHECK_EQ(record->id, 99);
@@ -71,7 +72,7 @@ TEST(begin_refuses_what_the_ring_cannot_hold)
 	CHECK_EQ(chan_begin(pair.client, 0, 99, 0, SIZE_MAX & ~7ull, &w, &seq), -EINVAL);
 	CHECK_EQ(chan_begin(pair.client, 8, 99, 0, 8, &w, &seq), -EINVAL);
 	CHECK_EQ(chan_begin(pair.client, 0, WIRE_ID_PAD, 0, 8, &w, &seq), -EINVAL);
-	/* And the lock is free. */
+	/* And no place was taken. */
 	CHECK_EQ(post_count(pair.client, 0, 7, 8), 0);
 	CHECK_EQ(next(pair.worker)->id, ECHO_COUNT);
 	pair_free(&pair);
@@ -85,10 +86,10 @@ TEST(a_record_badly_written_becomes_padding)
 
 	CHECK_EQ(chan_begin(pair.client, 0, 99, 0, 16, &w, &seq), 0);
 	wire_put_u64(&w, 1);
-	CHECK_EQ(chan_commit(pair.client, &w), -EINVAL); /* half of it missing */
+	CHECK_EQ(chan_commit(pair.client, 0, &w), -EINVAL); /* half of it missing */
 	CHECK_EQ(chan_begin(pair.client, 0, 99, 0, 8, &w, &seq), 0);
 	wire_put_bytes(&w, "too long", 8);
-	CHECK_EQ(chan_commit(pair.client, &w), -EINVAL);
+	CHECK_EQ(chan_commit(pair.client, 0, &w), -EINVAL);
 	CHECK_EQ(post_count(pair.client, 0, 5, 8), 0);
 	const struct wire_record *record = next(pair.worker);
 	CHECK_EQ(record->id, ECHO_COUNT);
@@ -111,7 +112,7 @@ static void flood(enum medium medium)
 	for (uint64_t i = 0; i < 50000; i++)
 		CHECK_EQ(post_count(pair.client, 1, i, 8 + i % 600 / 8 * 8), 0);
 	call_echo(pair.client, 1, 1, NULL, 0);
-	CHECK_EQ(atomic_load(&pair.client->control->tail), pair.client->producer.head);
+	CHECK_EQ(atomic_load(&pair.client->control->tail), pair.client->producer.published);
 	pair_stop(&pair);
 }
 
@@ -387,21 +388,155 @@ TEST(a_courtesy_does_not_wait)
 	size_t posted = 0;
 	int r;
 
-	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55), 0);
 	const struct wire_record *record = next(pair.worker);
 	CHECK_EQ(record->id, 55);
 	CHECK_EQ(record->lane, 2);
 	CHECK_EQ(record->size, 16);
-	while ((r = chan_try_post(pair.client, 2, 55, 0)) == 0)
+	while ((r = chan_try_post(pair.client, 2, 55)) == 0)
 		posted++;
 	CHECK_EQ(r, CHAN_BUSY);
-	CHECK(posted > REGION_RING_MIN / 16 - 16);
-	CHECK_EQ(next(pair.worker)->id, 55);
-	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0); /* there is room again */
-	pthread_mutex_lock(&pair.client->producer.lock);
-	next(pair.worker);
-	CHECK_EQ(chan_try_post(pair.client, 2, 55, NSEC_PER_MSEC), CHAN_BUSY);
-	pthread_mutex_unlock(&pair.client->producer.lock);
-	CHECK_EQ(chan_try_post(pair.client, 2, 55, 0), 0);
+	CHECK_EQ(posted, REGION_RING_MIN / 16);
+	for (size_t i = 0; i < posted / 8; i++)
+		CHECK_EQ(next(pair.worker)->id, 55);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55), 0); /* there is room again */
+	atomic_store(&pair.client->producer.in_line, 1);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55), CHAN_BUSY); /* for those who wait for it */
+	atomic_store(&pair.client->producer.in_line, 0);
+	CHECK_EQ(chan_try_post(pair.client, 2, 55), 0);
 	pair_free(&pair);
+}
+
+/* --- several records open at once --- */
+
+/* Whether the worker finds something, which must then be the record of that number. */
+static bool finds(struct pair *pair, uint64_t number)
+{
+	if (!chan_has_next(pair->worker))
+		return false;
+	CHECK_EQ(*(const uint64_t *)(next(pair->worker) + 1), number);
+	return true;
+}
+
+static struct wire_writer open_count(struct pair *pair, uint16_t lane, uint64_t number)
+{
+	struct wire_writer w;
+	uint32_t seq;
+
+	CHECK_EQ(chan_begin(pair->client, lane, ECHO_COUNT, 0, 8, &w, &seq), 0);
+	wire_put_u64(&w, number);
+	return w;
+}
+
+TEST(a_record_waits_for_those_begun_before_it)
+{
+	struct pair pair = pair_new(OVER_LOOP, &small);
+	struct wire_writer w[3];
+
+	/* So often that places and their marks are used again, with pads at the ring's end. */
+	for (uint64_t i = 0; i < REGION_RING_MIN / 8; i += 3) {
+		for (uint16_t lane = 0; lane < 3; lane++)
+			w[lane] = open_count(&pair, lane, i + lane);
+		CHECK_EQ(chan_commit(pair.client, 2, &w[2]), 0);
+		CHECK(!chan_has_next(pair.worker));
+		CHECK_EQ(chan_commit(pair.client, 0, &w[0]), 0);
+		CHECK(finds(&pair, i));
+		CHECK(!chan_has_next(pair.worker));
+		CHECK_EQ(chan_commit(pair.client, 1, &w[1]), 0);
+		CHECK(finds(&pair, i + 1));
+		CHECK(finds(&pair, i + 2));
+		CHECK(!chan_has_next(pair.worker));
+	}
+	for (size_t i = 0; i < REGION_RING_MIN / 16; i++)
+		CHECK_EQ(atomic_load(&pair.client->producer.marks[i]), 0);
+	pair_free(&pair);
+}
+
+TEST(a_long_row_of_marks_is_published_at_once)
+{
+	struct chan_geometry wide = small;
+
+	wide.lanes = 100;
+	struct pair pair = pair_new(OVER_LOOP, &wide);
+	struct wire_writer w[100];
+
+	for (uint16_t lane = 0; lane < 100; lane++)
+		w[lane] = open_count(&pair, lane, lane);
+	for (uint16_t lane = 99; lane > 0; lane--)
+		CHECK_EQ(chan_commit(pair.client, lane, &w[lane]), 0);
+	CHECK(!chan_has_next(pair.worker));
+	CHECK_EQ(chan_commit(pair.client, 0, &w[0]), 0);
+	for (uint64_t i = 0; i < 100; i++)
+		CHECK(finds(&pair, i));
+	CHECK(!chan_has_next(pair.worker));
+	pair_free(&pair);
+}
+
+TEST(what_has_a_place_is_sent)
+{
+	struct pair pair = pair_new(OVER_LOOP, &small);
+
+	CHECK_EQ(post_count(pair.client, 0, 1, 8), 0);
+	next(pair.worker);
+	chan_publish_idle(pair.worker);
+	CHECK(chan_is_idle(pair.client));
+	struct wire_writer w = open_count(&pair, 0, 2);
+	CHECK(!chan_is_idle(pair.client));
+	CHECK_EQ(chan_commit(pair.client, 0, &w), 0);
+	CHECK(!chan_is_idle(pair.client));
+	pair_free(&pair);
+}
+
+/*
+ * A call that returned in one thread comes before what another begins afterwards: each thread reads a
+ * number that others have posted before, and posts one that is not less.
+ */
+struct causal {
+	struct chan *client;
+	_Atomic uint64_t posted;
+};
+
+static void *post_after_others(void *context)
+{
+	struct causal *causal = context;
+	uint16_t lane;
+
+	CHECK_EQ(chan_lane_take(causal->client, &lane), 0);
+	for (uint64_t number = 0; number < 100000;) {
+		number = atomic_load(&causal->posted) + 1;
+		/* The number is posted by whoever is the first to make it known. */
+		CHECK_EQ(post_count(causal->client, lane, number, 8), 0);
+		uint64_t before = number - 1;
+		atomic_compare_exchange_strong(&causal->posted, &before, number);
+	}
+	chan_lane_give(causal->client, lane);
+	return NULL;
+}
+
+/* A number that comes was posted after number - 1 had been, so never before its first. */
+static void *check_causes(void *worker)
+{
+	alignas(16) uint8_t record[WIRE_RECORD_MAX];
+	uint64_t greatest = 0, number;
+	int r;
+
+	while ((r = chan_next(worker, record)) == 0) {
+		memcpy(&number, record + sizeof(struct wire_record), sizeof(number));
+		CHECK(number <= greatest + 1);
+		greatest = MAX(greatest, number);
+	}
+	return (void *)(intptr_t)r;
+}
+
+TEST_LIMIT(threads_see_each_others_order, 120)
+{
+	struct pair pair = pair_start(OVER_LOOP, &small, check_causes);
+	struct causal causal = {.client = pair.client};
+	pthread_t threads[7];
+
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, post_after_others, &causal), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	pair_stop(&pair);
 }

@@ -227,7 +227,7 @@ static uint64_t call_attached(struct chan *client, uint16_t lane)
 	CHECK_EQ(
 	    chan_begin(client, lane, ECHO_ATTACHED, WIRE_F_REPLY | WIRE_F_ATTACHED, 0, &w, &seq),
 	    0);
-	CHECK_EQ(chan_commit(client, &w), 0);
+	CHECK_EQ(chan_commit(client, lane, &w), 0);
 	CHECK_EQ(chan_wait(client, lane, seq, 0, &status, &r), 0);
 	return wire_get_u64(&r);
 }
@@ -262,7 +262,7 @@ TEST(bulk_replies_come_back)
 	CHECK_EQ(chan_begin(pair.client, 0, ECHO_FILL, WIRE_F_REPLY, 16, &w, &seq), 0);
 	wire_put_u64(&w, run.offset);
 	wire_put_u64(&w, run.size);
-	CHECK_EQ(chan_commit(pair.client, &w), 0);
+	CHECK_EQ(chan_commit(pair.client, 0, &w), 0);
 	CHECK_EQ(chan_wait(pair.client, 0, seq, 0, &status, &r), 0);
 	for (size_t i = 0; i < 100000; i++)
 		CHECK_EQ(memory[i], 0x5a);

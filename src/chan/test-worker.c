@@ -208,7 +208,7 @@ void call_echo(struct chan *client, uint16_t lane, uint64_t number, const void *
 	    chan_begin(client, lane, ECHO, WIRE_F_REPLY, 8 + wire_bytes_size(size), &w, &seq), 0);
 	wire_put_u64(&w, number);
 	wire_put_bytes(&w, bytes, size);
-	CHECK_EQ(chan_commit(client, &w), 0);
+	CHECK_EQ(chan_commit(client, lane, &w), 0);
 	CHECK_EQ(chan_wait(client, lane, seq, 0, &status, &r), 0);
 	CHECK_EQ(status, (uint32_t)number);
 	CHECK_EQ(wire_get_u64(&r), number);
@@ -231,7 +231,7 @@ int post_count(struct chan *client, uint16_t lane, uint64_t number, size_t paylo
 	wire_put_u64(&w, number);
 	memset(w.at, (int)number, (size_t)(w.end - w.at));
 	w.at = w.end;
-	return chan_commit(client, &w);
+	return chan_commit(client, lane, &w);
 }
 
 void post_release(struct chan *client, uint16_t lane, size_t size, uint8_t value)
@@ -246,6 +246,6 @@ void post_release(struct chan *client, uint16_t lane, size_t size, uint8_t value
 	CHECK_EQ(chan_begin(client, lane, ECHO_RELEASE, 0, sizeof(run), &w, &seq), 0);
 	wire_put_u64(&w, run.offset);
 	wire_put_u64(&w, run.size);
-	CHECK_EQ(chan_commit(client, &w), 0);
+	CHECK_EQ(chan_commit(client, lane, &w), 0);
 	chan_staging_hand_over(client, &run);
 }

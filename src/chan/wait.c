@@ -66,6 +66,14 @@ static void learn(struct chan *chan, enum wait_kind kind, bool worth)
 		atomic_store_explicit(budget, (uint32_t)now, memory_order_relaxed);
 }
 
+/* Whether somebody may be waiting for this very processor: the client's threads and the worker need
+ * one each. */
+static bool threads_crowd(const struct chan *chan)
+{
+	return chan->crowded ||
+	       atomic_load_explicit(&chan->lanes_taken, memory_order_relaxed) >= chan->n_cpus;
+}
+
 static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 {
 	uint64_t budget =
@@ -82,10 +90,13 @@ static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 				return r;
 			cpu_relax();
 		}
-		if (chan->crowded || spent > chan->spin_ns)
+		bool short_of_cpus = threads_crowd(chan);
+		if (short_of_cpus || spent > chan->spin_ns)
 			sched_yield();
 		spent = clock_now_ns() - start;
-	} while (spent < budget && (spent < chan->spin_ns || spent - before < OTHERS_NS));
+		if (spent - before > OTHERS_NS && (short_of_cpus || spent > chan->spin_ns))
+			break;
+	} while (spent < budget);
 	return 0;
 }
 

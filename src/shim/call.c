@@ -7,7 +7,8 @@
  * before it.
  *
  * The common call fits a record: shim_call_begin() opens it in the ring and the payload is encoded
- * in place, under the ring's lock, so nothing may happen between begin and finish but encoding. A
+ * in place, while what other threads send behind it waits, so nothing may happen between begin and
+ * finish but encoding. A
  * payload that does not fit is encoded to memory of its own and goes ahead through staging; outputs
  * that do not fit a lane come back through a staging run whose place the record begins with.
  *
@@ -270,7 +271,7 @@ static int send_large(struct shim_call *call)
 		wire_put_raw(&writer, &call->bulk, sizeof(call->bulk));
 	if (fits)
 		wire_put_raw(&writer, call->attached, call->attached_size);
-	return chan_commit(session.chan, &writer);
+	return chan_commit(session.chan, call->lane, &writer);
 }
 
 CUresult shim_take_error(void)
@@ -304,8 +305,8 @@ CUresult shim_call_wait(struct shim_call *call)
 
 CUresult shim_call_send(struct shim_call *call)
 {
-	int r =
-	    unlikely(call->attached) ? send_large(call) : chan_commit(session.chan, &call->writer);
+	int r = unlikely(call->attached) ? send_large(call)
+					 : chan_commit(session.chan, call->lane, &call->writer);
 
 	if (likely(r >= 0))
 		return CUDA_SUCCESS;

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "gen/api_ids.h"
@@ -28,9 +27,6 @@
 #include "shim/session.h"
 #include "shim/thread.h"
 #include "wire/host_call.h"
-
-/* How long another thread may hold the ring before the courtesy is left out. */
-#define DONE_PATIENCE_NS NSEC_PER_MSEC
 
 struct entry {
 	CUhostFn function; /* one of the three */
@@ -140,7 +136,7 @@ static int ask_for_calls(uint16_t lane, uint32_t *seq)
 	struct wire_writer writer;
 	int r = chan_begin(session.chan, lane, API_rosenHostCalls, 0, 0, &writer, seq);
 
-	return r < 0 ? r : chan_commit(session.chan, &writer);
+	return r < 0 ? r : chan_commit(session.chan, lane, &writer);
 }
 
 static void *callback_thread(void *unused)
@@ -162,7 +158,7 @@ static void *callback_thread(void *unused)
 		if (!reader.failed)
 			serve(call);
 		chan_reply_done(session.chan, lane, seq);
-		r = chan_try_post(session.chan, lane, API_rosenHostCallDone, DONE_PATIENCE_NS);
+		r = chan_try_post(session.chan, lane, API_rosenHostCallDone);
 	}
 	session_lost(r);
 	return NULL;

@@ -291,7 +291,7 @@ TEST(await_ends_with_the_session)
 		     &writer, &seq),
 	    0);
 	wire_put_u64(&writer, 0);
-	CHECK_EQ(chan_commit(t.pair.client, &writer), 0);
+	CHECK_EQ(chan_commit(t.pair.client, other.lane, &writer), 0);
 	until_asked();
 	client_send(&t, API_cuStreamCreate, 0, NULL, 0);
 	client_until_ended();

@@ -24,7 +24,7 @@ static struct listener listen_to(struct test_client *t)
 	CHECK_EQ(chan_begin(t->pair.client, listener.lane.lane, API_rosenHostCalls, 0, 0, &writer,
 		     &listener.seq),
 	    0);
-	CHECK_EQ(chan_commit(t->pair.client, &writer), 0);
+	CHECK_EQ(chan_commit(t->pair.client, listener.lane.lane, &writer), 0);
 	return listener;
 }
 

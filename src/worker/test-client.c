@@ -122,7 +122,7 @@ uint32_t client_send(
 	if (r < 0)
 		return status;
 	wire_put_raw(&writer, payload, size);
-	if (chan_commit(chan, &writer) < 0 || !(flags & WIRE_F_REPLY))
+	if (chan_commit(chan, client->lane, &writer) < 0 || !(flags & WIRE_F_REPLY))
 		return status;
 	chan_wait(chan, client->lane, seq, 20000000000ull, &status, &client->reader);
 	return status;
