@@ -236,6 +236,7 @@ static bool look_at_next(struct worker *worker)
 	struct awaits *awaits = &worker->awaits;
 	uint64_t now = clock_now_ns();
 
+	chan_wake(worker->chan); /* the driver may take its time */
 	awaits->next = (awaits->next + 1) % awaits->n;
 	bool late = now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
 	look_at(worker, awaits->next, now);

@@ -135,7 +135,12 @@ static void tell_times(struct worker *worker, const struct job *job)
 	chan_reply_times(worker->chan, job->lane->index, &times);
 }
 
-static void job_answer(struct worker *worker, struct job *job, CUresult result)
+/* Stores the reply and wakes the waiter: chan_reply_commit(), or its sibling on the dispatcher. */
+typedef void commit_reply(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer);
+
+static void job_answer(
+    struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
 {
 	const struct wire_record *record = (const void *)job->record;
 	struct wire_writer *writer = &job->call.writer;
@@ -161,10 +166,11 @@ static void job_answer(struct worker *worker, struct job *job, CUresult result)
 		status |= WIRE_STATUS_OUTPUT;
 	if (unlikely(worker->options.measure))
 		tell_times(worker, job);
-	chan_reply_commit(worker->chan, job->lane->index, record->seq, status, writer);
+	commit(worker->chan, job->lane->index, record->seq, status, writer);
 }
 
-void job_end(struct worker *worker, struct job *job, CUresult result)
+/* Its answer, and all that it holds; the job itself is the caller's. */
+static void job_close(struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
 {
 	const struct wire_record *record = (const void *)job->record;
 
@@ -177,10 +183,15 @@ void job_end(struct worker *worker, struct job *job, CUresult result)
 	}
 	idle_ended(worker, job);
 	job_count(worker, job, result);
-	job_answer(worker, job, result);
+	job_answer(worker, job, result, commit);
 	pool_reset(&job->pool);
 	free(job->attachment);
 	job->attachment = NULL;
+}
+
+void job_end(struct worker *worker, struct job *job, CUresult result)
+{
+	job_close(worker, job, result, chan_reply_commit);
 	job_give(worker, job);
 }
 
@@ -280,7 +291,10 @@ static void open_call(struct worker *worker, struct job *job)
 	job->call.await.on = false;
 }
 
-/* The job leaves the dispatcher's hands in any case. */
+/*
+ * The job is the dispatcher's own again at once, or leaves its hands. Between an answer and the next
+ * record nothing is locked, for that would wait until the answer's cache line has moved.
+ */
 static void run(struct worker *worker, struct job *job)
 {
 	CUresult r = CALL_CONTINUES;
@@ -295,10 +309,12 @@ static void run(struct worker *worker, struct job *job)
 		if (r == CUDA_SUCCESS)
 			r = job_serve(job);
 	}
-	if (r != CALL_CONTINUES)
-		job_end(worker, job, r);
-	else if (!job->call.await.on || !awaits_add(worker, job))
+	if (r != CALL_CONTINUES) {
+		job_close(worker, job, r, chan_reply_commit_soon);
+		worker->job = job;
+	} else if (!job->call.await.on || !awaits_add(worker, job)) {
 		waiter_take(worker, job);
+	}
 }
 
 static void serve_unknown(struct worker *worker, struct job *job, uint32_t id)

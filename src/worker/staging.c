@@ -336,6 +336,7 @@ bool staging_look(struct worker *worker)
 
 	if (!pending)
 		return false;
+	chan_wake(worker->chan); /* the driver may take its time */
 	if (has_happened(worker, pending)) {
 		pending_first(staging);
 		chan_staging_release(worker->chan, &pending->run);
