@@ -34,6 +34,7 @@ static void load_host(struct backend_host *host, void *library)
 	*(void **)&host->cuMemHostUnregister = dlsym(library, "cuMemHostUnregister");
 	*(void **)&host->cuMemHostGetDevicePointer_v2 =
 	    dlsym(library, "cuMemHostGetDevicePointer_v2");
+	*(void **)&host->rosen_softgpu_memory = dlsym(library, "rosen_softgpu_memory");
 	if (!host->cuMemHostRegister_v2)
 		host->cuMemHostRegister_v2 = no_register;
 	if (!host->cuMemHostUnregister)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "gen/backend.h"
 
@@ -13,6 +14,8 @@ struct backend_host {
 	CUresult (*cuMemHostUnregister)(void *memory);
 	CUresult (*cuMemHostGetDevicePointer_v2)(
 	    CUdeviceptr *address, void *memory, unsigned flags);
+	/* Bytes of device memory in use, on the software GPU; NULL: the backend has no such word. */
+	uint64_t (*rosen_softgpu_memory)(void);
 };
 
 /*

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/arena.h"
+#include "worker/backend_host.h"
 #include "worker/graph_memory.h"
 #include "worker/ipc.h"
 #include "worker/mirror.h"
@@ -313,7 +314,8 @@ CUresult worker_cuCtxDisablePeerAccess(struct call *call, struct args_cuCtxDisab
 
 uint64_t worker_device_memory(struct worker *worker)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes =
+	    worker->host->rosen_softgpu_memory ? worker->host->rosen_softgpu_memory() : 0;
 
 	pthread_mutex_lock(&worker->memory_lock);
 	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)

@@ -213,7 +213,8 @@ void lanes_forget_context(struct worker *worker, CUcontext context);
 /* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */
 void lane_end(struct worker *worker, struct lane *lane);
 
-/* Bytes of device memory that the session's arenas hold. Any thread. */
+/* Bytes of device memory that the session holds: all of it on the software GPU, else its arenas'. Any
+ * thread. */
 uint64_t worker_device_memory(struct worker *worker);
 
 /* What worker_free() frees of link.c and notification.c. */

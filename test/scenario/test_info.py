@@ -57,6 +57,17 @@ class Info(Scenario):
         client.communicate(timeout=5)
         server.stop()
 
+    def test_a_session_shows_what_it_holds(self):
+        server = self.server()
+        client = server.busy_client(3600, 1, "stuck")  # holds an allocation, a stream, a module
+        (session,) = wait_for(
+            lambda: [s for s in self.json("ps", "--server", server.socket) if s["device_memory"]], 5,
+            "the worker reports its memory")
+        self.assertGreaterEqual(session["objects"], 2)
+        os.kill(server.program_of(client), signal.SIGTERM)
+        client.communicate(timeout=5)
+        server.stop()
+
     def test_doctor_finds_a_whole_installation(self):
         self.json("version")
         result = run("doctor", "--json")

@@ -33,7 +33,7 @@ static int by_proc(const void *left, const void *right)
 		     : (a->proc_version > b->proc_version) - (a->proc_version < b->proc_version);
 }
 
-/* more: a name beside the functions, or NULL. */
+/* more: a name beside the functions. */
 static void table_map(struct out *out, const char *more)
 {
 	size_t n;
@@ -44,8 +44,7 @@ static void table_map(struct out *out, const char *more)
 	out_line(out, "global:");
 	for (size_t i = 0; i < n; i++)
 		out_line(out, "\t%s;", sorted[i]->name);
-	if (more)
-		out_line(out, "\t%s;", more);
+	out_line(out, "\t%s;", more);
 	out_line(out, "local:");
 	out_line(out, "\t*;");
 	out_line(out, "};");
@@ -57,9 +56,10 @@ void emit_libcuda_map(struct out *out)
 	table_map(out, "rosen_shim_marker");
 }
 
+/* What a worker asks beside: softgpu/driver/memory.h. */
 void emit_softgpu_map(struct out *out)
 {
-	table_map(out, NULL);
+	table_map(out, "rosen_softgpu_memory");
 }
 
 static void table_proc_header(struct out *out, const char *library)

@@ -154,6 +154,14 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	return CUDA_SUCCESS;
 }
 
+uint64_t rosen_softgpu_memory(void)
+{
+	size_t used, capacity;
+
+	sg_arena_usage(&used, &capacity);
+	return used;
+}
+
 CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address)
 {
 	struct sg_context *context;

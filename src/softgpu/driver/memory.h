@@ -17,6 +17,12 @@ static inline CUresult sg_memory_result(int r)
 	return r < 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
+/*
+ * Bytes of the arena in use: what cuMemGetInfo() says, without a context. Exported beside CUDA's
+ * names, for Rosen's worker, which reports it from a thread of its own.
+ */
+__attribute__((visibility("default"))) uint64_t rosen_softgpu_memory(void);
+
 /* Host memory a program has registered. */
 struct sg_registration {
 	uint64_t host;
