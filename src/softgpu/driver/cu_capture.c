@@ -225,6 +225,8 @@ static CUresult capture_begin(CUstream handle, CUstreamCaptureMode mode, struct 
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	capture->origin = stream;
+	capture->thread = pthread_self();
+	capture->is_relaxed = mode == CU_STREAM_CAPTURE_MODE_RELAXED;
 	capture->id = atomic_fetch_add_explicit(&capture_next_id, 1, memory_order_relaxed);
 	sg_engine_lock();
 	if (stream->capture) {
@@ -277,6 +279,35 @@ CUresult cuStreamBeginCapture(CUstream handle)
 	return cuStreamBeginCapture_v2(handle, CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
+/* Whether nothing captured comes after the node but where the capture ends. */
+static bool is_loose(const struct sg_capture *capture, CUgraphNode handle)
+{
+	const struct sg_node *node = sg_node_get(handle);
+	const struct sg_tail *end = &capture->origin->tail;
+
+	for (size_t i = 0; i < end->n; i++)
+		if (end->nodes[i] == handle)
+			return false;
+	for (size_t i = 0; node && i < capture->graph->n_nodes; i++) {
+		const struct sg_node *other = capture->graph->nodes[i];
+		if (sg_node_find_edge(other, node) < other->n_edges)
+			return false;
+	}
+	return node;
+}
+
+/* Whether a stream that joined the capture has work that its origin does not wait for. */
+static bool is_unjoined(const struct sg_capture *capture)
+{
+	const struct sg_stream *stream = capture->origin->context->streams;
+
+	for (; stream; stream = stream->next)
+		for (size_t i = 0; stream->capture == capture && i < stream->tail.n; i++)
+			if (is_loose(capture, stream->tail.nodes[i]))
+				return true;
+	return false;
+}
+
 CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 {
 	struct sg_capture *capture;
@@ -295,15 +326,20 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 		r = CUDA_ERROR_INVALID_VALUE;
 	else if (capture->origin != stream)
 		r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-	else
-		capture_release(capture);
-	sg_engine_unlock();
-	if (r != CUDA_SUCCESS)
+	else if (!capture->is_relaxed && !pthread_equal(capture->thread, pthread_self()))
+		r = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+	if (r != CUDA_SUCCESS) {
+		sg_engine_unlock();
 		return r;
-	if (capture->is_invalid) {
+	}
+	r = capture->is_invalid	   ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+	    : is_unjoined(capture) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
+				   : CUDA_SUCCESS;
+	capture_release(capture);
+	sg_engine_unlock();
+	if (r != CUDA_SUCCESS) {
 		if (capture->owns)
 			sg_graph_free(capture->graph);
-		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	} else if (graph) {
 		*graph = capture->graph->handle;
 	}

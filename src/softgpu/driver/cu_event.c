@@ -234,6 +234,25 @@ CUresult cuEventDestroy(CUevent handle)
 	return cuEventDestroy_v2(handle);
 }
 
+/* An event of the world outside becomes a node behind what the stream has captured so far. */
+static CUresult capture_external(CUstream stream, CUgraphNodeParams *params)
+{
+	CUstreamCaptureStatus status;
+	const CUgraphNode *tail;
+	CUgraphNode node;
+	CUgraph graph;
+	size_t n;
+	CUresult r = cuStreamGetCaptureInfo_v2(stream, &status, NULL, &graph, &tail, &n);
+
+	if (r == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_ACTIVE)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (r == CUDA_SUCCESS)
+		r = cuGraphAddNode(&node, graph, tail, n, params);
+	return r == CUDA_SUCCESS ? cuStreamUpdateCaptureDependencies(
+				       stream, &node, 1, CU_STREAM_SET_CAPTURE_DEPENDENCIES)
+				 : r;
+}
+
 /* Green contexts and their primary one share their events. */
 static const struct sg_context *root_of(const struct sg_context *context)
 {
@@ -258,13 +277,15 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned
 		r = sg_stream_get(stream_handle, context, &stream);
 	if (r == CUDA_SUCCESS && (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL))
 		r = CUDA_ERROR_INVALID_VALUE;
-	/* An external record has a meaning only while a graph is captured. */
-	if (r == CUDA_SUCCESS && flags)
-		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!event_belongs_to(event, stream->context))
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (flags) {
+		CUgraphNodeParams node = {
+		    .type = CU_GRAPH_NODE_TYPE_EVENT_RECORD, .eventRecord = {handle}};
+		return capture_external(stream_handle, &node);
+	}
 	struct sg_tail tail = {0};
 	uint64_t capture_id = sg_capture_mark(stream, &tail);
 	if (capture_id) {
@@ -423,10 +444,13 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 		r = event_get(handle, &event);
 	if (r == CUDA_SUCCESS && (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && flags)
-		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (flags) {
+		CUgraphNodeParams node = {
+		    .type = CU_GRAPH_NODE_TYPE_WAIT_EVENT, .eventWait = {handle}};
+		return capture_external(stream_handle, &node);
+	}
 	uint64_t capture_id = event_capture_id(event);
 	if (capture_id)
 		return sg_capture_join(stream, capture_id, &event->tail);
@@ -434,6 +458,11 @@ CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flag
 	r = event_wait_work(event, &wait, &marker);
 	if (!wait)
 		return r;
+	if (sg_capture_breaks(stream)) { /* what the event stands for is no part of it */
+		sg_work_unref(wait);
+		sg_work_unref(marker);
+		return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+	}
 	wait->node = SG_NODE_NONE;
 	r = sg_stream_submit(stream, wait, marker);
 	sg_work_unref(marker);

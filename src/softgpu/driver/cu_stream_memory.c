@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/util.h"
+#include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/mem/arena.h"
 
@@ -108,10 +109,21 @@ static void word_describe(struct sg_work *work, CUgraphNodeParams *params)
 	params->memOp.paramArray = words->operations;
 }
 
+/* Registered memory counts where the device sees it at the program's own address. */
+static bool is_reachable(CUdeviceptr address, size_t size)
+{
+	struct sg_registration registration;
+
+	return sg_arena_covers(address, size) ||
+	       (sg_registration_find(address, &registration) &&
+		   registration.alias == registration.host &&
+		   size <= registration.host + registration.size - address);
+}
+
 static CUresult word_check_address(CUdeviceptr address, size_t size)
 {
-	return address % size || !sg_arena_covers(address, size) ? CUDA_ERROR_INVALID_VALUE
-								 : CUDA_SUCCESS;
+	return address % size || !is_reachable(address, size) ? CUDA_ERROR_INVALID_VALUE
+							      : CUDA_SUCCESS;
 }
 
 static CUresult word_check(const CUstreamBatchMemOpParams *operation)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -81,6 +82,8 @@ struct sg_capture {
 	struct sg_stream *origin;
 	uint64_t id;	       /* never used twice, never 0 */
 	bool is_invalid, owns; /* owns: the graph goes with a capture that fails */
+	pthread_t thread;      /* that began it, and must end it unless it is relaxed */
+	bool is_relaxed;
 };
 
 /* ---- graphs and nodes ---- */
