@@ -1,73 +1,126 @@
 /*
- * Stream capture. The worker counts the captures under way, since the modes its threads act in
- * (lane.c), freeing memory (memory.c) and staged copies depend on whether there are any; and it
+ * Stream capture. The worker keeps a list of the captures under way, since the modes its threads act
+ * in (lane.c), freeing memory (memory.c) and staged copies depend on whether there are any, and since
+ * to the backend all client threads are one: which of them may end a capture is checked here. And it
  * turns the arrays CUDA lends on a capturing stream's state into copies of bounded size.
  *
- * A capture is one lane's until it ends, whichever lane ends it: a program may begin in one thread
- * and end in another only in mode relaxed, which counts nothing on a lane.
+ * All of it on the dispatcher.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "gen/worker_custom.h"
 #include "worker/worker.h"
 
-static CUresult begun(struct call *call, CUstreamCaptureMode mode, CUresult r)
+struct capture {
+	struct capture *next;
+	CUstream stream;	  /* the backend's */
+	struct lane *lane;	  /* that began it; NULL: it ended since */
+	CUstreamCaptureMode mode; /* it was begun in */
+};
+
+static struct capture **find(struct worker *worker, CUstream stream)
 {
-	struct worker *worker = call->worker;
+	struct capture **at = &worker->open_captures;
+
+	while (*at && (*at)->stream != stream)
+		at = &(*at)->next;
+	return at;
+}
+
+static void count(struct worker *worker, const struct capture *capture, unsigned by)
+{
+	struct lane *lane = capture->lane;
+
+	/* Relaxed: read as hints, see worker.h. */
+	atomic_fetch_add_explicit(&worker->captures, by, memory_order_relaxed);
+	if (capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
+		atomic_fetch_add_explicit(&worker->global_captures, by, memory_order_relaxed);
+	if (!lane)
+		return;
+	lane->captures += capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED ? by : 0;
+	lane->global_captures += capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL ? by : 0;
+}
+
+static void forget(struct worker *worker, CUstream stream)
+{
+	struct capture **at = find(worker, stream), *capture = *at;
+
+	if (!capture)
+		return;
+	*at = capture->next;
+	count(worker, capture, -1u);
+	free(capture);
+}
+
+void capture_forget_lane(struct worker *worker, struct lane *lane)
+{
+	for (struct capture *capture = worker->open_captures; capture; capture = capture->next)
+		if (capture->lane == lane)
+			capture->lane = NULL;
+	lane->captures = lane->global_captures = 0;
+}
+
+void captures_free(struct worker *worker)
+{
+	while (worker->open_captures)
+		forget(worker, worker->open_captures->stream);
+}
+
+/* r: what the backend said. One that cannot be noted is broken off again. */
+static CUresult begun(struct call *call, CUstream stream, CUstreamCaptureMode mode, CUresult r)
+{
+	CUgraph none;
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* Relaxed: read as hints, see worker.h. */
-	atomic_fetch_add_explicit(&worker->captures, 1, memory_order_relaxed);
-	if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
-		atomic_fetch_add_explicit(&worker->global_captures, 1, memory_order_relaxed);
-	call->lane->captures += mode != CU_STREAM_CAPTURE_MODE_RELAXED;
-	call->lane->global_captures += mode == CU_STREAM_CAPTURE_MODE_GLOBAL;
+	forget(call->worker, stream); /* of a stream that was destroyed while it was captured */
+	struct capture *capture = malloc(sizeof(*capture));
+	if (!capture) {
+		call->backend->cuStreamEndCapture(stream, &none);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*capture = (struct capture){call->worker->open_captures, stream, call->lane, mode};
+	call->worker->open_captures = capture;
+	count(call->worker, capture, 1);
 	return CUDA_SUCCESS;
 }
 
 CUresult worker_cuStreamBeginCapture(struct call *call, struct args_cuStreamBeginCapture *a)
 {
-	return begun(call, CU_STREAM_CAPTURE_MODE_GLOBAL,
-	    call->backend->cuStreamBeginCapture_v2(a->stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	const CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+	return begun(
+	    call, a->stream, mode, call->backend->cuStreamBeginCapture_v2(a->stream, mode));
 }
 
 CUresult worker_cuStreamBeginCapture_v2(struct call *call, struct args_cuStreamBeginCapture_v2 *a)
 {
-	return begun(call, a->mode, call->backend->cuStreamBeginCapture_v2(a->stream, a->mode));
+	return begun(
+	    call, a->stream, a->mode, call->backend->cuStreamBeginCapture_v2(a->stream, a->mode));
 }
 
 CUresult worker_cuStreamBeginCaptureToGraph(
     struct call *call, struct args_cuStreamBeginCaptureToGraph *a)
 {
-	return begun(call, a->mode,
+	return begun(call, a->stream, a->mode,
 	    call->backend->cuStreamBeginCaptureToGraph(
 		a->stream, a->graph, a->nodes, a->edges, a->count, a->mode));
 }
 
-static void drop(_Atomic unsigned *counter)
-{
-	if (atomic_load_explicit(counter, memory_order_relaxed))
-		atomic_fetch_sub_explicit(counter, 1, memory_order_relaxed);
-}
-
-/* Ends the newest capture of this lane, or one of no lane. All on the dispatcher. */
+/* Only the thread that began it, unless it was begun relaxed. */
 CUresult worker_cuStreamEndCapture(struct call *call, struct args_cuStreamEndCapture *a)
 {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-	struct lane *lane = call->lane;
+	const struct capture *capture = *find(call->worker, a->stream);
 
-	call->backend->cuStreamIsCapturing(a->stream, &status);
+	if (capture && capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+	    capture->lane != call->lane)
+		return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
 	CUresult r = call->backend->cuStreamEndCapture(a->stream, a->graph);
-	if (status == CU_STREAM_CAPTURE_STATUS_NONE || r == CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD)
-		return r;
-	drop(&call->worker->captures);
-	if (lane->global_captures) {
-		drop(&call->worker->global_captures);
-		lane->global_captures--;
-	}
-	if (lane->captures)
-		lane->captures--;
+	call->backend->cuStreamIsCapturing(a->stream, &status);
+	if (status == CU_STREAM_CAPTURE_STATUS_NONE)
+		forget(call->worker, a->stream);
 	return r;
 }
 

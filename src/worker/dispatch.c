@@ -484,6 +484,7 @@ struct worker *worker_free(struct worker *worker)
 	mirrors_free(worker->mirrors);
 	image_store_free(worker->images);
 	segments_free(worker->segments);
+	captures_free(worker);
 	links_free(worker);
 	ipc_free(worker->ipc);
 	graph_memory_free(worker);

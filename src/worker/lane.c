@@ -152,6 +152,6 @@ void lane_end(struct worker *worker, struct lane *lane)
 	lane->attachment = NULL;
 	lane->attached = lane->attachment_room = 0;
 	lane->context_id = 0;
-	lane->captures = lane->global_captures = 0;
+	capture_forget_lane(worker, lane);
 	lane->capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 }

@@ -146,6 +146,7 @@ struct worker {
 	_Atomic unsigned global_captures; /* begun in mode global and not ended */
 	_Atomic unsigned warm;	   /* as the option, while the worker itself retains that context */
 	_Atomic unsigned captures; /* begun in any mode and not ended */
+	struct capture *open_captures; /* dispatcher only */
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
 	struct arena *arenas[WIRE_DEVICES_MAX];
@@ -213,11 +214,15 @@ void lanes_forget_context(struct worker *worker, CUcontext context);
 /* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */
 void lane_end(struct worker *worker, struct lane *lane);
 
+/* The thread that began them is gone. Dispatcher only. */
+void capture_forget_lane(struct worker *worker, struct lane *lane);
+
 /* Bytes of device memory that the session holds: all of it on the software GPU, else its arenas'. Any
  * thread. */
 uint64_t worker_device_memory(struct worker *worker);
 
-/* What worker_free() frees of link.c and notification.c. */
+/* What worker_free() frees of capture.c, link.c and notification.c. */
+void captures_free(struct worker *worker);
 void links_free(struct worker *worker);
 void notifications_free(struct worker *worker);
 
