@@ -29,6 +29,7 @@
 #include "gen/api_desc.h"
 #include "gen/api_ids.h"
 #include "gen/shim_remote.h"
+#include "shim/capture.h"
 #include "shim/observe.h"
 #include "shim/pool_reuse.h"
 #include "shim/progress.h"
@@ -207,7 +208,8 @@ CUresult shim_call_begin(
 	call->bulk.size = 0;
 	call->bulk_memory = NULL;
 	call->has_output = false;
-	if (unlikely(session.sync))
+	/* CUDA says at once what a capture refuses. */
+	if (unlikely(session.sync || capture_may_be_open()))
 		flags |= SHIM_WAIT;
 	call->flags =
 	    (flags & SHIM_WAIT ? WIRE_F_REPLY : 0) | (flags & SHIM_PTDS ? WIRE_F_PTDS : 0);

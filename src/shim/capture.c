@@ -77,7 +77,7 @@ CUresult shim_cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const 
 	return begun(remote_cuStreamBeginCaptureToGraph(stream, graph, nodes, edges, count, mode));
 }
 
-/* Who captured into a graph of his own need not be told which. */
+/* Who captured into a graph of his own need not be told which. A capture that broke leaves none. */
 CUresult shim_cuStreamEndCapture(CUstream stream, CUgraph *graph)
 {
 	CUgraph known;
@@ -86,6 +86,8 @@ CUresult shim_cuStreamEndCapture(CUstream stream, CUgraph *graph)
 			     r != CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
 	int open = atomic_load_explicit(&open_captures, memory_order_relaxed);
 
+	if (was_capturing && r != CUDA_SUCCESS && graph)
+		*graph = NULL;
 	while (was_capturing && open > 0 &&
 	       !atomic_compare_exchange_weak_explicit(
 		   &open_captures, &open, open - 1, memory_order_relaxed, memory_order_relaxed))
