@@ -15,7 +15,8 @@
 #include "shim/call.h"
 #include "shim/object.h"
 
-#define INTERPROCESS 4 /* CU_EVENT_INTERPROCESS */
+#define INTERPROCESS 4	/* CU_EVENT_INTERPROCESS */
+#define EVENT_FLAGS  7u /* all there are */
 
 /* What is attached to such an event: that it is one. */
 struct shared_event {
@@ -48,6 +49,8 @@ static CUresult settle(CUevent event, CUresult r)
 
 CUresult shim_cuEventCreate(CUevent *event, unsigned flags)
 {
+	if (flags & ~EVENT_FLAGS) /* it is posted; CUDA says this at once */
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = remote_cuEventCreate(event, flags);
 
 	if (r != CUDA_SUCCESS || likely(!(flags & INTERPROCESS)))
