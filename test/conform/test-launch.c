@@ -278,3 +278,93 @@ CONFORM(a_captured_launch_makes_a_node_that_kernels_may_update)
 	for (int i = 0; i < n; i++)
 		CHECK_EQ(got[i], 4);
 }
+
+/* Blocks of one thread that wait for each other and then read what the next one wrote. */
+static const char meeting[] =
+    ".version 7.0\n.target sm_70\n.address_size 64\n"
+    ".visible .entry meet(.param .u64 arrived, .param .u64 words, .param .u64 out)\n"
+    "{\n"
+    "	.reg .pred %p;\n"
+    "	.reg .u32 %r<8>;\n"
+    "	.reg .u64 %a<8>;\n"
+    "	ld.param.u64 %a1, [arrived];\n"
+    "	ld.param.u64 %a2, [words];\n"
+    "	ld.param.u64 %a3, [out];\n"
+    "	cvta.to.global.u64 %a1, %a1;\n"
+    "	cvta.to.global.u64 %a2, %a2;\n"
+    "	cvta.to.global.u64 %a3, %a3;\n"
+    "	mov.u32 %r1, %ctaid.x;\n"
+    "	mov.u32 %r2, %nctaid.x;\n"
+    "	mul.wide.u32 %a4, %r1, 4;\n"
+    "	add.u64 %a5, %a2, %a4;\n"
+    "	add.u32 %r3, %r1, 100;\n"
+    "	st.volatile.global.u32 [%a5], %r3;\n"
+    "	membar.gl;\n"
+    "	atom.global.add.u32 %r4, [%a1], 1;\n"
+    "wait:\n"
+    "	ld.volatile.global.u32 %r4, [%a1];\n"
+    "	setp.lt.u32 %p, %r4, %r2;\n"
+    "	@%p bra wait;\n"
+    "	membar.gl;\n"
+    "	add.u32 %r5, %r1, 1;\n"
+    "	rem.u32 %r5, %r5, %r2;\n"
+    "	mul.wide.u32 %a6, %r5, 4;\n"
+    "	add.u64 %a6, %a2, %a6;\n"
+    "	ld.volatile.global.u32 %r6, [%a6];\n"
+    "	add.u64 %a7, %a3, %a4;\n"
+    "	st.global.u32 [%a7], %r6;\n"
+    "	ret;\n"
+    "}\n";
+
+static void check_met(CUdeviceptr memory, unsigned blocks)
+{
+	unsigned got[64];
+
+	OK(cuMemcpyDtoH(got, memory + 2048, blocks * 4));
+	for (unsigned i = 0; i < blocks; i++)
+		CHECK_EQ(got[i], 100 + (i + 1) % blocks);
+	OK(cuMemsetD8(memory, 0, 4096));
+	OK(cuCtxSynchronize());
+}
+
+CONFORM(cooperative_blocks_run_together)
+{
+	enum { BLOCKS = 8 };
+	int able = 0, most, processors;
+	CUmodule module;
+	CUfunction f;
+	CUstream stream;
+	CUdeviceptr memory, words, out;
+
+	CUdevice device = conform_begin();
+	OK(cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, device));
+	if (!able)
+		SKIP("no cooperative launches");
+	OK(cuDeviceGetAttribute(&processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device));
+	OK(cuModuleLoadData(&module, meeting));
+	OK(cuModuleGetFunction(&f, module, "meet"));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&most, f, 1, 0));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&memory, 4096));
+	OK(cuMemsetD8(memory, 0, 4096));
+	OK(cuCtxSynchronize());
+	words = memory + 1024;
+	out = memory + 2048;
+	void *values[] = {&memory, &words, &out};
+	unsigned blocks = (unsigned)MIN(BLOCKS, most * processors);
+	OK(cuLaunchCooperativeKernel(f, blocks, 1, 1, 1, 1, 1, 0, stream, values));
+	OK(cuStreamSynchronize(stream));
+	check_met(memory, blocks);
+	/* The same by an attribute. */
+	CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE};
+	attribute.value.cooperative = 1;
+	CUlaunchConfig config = {blocks, 1, 1, 1, 1, 1, 0, stream, &attribute, 1};
+	OK(cuLaunchKernelEx(&config, f, values, NULL));
+	OK(cuStreamSynchronize(stream));
+	check_met(memory, blocks);
+	/* More than fit at a time would wait for each other for ever. */
+	GIVES(cuLaunchCooperativeKernel(
+		  f, (unsigned)(most * processors) + 1, 1, 1, 1, 1, 1, 0, stream, values),
+	    CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
+	OK(cuStreamSynchronize(stream));
+}

@@ -176,3 +176,51 @@ CONFORM(per_thread_default_streams)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 }
+
+/* --- managed memory under several threads --- */
+
+static CUdeviceptr slices; /* THREADS of them, side by side: neighbours share pages */
+
+/* Program and device take turns in this thread's slice, whatever goes on in the others'. */
+static void *own_slice(void *argument)
+{
+	unsigned id = (unsigned)(uintptr_t)argument;
+	int n = 1000;
+	CUdeviceptr slice = slices + (size_t)id * 4 * (size_t)n;
+	volatile unsigned *words = (volatile unsigned *)slice;
+	CUstream stream;
+
+	OK(cuCtxSetCurrent(context));
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < n; i++)
+		words[i] = 1000 * id;
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		OK(conform_launch(increment, 4, 256, 0, stream, (void *[]){&slice, &n}));
+		OK(cuStreamSynchronize(stream));
+		for (int i = 0; i < n; i++)
+			CHECK_EQ(words[i], 1000 * id + 2 * round - 1);
+		for (int i = 0; i < n; i++)
+			words[i]++;
+	}
+	OK(cuStreamDestroy(stream));
+	return NULL;
+}
+
+CONFORM(threads_share_managed_memory_with_the_device)
+{
+	pthread_t threads[THREADS];
+	int able = 0;
+
+	CUdevice device = conform_begin();
+	OK(cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, device));
+	if (!able)
+		SKIP("program and device cannot use managed memory at the same time");
+	OK(cuCtxGetCurrent(&context));
+	increment = conform_kernel("increment");
+	OK(cuMemAllocManaged(&slices, THREADS * 4000, CU_MEM_ATTACH_GLOBAL));
+	for (uintptr_t i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, own_slice, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	OK(cuMemFree(slices));
+}
