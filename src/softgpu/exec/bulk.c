@@ -145,15 +145,11 @@ static void reduce16(
 			;                                                                          \
 	} while (0)
 
-void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
-    uint32_t spaces, uint32_t reduction, uint32_t element)
+void bulk_reduce(enum sg_bulk_reduction kind, enum sg_bulk_element type_of, uint8_t *target,
+    const uint8_t *source, uint32_t size)
 {
-	enum sg_bulk_reduction kind = (enum sg_bulk_reduction)reduction;
-	enum sg_bulk_element type_of = (enum sg_bulk_element)element;
-	const uint8_t *source = range(lane, from, size, spaces & SG_BULK_FROM_SHARED, false);
-	uint8_t *target = target_of(lane, to, size, spaces);
-	bool is_half = element == SG_BULK_F16 || element == SG_BULK_BF16;
-	bool is_wide = element == SG_BULK_U64 || element == SG_BULK_S64 || element == SG_BULK_F64;
+	bool is_half = type_of == SG_BULK_F16 || type_of == SG_BULK_BF16;
+	bool is_wide = type_of == SG_BULK_U64 || type_of == SG_BULK_S64 || type_of == SG_BULK_F64;
 	unsigned step = is_half ? 2 : is_wide ? 8 : 4;
 
 	for (uint32_t i = 0; i < size; i += step) {
@@ -167,4 +163,13 @@ void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t s
 			APPLY(uint32_t, (uint32_t *)(target + i), reduce32,
 			    *(const uint32_t *)(source + i));
 	}
+}
+
+void sg_bulk_reduce(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size,
+    uint32_t spaces, uint32_t reduction, uint32_t element)
+{
+	const uint8_t *source = range(lane, from, size, spaces & SG_BULK_FROM_SHARED, false);
+
+	bulk_reduce((enum sg_bulk_reduction)reduction, (enum sg_bulk_element)element,
+	    target_of(lane, to, size, spaces), source, size);
 }

@@ -31,6 +31,10 @@ enum sg_bulk_element {
 	SG_BULK_BF16,
 };
 
+/* Inside the machine: size bytes of elements, each one atomic operation. */
+void bulk_reduce(enum sg_bulk_reduction kind, enum sg_bulk_element element, uint8_t *target,
+    const uint8_t *source, uint32_t size);
+
 void sg_bulk_copy(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_t size, uint32_t spaces);
 /* To the same place in the memory of each block of the cluster that mask names, each block's own
  * mbarrier being told. */

@@ -13,6 +13,7 @@
 #include "softgpu/exec/matrix.h"
 #include "softgpu/exec/runtime-float.h"
 #include "softgpu/exec/sample.h"
+#include "softgpu/exec/tensor.h"
 
 #define LONGEST_SLEEP_NS 20000u /* other blocks of the grid may need this host thread */
 
@@ -290,6 +291,8 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_bulk_copy),
     ENTRY(sg_bulk_reduce),
     ENTRY(sg_bulk_clear),
+    ENTRY(sg_tensor_copy),
+    ENTRY(sg_tensor_replace),
     ENTRY(sg_bulk_multicast),
     ENTRY(sg_bulk_copy_masked),
     ENTRY(sg_fns),

@@ -150,9 +150,8 @@ TEST(bulk_copies_outside_memory_end_the_grid)
 TEST(what_needs_other_hardware_is_refused)
 {
 	static const char *const all[] = {
-	    "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-	    "[%r2], "
-	    "[%d1, {%r4, %r5}], [%r3];",
+	    "cp.async.bulk.tensor.3d.shared::cta.global.im2col::w.mbarrier::complete_tx::bytes "
+	    "[%r2], [%d1, {%r4, %r5, %r6}], [%r3], {0, 0};",
 	    "multimem.red.relaxed.sys.global.add.u32 [%d1], 1;",
 	    "wgmma.fence.sync.aligned;",
 	    "tcgen05.wait::ld.sync.aligned;",

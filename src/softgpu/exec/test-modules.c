@@ -150,9 +150,7 @@ TEST(unsupported_instructions)
 	struct sg_module *module = module_load(
 	    PTX_HEAD ".visible .entry bad() { .reg .f32 %f<5>; .reg .b64 %d;\n"
 		     "tex.2dms.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d, {0, 0, 0, 0}]; ret; }\n"
-		     ".visible .entry bulk() { .reg .b64 %d; "
-		     "cp.async.bulk.tensor.1d.shared::cluster.global\n"
-		     ".mbarrier::complete_tx::bytes [%d], [%d, {0}], [%d]; ret; }\n"
+		     ".visible .entry matrix() { tcgen05.wait::ld.sync.aligned; ret; }\n"
 		     ".visible .entry single() .explicitcluster .reqnctapercluster 1 { ret; }\n"
 		     ".visible .entry good() { ret; }\n");
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
@@ -162,7 +160,8 @@ TEST(unsupported_instructions)
 	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "bad"), &log), SG_MODULE_UNSUPPORTED);
 	CHECK(strstr(machine_log, "ptx:5: "));
 	CHECK(strstr(machine_log, "tex"));
-	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "bulk"), &log), SG_MODULE_UNSUPPORTED);
+	CHECK_EQ(
+	    sg_kernel_prepare(sg_module_kernel(module, "matrix"), &log), SG_MODULE_UNSUPPORTED);
 	CHECK_EQ(sg_launch(sg_module_kernel(module, "bad"), &l, &fault), SG_FAULT_NOT_STARTED);
 	CHECK_EQ(fault.prepare_result, SG_MODULE_UNSUPPORTED);
 	launch_fine(kernel_get(module, "single"), 1, 1, NULL, 0);

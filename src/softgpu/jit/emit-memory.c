@@ -480,6 +480,10 @@ void emit_cp(struct emit *emit)
 		emit_mbarrier_of_copies(emit);
 		return;
 	}
+	if (has(emit, PTX_MODIFIER_tensor)) {
+		emit_tensor_copy(emit);
+		return;
+	}
 	if (has(emit, PTX_MODIFIER_bulk) && !has(emit, PTX_MODIFIER_commit_group) &&
 	    !has(emit, PTX_MODIFIER_wait_group)) {
 		emit_bulk_copy(emit);

@@ -98,6 +98,9 @@ uint32_t bulk_reduction(struct emit *emit);		      /* enum sg_bulk_reduction */
 void emit_bulk_store(struct emit *emit);
 void emit_remote(struct emit *emit, void (*plain)(struct emit *emit));
 
+/* emit-tensor.c */
+void emit_tensor_copy(struct emit *emit);
+
 /* emit-warp.c */
 void emit_mbarrier_of_copies(struct emit *emit);
 

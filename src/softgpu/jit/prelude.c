@@ -176,6 +176,8 @@ const char jit_prelude[] =
 	"declare void @sg_bulk_reduce(ptr, i64, i64, i32, i32, i32, i32) nounwind\n"
 	"declare void @sg_bulk_multicast(ptr, i64, i64, i32, i64, i32) nounwind\n"
 	"declare void @sg_bulk_copy_masked(ptr, i64, i64, i32, i32) nounwind\n"
+	"declare void @sg_tensor_copy(ptr, i32, i64, ptr, i64, i64) nounwind\n"
+	"declare void @sg_tensor_replace(ptr, ptr, i32, i32, i64) nounwind\n"
 	"declare void @sg_bulk_clear(ptr, i64, i64, i32) nounwind\n"
 	"declare ptr @sg_check_stack(ptr, i64) nounwind\n"
 	"declare i64 @sg_exchange(ptr, i32, i32, i64, i32, i32) nounwind\n"

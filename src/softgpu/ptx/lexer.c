@@ -141,10 +141,10 @@ static void read_number(struct ptx_lexer *lexer)
 		lexer->token.kind = PTX_TOKEN_BAD;
 }
 
-/* 1d 2d 3d 2dms: the only words that begin with a digit. */
+/* 1d to 5d, 2dms: the only words that begin with a digit. */
 static bool is_geometry(const struct ptx_lexer *lexer)
 {
-	return lexer->end - lexer->at > 1 && *lexer->at >= '1' && *lexer->at <= '3' &&
+	return lexer->end - lexer->at > 1 && *lexer->at >= '1' && *lexer->at <= '5' &&
 	       lexer->at[1] == 'd';
 }
 

@@ -16,7 +16,7 @@
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
 	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(e2m1x2, 8, b) T(e2m3x2, 16, b) T(e3m2x2, 16, b) T(ue8m0x2, 16, b) T(b1, 1, b)            \
-	T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
+	T(b1024, 0, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
 	/* variables of these hold numbers of the driver's */                                      \
 	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
 
@@ -73,6 +73,20 @@
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
 	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic") M(cp_mask, "cp_mask")                         \
+	/* tensor maps */                                                                          \
+	M(tensor, "tensor") M(tile, "tile") M(tile_gather4, "tile::gather4")                       \
+	M(tile_scatter4, "tile::scatter4") M(im2col, "im2col") M(im2col_w, "im2col::w")            \
+	M(im2col_w_128, "im2col::w::128") M(im2col_no_offs, "im2col_no_offs")                      \
+	M(4d, "4d") M(5d, "5d") M(cta_group_1, "cta_group::1") M(cta_group_2, "cta_group::2")      \
+	M(tensormap_generic, "tensormap::generic") M(replace, "replace")                           \
+	M(global_address, "global_address") M(rank, "rank") M(box_dim, "box_dim")                  \
+	M(global_dim, "global_dim") M(global_stride, "global_stride")                              \
+	M(element_stride, "element_stride") M(elemtype, "elemtype")                                \
+	M(interleave_layout, "interleave_layout") M(swizzle_mode, "swizzle_mode")                  \
+	M(swizzle_atomicity, "swizzle_atomicity") M(fill_mode, "fill_mode")                        \
+	M(cp_fenceproxy, "cp_fenceproxy")                                                          \
+	M(sync_restrict_cta, "sync_restrict::shared::cta")                                         \
+	M(sync_restrict_cluster, "sync_restrict::shared::cluster")                         \
 	/* textures and surfaces */                                                                \
 	M(1d, "1d") M(2d, "2d") M(3d, "3d") M(a1d, "a1d") M(a2d, "a2d") M(cube, "cube")            \
 	M(acube, "acube") M(2dms, "2dms") M(a2dms, "a2dms") M(base, "base") M(level, "level")      \

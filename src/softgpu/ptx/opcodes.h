@@ -46,9 +46,9 @@
 	OP(isspacep, 2, 2, 0, isspacep) OP(ld, 2, 3, 0, ld) OP(ldu, 2, 2, 0, ld)                   \
 	OP(st, 2, 3, 0, st) OP(prefetch, 1, 1, 0, nothing) OP(prefetchu, 1, 1, 0, nothing)         \
 	OP(applypriority, 2, 2, 0, nothing) OP(discard, 2, 2, 0, nothing)                          \
-	OP(createpolicy, 2, 5, 0, createpolicy) OP(cp, 0, 6, 0, cp)                                \
+	OP(createpolicy, 2, 5, 0, createpolicy) OP(cp, 0, 6, PTX_OP_PLACE, cp)                                \
 	OP(mapa, 3, 3, 0, mapa) OP(getctarank, 2, 2, 0, getctarank)                                \
-	OP(alloca, 2, 3, 0, alloca)                                        \
+	OP(tensormap, 2, 3, 0, tensormap) OP(alloca, 2, 3, 0, alloca)                              \
 	OP(stacksave, 1, 1, 0, stacksave) OP(stackrestore, 1, 1, 0, stackrestore)                  \
 	/* synchronisation (9.7.13) */                                                             \
 	OP(bar, 0, 4, PTX_OP_COLLECTIVE, bar) OP(barrier, 0, 4, PTX_OP_COLLECTIVE, bar)            \
@@ -89,7 +89,7 @@
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(wgmma) OP(tcgen05) OP(multimem) OP(tensormap) OP(clusterlaunchcontrol)
+	OP(wgmma) OP(tcgen05) OP(multimem) OP(clusterlaunchcontrol)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,

@@ -150,10 +150,9 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 /* Words of PTX 9.0 that stand for nothing this machine can do. */
 static bool is_foreign_word(const struct ptx_token *token)
 {
-	static const char *const words[] = {"tensormap", "tensormap::generic", "tensor", "s2f6x2",
-	    "scaled", "multimem", "sp", "sp::ordered_metadata", "kind::f8f6f4", "kind::mxf8f6f4",
-	    "kind::mxf4", "kind::mxf4nvf4", "block_scale", "m16n16", "m8n16", "cta_group::1",
-	    "cta_group::2"};
+	static const char *const words[] = {"s2f6x2", "scaled", "multimem", "sp",
+	    "sp::ordered_metadata", "kind::f8f6f4", "kind::mxf8f6f4", "kind::mxf4",
+	    "kind::mxf4nvf4", "block_scale", "m16n16", "m8n16"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))
