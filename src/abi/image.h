@@ -51,7 +51,6 @@ int abi_image_measure(const void *pointer, size_t limit, struct abi_image *out);
 enum abi_member_kind { ABI_MEMBER_PTX = 1, ABI_MEMBER_ELF = 2, ABI_MEMBER_LTO = 8 };
 
 #define ABI_MEMBER_64BIT       0x1u
-#define ABI_MEMBER_DEBUG       0x2u
 #define ABI_MEMBER_LZ4	       0x2000u /* payload is one LZ4 block */
 #define ABI_MEMBER_ZSTD	       0x8000u /* payload is one zstd frame */
 #define ABI_MEMBER_IS_LTO      0x10000u

@@ -331,7 +331,8 @@ void abi_md2(const void *data, size_t size, uint8_t digest[ABI_MD2_SIZE])
 	md2_finish(&md2, digest);
 }
 
-void abi_hmac_md2(
+/* Key and block are both 16 bytes, so the key is never padded. */
+static void abi_hmac_md2(
     const uint8_t key[ABI_MD2_SIZE], const void *data, size_t size, uint8_t digest[ABI_MD2_SIZE])
 {
 	uint8_t inner_key[MD2_BLOCK], outer_key[MD2_BLOCK], inner_digest[ABI_MD2_SIZE];

@@ -14,10 +14,6 @@
 
 void abi_md2(const void *data, size_t size, uint8_t digest[ABI_MD2_SIZE]);
 
-/* Key and block are both 16 bytes, so the key is never padded. */
-void abi_hmac_md2(
-    const uint8_t key[ABI_MD2_SIZE], const void *data, size_t size, uint8_t digest[ABI_MD2_SIZE]);
-
 struct abi_integrity_device {
 	uint8_t uuid[16];
 	int32_t pci_domain, pci_bus, pci_device;

@@ -219,14 +219,14 @@ CUresult callback_new_owned(CUhostFn function, void *user, CUhostFn end, uint64_
 	return enter(&(struct entry){.function = function, .user = user, .end = end}, number);
 }
 
-CUresult callback_new_stream(
+static CUresult callback_new_stream(
     CUstreamCallback function, CUstream stream, void *user, uint64_t *number)
 {
 	return enter(
 	    &(struct entry){.stream_function = function, .stream = stream, .user = user}, number);
 }
 
-CUresult callback_new_notification(CUasyncCallback function, void *user, uint64_t *number)
+static CUresult callback_new_notification(CUasyncCallback function, void *user, uint64_t *number)
 {
 	return enter(&(struct entry){.notification = function, .user = user}, number);
 }

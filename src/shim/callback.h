@@ -25,9 +25,6 @@
 CUresult callback_new(CUhostFn function, void *user, uint64_t *number);
 /* end is called with user, on the callback thread, when the number ends: to free it. */
 CUresult callback_new_owned(CUhostFn function, void *user, CUhostFn end, uint64_t *number);
-CUresult callback_new_stream(
-    CUstreamCallback function, CUstream stream, void *user, uint64_t *number);
-CUresult callback_new_notification(CUasyncCallback function, void *user, uint64_t *number);
 /* What was registered under a number of callback_new(); false: no such callback (any more). */
 bool callback_find(uint64_t number, CUhostFn *function, void **user);
 

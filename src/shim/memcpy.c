@@ -69,13 +69,6 @@ struct place place_of_host(const void *pointer)
 					       : place_find(address);
 }
 
-bool place_is_shared(uint64_t address)
-{
-	struct place place = place_find(address);
-
-	return place.shared && place.remote == address;
-}
-
 bool place_is_known(uint64_t address, size_t bytes)
 {
 	struct range range;

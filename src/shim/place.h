@@ -20,9 +20,6 @@ struct place place_find(uint64_t address);
 /* The same for what a program calls host memory: a managed variable is its mirror in this process. */
 struct place place_of_host(const void *pointer);
 
-/* The worker can use the address as it is. */
-bool place_is_shared(uint64_t address);
-
 /* All of [address, address + bytes) is known to the range map, so that a copy there cannot fail for
  * its address. */
 bool place_is_known(uint64_t address, size_t bytes);

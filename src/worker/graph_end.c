@@ -89,7 +89,8 @@ void graph_bodies_free(struct worker *worker)
 
 /* --- nodes and graphs --- */
 
-void graph_end_node(struct call *call, CUgraphNode node, struct ended_ids *ended)
+/* The same for one node. */
+static void graph_end_node(struct call *call, CUgraphNode node, struct ended_ids *ended)
 {
 	const struct backend *backend = call->backend;
 	CUgraphNodeType type;

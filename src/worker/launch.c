@@ -19,7 +19,8 @@
 
 #define ATTRIBUTES_MAX 256u /* CUDA has fewer than 32 kinds */
 
-void launch_as_buffer(const void *parameters, size_t bytes, struct launch_parameters *out)
+/* As `extra`; *out points to itself and to parameters. */
+static void launch_as_buffer(const void *parameters, size_t bytes, struct launch_parameters *out)
 {
 	out->bytes = bytes;
 	out->words[0] = CU_LAUNCH_PARAM_BUFFER_POINTER;

@@ -13,9 +13,6 @@ struct launch_parameters {
 	size_t bytes;
 };
 
-/* As `extra`; *out points to itself and to parameters. */
-void launch_as_buffer(const void *parameters, size_t bytes, struct launch_parameters *out);
-
 /*
  * One by one, for what becomes a node of a graph: NVIDIA's driver refuses the cooperative attribute
  * for a node that has `extra`. function may be a kernel. As `extra` after all where the backend does

@@ -95,7 +95,9 @@ static void advance(unsigned i, uint64_t bytes)
 	}
 }
 
-size_t output_take(char *text, size_t capacity, unsigned *stream)
+/* At most capacity bytes of text, standard output's first. Bytes copied; *stream: 1 or 2, of which
+ * descriptor. */
+static size_t output_take(char *text, size_t capacity, unsigned *stream)
 {
 	size_t bytes = 0;
 

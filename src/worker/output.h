@@ -40,7 +40,3 @@ static inline bool output_pending(void)
 	}
 	return false;
 }
-
-/* At most capacity bytes of text, standard output's first. Bytes copied; *stream: 1 or 2, of which
- * descriptor. Any thread. */
-size_t output_take(char *text, size_t capacity, unsigned *stream);

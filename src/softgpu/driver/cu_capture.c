@@ -22,7 +22,8 @@ void sg_tail_fini(struct sg_tail *tail)
 	*tail = (struct sg_tail){0};
 }
 
-bool sg_tail_set(struct sg_tail *tail, const CUgraphNode *nodes, size_t n)
+/* False: out of memory. */
+static bool sg_tail_set(struct sg_tail *tail, const CUgraphNode *nodes, size_t n)
 {
 	struct sg_tail new = {
 	    calloc(n + 1, sizeof(CUgraphNode)), calloc(n + 1, sizeof(CUgraphEdgeData)), n};

@@ -12,7 +12,8 @@
 #define REGISTER_UNIT 256 /* registers are given to warps in such pieces */
 #define SHARED_UNIT   128 /* bytes */
 
-unsigned sg_function_occupancy(
+/* Blocks that are resident at once on one multiprocessor; 0: none fits. */
+static unsigned sg_function_occupancy(
     const struct sg_function *function, unsigned threads, size_t dynamic_shared)
 {
 	size_t warps = (threads + SG_WARP_SIZE - 1) / SG_WARP_SIZE;

@@ -151,8 +151,6 @@ CUresult sg_capture_work(struct sg_stream *stream, struct sg_work *work, bool wa
 bool sg_capture_breaks(struct sg_stream *stream);
 
 void sg_tail_fini(struct sg_tail *tail);
-/* False: out of memory. */
-bool sg_tail_set(struct sg_tail *tail, const CUgraphNode *nodes, size_t n);
 
 /* The id of the stream's capture and its tail's copy; 0 when there is none. */
 uint64_t sg_capture_mark(struct sg_stream *stream, struct sg_tail *tail);

@@ -20,7 +20,7 @@ static void step_fini(struct sg_step *step)
 	free(step->needs);
 }
 
-struct sg_program *sg_program_ref(struct sg_program *program)
+static struct sg_program *sg_program_ref(struct sg_program *program)
 {
 	/* Relaxed: who copies a reference has one. */
 	atomic_fetch_add_explicit(&program->references, 1, memory_order_relaxed);

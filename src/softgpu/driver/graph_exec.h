@@ -43,7 +43,6 @@ struct sg_program {
 /* CUDA_ERROR_INVALID_VALUE: the edges go in a circle. */
 CUresult sg_program_new(const struct sg_graph *graph, struct sg_program **program);
 void sg_program_unref(struct sg_program *program);
-struct sg_program *sg_program_ref(struct sg_program *program);
 /* A copy that may be changed; NULL: out of memory. */
 struct sg_program *sg_program_copy(const struct sg_program *program);
 

@@ -364,16 +364,6 @@ void sg_work_complete(struct sg_work *work)
 	pthread_mutex_unlock(&engine_lock);
 }
 
-struct sg_work *sg_stream_last(struct sg_stream *stream)
-{
-	pthread_mutex_lock(&engine_lock);
-	struct sg_work *last = stream->last;
-	if (last)
-		sg_work_ref(last);
-	pthread_mutex_unlock(&engine_lock);
-	return last;
-}
-
 /* The newest work of a stream that is not done, as a reference; NULL: there is none. Waiting for
  * the legacy stream means waiting for the blocking ones too. */
 static struct sg_work *stream_pending(struct sg_stream *stream, bool whole_context)

@@ -139,6 +139,3 @@ void sg_work_complete(struct sg_work *work);
 
 /* Whether everything submitted is done. */
 bool sg_stream_is_idle(struct sg_stream *stream);
-
-/* A reference to the newest work of the stream, NULL when there never was any. */
-struct sg_work *sg_stream_last(struct sg_stream *stream);

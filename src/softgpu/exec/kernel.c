@@ -164,8 +164,3 @@ const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel)
 {
 	return &kernel->info;
 }
-
-struct sg_module *sg_kernel_module(const struct sg_kernel *kernel)
-{
-	return kernel->module;
-}

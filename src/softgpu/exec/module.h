@@ -107,7 +107,6 @@ struct sg_kernel_info {
 
 /* Valid as long as the module. */
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel);
-struct sg_module *sg_kernel_module(const struct sg_kernel *kernel);
 
 /* Makes native code now, once; later calls return the first one's result. log may be NULL. */
 int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log);
