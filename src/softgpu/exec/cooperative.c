@@ -60,13 +60,20 @@ static unsigned crew_size(const struct sg_grid *grid)
 	return (unsigned)MIN(MAX(MIN(wanted, grid->n_blocks), least), CREW_MAX);
 }
 
+/* Blocks whose threads wait for nobody share one stack: they come one after the other. */
 static void run_share(struct crew *crew, struct sg_machine *machine, unsigned number)
 {
-	uint64_t first = number * crew->share;
+	struct sg_grid *grid = crew->grid;
+	uint64_t first = number * crew->share, end = MIN(first + crew->share, grid->n_blocks);
 
-	if (first < crew->grid->n_blocks)
-		machine_run(machine, crew->grid, first,
-		    (uint32_t)MIN(crew->share, crew->grid->n_blocks - first));
+	if (first >= end)
+		return;
+	if (grid->variant->needs_fibers) {
+		machine_run(machine, grid, first, (uint32_t)(end - first));
+		return;
+	}
+	for (; first < end && !atomic_load_explicit(&grid->failed, memory_order_relaxed); first++)
+		machine_run(machine, grid, first, 1);
 }
 
 static void *crew_thread(void *argument)

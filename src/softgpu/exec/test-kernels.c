@@ -459,6 +459,33 @@ TEST(cooperative_grid)
 	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
 }
 
+/* Several blocks of one machine that never meet, each with a deep frame on the one stack they share. */
+TEST(cooperative_blocks_that_never_meet)
+{
+	struct sg_module *module = module_load(
+	    PTX_HEAD ".visible .entry k(.param .u64 out) {\n"
+		     ".reg .b64 %o, %d, %l; .reg .b32 %r<9>; .local .align 8 .b8 deep[8192];\n"
+		     "ld.param.u64 %o, [out]; mov.u32 %r1, %ctaid.x; mul.wide.u32 %d, %r1, 4;\n"
+		     "add.u64 %o, %o, %d; and.b32 %r2, %r1, 2047; mul.wide.u32 %d, %r2, 4; mov.u64 "
+		     "%l, deep;\n"
+		     "add.u64 %l, %l, %d; st.volatile.local.u32 [%l], %r1; ld.volatile.local.u32 "
+		     "%r3, [%l];\n"
+		     "st.global.u32 [%o], %r3; ret; }\n");
+	uint32_t *out = device_alloc(64 * 4);
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch l = {.grid = {64, 1, 1},
+	    .block = {1, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params),
+	    .lanes = 1,
+	    .cooperative = true};
+	struct sg_fault fault;
+
+	CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
+	for (uint32_t i = 0; i < 64; i++)
+		CHECK_EQ(out[i], i);
+}
+
 TEST(dimensions)
 {
 	struct sg_module *module = module_load(PTX_HEAD
