@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/mem/check.h"
 #include "softgpu/mem/virtual.h"
 
 #define GRANULE (UINT64_C(2) << 20) /* as on real devices */
@@ -86,6 +88,17 @@ static CUresult check_properties(const CUmemAllocationProp *properties)
 		   : CUDA_SUCCESS;
 }
 
+/* What nobody has written is recognisable; where it cannot be mapped for that, it stays zero. */
+static void poison(int fd, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return;
+	sg_poison(memory, size);
+	munmap(memory, size);
+}
+
 static CUresult create(size_t size, const CUmemAllocationProp *properties, struct physical **out)
 {
 	struct physical *physical = malloc(sizeof(*physical));
@@ -102,6 +115,8 @@ static CUresult create(size_t size, const CUmemAllocationProp *properties, struc
 		free(physical);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	if (sg_checks())
+		poison(physical->fd, size);
 	*out = physical;
 	return CUDA_SUCCESS;
 }

@@ -14,6 +14,8 @@ static void release(struct sg_block *block, struct sg_barrier *barrier, struct s
 								 : barrier->any;
 	struct sg_fiber *waiting = NULL, *next;
 
+	if (block->machine->check)
+		check_block_order(block);
 	block->n_waited_at -= barrier->waiting != NULL;
 	/* The list is last come, first; threads go on in the order they came. */
 	while ((next = barrier->waiting)) {

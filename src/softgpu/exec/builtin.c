@@ -13,6 +13,7 @@
 
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/mem/check.h"
 
 #define FORMAT_MAX 1024
 #define OUTPUT_MAX 4096
@@ -223,6 +224,8 @@ void sg_builtin_malloc(struct sg_lane *lane, uint64_t *result, const uint64_t *s
 	if (*size > SG_ARENA_SIZE ||
 	    memory->alloc(memory->context, *size + HEAP_ALIGN, HEAP_ALIGN, &address) < 0)
 		return;
+	if (lane->block->machine->check)
+		sg_poison((void *)(address + HEAP_ALIGN), *size);
 	*(uint64_t *)address = *size + HEAP_ALIGN;
 	*result = address + HEAP_ALIGN;
 }

@@ -38,6 +38,8 @@ void sg_cluster_arrive(struct sg_lane *lane)
 {
 	struct sg_cluster *cluster = lane->block->cluster;
 
+	if (lane->block->machine->check)
+		check_block_order(lane->block);
 	lane->fiber->cluster_phase = cluster->phase;
 	no_longer_pending(cluster, 1);
 }

@@ -38,6 +38,19 @@ uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address);
 uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic);
 uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic);
 
+/* check.c: of checked code; lanes are bits, flags enum sg_check_flags. data, which may be NULL: what
+ * is written. */
+void sg_check_access(struct sg_lane *lane, uint64_t address, uint32_t size, uint32_t flags,
+    uint32_t line, const uint8_t *data);
+void sg_check_accesses(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,
+    uint32_t size, uint32_t flags, uint32_t line, const uint8_t *data);
+void sg_check_order(struct sg_lane *lane);
+void sg_check_warp_order(struct sg_lane *lane);
+void sg_check_poison(void *memory, uint64_t size);
+void sg_check_rows(struct sg_lane *lane, uint32_t lanes);
+_Noreturn void sg_check_uniform(struct sg_lane *lane, uint32_t lanes, uint32_t size, uint32_t line,
+    const uint8_t *own, const uint8_t *claimed);
+
 /* mbarrier.c */
 uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uint64_t value);
 uint32_t sg_mbarrier_pending(uint64_t state);

@@ -141,6 +141,16 @@ enum sg_move_flags {
 	SG_MOVE_NARROW = 4, /* addresses wrap at 32 bits */
 };
 
+/* What checked code tells the machine of an access (exec/check.c). Of a warp's, the width of the
+ * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on. */
+enum sg_check_flags {
+	SG_CHECK_WRITE = 1,
+	SG_CHECK_STRONG = 2, /* ordered by the memory model: atomic, volatile, relaxed... */
+	SG_CHECK_SHARED = 4, /* the address is an offset in shared memory */
+};
+#define SG_CHECK_ELEMENT 8
+#define SG_CHECK_LANES	 16
+
 #define SG_BARRIERS 16 /* of a block */
 
 /*

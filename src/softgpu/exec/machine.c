@@ -29,6 +29,7 @@
 
 #include "base/util.h"
 #include "softgpu/exec/context.h"
+#include "softgpu/mem/check.h"
 
 #define MAX_MACHINES 64u
 #define SLICE_SIZE   (SG_EXEC_WINDOW_SIZE / MAX_MACHINES)
@@ -75,9 +76,11 @@ static struct sg_machine *new_machine(void)
 	machine->index = n_machines;
 	machine->slice = SG_EXEC_WINDOW_BASE + n_machines * SLICE_SIZE;
 	machine->signal_stack = malloc(MACHINE_SIGNAL_STACK);
+	machine->check = sg_checks() ? check_new() : NULL;
 	if (!machine->signal_stack || !reserve(machine->slice, SLICE_SIZE) ||
 	    !map(machine->slice + PARAM_OFFSET, MACHINE_PARAM_BYTES, PROT_READ | PROT_WRITE)) {
 		free(machine->signal_stack);
+		free(machine->check);
 		free(machine);
 		return NULL;
 	}
@@ -396,6 +399,13 @@ void lane_set_thread(struct sg_lane *lane, uint32_t number)
 	lane->spins = SG_POLL_PERIOD;
 }
 
+static void block_clear_shared(struct sg_block *block, const struct sg_grid *grid)
+{
+	memset(block->shared, 0, shared_bytes(grid));
+	if (block->machine->check)
+		check_block_begin(block);
+}
+
 static void block_init(struct sg_block *block, struct sg_machine *machine, uint32_t resident)
 {
 	const struct sg_grid *grid = machine->grid;
@@ -409,7 +419,7 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 		cluster_init(block->cluster, grid->n_threads * grid->together);
 	block->n_threads = block->alive = grid->n_threads;
 	block->shared = (uint8_t *)(machine->slice + SHARED_OFFSET + resident * SG_SHARED_STRIDE);
-	memset(block->shared, 0, shared_bytes(grid));
+	block_clear_shared(block, grid);
 	memset(block->barriers, 0, sizeof(block->barriers));
 	block->n_waited_at = 0;
 	for (uint32_t i = 0; i < n_warps; i++) {
@@ -510,12 +520,13 @@ static void serial_main(void *argument)
 	struct sg_block *block = fiber->lane.block;
 	struct sg_machine *machine = block->machine;
 	struct sg_grid *grid = machine->grid;
-	uint64_t number, shared_size = shared_bytes(grid);
+	uint64_t number;
+	bool clears = shared_bytes(grid) || machine->check;
 
 	run_serial_block(fiber, grid);
 	while (machine->goes_on && grid_next_block(machine, grid, &number)) {
-		if (shared_size)
-			memset(block->shared, 0, shared_size);
+		if (clears)
+			block_clear_shared(block, grid);
 		lane_set_number(&fiber->lane, grid, number);
 		run_serial_block(fiber, grid);
 	}

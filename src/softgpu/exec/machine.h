@@ -125,8 +125,9 @@ struct sg_machine {
 	uint32_t polls;	 /* yields in a row */
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
-	bool goes_on;	      /* a serial fiber takes the grid's blocks until none is left */
-	uint64_t first_block; /* number in the grid of blocks[0] */
+	struct sg_check *check; /* check.c's; NULL: nothing is checked */
+	bool goes_on;		/* a serial fiber takes the grid's blocks until none is left */
+	uint64_t first_block;	/* number in the grid of blocks[0] */
 	void *signal_stack;
 	stack_t old_signal_stack;
 	struct sg_machine *next_free;
@@ -207,6 +208,12 @@ bool barrier_settle(struct sg_block *block);
  * fault kind with *fault filled in. */
 int children_run(struct sg_grid *parent, struct sg_fault *fault);
 void children_free(struct sg_grid *parent);
+
+/* check.c, for machines whose check is not NULL. check_new() may return NULL. */
+struct sg_check *check_new(void);
+void check_block_begin(struct sg_block *block); /* its shared memory is poisoned */
+void check_block_order(struct sg_block *block); /* what was comes before what will be */
+void check_warp_order(struct sg_block *block, uint32_t warp);
 
 /* launch.c: NULL, or what is wrong with the launch. */
 const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch);

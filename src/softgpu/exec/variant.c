@@ -17,6 +17,7 @@
 #include "softgpu/exec/module-private.h"
 #include "softgpu/exec/runtime.h"
 #include "softgpu/jit/progress.h"
+#include "softgpu/mem/check.h"
 
 #define STANDARD_LANES 32u
 
@@ -114,6 +115,7 @@ static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struc
 	    .has_indirect_call = kernel->has_indirect_call,
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
 	    .uses_cluster = kernel->uses_cluster,
+	    .is_checked = sg_checks(),
 	};
 
 	kernel_place_shared(kernel);

@@ -138,6 +138,7 @@ void meeting_compute(const struct sg_meeting *meeting, uint32_t members)
 /* Results to all members; those that wait are woken, all but self. */
 static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fiber *self)
 {
+	const struct sg_fiber *first = warp->fibers[__builtin_ctz(members)];
 	struct sg_meeting meeting = {0};
 
 	for (uint32_t left = members; left; left &= left - 1) {
@@ -146,10 +147,12 @@ static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fib
 		meeting.arrivals[__builtin_ctz(left)] = &fiber->arrival;
 		meeting.results[__builtin_ctz(left)] = &fiber->result;
 	}
-	if (warp->fibers[__builtin_ctz(members)]->arrival.kind == SG_EXCHANGE_MATRIX)
+	if (first->arrival.kind == SG_EXCHANGE_MATRIX)
 		multiply(warp, members);
 	else
 		meeting_compute(&meeting, members);
+	if (first->lane.block->machine->check && first->arrival.kind == SG_EXCHANGE_SYNC)
+		check_warp_order(first->lane.block, first->lane.warp_id);
 	warp->waiting &= ~members;
 	for (uint32_t left = members; left; left &= left - 1)
 		if (warp->fibers[__builtin_ctz(left)] != self)

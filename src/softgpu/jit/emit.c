@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/jit/check.h"
+
 _Noreturn void emit_fail(struct emit *emit, const char *format, ...)
 {
 	va_list arguments;
@@ -184,6 +186,14 @@ void emit_opcode(struct emit *emit)
 	emitters[emit->in->opcode](emit);
 }
 
+/* Where a thread runs by itself. */
+static void emit_alone(struct emit *emit)
+{
+	if (emit->program->is_checked)
+		check_before(emit);
+	emit_opcode(emit);
+}
+
 static void emit_predicated(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
@@ -193,7 +203,7 @@ static void emit_predicated(struct emit *emit)
 
 	emit_branch_if(emit, operand_get(emit, &predicate, IR_I1, false), then, next);
 	emit_start_block(emit, then);
-	emit_opcode(emit);
+	emit_alone(emit);
 	emit_start_block(emit, next);
 }
 
@@ -208,7 +218,7 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 	if (!emit->open) /* behind a jump, before any label: never reached */
 		return;
 	if (in->predicate == PTX_NO_REG)
-		emit_opcode(emit);
+		emit_alone(emit);
 	else
 		emit_predicated(emit);
 }
@@ -262,9 +272,12 @@ static void emit_registers(struct emit *emit)
 
 static void emit_locals(struct emit *emit)
 {
-	for (const struct ptx_variable *v = emit->function->variables; v; v = v->next)
+	for (const struct ptx_variable *v = emit->function->variables; v; v = v->next) {
 		text_format(&emit->prologue, "  %%v%u = alloca [%llu x i8], align %u\n", v->id,
 		    (unsigned long long)v->size, v->align);
+		if (emit->program->is_checked)
+			check_local(emit, v, v->size);
+	}
 }
 
 static void emit_header(struct emit *emit)
@@ -361,6 +374,8 @@ static bool translate_guarded(struct emit *emit)
 	if (setjmp(emit->failure))
 		return false;
 	text_append(emit->out, jit_prelude, strlen(jit_prelude));
+	if (emit->program->is_checked)
+		text_append(emit->out, check_prelude, strlen(check_prelude));
 	emit_builtins(emit);
 	emit_handles(emit);
 	for (size_t i = 0; i < emit->program->n_functions; i++)

@@ -25,6 +25,7 @@ struct jit_program {
 	bool has_indirect_call;
 	bool needs_fibers; /* of any of the functions: jit_needs_fibers() */
 	bool uses_cluster; /* likewise: jit_uses_cluster() */
+	bool is_checked;   /* check.h */
 };
 
 struct jit_error {

@@ -8,6 +8,9 @@
  * its bytes are zero and cost nothing before their first use, and a free maps fresh inaccessible
  * pages over the old ones. Capacity is counted here and not left to the kernel, because a program
  * must get CUDA's out-of-memory error long before the host is in trouble.
+ *
+ * With SOFTGPU_CHECK new device memory is poisoned, which commits it, and freed address space rests in
+ * the quarantine before it becomes a gap again.
  */
 #include "softgpu/mem/arena.h"
 
@@ -23,6 +26,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "softgpu/mem/check.h"
+#include "softgpu/mem/quarantine.h"
 #include "softgpu/mem/virtual.h"
 
 #define ARENA_GUARDED_MAX 16384 /* half the mappings a process may have, at two each */
@@ -178,18 +183,45 @@ static void gap_give(uint64_t address, uint64_t size)
 }
 
 /* A free adds at most one gap, an allocation one range and one gap: with the room for both, and
- * one gap in hand per range, neither can fail half way. */
+ * one gap in hand per range and per span in quarantine, neither can fail half way. */
 static int lists_reserve(void)
 {
 	int r = list_reserve(&arena_ranges);
+	size_t room = arena_ranges.room + 2 + (sg_checks() ? QUARANTINE_MOST : 0);
 
-	if (r == 0 && arena_gaps.room < arena_ranges.room + 2) {
-		void *items =
-		    reallocarray(arena_gaps.items, arena_ranges.room + 2, sizeof(struct arena_gap));
+	if (r == 0 && arena_gaps.room < room) {
+		void *items = reallocarray(arena_gaps.items, room, sizeof(struct arena_gap));
 		if (!items)
 			return error_origin(-ENOMEM);
 		arena_gaps.items = items;
-		arena_gaps.room = arena_ranges.room + 2;
+		arena_gaps.room = room;
+	}
+	return r;
+}
+
+/* What was an allocation's becomes a gap, now or later. */
+static void gap_retire(uint64_t address, uint64_t size)
+{
+	struct quarantine_span span;
+
+	if (!sg_checks()) {
+		gap_give(address, size);
+		return;
+	}
+	while (!quarantine_put(address, size))
+		if (quarantine_take(&span))
+			gap_give(span.address, span.size);
+}
+
+/* As gap_take(), with what is in quarantine where there is no room else. */
+static int gap_find(uint64_t span, uint64_t align, uint64_t *address)
+{
+	struct quarantine_span old;
+	int r = gap_take(span, align, address);
+
+	while (r < 0 && sg_checks() && quarantine_take(&old)) {
+		gap_give(old.address, old.size);
+		r = gap_take(span, align, address);
 	}
 	return r;
 }
@@ -255,7 +287,7 @@ static int arena_add_locked(struct sg_range *range, size_t align)
 	int r = lists_reserve();
 	if (r < 0)
 		return r;
-	r = gap_take(range_span(range), MAX(align, (size_t)SG_ARENA_PAGE), &range->address);
+	r = gap_find(range_span(range), MAX(align, (size_t)SG_ARENA_PAGE), &range->address);
 	if (r < 0)
 		return r;
 	r = range_map(range);
@@ -280,9 +312,20 @@ static int arena_add(struct sg_range *range, size_t align)
 	return r;
 }
 
+/* Variables start with what their module says, arrays and pinned memory are the host's to fill. */
+static bool range_starts_unknown(const struct sg_range *range)
+{
+	return range->kind == SG_RANGE_DEVICE || range->kind == SG_RANGE_POOL ||
+	       range->kind == SG_RANGE_GRAPH || (range->kind == SG_RANGE_MANAGED && !range->owner);
+}
+
 int sg_arena_alloc(struct sg_range *range, size_t align)
 {
-	return arena_add(range, align);
+	int r = arena_add(range, align);
+
+	if (r == 0 && sg_checks() && range_starts_unknown(range))
+		sg_poison((void *)range->address, range_pages(range));
+	return r;
 }
 
 int sg_arena_alias(struct sg_range *range)
@@ -357,7 +400,7 @@ static void arena_remove_locked(size_t i)
 
 	list_remove(&arena_ranges, i);
 	range_unmap(&range);
-	gap_give(range.address, range_span(&range));
+	gap_retire(range.address, range_span(&range));
 	arena_used -= range_charge(&range);
 	if (range.is_shared)
 		fd_close(range.fd);

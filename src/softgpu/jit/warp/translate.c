@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "softgpu/exec/lane.h"
+#include "softgpu/jit/check.h"
 #include "softgpu/jit/warp/warp.h"
 
 _Noreturn void warp_refuse(struct warp *warp, const char *why)
@@ -263,47 +264,61 @@ static void trap(struct warp *warp)
 	emit_start_block(emit, none);
 }
 
-static void run_instruction(struct warp *warp)
+/* What is more than values; false: it is not. */
+static bool run_effect(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 
 	if (ptx_opcode_info(emit->in->opcode)->facts & PTX_OP_COLLECTIVE) {
 		warp_meet(warp);
-		return;
+		return true;
 	}
 	switch (emit->in->opcode) {
 	case PTX_OP_ld:
 	case PTX_OP_ldu:
 		warp_load(warp);
-		return;
+		return true;
 	case PTX_OP_st:
 		if (has(emit, PTX_MODIFIER_async) || has(emit, PTX_MODIFIER_bulk))
 			run_by_lane(warp);
 		else
 			warp_store(warp);
-		return;
+		return true;
 	case PTX_OP_atom:
 	case PTX_OP_red:
 		warp_atomic(warp);
-		return;
+		return true;
 	case PTX_OP_call:
 	case PTX_OP_cp:
 		run_by_lane(warp);
-		return;
+		return true;
 	case PTX_OP_membar:
 	case PTX_OP_fence:
 		emit_opcode(emit);
-		return;
+		return true;
 	case PTX_OP_nanosleep:
 		emit_line(emit, "call void @sg_nanosleep(ptr %%lane, i32 100)");
-		return;
+		return true;
 	case PTX_OP_trap:
 	case PTX_OP_brkpt:
 		trap(warp);
-		return;
+		return true;
 	default:
-		run_pure(warp);
+		return false;
 	}
+}
+
+static void run_instruction(struct warp *warp)
+{
+	bool is_checked = warp->emit.program->is_checked, is_pure;
+
+	if (is_checked)
+		warp_check_before(warp);
+	is_pure = !run_effect(warp);
+	if (is_pure)
+		run_pure(warp);
+	if (is_checked)
+		warp_check_after(warp, is_pure);
 }
 
 static void run_predicated(struct warp *warp)
@@ -343,10 +358,14 @@ static void translate_code(struct warp *warp, const struct flow_block *block)
 {
 	struct emit *emit = &warp->emit;
 
+	if (emit->program->is_checked)
+		warp_check_block(warp);
 	for (uint32_t i = block->first; i < block->end; i++) {
 		emit->in = &emit->function->code[i];
 		emit->position = i;
 		ranges_enter(warp, i);
+		if (emit->program->is_checked)
+			warp_check_predicate(warp);
 		if (is_branch(emit->in))
 			continue;
 		if (emit->in->predicate == PTX_NO_REG)
@@ -372,12 +391,16 @@ static void translate_block(struct warp *warp, uint32_t number)
 
 static void print_locals(struct warp *warp)
 {
-	for (const struct ptx_variable *v = warp->emit.function->variables; v; v = v->next)
-		if (shape_is_own(v))
-			text_format(&warp->emit.prologue,
-			    "  %%v%u = alloca [%llu x i8], align %u\n", v->id,
-			    (unsigned long long)(shape_local_stride(v) * warp->facts.width),
-			    MAX(v->align, 16u));
+	for (const struct ptx_variable *v = warp->emit.function->variables; v; v = v->next) {
+		uint64_t size = shape_local_stride(v) * warp->facts.width;
+
+		if (!shape_is_own(v))
+			continue;
+		text_format(&warp->emit.prologue, "  %%v%u = alloca [%llu x i8], align %u\n", v->id,
+		    (unsigned long long)size, MAX(v->align, 16u));
+		if (warp->emit.program->is_checked)
+			check_local(&warp->emit, v, size);
+	}
 }
 
 /* The largest accesses are of 64 bytes a lane. */
@@ -423,6 +446,8 @@ static void print_kernel(struct warp *warp)
 	print_registers(warp);
 	print_locals(warp);
 	print_pending(warp);
+	if (emit->program->is_checked)
+		warp_check_kernel(warp);
 	for (uint32_t i = 0; i < flow->n_ordered; i++)
 		if (flow->order[i] != flow->exit)
 			translate_block(warp, flow->order[i]);
@@ -460,6 +485,8 @@ static void translate(struct warp *warp)
 	check_kernel(warp);
 	text_append(emit->out, jit_prelude, strlen(jit_prelude));
 	text_append(emit->out, warp_prelude, strlen(warp_prelude));
+	if (program->is_checked)
+		text_append(emit->out, check_prelude, strlen(check_prelude));
 	emit_builtins(emit);
 	emit_handles(emit);
 	for (size_t i = 0; i < program->n_functions; i++)
@@ -496,6 +523,7 @@ static bool translate_into(struct warp *warp, const struct jit_warp *shape)
 	done = done && translate_guarded(warp);
 	widen_fini(&warp->widen);
 	facts_fini(&warp->facts);
+	free(warp->looked_at);
 	free(warp->emit.registers);
 	text_fini(&warp->emit.prologue);
 	text_fini(&warp->emit.body);

@@ -32,12 +32,13 @@ struct warp {
 	struct text scratch; /* what an emitter printed for one lane */
 	uint32_t block;
 	struct ranges ranges;
-	struct value mask; /* <W x i1>: the lanes the instruction is for */
-	bool may_be_none;  /* the mask can be empty */
-	bool spares;	   /* a write must keep what other lanes have */
-	uint32_t n_places; /* numbers our labels and slots */
-	unsigned n_slots;  /* most that one loop over lanes uses */
-	bool needs_fibers; /* it meets or polls */
+	struct value mask;   /* <W x i1>: the lanes the instruction is for */
+	bool may_be_none;    /* the mask can be empty */
+	bool spares;	     /* a write must keep what other lanes have */
+	uint32_t n_places;   /* numbers our labels and slots */
+	unsigned n_slots;    /* most that one loop over lanes uses */
+	bool needs_fibers;   /* it meets or polls */
+	uint64_t *looked_at; /* checked code: values compared in this block */
 	char types[IR_DOUBLE + 1][24];
 };
 
@@ -106,6 +107,13 @@ void warp_meet(struct warp *warp);
 void warp_block_begin(struct warp *warp, uint32_t block);
 void warp_block_end(struct warp *warp);
 void print_pending(struct warp *warp); /* places of waiting lanes */
+
+/* check.c: around the parts of a program that is checked. */
+void warp_check_kernel(struct warp *warp); /* once its registers are printed */
+void warp_check_block(struct warp *warp);
+void warp_check_predicate(struct warp *warp); /* of the instruction, where it has one */
+void warp_check_before(struct warp *warp);
+void warp_check_after(struct warp *warp, bool is_pure); /* pure: run_pure() did it */
 
 /* prelude-warp.c */
 extern const char warp_prelude[];
