@@ -5,7 +5,7 @@
  *	  -> STARTING	the backend failed and there is another to try (`auto`), or it was a warm
  *			worker that failed: then a new one is tried
  *	  -> LIVE	the client was answered with region and side socket
- *	  -> freed	no backend: the client was answered why
+ *	  -> freed	no backend, or rosend cannot: the client was answered why
  *	LIVE
  *	  -> ENDING	the client's process ended: the worker is told to end
  *	  -> freed	the worker died: the client is told how, then hung up on
@@ -13,8 +13,9 @@
  *
  * `auto` asks for a GPU by trying: the session's own worker opens the CUDA driver and says how many
  * devices there are. A separate probe would pay the driver's start-up, a second on a real machine,
- * twice. Where it fails the software GPU takes over, which is said aloud once, and the driver is
- *not tried again for a while.
+ * twice. Where it fails the software GPU takes over, which is said aloud once, and the driver is not
+ * tried again for a while. What fails on rosend's own side (no descriptors, no memory) ends the
+ * session: it says nothing of a backend.
  *
  * A live session lasts as long as the client's process, which is watched through a descriptor of its
  * own. Its socket says less: a child it forked may hold that open after it died, and the client may
@@ -321,9 +322,10 @@ static int take_process(struct session *session, char *error)
 		   : error_trace(process_new(session->server, &owner, &session->process, error));
 }
 
-static int start_worker(struct session *session, char *error)
+/* Region, side socket and process; *other: the worker's end of the side socket. Fails for want of
+ * something on rosend's side, whatever the backend. */
+static int make_ends(struct session *session, int *other, char *error)
 {
-	struct control_start start;
 	int side[2];
 	int r = make_region(session);
 
@@ -337,29 +339,33 @@ static int start_worker(struct session *session, char *error)
 		return r;
 	}
 	session->side = side[1];
+	*other = side[0];
 	r = take_process(session, error);
-	if (r == 0) {
-		fill_start(session, &start);
-		r = process_send(
-		    session->process, &start, sizeof(start), (int[]){session->region, side[0]}, 2);
-		if (r < 0)
-			snprintf(
-			    error, HELLO_TEXT_MAX, "the worker ended at once (%s)", strerror(-r));
-	}
-	fd_close(side[0]);
+	if (r == 0)
+		r = alarm_new(session->server->loop, session->server->config.start_ms,
+		    on_start_timeout, session, &session->alarm);
 	return error_trace(r);
 }
 
 static void try_backend(struct session *session)
 {
-	char error[HELLO_TEXT_MAX] = "";
-	int r = start_worker(session, error);
+	char error[HELLO_TEXT_MAX] = "rosend is out of memory";
+	_cleanup_fd_ int other = -1;
+	struct control_start start;
+	int r = make_ends(session, &other, error);
 
-	if (r == 0)
-		r = alarm_new(session->server->loop, session->server->config.start_ms,
-		    on_start_timeout, session, &session->alarm);
-	if (r < 0)
-		try_failed(session, *error ? error : strerror(-r));
+	/* No backend is to blame, so another would not do better. */
+	if (r < 0) {
+		refuse(session, HELLO_FAILED, error);
+		return;
+	}
+	fill_start(session, &start);
+	r = process_send(
+	    session->process, &start, sizeof(start), (int[]){session->region, other}, 2);
+	if (r < 0) {
+		snprintf(error, sizeof(error), "the worker ended at once (%s)", strerror(-r));
+		try_failed(session, error);
+	}
 }
 
 static void watch_peer(struct session *session)
@@ -408,7 +414,7 @@ void session_open(struct server *server, struct client *client, const struct hel
 	char text[HELLO_TEXT_MAX];
 
 	if (!session) {
-		client_refuse(client, HELLO_REFUSED, "rosend is out of memory");
+		client_refuse(client, HELLO_FAILED, "rosend is out of memory");
 		return;
 	}
 	session->server = server;

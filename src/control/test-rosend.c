@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -62,9 +63,9 @@ static void read_reply(struct peer *peer)
 	peer->side = fds[1];
 }
 
-static struct peer say_hello(const struct test_tree *tree, const char *backend, const char *run)
+static struct peer say_hello_at(int socket, const char *backend, const char *run)
 {
-	struct peer peer = {.socket = connect_to(tree)};
+	struct peer peer = {.socket = socket};
 	struct hello_request hello;
 
 	hello_request_init(&hello);
@@ -75,6 +76,11 @@ static struct peer say_hello(const struct test_tree *tree, const char *backend, 
 	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
 	read_reply(&peer);
 	return peer;
+}
+
+static struct peer say_hello(const struct test_tree *tree, const char *backend, const char *run)
+{
+	return say_hello_at(connect_to(tree), backend, run);
 }
 
 static void say_bye(struct peer *peer)
@@ -252,6 +258,29 @@ TEST(failing_backend_is_told)
 	say_bye(&soft);
 	say_bye(&unknown);
 	CHECK_EQ(count_sessions(&tree), 0);
+	test_tree_stop(&tree);
+}
+
+/* The fault is rosend's, so no other backend is tried and none is held against. */
+TEST(want_of_its_own_is_told)
+{
+	struct test_tree tree = test_tree_start("ok");
+	struct rlimit plenty, none;
+
+	int at_the_door = connect_to(&tree);
+
+	CHECK_EQ(count_sessions(&tree), 0); /* so it was let in */
+	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, NULL, &plenty), 0);
+	none = (struct rlimit){0, plenty.rlim_max};
+	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	struct peer peer = say_hello_at(at_the_door, "auto", "");
+	CHECK_EQ(peer.reply.status, HELLO_FAILED);
+	CHECK(strstr(peer.reply.text, "rosend cannot make a channel"));
+	say_bye(&peer);
+	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, &plenty, NULL), 0);
+	peer = say_hello(&tree, "auto", "");
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	say_bye(&peer);
 	test_tree_stop(&tree);
 }
 

@@ -49,7 +49,7 @@ enum hello_status {
 	HELLO_BAD_VERSION = 1, /* text names both ranges and what to upgrade */
 	HELLO_NO_BACKEND = 2,  /* text says why */
 	HELLO_REFUSED = 3,     /* limits, permissions: text says which */
-	HELLO_FAILED = 4,      /* the server could not start a worker: text says why */
+	HELLO_FAILED = 4,      /* rosend could not make a channel or a worker: text says why */
 };
 
 /*
