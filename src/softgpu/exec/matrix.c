@@ -2,7 +2,7 @@
  * Matrix instructions of a warp: fragments in, fragments out.
  *
  * The registers of all lanes are gathered into plain matrices of float, double or int32_t,
- * multiplied by three loops and scattered again. Where PTX fixes which lane holds which element
+ * multiplied (multiply.c) and scattered again. Where PTX fixes which lane holds which element
  * (mma, ldmatrix) locate() follows its figures; where it does not (wmma) element e of lane l is
  * number l * n + e of the matrix, row by row.
  *
@@ -17,9 +17,8 @@
 #include "base/util.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/exec/multiply.h"
 #include "softgpu/exec/runtime-float.h"
-
-#define MOST_ELEMENTS 1024u /* of an operand; single bits count by the word */
 
 struct place {
 	unsigned row, column;
@@ -113,202 +112,216 @@ static void element_set(uint32_t *words, unsigned bits, unsigned e, uint64_t val
 		words[e * bits / 32] |= (uint32_t)value << (e * bits % 32);
 }
 
-static float from_bits(uint32_t bits)
-{
-	float value;
+/* ---- where all of a warp's elements lie ---- */
 
-	memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
-static uint32_t to_bits(float value)
-{
+/*
+ * to[operand][i]: the place in the plain matrix, row by row, of element i of the warp: a lane's
+ * elements are neighbours. Products of m8n8k4 follow each other. A host thread keeps those of the
+ * instructions it met last.
+ */
+struct layout {
 	uint32_t bits;
+	bool is_known;
+	uint16_t to[SG_MATRIX_D + 1][SG_MATRIX_ELEMENTS];
+};
 
-	memcpy(&bits, &value, sizeof(bits));
-	return isnan(value) ? 0x7fffffff : bits;
+static unsigned elements_of(union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	return sg_matrix_rows(matrix, operand) * sg_matrix_columns(matrix, operand);
 }
 
-/* A shift puts the exponent in its place and a product makes up for the biases. */
-static float float_from_f16(uint32_t bits)
+/* Of one lane, those it has several times over included. */
+static unsigned elements_per_lane(union sg_matrix matrix, enum sg_matrix_operand operand)
 {
-	uint32_t sign = (bits & 0x8000) << 16, magnitude = (bits & 0x7fff) << 13;
-
-	if (magnitude >= 0x7c00 << 13)
-		return from_bits(sign | 0x7f800000 | magnitude);
-	return from_bits(sign | to_bits(from_bits(magnitude) * 0x1p112f));
+	return sg_matrix_words(matrix, operand) * 32 /
+	       sg_matrix_bits(sg_matrix_type(matrix, operand));
 }
 
-static float float_from(enum sg_matrix_type type, uint32_t bits)
+static void layout_fill(
+    union sg_matrix matrix, enum sg_matrix_operand operand, uint16_t to[SG_MATRIX_ELEMENTS])
 {
-	switch (type) {
-	case SG_MATRIX_F16:
-		return float_from_f16(bits);
-	case SG_MATRIX_BF16:
-		return from_bits(bits << 16);
-	case SG_MATRIX_TF32:
-		return from_bits(bits & ~UINT32_C(0x1fff));
-	case SG_MATRIX_E4M3:
-		return float_from_f16(sg_e4m3x2_to_f16x2(0, (uint16_t)bits) & 0xffff);
-	case SG_MATRIX_E5M2:
-		return float_from_f16(bits << 8);
-	default:
-		return from_bits(bits);
+	unsigned n = elements_per_lane(matrix, operand);
+	unsigned columns = sg_matrix_columns(matrix, operand);
+
+	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++) {
+		struct place at = locate(matrix, operand, i / n, i % n);
+		unsigned product = is_quad(matrix) ? i / n % 16 / 4 : 0;
+
+		to[i] = (uint16_t)(product * elements_of(matrix, operand) + at.row * columns +
+				   at.column);
 	}
 }
 
-static int32_t integer_from(enum sg_matrix_type type, uint32_t bits)
+static const struct layout *layout_of(union sg_matrix matrix)
 {
-	switch (type) {
-	case SG_MATRIX_S8:
-		return (int8_t)bits;
-	case SG_MATRIX_S4:
-		return (int32_t)(bits << 28) >> 28;
-	default:
-		return (int32_t)bits;
+	static _Thread_local struct layout kept[8];
+	struct layout *layout = &kept[(matrix.bits * UINT32_C(2654435761)) >> 29];
+
+	if (!layout->is_known || layout->bits != matrix.bits) {
+		for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_D; operand++)
+			layout_fill(matrix, (enum sg_matrix_operand)operand, layout->to[operand]);
+		layout->bits = matrix.bits;
+		layout->is_known = true;
 	}
+	return layout;
 }
 
 /* ---- the three arithmetics ---- */
 
-/* Calls visit(lane's array, element, place) for each element of an operand. Of m8n8k4 only the lanes
- * of one product: quad is its first lane. */
-#define EACH_ELEMENT(matrix, operand, lanes, offset, quad, visit)                                  \
-	do {                                                                                       \
-		unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));                   \
-		unsigned count = sg_matrix_words(matrix, operand) * 32 / bits;                     \
-                                                                                                   \
-		for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {                             \
-			if (!lanes[lane] || (is_quad(matrix) && lane % 16 / 4 != (quad)))          \
-				continue;                                                          \
-			for (unsigned e = 0; e < count; e++) {                                     \
-				struct place at = locate(matrix, operand, lane, e);                \
-				unsigned to =                                                      \
-				    at.row * sg_matrix_columns(matrix, operand) + at.column;       \
-				uint32_t *words = lanes[lane] + (offset);                          \
-                                                                                                   \
-				visit;                                                             \
-			}                                                                          \
-		}                                                                                  \
-	} while (0)
-
-static void clear_results(union sg_matrix matrix, uint32_t *const lanes[], unsigned quad)
-{
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		if (lanes[lane] && (!is_quad(matrix) || lane % 16 / 4 == quad))
-			memset(lanes[lane], 0, sg_matrix_words(matrix, SG_MATRIX_D) * 4);
-}
-
-/* c += a * b, eight columns at a time: the compiler keeps them in vector registers. */
-#define MULTIPLY(type, a, b, c, m, n, k, add)                                                      \
-	for (unsigned row = 0; row < (m); row++)                                                   \
-		for (unsigned column = 0; column < (n); column += 8) {                             \
-			type sum[8];                                                               \
-                                                                                                   \
-			memcpy(sum, &(c)[row * (n) + column], sizeof(sum));                        \
-			for (unsigned i = 0; i < (k); i++) {                                       \
-				type x = (a)[row * (k) + i];                                       \
-				const type *y = &(b)[i * (n) + column];                            \
-                                                                                                   \
-				for (unsigned j = 0; j < 8; j++)                                   \
-					sum[j] = add(sum[j], x, y[j]);                             \
-			}                                                                          \
-			memcpy(&(c)[row * (n) + column], sum, sizeof(sum));                        \
-		}
-
-#define ADD_FLOAT(sum, x, y)  ((sum) + (x) * (y))
-#define ADD_DOUBLE(sum, x, y) fma(x, y, sum)
-#define ADD_INT(sum, x, y)    ((sum) + (int64_t)(x) * (y))
-#define ADD_XOR(sum, x, y)    ((sum) + __builtin_popcount((uint32_t)(x) ^ (uint32_t)(y)))
-#define ADD_AND(sum, x, y)    ((sum) + __builtin_popcount((uint32_t)(x) & (uint32_t)(y)))
-
-struct offsets {
-	unsigned b, c; /* of the operands in a lane's array */
+/* The plain matrices of one instruction; numbers are brought here as they are and converted. */
+struct operands {
+	union {
+		uint32_t bits[SG_MATRIX_ELEMENTS];
+		float floats[SG_MATRIX_ELEMENTS];
+		int32_t integers[SG_MATRIX_ELEMENTS];
+		double doubles[SG_MATRIX_ELEMENTS / 2];
+	} a, b, c;
 };
 
-static struct offsets find_offsets(union sg_matrix matrix)
+static const uint32_t nothing[SG_MATRIX_WORDS]; /* the registers of lanes that are not there */
+
+/* An operand whose registers begin at word offset of each lane's array. */
+static void take(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct layout *layout, uint32_t *const lanes[], unsigned offset, uint32_t *matrix_bits)
+{
+	unsigned n = elements_per_lane(matrix, operand), words = sg_matrix_words(matrix, operand);
+	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
+	const uint16_t *to = layout->to[operand];
+	uint32_t elements[SG_MATRIX_ELEMENTS];
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		words_unpack(
+		    bits, lanes[lane] ? lanes[lane] + offset : nothing, words, &elements[lane * n]);
+	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
+		matrix_bits[to[i]] = elements[i];
+}
+
+static void give(union sg_matrix matrix, const struct layout *layout, uint32_t *const lanes[],
+    const uint32_t *results)
+{
+	unsigned n = elements_per_lane(matrix, SG_MATRIX_D);
+	unsigned bits = sg_matrix_bits((enum sg_matrix_type)matrix.d);
+	const uint16_t *from = layout->to[SG_MATRIX_D];
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++, from += n) {
+		if (!lanes[lane])
+			continue;
+		memset(lanes[lane], 0, sg_matrix_words(matrix, SG_MATRIX_D) * 4);
+		for (unsigned e = 0; e < n; e++)
+			element_set(lanes[lane], bits, e, results[from[e]]);
+	}
+}
+
+static struct sg_product product_of(union sg_matrix matrix)
+{
+	return (struct sg_product){8u << matrix.m, 8u << matrix.n, 4u << matrix.k};
+}
+
+static void take_all(union sg_matrix matrix, const struct layout *layout, uint32_t *const lanes[],
+    struct operands *operands)
 {
 	unsigned b = sg_matrix_words(matrix, SG_MATRIX_A);
 
-	return (struct offsets){b, b + sg_matrix_words(matrix, SG_MATRIX_B)};
+	take(matrix, SG_MATRIX_A, layout, lanes, 0, operands->a.bits);
+	take(matrix, SG_MATRIX_B, layout, lanes, b, operands->b.bits);
+	take(matrix, SG_MATRIX_C, layout, lanes, b + sg_matrix_words(matrix, SG_MATRIX_B),
+	    operands->c.bits);
 }
 
-static uint64_t float_result(union sg_matrix matrix, float value)
+static uint32_t float_result(union sg_matrix matrix, float value)
 {
+	uint32_t bits;
+
 	if (matrix.d == SG_MATRIX_F16)
 		return sg_to_f16(matrix.saturate ? 8 : 0, value);
-	return to_bits(value);
+	memcpy(&bits, &value, sizeof(bits));
+	return isnan(value) ? 0x7fffffff : bits;
 }
 
-static void multiply_float(union sg_matrix matrix, uint32_t *const lanes[], unsigned quad)
+static void multiply_float(union sg_matrix matrix, uint32_t *const lanes[])
 {
-	float a[MOST_ELEMENTS] = {0}, b[MOST_ELEMENTS] = {0}, c[MOST_ELEMENTS] = {0};
-	struct offsets offsets = find_offsets(matrix);
-	unsigned m = 8u << matrix.m, n = 8u << matrix.n, k = 4u << matrix.k;
+	const struct layout *layout = layout_of(matrix);
+	unsigned products = is_quad(matrix) ? 4 : 1;
+	unsigned a = elements_of(matrix, SG_MATRIX_A), b = elements_of(matrix, SG_MATRIX_B);
+	unsigned c = elements_of(matrix, SG_MATRIX_C);
+	struct operands all;
 
-#define TAKE_FLOAT(type, matrix_of)                                                                \
-	matrix_of[to] =                                                                            \
-	    float_from((enum sg_matrix_type)(type), (uint32_t)element_get(words, bits, e))
-	EACH_ELEMENT(matrix, SG_MATRIX_A, lanes, 0, quad, TAKE_FLOAT(matrix.a, a));
-	EACH_ELEMENT(matrix, SG_MATRIX_B, lanes, offsets.b, quad, TAKE_FLOAT(matrix.b, b));
-	EACH_ELEMENT(matrix, SG_MATRIX_C, lanes, offsets.c, quad, TAKE_FLOAT(matrix.c, c));
-	MULTIPLY(float, a, b, c, m, n, k, ADD_FLOAT)
-	clear_results(matrix, lanes, quad);
-	EACH_ELEMENT(matrix, SG_MATRIX_D, lanes, 0, quad,
-	    element_set(words, bits, e, float_result(matrix, c[to])));
+	take_all(matrix, layout, lanes, &all);
+	floats_from((enum sg_matrix_type)matrix.a, all.a.bits, products * a, all.a.floats);
+	floats_from((enum sg_matrix_type)matrix.b, all.b.bits, products * b, all.b.floats);
+	floats_from((enum sg_matrix_type)matrix.c, all.c.bits, products * c, all.c.floats);
+	for (unsigned i = 0; i < products; i++)
+		multiply_floats(product_of(matrix), all.a.floats + i * a, all.b.floats + i * b,
+		    all.c.floats + i * c);
+	for (unsigned i = 0; i < products * c; i++)
+		all.c.bits[i] = float_result(matrix, all.c.floats[i]);
+	give(matrix, layout, lanes, all.c.bits);
+}
+
+static void take_doubles(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct layout *layout, uint32_t *const lanes[], unsigned offset, double *to)
+{
+	unsigned n = elements_per_lane(matrix, operand);
+
+	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
+		memcpy(&to[layout->to[operand][i]],
+		    lanes[i / n] ? lanes[i / n] + offset + 2 * (i % n) : nothing, sizeof(*to));
 }
 
 static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
 {
-	double a[MOST_ELEMENTS / 4] = {0}, b[MOST_ELEMENTS / 4] = {0}, c[MOST_ELEMENTS / 4] = {0};
-	struct offsets offsets = find_offsets(matrix);
-	unsigned m = 8u << matrix.m, n = 8u << matrix.n, k = 4u << matrix.k;
+	const struct layout *layout = layout_of(matrix);
+	unsigned n = elements_per_lane(matrix, SG_MATRIX_D);
+	unsigned b = sg_matrix_words(matrix, SG_MATRIX_A);
+	struct operands all;
 
-	EACH_ELEMENT(matrix, SG_MATRIX_A, lanes, 0, 0, memcpy(&a[to], words + 2 * e, bits / 8));
-	EACH_ELEMENT(
-	    matrix, SG_MATRIX_B, lanes, offsets.b, 0, memcpy(&b[to], words + 2 * e, bits / 8));
-	EACH_ELEMENT(
-	    matrix, SG_MATRIX_C, lanes, offsets.c, 0, memcpy(&c[to], words + 2 * e, bits / 8));
-	MULTIPLY(double, a, b, c, m, n, k, ADD_DOUBLE)
-	EACH_ELEMENT(matrix, SG_MATRIX_D, lanes, 0, 0, memcpy(words + 2 * e, &c[to], bits / 8));
+	take_doubles(matrix, SG_MATRIX_A, layout, lanes, 0, all.a.doubles);
+	take_doubles(matrix, SG_MATRIX_B, layout, lanes, b, all.b.doubles);
+	take_doubles(matrix, SG_MATRIX_C, layout, lanes, b + sg_matrix_words(matrix, SG_MATRIX_B),
+	    all.c.doubles);
+	multiply_doubles(product_of(matrix), all.a.doubles, all.b.doubles, all.c.doubles);
+	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
+		if (lanes[i / n])
+			memcpy(lanes[i / n] + 2 * (i % n),
+			    &all.c.doubles[layout->to[SG_MATRIX_D][i]], sizeof(double));
 }
 
-static uint32_t integer_result(union sg_matrix matrix, int64_t value)
+/* Sums of products fit 32 bits; only adding C may overflow. */
+static uint32_t integer_result(union sg_matrix matrix, int32_t c, int32_t sum)
 {
+	int64_t value = (int64_t)c + sum;
+
 	if (matrix.saturate)
 		value = MAX((int64_t)INT32_MIN, MIN(value, (int64_t)INT32_MAX));
 	return (uint32_t)value;
 }
 
-/* Single bits are matrices of 32-bit words, which the same loops multiply by counting. */
+/* Single bits are matrices of 32-bit words. */
 static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
 {
-	int64_t a[MOST_ELEMENTS] = {0}, b[MOST_ELEMENTS] = {0}, c[MOST_ELEMENTS / 4] = {0};
-	struct offsets offsets = find_offsets(whole);
+	int32_t sums[SG_MATRIX_ELEMENTS] = {0};
 	union sg_matrix matrix = whole;
-	unsigned m = 8u << matrix.m, n = 8u << matrix.n, k;
+	const struct layout *layout;
+	struct operands all;
 
 	if (whole.a == SG_MATRIX_B1) {
 		matrix.k -= 5;
 		matrix.a = matrix.b = SG_MATRIX_S32;
 	}
-	k = 4u << matrix.k;
-#define TAKE_INTEGER(type, matrix_of)                                                              \
-	matrix_of[to] =                                                                            \
-	    integer_from((enum sg_matrix_type)(type), (uint32_t)element_get(words, bits, e))
-	EACH_ELEMENT(matrix, SG_MATRIX_A, lanes, 0, 0, TAKE_INTEGER(matrix.a, a));
-	EACH_ELEMENT(matrix, SG_MATRIX_B, lanes, offsets.b, 0, TAKE_INTEGER(matrix.b, b));
-	EACH_ELEMENT(matrix, SG_MATRIX_C, lanes, offsets.c, 0, TAKE_INTEGER(matrix.c, c));
-	if (whole.a != SG_MATRIX_B1) {
-		MULTIPLY(int64_t, a, b, c, m, n, k, ADD_INT)
-	} else if (whole.conjunction) {
-		MULTIPLY(int64_t, a, b, c, m, n, k, ADD_AND)
-	} else {
-		MULTIPLY(int64_t, a, b, c, m, n, k, ADD_XOR)
-	}
-	clear_results(matrix, lanes, 0);
-	EACH_ELEMENT(matrix, SG_MATRIX_D, lanes, 0, 0,
-	    element_set(words, bits, e, integer_result(matrix, c[to])));
+	layout = layout_of(matrix);
+	take_all(matrix, layout, lanes, &all);
+	integers_from((enum sg_matrix_type)matrix.a, all.a.bits, elements_of(matrix, SG_MATRIX_A),
+	    all.a.integers);
+	integers_from((enum sg_matrix_type)matrix.b, all.b.bits, elements_of(matrix, SG_MATRIX_B),
+	    all.b.integers);
+	if (whole.a == SG_MATRIX_B1)
+		multiply_bits(
+		    product_of(matrix), whole.conjunction, all.a.integers, all.b.integers, sums);
+	else
+		multiply_integers(product_of(matrix), all.a.integers, all.b.integers, sums);
+	for (unsigned i = 0; i < elements_of(matrix, SG_MATRIX_D); i++)
+		all.c.bits[i] = integer_result(matrix, all.c.integers[i], sums[i]);
+	give(matrix, layout, lanes, all.c.bits);
 }
 
 /* ---- 8 by 8 matrices of 16 bits ---- */
@@ -391,15 +404,16 @@ void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
 	else if (matrix.a >= SG_MATRIX_S8)
 		multiply_integer(matrix, lanes);
 	else
-		for (unsigned quad = 0; quad < (is_quad(matrix) ? 4u : 1u); quad++)
-			multiply_float(matrix, lanes, quad);
+		multiply_float(matrix, lanes);
 }
 
 /* ---- wmma.load and wmma.store ---- */
 
+/* How one lane's part of an operand lies in memory; all sizes are powers of two. */
 struct walk {
-	unsigned bits, count, columns;
-	uint64_t end; /* in bits */
+	unsigned bits, count, columns, elements;
+	uint64_t row_step, column_step; /* in elements */
+	uint64_t end;			/* in bits */
 };
 
 static struct walk plan_walk(
@@ -410,48 +424,94 @@ static struct walk plan_walk(
 	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
 	uint64_t lines = by_column ? columns : rows, length = by_column ? rows : columns;
 
-	return (struct walk){bits, sg_matrix_words(matrix, operand) * 32 / bits, columns,
-	    ((lines - 1) * stride + length) * bits};
+	return (struct walk){
+	    .bits = bits,
+	    .count = elements_per_lane(matrix, operand),
+	    .columns = columns,
+	    .elements = rows * columns,
+	    .row_step = by_column ? 1 : stride,
+	    .column_step = by_column ? stride : 1,
+	    .end = ((lines - 1) * stride + length) * bits,
+	};
 }
 
-static uint64_t position(struct place at, uint32_t stride, bool by_column)
+static uint64_t position(const struct walk *walk, unsigned lane, unsigned e)
 {
-	return by_column ? (uint64_t)at.column * stride + at.row
-			 : (uint64_t)at.row * stride + at.column;
+	unsigned number = (lane * walk->count + e) & (walk->elements - 1);
+
+	return number / walk->columns * walk->row_step +
+	       (number & (walk->columns - 1)) * walk->column_step;
+}
+
+/* Numbers of less than a byte. */
+static void load_small(
+    const struct walk *walk, unsigned lane, const uint8_t *memory, uint32_t *words)
+{
+	memset(words, 0, walk->count * walk->bits / 8);
+	for (unsigned e = 0; e < walk->count; e++) {
+		uint64_t from = position(walk, lane, e) * walk->bits;
+		uint32_t value = memory[from / 8] >> from % 8;
+
+		element_set(words, walk->bits, e, value & ((1u << walk->bits) - 1));
+	}
+}
+
+/* A lane's elements are neighbours of a row, which may go on in the next. */
+#define EACH_RUN(walk, lane, body)                                                                 \
+	for (unsigned e = 0, n; e < (walk).count; e += n) {                                        \
+		uint64_t at = position(&(walk), lane, e) * (walk).bits / 8;                        \
+		uint64_t step = (walk).column_step * (walk).bits / 8;                              \
+		unsigned place = e * (walk).bits / 8;                                              \
+                                                                                                   \
+		n = MIN((walk).columns, (walk).count);                                             \
+		body;                                                                              \
+	}
+
+/* n numbers of bits each, a step of bytes apart. */
+static void copy_apart(uint8_t *to, uint64_t to_step, const uint8_t *from, uint64_t from_step,
+    unsigned bits, unsigned n)
+{
+#define COPY(type)                                                                                 \
+	for (unsigned i = 0; i < n; i++)                                                           \
+		memcpy(to + i * to_step, from + i * from_step, sizeof(type));                      \
+	break
+
+	switch (bits) {
+	case 8:
+		COPY(uint8_t);
+	case 16:
+		COPY(uint16_t);
+	case 32:
+		COPY(uint32_t);
+	default:
+		COPY(uint64_t);
+	}
+#undef COPY
 }
 
 void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
     uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words)
 {
-	union sg_matrix matrix = {.bits = bits};
-	enum sg_matrix_operand which = (enum sg_matrix_operand)operand;
-	struct walk walk = plan_walk(matrix, which, stride, by_column);
+	struct walk walk = plan_walk(
+	    (union sg_matrix){.bits = bits}, (enum sg_matrix_operand)operand, stride, by_column);
 	const uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, false);
 
-	memset(words, 0, sg_matrix_words(matrix, which) * 4);
-	for (unsigned e = 0; e < walk.count; e++) {
-		struct place at = locate(matrix, which, lane->lane_id, e);
-		uint64_t from = position(at, stride, by_column) * walk.bits, value = 0;
-
-		memcpy(&value, memory + from / 8, MAX(walk.bits / 8, 1u));
-		if (walk.bits < 8)
-			value = value >> from % 8 & ((1u << walk.bits) - 1);
-		element_set(words, walk.bits, e, value);
-	}
+	if (walk.bits < 8)
+		load_small(&walk, lane->lane_id, memory, words);
+	else
+		EACH_RUN(walk, lane->lane_id,
+		    copy_apart(
+			(uint8_t *)words + place, walk.bits / 8, memory + at, step, walk.bits, n));
 }
 
 void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
     uint32_t by_column, uint32_t is_shared, const uint32_t *words)
 {
-	union sg_matrix matrix = {.bits = bits};
-	struct walk walk = plan_walk(matrix, SG_MATRIX_D, stride, by_column);
+	struct walk walk =
+	    plan_walk((union sg_matrix){.bits = bits}, SG_MATRIX_D, stride, by_column);
 	uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, true);
 
-	for (unsigned e = 0; e < walk.count; e++) {
-		struct place at = locate(matrix, SG_MATRIX_D, lane->lane_id, e);
-		uint64_t value = element_get(words, walk.bits, e);
-
-		memcpy(memory + position(at, stride, by_column) * walk.bits / 8, &value,
-		    walk.bits / 8);
-	}
+	EACH_RUN(walk, lane->lane_id,
+	    copy_apart(
+		memory + at, step, (const uint8_t *)words + place, walk.bits / 8, walk.bits, n));
 }

@@ -13,7 +13,8 @@
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/lane.h"
 
-#define SG_MATRIX_WORDS 48u /* of a lane's array: the most any instruction needs */
+#define SG_MATRIX_WORDS	   48u	 /* of a lane's array: the most any instruction needs */
+#define SG_MATRIX_ELEMENTS 1024u /* of an operand, at most; single bits count by the word */
 
 enum sg_matrix_type {
 	SG_MATRIX_F16,

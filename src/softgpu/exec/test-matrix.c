@@ -38,6 +38,19 @@ TEST(matrices_outside_memory_end_the_grid)
 	    launch(kernel_get(module, "q"), 1, 32, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
 }
 
+/* A shape there is, but not for this type: its elements would not fit the machine's arrays. */
+TEST(a_shape_too_large_for_the_type)
+{
+	struct sg_module *module = module_load(HEAD
+	    ".visible .entry k(.param .u64 m) { .reg .b32 %r<20>;\n"
+	    "mma.sync.aligned.m16n8k128.row.col.s32.s4.s4.s32 {%r0, %r1, %r2, %r3}, {%r4, %r5, "
+	    "%r6, %r7, %r8, %r9, %r10, %r11}, {%r12, %r13, %r14, %r15}, {%r0, %r1, %r2, %r3}; "
+	    "ret; }\n");
+	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
+
+	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "k"), &log), SG_MODULE_UNSUPPORTED);
+}
+
 /* More of them than a thread's stack has room for, if each kept its operands there. */
 TEST(a_kernel_of_many_matrix_instructions)
 {

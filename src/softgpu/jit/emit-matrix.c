@@ -103,10 +103,14 @@ static void check_types(struct emit *emit, union sg_matrix matrix)
 						    sg_matrix_bits((enum sg_matrix_type)matrix.b))
 		emit_unsupported(emit);
 	for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_C; operand++) {
-		unsigned n = sg_matrix_words(matrix, (enum sg_matrix_operand)operand);
+		enum sg_matrix_operand which = (enum sg_matrix_operand)operand;
+		unsigned n = sg_matrix_words(matrix, which);
+		unsigned elements =
+		    sg_matrix_rows(matrix, which) * sg_matrix_columns(matrix, which);
 
 		words += n;
-		if (!n) /* a shape too small for the type */
+		/* A shape too small or too large for the type. */
+		if (!n || (elements > SG_MATRIX_ELEMENTS && matrix.a != SG_MATRIX_B1))
 			emit_unsupported(emit);
 	}
 	if (words > SG_MATRIX_WORDS)
@@ -223,6 +227,8 @@ static struct value matrix_address(struct emit *emit, union sg_matrix matrix,
 
 	if (address->kind != PTX_OPERAND_ADDRESS)
 		emit_fail(emit, "wmma needs an address");
+	if (sg_matrix_words(matrix, which) > SG_MATRIX_WORDS)
+		emit_unsupported(emit);
 	*is_shared = space_of(emit) == PTX_SPACE_SHARED ||
 		     (space_of(emit) == PTX_SPACE_GENERIC &&
 			 address->elements->kind == PTX_OPERAND_VARIABLE &&
