@@ -122,10 +122,39 @@ static size_t find_other_libcuda(struct doctor *doctor, const char *list)
 	return n_found;
 }
 
+static bool is_setting(const char *variable, size_t length)
+{
+	char name[CONFIG_VARIABLE_MAX];
+
+	for (size_t i = 0; i < config_n_entries; i++)
+		if (strlen(config_variable(&config_entries[i], name)) == length &&
+		    !strncmp(name, variable, length))
+			return true;
+	return length == strlen("ROSEN_CONFIG") && !strncmp(variable, "ROSEN_CONFIG", length);
+}
+
+/* Nobody else would tell of a misspelt variable: what is not asked for is not seen. */
+static size_t find_unknown_settings(struct doctor *doctor)
+{
+	size_t n_found = 0;
+
+	for (char **at = environ; *at; at++) {
+		size_t length = strcspn(*at, "=");
+		if (strncmp(*at, "ROSEN_", strlen("ROSEN_")) || is_setting(*at, length))
+			continue;
+		n_found++;
+		doctor_find(doctor, "environment", FINDING_NOTE,
+		    "correct or unset it; `rosen info --config` lists the variables",
+		    "%.*s is set and means nothing to Rosen", (int)MIN(length, 64), *at);
+	}
+	return n_found;
+}
+
 void doctor_check_environment(struct doctor *doctor)
 {
 	const char *preload = getenv("LD_PRELOAD");
-	size_t n_found = find_other_libcuda(doctor, getenv("LD_LIBRARY_PATH"));
+	size_t n_found =
+	    find_other_libcuda(doctor, getenv("LD_LIBRARY_PATH")) + find_unknown_settings(doctor);
 	struct rlimit files;
 
 	if (preload && strstr(preload, "cuda")) {

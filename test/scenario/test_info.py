@@ -68,11 +68,20 @@ class Info(Scenario):
         client.communicate(timeout=5)
         server.stop()
 
+    def test_doctor_notes_a_misspelt_variable(self):
+        told = run("doctor", "--json", ROSEN_BAKCEND="softgpu", ROSEN_SPIN_US="7").stdout
+        notes = [f["text"] for f in json.loads(told)["findings"] if f["check"] == "environment"]
+        self.assertIn("ROSEN_BAKCEND is set and means nothing to Rosen", notes)
+        self.assertNotIn("ROSEN_SPIN_US", told)
+
     def test_doctor_finds_a_whole_installation(self):
-        self.json("version")
         result = run("doctor", "--json")
-        self.assertIn(result.returncode, (0, 1))
-        self.assertGreater(len(json.dumps(json.loads(result.stdout))), 100)
+        told = json.loads(result.stdout)
+        states = {finding["check"]: finding["state"] for finding in told["findings"]}
+        for check in ("tree", "kernel", "addresses", "rosend", BACKEND):
+            self.assertEqual(states[check], "ok", told)
+        self.assertEqual(told["healthy"], "bad" not in states.values())
+        self.assertEqual(result.returncode, 0 if told["healthy"] else 1)
 
 
 main()

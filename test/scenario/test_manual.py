@@ -1,0 +1,95 @@
+"""The manual pages against the programs: every option and every key of JSON stands in both, or in neither."""
+import unittest
+
+from scenario import *
+
+MAN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "doc/man")
+COMMANDS = ("run", "serve", "ps", "devices", "info", "doctor", "bench", "version")
+ALWAYS = {"--help"}
+
+
+def page(name):
+    with open(os.path.join(MAN, name + ".scd")) as file:
+        return file.read()
+
+
+def section(text, title):
+    return text.split(f"\n# {title}\n", 1)[1].split("\n# ", 1)[0]
+
+
+def options(text):
+    return set(re.findall(r"--[a-z][a-z-]*", text))
+
+
+def help_options(program, *arguments):
+    told = subprocess.run([program, *arguments, "--help"], capture_output=True, text=True, check=True)
+    return set(re.findall(r"^  (--[a-z-]+)", told.stdout, re.M))
+
+
+def described(text):
+    """Options that have a paragraph of their own."""
+    return set(re.findall(r"^\*(--[a-z-]+)\*", text, re.M))
+
+
+def keys(value):
+    """Names of all members, but not of maps whose keys are data."""
+    if isinstance(value, list):
+        return set().union(*map(keys, value)) if value else set()
+    if isinstance(value, dict):
+        return set(value).union(*(keys(v) for k, v in value.items() if k != "paths"))
+    return set()
+
+
+class Options(unittest.TestCase):
+    maxDiff = None
+
+    def test_rosen(self):
+        entries = dict(re.findall(r"^\*rosen (\w+)\* ?(.*)$", section(page("rosen.1"), "COMMANDS"), re.M))
+        self.assertEqual(set(entries), set(COMMANDS) | {"help"})
+        for command in set(COMMANDS) - {"run"}:
+            self.assertEqual(options(entries[command]) | ALWAYS, help_options(ROSEN, command), command)
+
+    def test_rosen_run(self):
+        text, known = page("rosen-run.1"), help_options(ROSEN, "run")
+        self.assertEqual(options(section(text, "SYNOPSIS")) | ALWAYS, known)
+        self.assertEqual(described(section(text, "OPTIONS")) | ALWAYS, known)
+
+    def test_rosend(self):
+        text, known = page("rosend.8"), help_options(os.path.join(STAGE, "bin/rosend"))
+        self.assertEqual(described(section(text, "OPTIONS")) | ALWAYS, known)
+        self.assertEqual(options(section(text, "SYNOPSIS")) | {"--version"} | ALWAYS, known)
+
+
+class Json(Scenario):
+    def documented(self, command):
+        entry = section(page("rosen.1"), "JSON").split(f"\n*rosen {command} --json*\n", 1)[1].split("\n\n", 1)[0]
+        return set(re.findall(r"\*(\w+)\*", entry))
+
+    def told(self, *arguments):
+        return keys(json.loads(run(*arguments, "--json").stdout))
+
+    def test_what_needs_no_session(self):
+        for command in ("devices", "info", "info --config", "info --coverage", "doctor", "version"):
+            self.assertEqual(self.told(*command.split()), self.documented(command), command)
+
+    def test_sessions(self):
+        server = self.server()
+        client = server.busy_client(3600)
+        self.assertEqual(self.told("ps", "--server", server.socket), self.documented("ps"))
+        os.kill(server.program_of(client), signal.SIGTERM)
+        client.communicate(timeout=5)
+        server.stop()
+
+    def test_statistics(self):
+        text = section(page("rosen-run.1"), "OPTIONS").split("\n*--stats-json*", 1)[1].split("\n\n", 1)[0]
+        with tempfile.NamedTemporaryFile() as file:
+            run("run", "--backend", BACKEND, "--stats-json", file.name, "--", LOAD, "0.1")
+            self.assertEqual(keys(json.load(file)), set(re.findall(r"\*(\w+)\*", text)))
+
+    def test_bench(self):
+        told = keys(json.loads(run("bench", "--quick", "--backend", BACKEND, "--json").stdout))
+        text = run("bench", "--help").stdout.split("With --json:", 1)[1].split("\n\n", 1)[0]
+        self.assertEqual(told - set(re.findall(r"\w+", text)), set())
+
+
+main()
