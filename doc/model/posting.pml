@@ -3,7 +3,8 @@
  * takes a place, writes its record, and either publishes it with those behind it or leaves a mark for
  * whoever publishes the one before. Processors let a load pass an earlier store to another address.
  *
- * THREADS threads post one record each, of one unit; a worker takes what was published. Checked:
+ * THREADS threads post one record each, of one unit, into a ring of RING units; a worker takes what was
+ * published. Checked:
  *
  *   - every record is published in the end, though threads go away after leaving a mark: nobody is
  *     stuck (SPIN reports an invalid end state otherwise: the worker never gets all)
@@ -16,24 +17,26 @@
  *	-DNO_PUBLISHER_FENCE  `published` is stored, the mark loaded, without a fence between
  *	-DNO_SECOND_LOOK      who left a mark does not look at `published` again
  *	-DNO_EXCHANGE         a mark is taken by a load and a store
+ *	-DNO_LAP              a mark does not say which time around the ring it is of
  *
  * A store is modelled by a buffer of two words per thread that drains in order, at any time; fences and
  * exchanges wait until it has. A load sees the thread's own buffer first, which matters nowhere here:
  * nobody loads what it has just stored.
  */
 
-#define THREADS 3
+#define THREADS 4
+#define RING	2
 #define NOTHING 255
 
 byte reserved = 0;	  /* changed by compare-and-swap: drains the buffer */
 byte head = 0;		  /* in memory: the region's */
 byte published = 0;	  /* in memory */
-bool mark[4];		  /* in memory, by place */
-bool complete[3];	  /* the record of that place is written; in memory when its mark or head is */
+byte mark[RING];	  /* in memory, by place in the ring: where the record ends, 0: none */
+bool complete[THREADS];	  /* the record is written; in memory when its mark or head is */
 byte taken = 0;
 
 /* Store buffers: head and published in that order, or a mark. The place stored, NOTHING: empty. */
-byte pending_head[3], pending_published[3], pending_mark[3];
+byte pending_head[THREADS], pending_published[THREADS], pending_mark[THREADS];
 
 inline fence()
 {
@@ -48,7 +51,7 @@ proctype memory(byte me)
 {
 end:	do
 	:: atomic { pending_mark[me] != NOTHING ->
-		mark[pending_mark[me]] = true; pending_mark[me] = NOTHING }
+		mark[pending_mark[me] % RING] = pending_mark[me] + 1; pending_mark[me] = NOTHING }
 	:: atomic { pending_head[me] != NOTHING ->
 		assert(pending_head[me] > head);
 		head = pending_head[me]; pending_head[me] = NOTHING }
@@ -57,19 +60,30 @@ end:	do
 	od
 }
 
+/* A mark that is there, and of this time around. */
+#ifdef NO_LAP
+#define MARKED(place) (mark[(place) % RING] != 0)
+#else
+#define MARKED(place) (mark[(place) % RING] == (place) + 1)
+#endif
+
 /* Takes the mark of a place: got says whether this thread has it. */
 inline take(place, got)
 {
-	got = mark[place];
+	got = MARKED(place);
 	if
 	:: got ->
 #ifdef NO_EXCHANGE
-		mark[place] = false
+		mark[place % RING] = 0
 #else
 		atomic {
 			pending_head[me] == NOTHING && pending_published[me] == NOTHING &&
 			pending_mark[me] == NOTHING ->
-			got = mark[place]; mark[place] = false
+			got = MARKED(place);
+			if
+			:: got -> mark[place % RING] = 0
+			:: else
+			fi
 		}
 #endif
 	:: else
@@ -81,7 +95,8 @@ proctype poster(byte me)
 	byte begin, at;
 	bool got, mine;
 
-	atomic { begin = reserved; reserved++ };
+	/* They are alike, so that each may bear the name of its place. */
+	atomic { reserved == me && reserved - taken < RING -> begin = me; reserved++ };
 	complete[begin] = true;
 	mine = (published == begin);
 	if

@@ -31,7 +31,7 @@ struct producer {
 	_Atomic uint32_t in_line;  /* threads that wait for room: others go behind them */
 	alignas(REGION_APART) _Atomic uint64_t published; /* the region's head is write-only */
 	_Atomic uint64_t fetched; /* the cache lines before it were asked for */
-	alignas(REGION_APART) _Atomic uint32_t *marks; /* records ready before their turn */
+	alignas(REGION_APART) _Atomic uint64_t *marks; /* records ready before their turn */
 	pthread_mutex_t room_lock;		       /* held while waiting for room */
 };
 

@@ -7,7 +7,7 @@
  *
  * The region's head may pass a record only when that record and all before it are complete. It moves
  * by turns, and nobody waits for a turn: `published` is the head, and who finds his record beginning
- * there publishes it. Who finds it elsewhere leaves a mark that says how long his record is, and goes;
+ * there publishes it. Who finds it elsewhere leaves a mark that says where his record ends, and goes;
  * whoever publishes takes the marks that follow, and publishes those records as well. Mark and
  * `published` are the two words of a race: one side stores the mark and looks at `published`, the
  * other stores `published` and looks at the mark, both with a full fence between, so that one of them
@@ -35,9 +35,10 @@
 #include "base/error.h"
 #include "chan/internal.h"
 
-#define AHEAD	  (16 * CACHE_LINE) /* half a microsecond and more of launches */
-#define MARK_EACH 16u		    /* bytes of the ring per mark: the shortest record */
-#define BATCH	  16u		    /* marks taken before what was found is published */
+#define AHEAD	   (16 * CACHE_LINE) /* half a microsecond and more of launches */
+#define MARK_EACH  16u		     /* bytes of the ring per mark: the shortest record */
+#define EXTENT_MAX (2ull * WIRE_RECORD_MAX)
+#define BATCH	   16u /* marks taken before what was found is published */
 
 /* A place in the ring: a record and the pad before it. */
 struct extent {
@@ -92,7 +93,7 @@ static bool reserve(struct chan *chan, size_t size, struct extent *out)
 }
 
 /* Takes over the worker's cursor, checked: never back, never ahead of what was reserved. */
-static int look_at_tail(struct chan *chan)
+static int look_at_tail(struct chan *chan, uint64_t *out)
 {
 	struct producer *p = &chan->producer;
 	uint64_t seen = atomic_load_explicit(&p->tail, memory_order_acquire);
@@ -100,22 +101,25 @@ static int look_at_tail(struct chan *chan)
 	uint64_t tail = atomic_load_explicit(&chan->control->tail, memory_order_acquire);
 	/* Relaxed: whoever published up to tail had reserved it, and the load above came after. */
 	uint64_t reserved = atomic_load_explicit(&p->reserved, memory_order_relaxed);
+	/* Acquire: the records before it are complete, whatever the worker says. */
+	uint64_t published = atomic_load_explicit(&p->published, memory_order_acquire);
 
 	if (unlikely(tail - seen > reserved - seen))
 		return wait_break(chan, -EBADMSG);
+	tail = MIN(tail, published); /* which is stored a moment after the head */
 	/* Release: what was acquired is passed on to reserve(). Of two that look at once the later
 	 * one's value may be the older; then somebody looks once more than needed. */
 	if (tail != seen)
 		atomic_store_explicit(&p->tail, tail, memory_order_release);
+	*out = tail;
 	return chan_broken(chan);
 }
 
 /* wait_until(): the worker's cursor has got to *context. */
 static int room_ready(struct chan *chan, void *context)
 {
-	int r = look_at_tail(chan);
-	/* Relaxed: reserve() acquires. */
-	uint64_t tail = atomic_load_explicit(&chan->producer.tail, memory_order_relaxed);
+	uint64_t tail;
+	int r = look_at_tail(chan, &tail);
 
 	return r ?: (int64_t)(tail - *(uint64_t *)context) >= 0;
 }
@@ -170,7 +174,8 @@ static int take_place(struct chan *chan, size_t size, struct extent *out)
 {
 	if (likely(nobody_in_line(chan) && reserve(chan, size, out)))
 		return 0;
-	int r = look_at_tail(chan);
+	uint64_t tail;
+	int r = look_at_tail(chan, &tail);
 	if (r < 0)
 		return r;
 	return nobody_in_line(chan) && reserve(chan, size, out) ? 0 : CHAN_BUSY;
@@ -228,18 +233,27 @@ int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, si
 /* --- publishing --- */
 
 /* Neighbours lie in one cache line, as their records do: a thread alone runs along them. */
-static _Atomic uint32_t *mark_of(struct chan *chan, uint64_t begin)
+static _Atomic uint64_t *mark_of(struct chan *chan, uint64_t begin)
 {
 	return &chan->producer.marks[(begin & (chan->layout.geometry.ring_size - 1)) / MARK_EACH];
 }
 
-/* 0: there is none, or somebody else took it. Acquire: with leave_mark(), the record is complete. */
-static uint32_t take_mark(struct chan *chan, uint64_t begin)
+/*
+ * Where the record that begins here ends; 0: it has no mark, or somebody else took it. Who was kept
+ * from running since it published finds marks of a later time around the ring in the same places: a
+ * mark is the end as a cursor, which never comes again.
+ */
+static uint64_t take_mark(struct chan *chan, uint64_t begin)
 {
-	_Atomic uint32_t *mark = mark_of(chan, begin);
+	_Atomic uint64_t *mark = mark_of(chan, begin);
+	uint64_t end = atomic_load_explicit(mark, memory_order_relaxed);
 
-	return atomic_load_explicit(mark, memory_order_relaxed)
-		   ? atomic_exchange_explicit(mark, 0, memory_order_acquire)
+	if (end <= begin || end - begin > EXTENT_MAX)
+		return 0;
+	/* Acquire: pairs with leave_mark(), the record is complete. */
+	return atomic_compare_exchange_strong_explicit(
+		   mark, &end, 0, memory_order_acquire, memory_order_relaxed)
+		   ? end
 		   : 0;
 }
 
@@ -253,7 +267,7 @@ static bool is_turn_of(struct chan *chan, uint64_t begin)
 static bool leave_mark(struct chan *chan, uint64_t begin, uint64_t end)
 {
 	/* Release: the record is complete for who takes the mark. */
-	atomic_store_explicit(mark_of(chan, begin), (uint32_t)(end - begin), memory_order_release);
+	atomic_store_explicit(mark_of(chan, begin), end, memory_order_release);
 	/* The store must not pass the load; the other side's fence is publish()'s. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return !is_turn_of(chan, begin) || !take_mark(chan, begin);
@@ -267,13 +281,11 @@ static bool nobody_behind(struct chan *chan, uint64_t end)
 /* The end of what is complete from here on. */
 static uint64_t take_marks(struct chan *chan, uint64_t end)
 {
-	uint32_t size;
-
 	for (unsigned n = 0; n < BATCH && !nobody_behind(chan, end); n++) {
-		size = take_mark(chan, end);
-		if (!size)
+		uint64_t next = take_mark(chan, end);
+		if (!next)
 			break;
-		end += size;
+		end = next;
 	}
 	return end;
 }

@@ -472,6 +472,25 @@ TEST(a_long_row_of_marks_is_published_at_once)
 	pair_free(&pair);
 }
 
+/* As somebody finds it who was kept from running since he published. */
+TEST(a_mark_of_another_round_is_not_taken)
+{
+	struct pair pair = pair_new(OVER_LOOP, &small);
+	_Atomic uint64_t *mark = &pair.client->producer.marks[24 / 16];
+	struct wire_writer w[2] = {open_count(&pair, 0, 0), open_count(&pair, 1, 1)};
+
+	atomic_store(mark, REGION_RING_MIN + 48);
+	CHECK_EQ(chan_commit(pair.client, 0, &w[0]), 0);
+	CHECK_EQ(atomic_load(&pair.client->control->head), 24);
+	CHECK_EQ(atomic_load(mark), REGION_RING_MIN + 48);
+	atomic_store(mark, 0);
+	CHECK_EQ(chan_commit(pair.client, 1, &w[1]), 0);
+	CHECK_EQ(atomic_load(&pair.client->control->head), 48);
+	CHECK(finds(&pair, 0));
+	CHECK(finds(&pair, 1));
+	pair_free(&pair);
+}
+
 TEST(what_has_a_place_is_sent)
 {
 	struct pair pair = pair_new(OVER_LOOP, &small);
@@ -536,6 +555,35 @@ TEST_LIMIT(threads_see_each_others_order, 120)
 
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, post_after_others, &causal), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	pair_stop(&pair);
+}
+
+/*
+ * Short records from more threads than there are processors, so that the ring goes round many times
+ * while one of them is kept from running in the middle of anything.
+ */
+static void *post_many(void *context)
+{
+	struct causal *flood = context;
+	uint16_t lane;
+
+	CHECK_EQ(chan_lane_take(flood->client, &lane), 0);
+	for (uint64_t i = 0; i < 200000; i++)
+		CHECK_EQ(post_count(flood->client, lane, i, 8), 0);
+	call_echo(flood->client, lane, 1, NULL, 0);
+	return NULL; /* it keeps the lane, whose numbers go on */
+}
+
+TEST_LIMIT(a_flood_of_many_threads_keeps_its_order, 120)
+{
+	struct pair pair = pair_start(OVER_MEMFD, &small, echo_worker);
+	struct causal flood = {.client = pair.client};
+	pthread_t threads[8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, post_many, &flood), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
 	pair_stop(&pair);
