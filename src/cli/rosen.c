@@ -2,6 +2,7 @@
  * rosen: the command people use. This file has the table of subcommands and picks one; each is a
  * file of its own. To add one: write it, declare its struct command in cli.h, add a line here.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,15 @@ const struct command command_help = {
     .run = run_help,
 };
 
+/* What a full disk swallowed was not told. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	cli_error("cannot write the output: %s", strerror(errno));
+	return status == CLI_OK ? CLI_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
 	log_init("rosen");
@@ -84,5 +94,5 @@ int main(int argc, char **argv)
 	}
 	const char *name = strcmp(argv[1], "--version") ? argv[1] : "version";
 	const struct command *command = find_command(name);
-	return command ? command->run(command, argc - 1, argv + 1) : CLI_USAGE;
+	return command ? finish(command->run(command, argc - 1, argv + 1)) : CLI_USAGE;
 }

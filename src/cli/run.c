@@ -10,6 +10,7 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "cli/cli.h"
 
 #define RUN_ID_MAX 32
@@ -102,6 +104,18 @@ static int make_observe_dir(const struct server_use *use, char *path, size_t siz
 	return error_trace(dir_make_private(path));
 }
 
+/* Before the program, which may take a day, rather than after it. NULL and "-" (stderr) are fine. */
+static bool can_write(const char *path)
+{
+	if (!path || !strcmp(path, "-"))
+		return true;
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		cli_error(
+		    "cannot write %s: %s: the program was not started", path, strerror(errno));
+	return fd >= 0;
+}
+
 static int run_with(const struct run_arguments *a, struct run_plan *plan, struct server_use *use)
 {
 	char observe_dir[INSTALL_PATH_MAX];
@@ -159,8 +173,8 @@ static int run(const struct command *command, int argc, char **argv)
 		return CLI_USAGE;
 	}
 	const struct cli_flag flags[] = {{"backend", a.backend}, {"server", a.server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) ||
-	    server_take(&config, true, &use) < 0)
+	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) || !can_write(a.stats_json) ||
+	    !can_write(a.trace) || server_take(&config, true, &use) < 0)
 		return RUN_FAILED;
 	make_id(id);
 	struct run_plan plan = {.config = &config,

@@ -80,6 +80,18 @@ class Run(Scenario):
         self.assertIn("CUDA_ERROR_NO_DEVICE", alone.stdout)
         self.assertIn("/no/such/socket", alone.stderr)
 
+    def test_what_cannot_be_written_is_told(self):
+        for option in ("--trace", "--stats-json"):
+            result = run("run", option, "/nonexistent/file", "--", "echo", "started")
+            self.assertEqual((result.returncode, result.stdout), (125, ""))
+            self.assertIn("cannot write /nonexistent/file", result.stderr)
+        with open("/dev/full", "w") as full:
+            for words in (["info"], ["info", "--coverage", "--json"], ["help"]):
+                result = subprocess.run([ROSEN, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        env=environment())
+                self.assertEqual(result.returncode, 1, words)
+                self.assertIn("cannot write the output: No space left on device", result.stderr)
+
     def test_a_program_that_cannot_be_reached_is_told(self):
         with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
             program = os.path.join(folder, "program")
