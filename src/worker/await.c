@@ -243,16 +243,18 @@ static bool look_at_next(struct worker *worker)
 	return late || worker->crowded;
 }
 
-void awaits_look(struct worker *worker)
+bool awaits_look(struct worker *worker)
 {
-	bool more = true;
+	bool more = true, at_once = !worker->awaits.n;
 
 	while (more) {
 		bool yield = worker->awaits.n ? look_at_next(worker) : worker->crowded;
 		more = staging_look(worker) || worker->awaits.n;
 		if (chan_has_next(worker->chan))
-			return;
+			return at_once && !more;
+		at_once = false;
 		if (more && yield)
 			sched_yield();
 	}
+	return false;
 }

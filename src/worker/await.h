@@ -22,5 +22,5 @@ struct awaits {
 bool awaits_add(struct worker *worker, struct job *job);
 
 /* Looks at what is awaited, and at the staging runs under way, until the client has sent something
- * more or nothing is left. */
-void awaits_look(struct worker *worker);
+ * more or nothing is left. Whether the client had sent something already, and nothing else was to do. */
+bool awaits_look(struct worker *worker);

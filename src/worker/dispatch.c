@@ -110,17 +110,20 @@ static void add(_Atomic uint64_t *counter, uint64_t amount)
 	atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-static void job_count(struct worker *worker, struct job *job, CUresult result)
+/* When it was, 0: nobody looked. */
+static uint64_t job_count(struct worker *worker, struct job *job, CUresult result)
 {
 	if (!job->stat)
-		return;
+		return 0;
+	uint64_t now = clock_now_ns();
 	add(&job->stat->messages, 1);
-	add(&job->stat->worker_ns, clock_now_ns() - job->started_ns);
+	add(&job->stat->worker_ns, now - job->started_ns);
 	if (result != CUDA_SUCCESS)
 		add(&job->stat->errors, 1);
 	struct chan_time *time = worker->times ? worker->times[job->entry - worker_entries] : NULL;
 	if (unlikely(time))
 		add(&time->driver_ns, job->driver_ns);
+	return now;
 }
 
 /* For the client's trace. */
@@ -169,8 +172,9 @@ static void job_answer(
 	commit(worker->chan, job->lane->index, record->seq, status, writer);
 }
 
-/* Its answer, and all that it holds; the job itself is the caller's. */
-static void job_close(struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
+/* Its answer, and all that it holds; the job itself is the caller's. When it was, or 0. */
+static uint64_t job_close(
+    struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
 {
 	const struct wire_record *record = (const void *)job->record;
 
@@ -182,11 +186,12 @@ static void job_close(struct worker *worker, struct job *job, CUresult result, c
 		result = CUDA_ERROR_INVALID_VALUE;
 	}
 	idle_ended(worker, job);
-	job_count(worker, job, result);
+	uint64_t now = job_count(worker, job, result);
 	job_answer(worker, job, result, commit);
 	pool_reset(&job->pool);
 	free(job->attachment);
 	job->attachment = NULL;
+	return now;
 }
 
 void job_end(struct worker *worker, struct job *job, CUresult result)
@@ -310,7 +315,7 @@ static void run(struct worker *worker, struct job *job)
 			r = job_serve(job);
 	}
 	if (r != CALL_CONTINUES) {
-		job_close(worker, job, r, chan_reply_commit_soon);
+		worker->now_ns = job_close(worker, job, r, chan_reply_commit_soon);
 		worker->job = job;
 	} else if (!job->call.await.on || !awaits_add(worker, job)) {
 		waiter_take(worker, job);
@@ -333,7 +338,9 @@ static int serve_record(struct worker *worker, struct job *job)
 	unsigned entry = record->id < ID_LIMIT ? worker->entry_of_id[record->id] : 0;
 
 	job->lane = lane;
-	job->started_ns = clock_now_ns();
+	/* A record that was there when the last one ended needs no look at the clock. */
+	job->started_ns = worker->now_ns ?: clock_now_ns();
+	worker->now_ns = 0;
 	job->driver_ns = 0;
 	if (record->id == WIRE_ID_ATTACH)
 		return error_trace(attach(worker, lane, job));
@@ -360,7 +367,8 @@ int worker_run(struct worker *worker)
 			worker->job = job_take(worker);
 		if (!worker->job)
 			return error_origin(-ENOMEM);
-		awaits_look(worker);
+		if (!awaits_look(worker))
+			worker->now_ns = 0;
 		int r = chan_next(worker->chan, worker->job->record);
 		if (r == -ENOTCONN)
 			return has_last_words(worker) ? -EBADMSG : 0;

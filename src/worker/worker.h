@@ -137,6 +137,7 @@ struct worker {
 
 	struct job *job;      /* dispatcher only: the one being filled or served */
 	struct awaits awaits; /* dispatcher only */
+	uint64_t now_ns;      /* dispatcher only: a moment ago, 0: it has waited since */
 	pthread_mutex_t jobs_lock;
 	struct job *free_jobs; /* under jobs_lock */
 
