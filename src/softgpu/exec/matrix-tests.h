@@ -29,8 +29,10 @@ static int32_t a[16 * 256], b[256 * 32], c[32 * 32];
 struct mma {
 	const char *name; /* behind "mma.sync.aligned." */
 	unsigned m, n, k;
-	char type; /* of A and B: h f16, b bf16, t tf32, d f64, s s8, u u8, n s4, e e4m3, 1 b1 */
-	char sum;  /* f f32, h f16, d f64, i s32 */
+	char
+	    type; /* of A and B: h f16, b bf16, t tf32, d f64, s s8, u u8, n s4, e e4m3, 1 b1, p e2m1
+		      in 4 bits, 2 in 8, 3 e2m3, 4 e3m2 */
+	char sum;	     /* f f32, h f16, d f64, i s32 */
 	unsigned na, nb, nc; /* registers */
 };
 
@@ -39,7 +41,7 @@ static unsigned bits_of(char type)
 	return type == 'd'				   ? 64
 	       : type == 't' || type == 'f' || type == 'i' ? 32
 	       : type == 'h' || type == 'b'		   ? 16
-	       : type == 'n'				   ? 4
+	       : type == 'n' || type == 'p'		   ? 4
 	       : type == '1'				   ? 1
 							   : 8;
 }
@@ -66,6 +68,14 @@ static uint64_t encode(char type, int32_t x)
 	case 'h': /* small integers: no rounding, no subnormals */
 		return x ? (w >> 16 & 0x8000) | (((w >> 23 & 255) - 112) << 10) | (w >> 13 & 1023)
 			 : 0;
+	case 'p': /* -3 to 3 in e2m1, and in a byte's middle; in e2m3; in e3m2 */
+		return (uint64_t[]){0, 2, 4, 5}[abs(x)] | (x < 0 ? 8 : 0);
+	case '2':
+		return encode('p', x) << 2;
+	case '3':
+		return (uint64_t[]){0, 8, 16, 20}[abs(x)] | (x < 0 ? 32 : 0);
+	case '4':
+		return (uint64_t[]){0, 12, 16, 18}[abs(x)] | (x < 0 ? 32 : 0);
 	case 'e':
 		return e4m3[abs(x) & 7] | (x < 0 ? 0x80 : 0);
 	default:
@@ -253,6 +263,122 @@ MATRIX_TEST(mma_of_every_shape)
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		run_mma(&all[i]);
+}
+
+/* ---- sparse ---- */
+
+static int32_t stored[16 * 64];
+
+/* Half of each row: two of four elements, one of two (t), or two pairs of four (n). Returns the indices
+ * of a chunk, and fills a and stored. */
+static uint32_t choose(const struct mma *mma, unsigned row, unsigned chunk, unsigned seed)
+{
+	static const uint8_t pairs[6] = {0x4, 0x8, 0xc, 0x9, 0xd, 0xe};
+	uint32_t indices = mma->type == 't' ? (seed & 1 ? 0xe : 0x4) : pairs[seed % 6];
+	unsigned width = mma->type == 'n' ? 8 : mma->type == 't' ? 2 : 4;
+
+	for (unsigned i = 0; i < width / 2; i++) {
+		unsigned place = mma->type == 't'   ? (indices & 3) / 2
+				 : mma->type == 'n' ? (indices >> i / 2 * 2 & 3) * 2 + i % 2
+						    : indices >> i * 2 & 3;
+
+		a[row * mma->k + chunk * width + place] =
+		    stored[row * (mma->k / 2) + chunk * (width / 2) + i];
+	}
+	return indices;
+}
+
+/* Indices of wide types: a lane of four has a row's four chunks in its lower half, those of the row
+ * eight below in its upper half. Of bytes and less: eight chunks, of one row and the other in turn. */
+static void bring_indices(const struct mma *mma, unsigned selector, uint32_t (*lanes)[WORDS])
+{
+	unsigned bits = bits_of(mma->type), width = mma->type == 'n' ? 8 : mma->type == 't' ? 2 : 4;
+	unsigned threads = mma->k / width / 4;
+
+	for (unsigned row = 0; row < 16; row++)
+		for (unsigned chunk = 0; chunk < mma->k / width; chunk++) {
+			uint32_t indices = choose(mma, row, chunk, row * 7 + chunk * 5);
+			unsigned thread = selector * threads;
+			unsigned shift;
+
+			if (bits >= 16) {
+				thread += chunk / 4;
+				shift = chunk % 4 * 4 + row / 8 * 16;
+			} else {
+				thread += chunk / 8 * 2 + row / 8;
+				shift = chunk % 8 * 4;
+			}
+			lanes[row % 8 * 4 + thread][mma->na + mma->nb + mma->nc] |= indices
+										    << shift;
+		}
+}
+
+static char *write_sparse_kernel(const struct mma *mma, unsigned selector)
+{
+	char *text = write_kernel(mma), *end = strstr(text, "};\nst.global"), rest[2048];
+	unsigned n = mma->na + mma->nb + mma->nc;
+
+	snprintf(rest, sizeof(rest), "%s", end + 3);
+	sprintf(end, "}, %%r90, %u;\n%s", selector, rest);
+	/* the indices are loaded before the instruction */
+	char *instruction = strstr(text, "mma.sync.aligned.");
+	snprintf(rest, sizeof(rest), "%s", instruction + strlen("mma.sync.aligned."));
+	sprintf(instruction,
+	    "ld.global.b32 %%r90, [%%p+%u];\nmma.sp::ordered_metadata.sync.aligned.%s", n * 4,
+	    rest);
+	return text;
+}
+
+static void run_sparse(const struct mma *mma, unsigned selector)
+{
+	uint32_t(*in)[WORDS] = matrix_memory(2 * LANES_SIZE), (*out)[WORDS] = in + 32;
+	struct mma half = *mma;
+
+	fill(stored, 16 * mma->k / 2, mma->type, mma->k + mma->type);
+	fill(b, mma->k * 8, mma->type, mma->k + 7);
+	fill(c, 16 * 8, 's', 5);
+	half.k = mma->k / 2;
+	memcpy(a, stored, sizeof(stored));
+	bring(&half, in);
+	memset(a, 0, sizeof(a));
+	bring_indices(mma, selector, in);
+	matrix_run(write_sparse_kernel(mma, selector), in, 2 * LANES_SIZE, LANES_SIZE);
+	for (unsigned lane = 0; lane < 32; lane++)
+		for (unsigned i = 0; i < 4; i++) {
+			unsigned row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+			int32_t got = get(out[lane], mma->sum, i),
+				want = expected(mma, row, column);
+
+			if (got != want)
+				test_fail(__FILE__, __LINE__, "%s: (%u,%u) is %d, wanted %d",
+				    mma->name, row, column, got, want);
+		}
+}
+
+MATRIX_TEST(sparse_mma)
+{
+	static const struct mma all[] = {
+	    {"m16n8k16.row.col.f32.f16.f16.f32", 16, 8, 16, 'h', 'f', 2, 2, 4},
+	    {"m16n8k32.row.col.f32.f16.f16.f32", 16, 8, 32, 'h', 'f', 4, 4, 4},
+	    {"m16n8k32.row.col.f32.bf16.bf16.f32", 16, 8, 32, 'b', 'f', 4, 4, 4},
+	    {"m16n8k32.row.col.f16.f16.f16.f16", 16, 8, 32, 'h', 'h', 4, 4, 2},
+	    {"m16n8k8.row.col.f32.tf32.tf32.f32", 16, 8, 8, 't', 'f', 2, 2, 4},
+	    {"m16n8k16.row.col.f32.tf32.tf32.f32", 16, 8, 16, 't', 'f', 4, 4, 4},
+	    {"m16n8k32.row.col.s32.s8.s8.s32", 16, 8, 32, 's', 'i', 2, 2, 4},
+	    {"m16n8k64.row.col.s32.s8.s8.s32", 16, 8, 64, 's', 'i', 4, 4, 4},
+	    {"m16n8k64.row.col.satfinite.s32.u8.u8.s32", 16, 8, 64, 'u', 'i', 4, 4, 4},
+	    {"m16n8k64.row.col.f32.e4m3.e4m3.f32", 16, 8, 64, 'e', 'f', 4, 4, 4},
+	    {"m16n8k64.row.col.s32.s4.s4.s32", 16, 8, 64, 'n', 'i', 2, 2, 4},
+	    {"m16n8k128.row.col.s32.s4.s4.s32", 16, 8, 128, 'n', 'i', 4, 4, 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		unsigned width = all[i].type == 'n' ? 8 : all[i].type == 't' ? 2 : 4;
+		unsigned selectors = 16 / (all[i].k / width);
+
+		for (unsigned selector = 0; selector < selectors; selector++)
+			run_sparse(&all[i], selector);
+	}
 }
 
 /* The product of m8n8k4 that lanes quad * 4 + 0 to 3 and + 16 to 19 make, in all four layouts. */

@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/exec/matrix-special.h"
 #include "softgpu/exec/multiply.h"
 #include "softgpu/exec/runtime-float.h"
 
@@ -49,7 +50,7 @@ static struct place locate_quad(
 static struct place locate_mma(
     union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
 {
-	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
+	unsigned bits = sg_matrix_element_bits(matrix, operand);
 	unsigned n = bits < 32 ? 32 / bits : 1, reg = e / n, at = e % n;
 	unsigned group = lane / 4, along = lane % 4;
 
@@ -68,7 +69,7 @@ static struct place locate_mma(
 static struct place locate_wmma(
     union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
 {
-	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
+	unsigned bits = sg_matrix_element_bits(matrix, operand);
 	unsigned columns = sg_matrix_columns(matrix, operand);
 	unsigned number = lane * (sg_matrix_words(matrix, operand) * 32 / bits) + e;
 
@@ -133,8 +134,7 @@ static unsigned elements_of(union sg_matrix matrix, enum sg_matrix_operand opera
 /* Of one lane, those it has several times over included. */
 static unsigned elements_per_lane(union sg_matrix matrix, enum sg_matrix_operand operand)
 {
-	return sg_matrix_words(matrix, operand) * 32 /
-	       sg_matrix_bits(sg_matrix_type(matrix, operand));
+	return sg_matrix_words(matrix, operand) * 32 / sg_matrix_element_bits(matrix, operand);
 }
 
 static void layout_fill(
@@ -185,7 +185,7 @@ static void take(union sg_matrix matrix, enum sg_matrix_operand operand,
     const struct layout *layout, uint32_t *const lanes[], unsigned offset, uint32_t *matrix_bits)
 {
 	unsigned n = elements_per_lane(matrix, operand), words = sg_matrix_words(matrix, operand);
-	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
+	unsigned bits = sg_matrix_element_bits(matrix, operand);
 	const uint16_t *to = layout->to[operand];
 	uint32_t elements[SG_MATRIX_ELEMENTS];
 
@@ -228,16 +228,6 @@ static void take_all(union sg_matrix matrix, const struct layout *layout, uint32
 	    operands->c.bits);
 }
 
-static uint32_t float_result(union sg_matrix matrix, float value)
-{
-	uint32_t bits;
-
-	if (matrix.d == SG_MATRIX_F16)
-		return sg_to_f16(matrix.saturate ? 8 : 0, value);
-	memcpy(&bits, &value, sizeof(bits));
-	return isnan(value) ? 0x7fffffff : bits;
-}
-
 static void multiply_float(union sg_matrix matrix, uint32_t *const lanes[])
 {
 	const struct layout *layout = layout_of(matrix);
@@ -254,7 +244,7 @@ static void multiply_float(union sg_matrix matrix, uint32_t *const lanes[])
 		multiply_floats(product_of(matrix), all.a.floats + i * a, all.b.floats + i * b,
 		    all.c.floats + i * c);
 	for (unsigned i = 0; i < products * c; i++)
-		all.c.bits[i] = float_result(matrix, all.c.floats[i]);
+		all.c.bits[i] = matrix_float_result(matrix, all.c.floats[i]);
 	give(matrix, layout, lanes, all.c.bits);
 }
 
@@ -286,16 +276,6 @@ static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
 			    &all.c.doubles[layout->to[SG_MATRIX_D][i]], sizeof(double));
 }
 
-/* Sums of products fit 32 bits; only adding C may overflow. */
-static uint32_t integer_result(union sg_matrix matrix, int32_t c, int32_t sum)
-{
-	int64_t value = (int64_t)c + sum;
-
-	if (matrix.saturate)
-		value = MAX((int64_t)INT32_MIN, MIN(value, (int64_t)INT32_MAX));
-	return (uint32_t)value;
-}
-
 /* Single bits are matrices of 32-bit words. */
 static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
 {
@@ -320,8 +300,22 @@ static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
 	else
 		multiply_integers(product_of(matrix), all.a.integers, all.b.integers, sums);
 	for (unsigned i = 0; i < elements_of(matrix, SG_MATRIX_D); i++)
-		all.c.bits[i] = integer_result(matrix, all.c.integers[i], sums[i]);
+		all.c.bits[i] = matrix_integer_result(matrix, (int64_t)all.c.integers[i] + sums[i]);
 	give(matrix, layout, lanes, all.c.bits);
+}
+
+void matrix_take(union sg_matrix matrix, enum sg_matrix_operand operand,
+    uint32_t *const lanes[SG_WARP_SIZE], uint32_t bits[SG_MATRIX_ELEMENTS])
+{
+	unsigned offset = sg_matrix_offset(matrix, operand);
+
+	take(matrix, operand, layout_of(matrix), lanes, offset, bits);
+}
+
+void matrix_give(
+    union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE], const uint32_t *results)
+{
+	give(matrix, layout_of(matrix), lanes, results);
 }
 
 /* ---- 8 by 8 matrices of 16 bits ---- */
@@ -399,6 +393,9 @@ void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
 		store_rows(matrix, lanes);
 	else if (matrix.kind == SG_MATRIX_MOVE)
 		move_transposed(lanes);
+	else if (matrix.kind >= SG_MATRIX_SPARSE || matrix.a >= SG_MATRIX_E2M1 ||
+		 matrix.b >= SG_MATRIX_E2M1)
+		matrix_multiply_special(matrix, lanes);
 	else if (matrix.a == SG_MATRIX_F64)
 		multiply_double(matrix, lanes);
 	else if (matrix.a >= SG_MATRIX_S8)
@@ -421,7 +418,7 @@ static struct walk plan_walk(
 {
 	unsigned rows = sg_matrix_rows(matrix, operand);
 	unsigned columns = sg_matrix_columns(matrix, operand);
-	unsigned bits = sg_matrix_bits(sg_matrix_type(matrix, operand));
+	unsigned bits = sg_matrix_element_bits(matrix, operand);
 	uint64_t lines = by_column ? columns : rows, length = by_column ? rows : columns;
 
 	return (struct walk){

@@ -30,6 +30,9 @@ enum sg_matrix_type {
 	SG_MATRIX_U4,
 	SG_MATRIX_B1,
 	SG_MATRIX_S32,
+	SG_MATRIX_E2M1,
+	SG_MATRIX_E2M3,
+	SG_MATRIX_E3M2,
 };
 
 enum sg_matrix_kind {
@@ -38,6 +41,10 @@ enum sg_matrix_kind {
 	SG_MATRIX_LOAD,	 /* ldmatrix: words 0 and 1 are a row's host address, or 0 */
 	SG_MATRIX_STORE, /* stmatrix: likewise, then the registers */
 	SG_MATRIX_MOVE,	 /* movmatrix */
+	/* mma with half of A left out, with scales, with both: what they need beside the operands follows C */
+	SG_MATRIX_SPARSE,
+	SG_MATRIX_SCALED,
+	SG_MATRIX_SPARSE_SCALED,
 };
 
 /* One instruction; bits is what the compiled code passes. */
@@ -49,8 +56,8 @@ union sg_matrix {
 		uint32_t m : 2, n : 2;		     /* 8, 16, 32 are 0, 1, 2 */
 		uint32_t k : 3;			     /* 4, 8, ... 256 are 0 to 6 */
 		uint32_t saturate : 1;
-		uint32_t conjunction : 1;      /* B1: and instead of xor */
-		uint32_t a_column : 1;	       /* m8n8k4 of f16: column-major */
+		uint32_t conjunction : 1; /* B1: and instead of xor; E2M1: two in a byte, not one */
+		uint32_t a_column : 1;	  /* m8n8k4 of f16: column-major */
 		uint32_t b_row : 1, trans : 1; /* row-major; of LOAD and STORE: transposed */
 	};
 };
@@ -60,7 +67,7 @@ enum sg_matrix_operand { SG_MATRIX_A, SG_MATRIX_B, SG_MATRIX_C, SG_MATRIX_D };
 
 static inline unsigned sg_matrix_bits(enum sg_matrix_type type)
 {
-	static const uint8_t bits[] = {16, 16, 32, 8, 8, 32, 64, 8, 8, 4, 4, 1, 32};
+	static const uint8_t bits[] = {16, 16, 32, 8, 8, 32, 64, 8, 8, 4, 4, 1, 32, 8, 8, 8};
 
 	return bits[type];
 }
@@ -70,9 +77,17 @@ static inline unsigned sg_matrix_rows(union sg_matrix matrix, enum sg_matrix_ope
 	return operand == SG_MATRIX_B ? 4u << matrix.k : 8u << matrix.m;
 }
 
+static inline bool sg_matrix_is_sparse(union sg_matrix matrix)
+{
+	return matrix.kind == SG_MATRIX_SPARSE || matrix.kind == SG_MATRIX_SPARSE_SCALED;
+}
+
+/* As the lanes hold it: of a sparse A, half. */
 static inline unsigned sg_matrix_columns(union sg_matrix matrix, enum sg_matrix_operand operand)
 {
-	return operand == SG_MATRIX_A ? 4u << matrix.k : 8u << matrix.n;
+	unsigned k = 4u << matrix.k;
+
+	return operand != SG_MATRIX_A ? 8u << matrix.n : sg_matrix_is_sparse(matrix) ? k / 2 : k;
 }
 
 static inline enum sg_matrix_type sg_matrix_type(
@@ -82,6 +97,29 @@ static inline enum sg_matrix_type sg_matrix_type(
 
 	return (enum sg_matrix_type)types[operand];
 }
+
+/* Bits an element has in a lane's words. */
+static inline unsigned sg_matrix_element_bits(
+    union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	enum sg_matrix_type type = sg_matrix_type(matrix, operand);
+
+	return type == SG_MATRIX_E2M1 && matrix.conjunction ? 4 : sg_matrix_bits(type);
+}
+
+/* What follows C in a lane's array, by word: of sparse, then of scaled instructions. */
+enum sg_matrix_metadata { SG_SPARSE_INDICES, SG_SPARSE_SELECTOR, SG_SPARSE_WORDS };
+enum sg_matrix_scales {
+	SG_SCALE_A,
+	SG_SCALE_A_BYTE,
+	SG_SCALE_A_THREAD,
+	SG_SCALE_B,
+	SG_SCALE_B_BYTE,
+	SG_SCALE_B_THREAD,
+	SG_SCALE_BLOCKS, /* scales along k: 1, 2, 4 */
+	SG_SCALE_UE4M3,	 /* 1: of this type, 0: ue8m0 */
+	SG_SCALE_WORDS
+};
 
 /* Words a lane has of an operand. wmma keeps A and B of f16 several times over in 8 registers; the
  * four products of m8n8k4 (one per 8 lanes) have operands of their own. */
@@ -94,7 +132,17 @@ static inline unsigned sg_matrix_words(union sg_matrix matrix, enum sg_matrix_op
 		return 8;
 	if (matrix.kind == SG_MATRIX_MMA && matrix.a == SG_MATRIX_F16 && !matrix.k)
 		elements *= 4;
-	return elements * sg_matrix_bits(type) / (SG_WARP_SIZE * 32);
+	return elements * sg_matrix_element_bits(matrix, operand) / (SG_WARP_SIZE * 32);
+}
+
+/* Where an operand begins in a lane's array; D's is behind C. */
+static inline unsigned sg_matrix_offset(union sg_matrix matrix, enum sg_matrix_operand operand)
+{
+	unsigned offset = 0;
+
+	for (int before = SG_MATRIX_A; before < (int)operand; before++)
+		offset += sg_matrix_words(matrix, (enum sg_matrix_operand)before);
+	return offset;
 }
 
 /*

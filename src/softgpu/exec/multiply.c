@@ -100,6 +100,12 @@ WIDE void floats_from(enum sg_matrix_type type, const uint32_t *from, unsigned n
 		EACH(from_bits(bits & ~UINT32_C(0x1fff)));
 	case SG_MATRIX_E4M3:
 		EACH(float_from_f16(sg_e4m3x2_to_f16x2(0, (uint16_t)bits) & 0xffff));
+	case SG_MATRIX_E2M1:
+		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E2M1, 0, bits) & 0xffff));
+	case SG_MATRIX_E2M3:
+		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E2M3, 0, bits) & 0xffff));
+	case SG_MATRIX_E3M2:
+		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E3M2, 0, bits) & 0xffff));
 	case SG_MATRIX_E5M2:
 		EACH(float_from_f16(bits << 8));
 	default:

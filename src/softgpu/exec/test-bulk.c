@@ -155,9 +155,6 @@ TEST(what_needs_other_hardware_is_refused)
 	    "multimem.red.relaxed.sys.global.add.u32 [%d1], 1;",
 	    "wgmma.fence.sync.aligned;",
 	    "tcgen05.wait::ld.sync.aligned;",
-	    "mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r4,%r4,%r4,%r4}, {%r4,%r4}, "
-	    "{%r4,%r4}, "
-	    "{%r4,%r4,%r4,%r4}, %r4, 0;",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {

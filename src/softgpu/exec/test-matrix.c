@@ -1,4 +1,7 @@
 /* Matrix instructions: the tests of matrix-tests.h, and what ends a grid. */
+#include <math.h>
+
+#include "softgpu/exec/ptxas.h"
 #include "softgpu/exec/test-machine.h"
 
 #define MATRIX_TEST(name) TEST_LIMIT(name, 120)
@@ -16,6 +19,145 @@ static void matrix_run(const char *ptx, void *memory, size_t size, size_t out)
 
 	launch_fine(kernel_get(module, "k"), 1, 32, params, 2);
 	sg_module_unload(module);
+}
+
+/* ---- scales, which only architectures with a letter behind their number have ---- */
+
+struct scaled {
+	struct mma mma;
+	char b_type;
+	unsigned blocks; /* of k that have a scale each */
+	bool ue4m3;	 /* the scales' type; else ue8m0 */
+	bool sparse;
+	unsigned a_byte, a_thread, b_byte, b_thread;
+};
+
+static uint32_t encode_scale(const struct scaled *x, int power)
+{
+	return (uint32_t)(x->ue4m3 ? 0x38 + 8 * power : 127 + power);
+}
+
+static int power_of(unsigned line, unsigned block)
+{
+	return (int)((line * 5 + block * 3) % 5) - 2;
+}
+
+/* The scales are the last two words of what comes in. */
+static const char *write_scaled_kernel(const struct scaled *x)
+{
+	static char text[16384];
+	const char *plain = x->sparse ? write_sparse_kernel(&x->mma, 0) : write_kernel(&x->mma);
+	const char *body = strstr(plain, ".visible"), *mma = strstr(body, "mma.s");
+	const char *end = strchr(mma, ';');
+	unsigned n = x->mma.na + x->mma.nb + x->mma.nc + x->sparse;
+
+	snprintf(text, sizeof(text),
+	    ".version 8.8\n.target sm_120a\n.address_size 64\n%.*s"
+	    "ld.global.b32 %%r91, [%%p+%u]; ld.global.b32 %%r92, [%%p+%u];\n"
+	    "%.*s, %%r91, {%u, %u}, %%r92, {%u, %u}%s",
+	    (int)(mma - body), body, n * 4, n * 4 + 4, (int)(end - mma), mma, x->a_byte,
+	    x->a_thread, x->b_byte, x->b_thread, end);
+	return text;
+}
+
+static void bring_scaled(const struct scaled *x, uint32_t (*in)[WORDS])
+{
+	unsigned n = x->mma.na + x->mma.nb + x->mma.nc + x->sparse;
+	struct mma mma = x->mma;
+
+	if (x->sparse) {
+		mma.k /= 2;
+		memcpy(a, stored, sizeof(stored));
+	}
+	mma.nb = 0;
+	bring(&mma, in);
+	for (unsigned lane = 0; lane < 32; lane++) {
+		unsigned first = mma.na + x->mma.nb;
+
+		memset(in[lane] + mma.na, 0, sizeof(in[lane]) - mma.na * 4);
+		for (unsigned i = 0; i < 4; i++)
+			put(in[lane], 'f', first, i,
+			    c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2]);
+	}
+	mma = x->mma;
+	mma.na = 0;
+	mma.type = x->b_type;
+	for (unsigned lane = 0; lane < 32; lane++) {
+		unsigned per = 32 / bits_of(mma.type), group = lane / 4, t = lane % 4;
+
+		for (unsigned i = 0; i < mma.nb * per; i++)
+			put(in[lane], mma.type, x->mma.na, i,
+			    b[(i / per * 4 * per + t * per + i % per) * 8 + group]);
+	}
+	for (unsigned block = 0; block < x->blocks; block++) {
+		for (unsigned row = 0; row < 16; row++)
+			in[row % 8 * 4 + x->a_thread * 2 + row / 8][n] |=
+			    encode_scale(x, power_of(row, block)) << (x->a_byte + block) * 8;
+		for (unsigned column = 0; column < 8; column++)
+			in[column * 4 + x->b_thread][n + 1] |=
+			    encode_scale(x, power_of(column + 1, block)) << (x->b_byte + block) * 8;
+	}
+}
+
+static double expected_scaled(const struct scaled *x, unsigned row, unsigned column)
+{
+	unsigned size = x->mma.k / x->blocks;
+	double sum = c[row * 8 + column];
+
+	for (unsigned i = 0; i < x->mma.k; i++)
+		sum += ldexp(a[row * x->mma.k + i] * b[i * 8 + column],
+		    power_of(row, i / size) + power_of(column + 1, i / size));
+	return sum;
+}
+
+static void run_scaled(const struct scaled *x)
+{
+	const char *text;
+	uint32_t(*in)[WORDS] = matrix_memory(2 * LANES_SIZE), (*out)[WORDS] = in + 32;
+
+	fill(x->sparse ? stored : a, 16 * x->mma.k / (x->sparse ? 2 : 1), 's', x->mma.k);
+	fill(b, x->mma.k * 8, 's', x->mma.k + 7);
+	fill(c, 16 * 8, 's', 5);
+	bring_scaled(x, in);
+	if (x->sparse) {
+		memset(a, 0, sizeof(a));
+		bring_indices(&x->mma, 0, in);
+	}
+	text = write_scaled_kernel(x);
+	ptxas_check(text, "sm_120a");
+	matrix_run(text, in, 2 * LANES_SIZE, LANES_SIZE);
+	for (unsigned lane = 0; lane < 32; lane++)
+		for (unsigned i = 0; i < 4; i++) {
+			unsigned row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+			float got;
+
+			memcpy(&got, &out[lane][i], sizeof(got));
+			if ((double)got != expected_scaled(x, row, column))
+				test_fail(__FILE__, __LINE__, "%s: (%u,%u) is %g, wanted %g",
+				    x->mma.name, row, column, (double)got,
+				    expected_scaled(x, row, column));
+		}
+}
+
+#define MX8 "m16n8k32.row.col.kind::mxf8f6f4.block_scale.scale_vec::1X.f32."
+#define MX4 "m16n8k64.row.col.kind::mxf4.block_scale.scale_vec::2X.f32.e2m1.e2m1.f32.ue8m0"
+#define NV4 "m16n8k64.row.col.kind::mxf4nvf4.block_scale.scale_vec::4X.f32.e2m1.e2m1.f32.ue4m3"
+#define SP8 "m16n8k64.row.col.kind::mxf8f6f4.block_scale.scale_vec::1X.f32.e4m3.e4m3.f32.ue8m0"
+
+TEST(mma_with_scales)
+{
+	static const struct scaled all[] = {
+	    {{MX8 "e4m3.e4m3.f32.ue8m0", 16, 8, 32, 'e', 'f', 4, 2, 4}, 'e', 1, .a_byte = 1,
+		.a_thread = 1, .b_byte = 3, .b_thread = 2},
+	    {{MX8 "e2m1.e3m2.f32.ue8m0", 16, 8, 32, '2', 'f', 4, 2, 4}, '4', 1},
+	    {{MX8 "e2m3.e2m1.f32.ue8m0", 16, 8, 32, '3', 'f', 4, 2, 4}, '2', 1, .b_thread = 3},
+	    {{MX4, 16, 8, 64, 'p', 'f', 4, 2, 4}, 'p', 2, .a_byte = 2, .b_thread = 1},
+	    {{NV4, 16, 8, 64, 'p', 'f', 4, 2, 4}, 'p', 4, .ue4m3 = true, .a_thread = 1},
+	    {{SP8, 16, 8, 64, 'e', 'f', 4, 4, 4}, 'e', 1, .sparse = true, .b_byte = 2},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		run_scaled(&all[i]);
 }
 
 TEST(matrices_outside_memory_end_the_grid)

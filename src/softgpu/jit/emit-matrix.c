@@ -45,6 +45,9 @@ static const struct {
     {PTX_TYPE_u4, SG_MATRIX_U4},
     {PTX_TYPE_b1, SG_MATRIX_B1},
     {PTX_TYPE_s32, SG_MATRIX_S32},
+    {PTX_TYPE_e2m1, SG_MATRIX_E2M1},
+    {PTX_TYPE_e2m3, SG_MATRIX_E2M3},
+    {PTX_TYPE_e3m2, SG_MATRIX_E3M2},
 };
 
 static uint32_t matrix_type(struct emit *emit, enum ptx_type type)
@@ -70,7 +73,9 @@ static union sg_matrix read_shape(struct emit *emit, enum sg_matrix_kind kind)
 			    .n = log2_of(shapes[i].n / 8) & 3,
 			    .k = log2_of(shapes[i].k / 4) & 7,
 			    .saturate = has(emit, PTX_MODIFIER_satfinite),
-			    .conjunction = has(emit, PTX_MODIFIER_and),
+			    .conjunction = has(emit, PTX_MODIFIER_and) ||
+					   has(emit, PTX_MODIFIER_kind_mxf4) ||
+					   has(emit, PTX_MODIFIER_kind_mxf4nvf4),
 			};
 	emit_unsupported(emit);
 }
@@ -86,10 +91,15 @@ static void read_types(struct emit *emit, union sg_matrix *matrix)
 	matrix->c = matrix_type(emit, type_at(emit, is_short ? 1 : 3)) & 15;
 }
 
+static bool is_float(uint32_t type)
+{
+	return type <= SG_MATRIX_E5M2 || type >= SG_MATRIX_E2M1;
+}
+
 /* The sum's type decides the arithmetic; what is none of these would read past the arrays. */
 static void check_types(struct emit *emit, union sg_matrix matrix)
 {
-	bool floats = matrix.a <= SG_MATRIX_E5M2 && matrix.b <= SG_MATRIX_E5M2 &&
+	bool floats = is_float(matrix.a) && is_float(matrix.b) &&
 		      (matrix.c == SG_MATRIX_F16 || matrix.c == SG_MATRIX_F32) &&
 		      (matrix.d == SG_MATRIX_F16 || matrix.d == SG_MATRIX_F32);
 	bool doubles = matrix.a == SG_MATRIX_F64 && matrix.b == SG_MATRIX_F64 &&
@@ -99,8 +109,8 @@ static void check_types(struct emit *emit, union sg_matrix matrix)
 			matrix.c == SG_MATRIX_S32 && matrix.d == SG_MATRIX_S32;
 	unsigned words = 0;
 
-	if (!(floats || doubles || integers) || sg_matrix_bits((enum sg_matrix_type)matrix.a) !=
-						    sg_matrix_bits((enum sg_matrix_type)matrix.b))
+	if (!(floats || doubles || integers) || sg_matrix_element_bits(matrix, SG_MATRIX_A) !=
+						    sg_matrix_element_bits(matrix, SG_MATRIX_B))
 		emit_unsupported(emit);
 	for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_C; operand++) {
 		enum sg_matrix_operand which = (enum sg_matrix_operand)operand;
@@ -178,12 +188,43 @@ static void fetch(struct emit *emit, uint32_t slot, unsigned words, bool is_wide
 	}
 }
 
+static void put_word(struct emit *emit, uint32_t slot, unsigned word, struct value value)
+{
+	struct value at = word_at(emit, slot, word);
+
+	emit_line(emit, "store i32 %s, ptr %s, align 4", value.text, at.text);
+}
+
+/* scale, {byte, thread} of A and B, from an operand on. */
+static void bring_scales(struct emit *emit, uint32_t slot, unsigned word, unsigned index)
+{
+	bool is_ue4m3 = type_at(emit, 4) == PTX_TYPE_ue4m3;
+	uint64_t blocks = has(emit, PTX_MODIFIER_scale_vec_4X)	 ? 4
+			  : has(emit, PTX_MODIFIER_scale_vec_2X) ? 2
+			  : has(emit, PTX_MODIFIER_kind_mxf4)	 ? 2
+								 : 1;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct ptx_operand *ids = &emit->in->operands[index + 2 * i + 1];
+		unsigned at = word + (i ? SG_SCALE_B : SG_SCALE_A);
+
+		if (ids->kind != PTX_OPERAND_VECTOR || ids->n_elements != 2)
+			emit_fail(emit, "a scale is followed by {byte, thread}");
+		put_word(emit, slot, at, source(emit, index + 2 * i, PTX_TYPE_b32));
+		for (unsigned k = 0; k < 2; k++)
+			put_word(emit, slot, at + 1 + k,
+			    operand_get(emit, &ids->elements[k], IR_I32, false));
+	}
+	put_word(emit, slot, word + SG_SCALE_BLOCKS, ir_constant(IR_I32, blocks));
+	put_word(emit, slot, word + SG_SCALE_UE4M3, ir_constant(IR_I32, is_ue4m3));
+}
+
 static void multiply(struct emit *emit, union sg_matrix matrix)
 {
 	const struct ptx_operand *operands = emit->in->operands;
 	bool is_wide = matrix.a == SG_MATRIX_F64;
 	uint32_t slot = matrix_array(emit);
-	unsigned at = 0;
+	unsigned at = 0, next = 4;
 
 	for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_C; operand++) {
 		unsigned words = sg_matrix_words(matrix, (enum sg_matrix_operand)operand);
@@ -191,23 +232,78 @@ static void multiply(struct emit *emit, union sg_matrix matrix)
 		bring(emit, slot, at, words, is_wide, &operands[operand + 1]);
 		at += words;
 	}
+	if (sg_matrix_is_sparse(matrix)) {
+		put_word(emit, slot, at + SG_SPARSE_INDICES, source(emit, next++, PTX_TYPE_b32));
+		put_word(emit, slot, at + SG_SPARSE_SELECTOR, source(emit, next++, PTX_TYPE_b32));
+		at += SG_SPARSE_WORDS;
+	}
+	if (has(emit, PTX_MODIFIER_block_scale))
+		bring_scales(emit, slot, at, next);
 	emit_line(emit, "call void @sg_matrix(ptr %%lane, i32 %d, ptr %%a%u)", (int32_t)matrix.bits,
 	    slot);
 	fetch(emit, slot, sg_matrix_words(matrix, SG_MATRIX_D), is_wide, operands);
 }
 
-/* mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 d, a, b, c; A's layout comes first, and only
- * m8n8k4 of f16 knows others than row and col. */
+/* What half of A's indices are made for; 0 for a type that cannot be sparse. */
+static unsigned sparse_k(union sg_matrix matrix)
+{
+	switch (sg_matrix_element_bits(matrix, SG_MATRIX_A)) {
+	case 32:
+		return 16;
+	case 16:
+		return 32;
+	case 8:
+		return 64;
+	case 4:
+		return 128;
+	default:
+		return 0;
+	}
+}
+
+static void check_special(struct emit *emit, union sg_matrix matrix)
+{
+	unsigned k = 4u << matrix.k, bits = sg_matrix_element_bits(matrix, SG_MATRIX_A);
+	bool is_scaled = has(emit, PTX_MODIFIER_block_scale);
+	bool is_sparse = sg_matrix_is_sparse(matrix);
+	unsigned operands = 4u + (is_sparse ? 2 : 0) + (is_scaled ? 4 : 0);
+
+	if (matrix.m != 1 || matrix.n || emit->in->n_operands != operands)
+		emit_unsupported(emit);
+	if (is_sparse && k != sparse_k(matrix) && k != sparse_k(matrix) / 2)
+		emit_unsupported(emit);
+	if (is_scaled &&
+	    (k != (bits == 4 ? 64u : 32u) << is_sparse || bits > 8 || matrix.c != SG_MATRIX_F32))
+		emit_unsupported(emit);
+}
+
+static enum sg_matrix_kind mma_kind(struct emit *emit)
+{
+	bool is_scaled = has(emit, PTX_MODIFIER_block_scale);
+
+	if (has(emit, PTX_MODIFIER_sp) || has(emit, PTX_MODIFIER_sp_ordered_metadata))
+		return is_scaled ? SG_MATRIX_SPARSE_SCALED : SG_MATRIX_SPARSE;
+	return is_scaled ? SG_MATRIX_SCALED : SG_MATRIX_MMA;
+}
+
+/*
+ * mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 d, a, b, c {, indices, selector}
+ * {, scale of a, {byte, thread}, scale of b, {byte, thread}}
+ *
+ * A's layout comes first, and only m8n8k4 of f16 knows others than row and col.
+ */
 void emit_mma(struct emit *emit)
 {
-	union sg_matrix matrix = read_shape(emit, SG_MATRIX_MMA);
+	union sg_matrix matrix = read_shape(emit, mma_kind(emit));
 	bool row = has(emit, PTX_MODIFIER_row), col = has(emit, PTX_MODIFIER_col);
 
 	read_types(emit, &matrix);
 	check_types(emit, matrix);
-	if (emit->in->n_operands != 4 || matrix.n)
+	if (matrix.kind != SG_MATRIX_MMA)
+		check_special(emit, matrix);
+	else if (emit->in->n_operands != 4 || matrix.n)
 		emit_unsupported(emit);
-	if (matrix.a == SG_MATRIX_F16 && !matrix.k) {
+	else if (matrix.a == SG_MATRIX_F16 && !matrix.k) {
 		matrix.a_column = !row || emit->in->col_first;
 		matrix.b_row = !col || emit->in->col_first;
 	}

@@ -16,7 +16,7 @@
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
 	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(e2m1x2, 8, b) T(e2m3x2, 16, b) T(e3m2x2, 16, b) T(ue8m0x2, 16, b) T(b1, 1, b)            \
-	T(b1024, 0, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
+	T(b1024, 0, b) T(e2m1, 8, b) T(e2m3, 8, b) T(e3m2, 8, b) T(ue8m0, 8, b) T(ue4m3, 8, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
 	/* variables of these hold numbers of the driver's */                                      \
 	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
 
@@ -73,6 +73,12 @@
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
 	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic") M(cp_mask, "cp_mask")                         \
+	/* narrow and sparse matrices */                                                           \
+	M(sp, "sp") M(sp_ordered_metadata, "sp::ordered_metadata")                                 \
+	M(kind_f8f6f4, "kind::f8f6f4") M(kind_mxf8f6f4, "kind::mxf8f6f4")                          \
+	M(kind_mxf4, "kind::mxf4") M(kind_mxf4nvf4, "kind::mxf4nvf4")                              \
+	M(block_scale, "block_scale") M(scale_vec_1X, "scale_vec::1X")                             \
+	M(scale_vec_2X, "scale_vec::2X") M(scale_vec_4X, "scale_vec::4X")                          \
 	/* tensor maps */                                                                          \
 	M(tensor, "tensor") M(tile, "tile") M(tile_gather4, "tile::gather4")                       \
 	M(tile_scatter4, "tile::scatter4") M(im2col, "im2col") M(im2col_w, "im2col::w")            \

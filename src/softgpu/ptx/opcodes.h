@@ -61,7 +61,7 @@
 	OP(griddepcontrol, 0, 0, 0, nothing)                                                       \
 	OP(mbarrier, 1, 4, PTX_OP_COLLECTIVE, mbarrier)                                            \
 	/* matrices (9.7.14) */                                                                    \
-	OP(mma, 4, 5, PTX_OP_COLLECTIVE, mma) OP(wmma, 2, 4, PTX_OP_COLLECTIVE, wmma)              \
+	OP(mma, 4, 10, PTX_OP_COLLECTIVE, mma) OP(wmma, 2, 4, PTX_OP_COLLECTIVE, wmma)              \
 	OP(ldmatrix, 2, 2, PTX_OP_COLLECTIVE, ldmatrix)                                            \
 	OP(stmatrix, 2, 2, PTX_OP_COLLECTIVE, stmatrix)                                            \
 	OP(movmatrix, 2, 2, PTX_OP_COLLECTIVE, movmatrix)                                          \

@@ -10,7 +10,7 @@
 #include "softgpu/ptx/parser.h"
 
 #define MAX_REGISTERS (1u << 20)
-#define MAX_OPERANDS  8
+#define MAX_OPERANDS  10
 #define MAX_NESTING   64
 
 static void parse_block(struct parser *parser, unsigned nesting);
@@ -150,9 +150,7 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 /* Words of PTX 9.0 that stand for nothing this machine can do. */
 static bool is_foreign_word(const struct ptx_token *token)
 {
-	static const char *const words[] = {"s2f6x2", "scaled", "multimem", "sp",
-	    "sp::ordered_metadata", "kind::f8f6f4", "kind::mxf8f6f4", "kind::mxf4",
-	    "kind::mxf4nvf4", "block_scale", "m16n16", "m8n16"};
+	static const char *const words[] = {"s2f6x2", "scaled", "multimem", "m16n16", "m8n16"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))

@@ -157,7 +157,7 @@ struct ptx_prototype {
 	uint32_t n_returns, n_params;
 };
 
-#define PTX_MAX_TYPES 4
+#define PTX_MAX_TYPES 5
 #define PTX_NO_REG    UINT32_MAX
 
 struct ptx_instruction {

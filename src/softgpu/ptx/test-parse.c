@@ -182,7 +182,7 @@ TEST(errors_name_line_and_word)
 	    {HEAD ".entry k() { .reg .b32 %r<2000000>; }", 4,
 		"more than 1048576 registers in one function"},
 	    {HEAD ".entry k() { x: y: bra z; }", 4, "unknown label \"z\""},
-	    {HEAD ".entry k() { mad.lo.u32.u32.u32.u32.u32 1; }", 4, "too many types"},
+	    {HEAD ".entry k() { mad.lo.u32.u32.u32.u32.u32.u32 1; }", 4, "too many types"},
 	    {HEAD ".global .u32 a[1 / 0];", 4, "division by zero in a constant"},
 	    {HEAD ".global .u32 a[99999999][99999999];", 4, "\"a\" is too large"},
 	    {HEAD ".global .u32 a = b;", 4, "unknown symbol \"b\" in an initial value"},
