@@ -1,8 +1,8 @@
 /*
- * Calls that only cross. A call that waits is timed by itself: the clock is read once between two, so
- * its 20 ns are in the figure. A posted call is too short for that: bursts of BURST are timed, each
- * into a ring the worker has emptied before; what an endless stream of them comes to, where the ring
- * is full and the worker sets the pace, is a figure of its own.
+ * Calls that only cross. A call that waits is timed by itself: the clock is read once between two,
+ * so its 20 ns are in the figure. A posted call is too short for that: bursts of BURST are timed,
+ * each into a ring the worker has emptied before; what an endless stream of them comes to, where
+ * the ring is full and the worker sets the pace, is a figure of its own.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Copies of one size, direction and kind of host memory, one after the other, each until it is done.
- * What came back is looked at: a fast copy of the wrong bytes is none.
+ * Copies of one size, direction and kind of host memory, one after the other, each until it is
+ * done. What came back is looked at: a fast copy of the wrong bytes is none.
  */
 #include <stdio.h>
 #include <stdlib.h>

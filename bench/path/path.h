@@ -1,6 +1,6 @@
 /*
- * The parts of rosen-bench-client. It obeys lines on standard input, one at a time, and answers each
- * with one line of JSON; rosen bench (src/cli/bench-client.c) is the other end:
+ * The parts of rosen-bench-client. It obeys lines on standard input, one at a time, and answers
+ * each with one line of JSON; rosen bench (src/cli/bench-client.c) is the other end:
  *
  *	first			   cuInit, and the first context; must come first
  *	null MS			   calls that wait, one after the other
@@ -9,8 +9,8 @@
  *	threads N MS		   both, from N threads at once
  *	copy BYTES h2d|d2h pageable|pinned MS
  *
- * Times are in the unit of the key's end; from_ns and to_ns are of CLOCK_MONOTONIC, so that what several
- * clients did can be put together. An answer with the key "error" is the last one.
+ * Times are in the unit of the key's end; from_ns and to_ns are of CLOCK_MONOTONIC, so that what
+ * several clients did can be put together. An answer with the key "error" is the last one.
  */
 #pragma once
 

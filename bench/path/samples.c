@@ -1,4 +1,5 @@
-/* See samples.h. A set keeps its newest values: percentiles are of what a path does when it is warm. */
+/* See samples.h. A set keeps its newest values: percentiles are of what a path does when it is
+ * warm. */
 #include "samples.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * <cuda.h> for programs built on a machine without NVIDIA's toolkit, such as the demo on a fresh
- * Debian: Rosen's own declarations of the CUDA driver API, and the plain names that CUDA 13 gives to
- * the newest form of a function. Where the toolkit is installed its own header serves as well.
+ * Debian: Rosen's own declarations of the CUDA driver API, and the plain names that CUDA 13 gives
+ * to the newest form of a function. Where the toolkit is installed its own header serves as well.
  */
 #pragma once
 

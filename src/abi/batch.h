@@ -1,6 +1,6 @@
 /*
- * Arguments of the functions that make many copies with one call: whether they are as CUDA documents,
- * and each box in the form of a single copy. Pure; any thread.
+ * Arguments of the functions that make many copies with one call: whether they are as CUDA
+ * documents, and each box in the form of a single copy. Pure; any thread.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ bool batch_boxes_are_valid(
 size_t batch_element_size(CUarray_format format, unsigned channels);
 
 /*
- * One operation as a copy of its own, between pointers of unified type and arrays. element: bytes of
- * an element of the array that takes part, 1 if none does: lengths count in elements then. False:
- * not a valid operation.
+ * One operation as a copy of its own, between pointers of unified type and arrays. element: bytes
+ * of an element of the array that takes part, 1 if none does: lengths count in elements then.
+ * False: not a valid operation.
  */
 bool batch_box(const CUDA_MEMCPY3D_BATCH_OP *operation, size_t element, CUDA_MEMCPY3D *out);

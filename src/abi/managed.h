@@ -1,7 +1,7 @@
 /*
  * What a program advised about its managed memory, and where it last prefetched it to: the part of
- * managed memory that is bookkeeping, the same for every library that offers it. Advice is a hint and
- * moves nothing here; cuMemRangeGetAttribute must tell it all the same.
+ * managed memory that is bookkeeping, the same for every library that offers it. Advice is a hint
+ * and moves nothing here; cuMemRangeGetAttribute must tell it all the same.
  *
  * Kept by pages of 4096 bytes, as CUDA rounds. Any thread; one lock for all.
  */
@@ -32,7 +32,8 @@ CUresult managed_check_advice(CUmem_advise advice, CUmemLocation location, int n
 /* Likewise for prefetching. */
 CUresult managed_check_prefetch(CUmemLocation location, int n_devices);
 
-/* Both CUDA_ERROR_INVALID_VALUE unless the range lies inside one allocation. Arguments are checked. */
+/* Both CUDA_ERROR_INVALID_VALUE unless the range lies inside one allocation. Arguments are
+ * checked. */
 CUresult managed_advise(
     uint64_t address, uint64_t size, CUmem_advise advice, CUmemLocation location);
 CUresult managed_prefetch(uint64_t address, uint64_t size, CUmemLocation location);

@@ -4,9 +4,9 @@
  * for what a program gives, narrow_T() for what it gets; false when an address does not fit.
  *
  * A context remembers which of the two cuCtxCreate made it: CUDA_ERROR_INVALID_CONTEXT is what the
- * narrow forms give in a context of today (the primary ones too), and cuCtxGetApiVersion tells. That
- * is also the answer when an address is wider than its form; an allocation finds no room then. Sizes
- * that do not fit are said to be the largest that does.
+ * narrow forms give in a context of today (the primary ones too), and cuCtxGetApiVersion tells.
+ * That is also the answer when an address is wider than its form; an allocation finds no room then.
+ * Sizes that do not fit are said to be the largest that does.
  */
 #pragma once
 

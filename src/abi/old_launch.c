@@ -1,6 +1,6 @@
 /*
- * One lock for all functions: nothing here takes long, and nobody is in a hurry who launches this way.
- * A launch copies the state under it and makes the real call without.
+ * One lock for all functions: nothing here takes long, and nobody is in a hurry who launches this
+ * way. A launch copies the state under it and makes the real call without.
  */
 #include "abi/old_launch.h"
 

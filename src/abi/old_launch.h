@@ -1,6 +1,6 @@
 /*
- * Launching as it was before CUDA 4: block shape, dynamic shared memory and parameters are state of a
- * function, set one by one, and cuLaunch and its like launch with them. Any thread.
+ * Launching as it was before CUDA 4: block shape, dynamic shared memory and parameters are state of
+ * a function, set one by one, and cuLaunch and its like launch with them. Any thread.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * Called with members of images that a tenant sent: sizes are bounds, not promises, and what does not
- * decompress is damage. Old files do not say how large a member is; then the buffer grows until it
- * fits.
+ * Called with members of images that a tenant sent: sizes are bounds, not promises, and what does
+ * not decompress is damage. Old files do not say how large a member is; then the buffer grows until
+ * it fits.
  */
 #include "abi/unpack.h"
 

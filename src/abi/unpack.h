@@ -1,6 +1,6 @@
 /*
- * Decompression of a fatbin's members, apart from image.h since it needs libraries that not everyone
- * who measures images wants.
+ * Decompression of a fatbin's members, apart from image.h since it needs libraries that not
+ * everyone who measures images wants.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /*
- * Four independent accumulators that each take one word of every 32 bytes with a multiplication and a
- * rotation, so that a processor works at all four at once; in the end they are mixed in two orders.
+ * Four independent accumulators that each take one word of every 32 bytes with a multiplication and
+ * a rotation, so that a processor works at all four at once; in the end they are mixed in two
+ * orders.
  */
 #include "base/hash.h"
 

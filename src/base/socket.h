@@ -25,7 +25,7 @@ int socket_connect(const char *path, int *out);
 
 /*
  * Whether the process that listens at the other end is this user's or root's. To be asked where the
- * path was guessed and not given: in a folder everyone may write, someone else could have been there
- * first.
+ * path was guessed and not given: in a folder everyone may write, someone else could have been
+ * there first.
  */
 bool socket_peer_is_ours(int fd);

@@ -1,10 +1,11 @@
 /*
  * rosen bench: what the path costs, whatever runs at its end. The measuring is done by clients
- * (rosen-bench-client, a CUDA program started as `rosen run` would start it), since nothing else can
- * be in a client's place; this file says what is measured, collects the answers into one JSON
+ * (rosen-bench-client, a CUDA program started as `rosen run` would start it), since nothing else
+ * can be in a client's place; this file says what is measured, collects the answers into one JSON
  * object, and looks at what an idle session costs, which only an onlooker can.
  *
- * One client does everything but the rows with several clients, so that the figures belong together.
+ * One client does everything but the rows with several clients, so that the figures belong
+ * together.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +104,8 @@ static void add_number(struct json_object *object, const char *key, double value
 	json_object_object_add(object, key, new_number(value));
 }
 
-/* Calls a second of several clients together: from the first one's beginning to the last one's end. */
+/* Calls a second of several clients together: from the first one's beginning to the last one's
+ * end. */
 static double rate(struct json_object *const *counts, size_t n)
 {
 	uint64_t from = UINT64_MAX, to = 0;

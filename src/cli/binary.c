@@ -1,4 +1,4 @@
-/* See binary.h. The file is mapped and only read; a malformed one gives a report with less in it. */
+/* See binary.h. The file is only read; a malformed one gives a report with less in it. */
 #include "cli/binary.h"
 
 #include <elf.h>

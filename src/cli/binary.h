@@ -20,7 +20,7 @@ struct binary_report {
 	bool is_static;	 /* no dynamic linker takes part */
 	bool privileged; /* would get other rights than this process: LD_LIBRARY_PATH is ignored */
 	bool needs_cuda; /* names libcuda.so.1 itself (others open it while they run) */
-	/* What runs it: the dynamic linker, or the program of a script's first line; empty: nothing. */
+	/* What runs it: the dynamic linker, or what a script's first line names; empty: nothing. */
 	char interpreter[BINARY_PATHS_MAX];
 	char
 	    rpath[BINARY_PATHS_MAX]; /* DT_RPATH, which comes before LD_LIBRARY_PATH; empty: none */
@@ -32,7 +32,7 @@ int binary_inspect(const char *path, struct binary_report *out);
 
 /*
  * Whether something keeps the dynamic linker from giving an ELF program Rosen's libcuda.so.1. why
- * (BINARY_WHY_MAX bytes) goes behind the program's name: "is linked statically: ..."; mend says what
- * to do.
+ * (BINARY_WHY_MAX bytes) goes behind the program's name: "is linked statically: ..."; mend says
+ * what to do.
  */
 bool binary_has_obstacle(const struct binary_report *report, char *why, const char **mend);

@@ -2,10 +2,10 @@
  * What crossed the path in one run: rosend's sums with the functions' names, as a table for people
  * and as JSON. rosend counts by row; the names are this build's, which is also the shim's.
  *
- * A call's time is in one of four places. The shim: the program's own time in the call but for waiting.
- * The ring: what waiting leaves over when the worker's time is taken off, there, behind the calls before
- * it, and back; posted calls have none, since nobody waits for them. The worker: from taking the record to its answer, but for
- * the driver, which is the backend's functions.
+ * A call's time is in one of four places. The shim: the program's own time in the call but for
+ * waiting. The ring: what waiting leaves over when the worker's time is taken off, there, behind
+ * the calls before it, and back; posted calls have none, since nobody waits for them. The worker:
+ * from taking the record to its answer, but for the driver, which is the backend's functions.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * What the terminal sends (Ctrl-C, Ctrl-Z, a new window size) reaches the whole foreground process
  * group, the program included, and is not sent to it twice; the kernel marks such signals as its
  * own (SI_KERNEL). What a process sends to rosen run is meant for the program and is passed on.
- * When the program stops, rosen run stops too, so that the shell takes the terminal back; when it is
- * continued, it continues the program.
+ * When the program stops, rosen run stops too, so that the shell takes the terminal back; when it
+ * is continued, it continues the program.
  */
 #include <errno.h>
 #include <signal.h>

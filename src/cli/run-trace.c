@@ -1,8 +1,8 @@
 /*
  * The traces that a run's processes left (base/trace.h), merged into one file in Chrome's trace
  * format: complete events ("ph": "X") in microseconds, one row per thread, named processes. A call
- * that waited has events inside it, "wait", "worker" and "driver", so that what was waiting for what is
- * seen at a glance.
+ * that waited has events inside it, "wait", "worker" and "driver", so that what was waiting for
+ * what is seen at a glance.
  *
  * The files were written by the program's processes and may be cut short by their death: sizes are
  * taken from the file, not from what it says.
@@ -91,9 +91,9 @@ static void put_span(struct merge *merge, const char *name, uint32_t pid, uint32
 }
 
 /*
- * The wait is a call's last part. In it lies the worker's, from when it took the record, and in that
- * the driver's, whose moment nobody noted: it is shown at the end. What the worker said is only
- * believed where it fits.
+ * The wait is a call's last part. In it lies the worker's, from when it took the record, and in
+ * that the driver's, whose moment nobody noted: it is shown at the end. What the worker said is
+ * only believed where it fits.
  */
 static void put_wait(
     struct merge *merge, uint32_t pid, const struct trace_record *record, uint64_t start_ns)

@@ -93,8 +93,8 @@ static void show_stats(const struct run_arguments *a, const struct server_use *u
 	json_object_put(stats);
 }
 
-/* The folder in which client processes leave what they observed: inside a private rosend's, which is
- * removed with it, or one of its own. */
+/* The folder in which client processes leave what they observed: inside a private rosend's, which
+ * is removed with it, or one of its own. */
 static int make_observe_dir(const struct server_use *use, char *path, size_t size)
 {
 	if (!*use->folder)
@@ -104,7 +104,7 @@ static int make_observe_dir(const struct server_use *use, char *path, size_t siz
 	return error_trace(dir_make_private(path));
 }
 
-/* Before the program, which may take a day, rather than after it. NULL and "-" (stderr) are fine. */
+/* Before the program, which may take a day, not after it. NULL and "-" (stderr) are fine. */
 static bool can_write(const char *path)
 {
 	if (!path || !strcmp(path, "-"))

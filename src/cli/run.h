@@ -34,7 +34,8 @@ struct run_plan {
  */
 int run_start_program(const struct run_plan *plan, pid_t *pid);
 
-/* Passes signals on until the program has ended; its exit status. Notices the end of use's rosend. */
+/* Passes signals on until the program has ended, and notices the end of use's rosend. The program's
+ * exit status. */
 int run_supervise(pid_t program, const char *name, struct server_use *use);
 
 /* Prints the statistics of a run (rosend's answer to run-stats). */

@@ -14,7 +14,7 @@
 /* A rosend that lives as long as this process, or an existing one. */
 struct server_use {
 	char socket[INSTALL_PATH_MAX];
-	/* Of a private one: socket, and whatever the caller puts in. Short enough for an address. */
+	/* Of a private one: socket and what the caller puts in. Short enough for an address. */
 	char folder[96];
 	pid_t pid; /* of a private one; 0: existing, or gone */
 	int leash; /* its end lets a private one end; -1 */

@@ -1,6 +1,6 @@
 /*
- * rosen as people call it: exit statuses, messages, JSON, signals, and what `rosen run` leaves behind
- * (nothing). Runs in a tree of its own with workers and clients that only pretend.
+ * rosen as people call it: exit statuses, messages, JSON, signals, and what `rosen run` leaves
+ * behind (nothing). Runs in a tree of its own with workers and clients that only pretend.
  */
 #include <dirent.h>
 #include <errno.h>

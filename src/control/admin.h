@@ -6,8 +6,9 @@
  *
  *	version                              versions and the process
  *	ps                                   the sessions
- *	devices                              what each backend offers (asks workers; may take
- *seconds) run-begin {run, measure, measure_gpu}         options for a run's sessions, before they start
+ *	devices                              what each backend has (asks workers; may take seconds)
+ *	run-begin {run, measure, measure_gpu}
+ *	                                     options for a run's sessions, before they start
  *	run-stats {run, wait_ms}             its statistics, after its sessions ended or wait_ms
  */
 #pragma once

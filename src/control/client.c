@@ -1,7 +1,8 @@
 /*
  * See client.h. Everything a connection sends is hostile until shown otherwise: messages are
  * bounded, a connection that says nothing or does not read its answer is dropped after a while, and
- * when too many are no sessions the oldest of them must go, so that newcomers always get their turn.
+ * when too many are no sessions the oldest of them must go, so that newcomers always get their
+ * turn.
  *
  * Who may not enter (admit.h) is told so, in the language of his first message.
  */

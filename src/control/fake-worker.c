@@ -10,16 +10,16 @@
  *	slow		  ok, after a while
  *
  * It behaves so whenever it is told something; with "warm-" before the word when it is warmed, with
- * "then-" when it starts after that. A device's name ends with what CUDA_VISIBLE_DEVICES says, where
- * it says something.
+ * "then-" when it starts after that. A device's name ends with what CUDA_VISIBLE_DEVICES says,
+ * where it says something.
  *
  * When ready, the first bytes of a message on the side socket are orders: "die" (last words, then
  * status 6), "kill" (SIGKILL to itself), "count" (adds 1 call and 2 messages to row 3 of the
  * statistics), "deaf" (ignores hang-ups from now on). It answers with the same message.
  *
  * "share" is followed by a struct control_share at SHARE_ORDER_AT, which goes to rosend, an offer
- * that needs a descriptor with a file in memory that holds "shared"; the answer comes back likewise,
- * with what descriptor there was.
+ * that needs a descriptor with a file in memory that holds "shared"; the answer comes back
+ * likewise, with what descriptor there was.
  */
 #include <poll.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /*
  * One rosen-worker process, as rosend sees it: a control socket and a process descriptor. Whoever
- * starts one (a session, a probe, the pool of warm ones) owns it until `ended` was called or process_abandon().
+ * starts one (a session, a probe, the pool of warm ones) owns it until `ended` was called or
+ * process_abandon().
  */
 #pragma once
 

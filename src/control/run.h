@@ -20,7 +20,8 @@
 
 struct server;
 
-/* The columns of struct chan_stat and struct chan_time: what `rosen run --stats` and its JSON show. */
+/* The columns of struct chan_stat and struct chan_time: what `rosen run --stats` and its JSON
+ * show. */
 #define RUN_COLUMNS                                                                                \
 	RUN_COLUMN(calls)                                                                          \
 	RUN_COLUMN(waits)                                                                          \

@@ -13,14 +13,14 @@
  *
  * `auto` asks for a GPU by trying: the session's own worker opens the CUDA driver and says how many
  * devices there are. A separate probe would pay the driver's start-up, a second on a real machine,
- * twice. Where it fails the software GPU takes over, which is said aloud once, and the driver is not
- * tried again for a while. What fails on rosend's own side (no descriptors, no memory) ends the
+ * twice. Where it fails the software GPU takes over, which is said aloud once, and the driver is
+ * not tried again for a while. What fails on rosend's own side (no descriptors, no memory) ends the
  * session: it says nothing of a backend.
  *
- * A live session lasts as long as the client's process, which is watched through a descriptor of its
- * own. Its socket says less: a child it forked may hold that open after it died, and the client may
- * close it at any time. Where there is no such descriptor (a process in a namespace rosend does not
- * see) the worker's own sign must do, the hang-up of the side socket.
+ * A live session lasts as long as the client's process, which is watched through a descriptor of
+ * its own. Its socket says less: a child it forked may hold that open after it died, and the client
+ * may close it at any time. Where there is no such descriptor (a process in a namespace rosend does
+ * not see) the worker's own sign must do, the hang-up of the side socket.
  */
 #include "control/session.h"
 
@@ -111,8 +111,8 @@ static void end_softly(struct session *session)
 		session_free(session);
 }
 
-/* The backend of this try did not open: once more if the worker was a warm one, the next backend, or
- * the end. */
+/* The backend of this try did not open: once more if the worker was a warm one, the next backend,
+ * or the end. */
 static void try_failed(struct session *session, const char *text)
 {
 	char all[HELLO_TEXT_MAX];
@@ -233,7 +233,8 @@ static void on_ended(void *data, const char *how)
 		try_failed(session, session->last_words);
 		return;
 	}
-	/* A worker that ends in order has seen its client leave; we may hear of that a moment later. */
+	/* A worker that ends in order has seen its client leave; we may hear of that a moment
+	 * later. */
 	if (session->state == SESSION_LIVE && *how) {
 		snprintf(session->last_words, sizeof(session->last_words),
 		    "the worker of session %llu %s%s%.160s", (unsigned long long)session->id, how,

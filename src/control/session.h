@@ -54,7 +54,8 @@ struct session {
 void session_open(struct server *server, struct client *client, const struct hello_request *hello,
     const struct hello_reply *reply);
 
-/* The client's socket hung up: it is freed by its caller. That ends a session that is not live yet. */
+/* The client's socket hung up: it is freed by its caller. That ends a session that is not live
+ * yet. */
 void session_client_gone(struct session *session);
 
 /* Its counters, as they are now. */

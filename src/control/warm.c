@@ -9,9 +9,9 @@
  *		  -> freed	it died; another is started
  *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is
- * filled when rosend starts and a moment after a session has become live: opening a backend takes the
- * driver's locks, and would slow down the start of the program there. After a failure it rests a
- * while, so that a backend that cannot open does not keep a processor busy.
+ * filled when rosend starts and a moment after a session has become live: opening a backend takes
+ * the driver's locks, and would slow down the start of the program there. After a failure it rests
+ * a while, so that a backend that cannot open does not keep a processor busy.
  */
 #include "control/warm.h"
 
@@ -128,8 +128,9 @@ static void on_ended(void *data, const char *how)
 }
 
 /*
- * The one most clients will use. A private rosend has its program's environment: where that chooses a
- * device by its number, it is that one, and where it chooses in another way, it is not known here.
+ * The one most clients will use. A private rosend has its program's environment: where that chooses
+ * a device by its number, it is that one, and where it chooses in another way, it is not known
+ * here.
  */
 static int32_t device_to_warm(const struct server *server)
 {

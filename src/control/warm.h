@@ -17,8 +17,8 @@ void warm_fill(struct server *server);
 void warm_fill_soon(struct server *server);
 
 /*
- * Hands one over to owner, which sends it CONTROL_START. *ready: its backend is open; otherwise it is
- * still at that and may yet fail, as a new worker may. NULL: there is none of this backend.
+ * Hands one over to owner, which sends it CONTROL_START. *ready: its backend is open; otherwise it
+ * is still at that and may yet fail, as a new worker may. NULL: there is none of this backend.
  */
 struct process *warm_take(struct server *server, enum control_backend backend,
     const struct process_owner *owner, bool *ready);

@@ -1,6 +1,6 @@
 /*
  * How a call leaves the process: what the generated remote_*() functions and the hand-written parts
- *of the shim share. One struct shim_call lives on the caller's stack for one call.
+ * of the shim share. One struct shim_call lives on the caller's stack for one call.
  *
  *	struct shim_call call;
  *	CUresult r = shim_call_begin(

@@ -7,9 +7,9 @@
  * or CONTROL_FAILED, later perhaps CONTROL_LAST_WORDS. A worker ends when the control socket or the
  * client's side socket hangs up; rosend learns a worker's end from its process descriptor.
  *
- * CONTROL_WARM may come once before CONTROL_START: the worker opens the backend ahead of its session
- * and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time, without
- * waiting for that answer.
+ * CONTROL_WARM may come once before CONTROL_START: the worker opens the backend ahead of its
+ * session and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time,
+ * without waiting for that answer.
  *
  * What sessions share goes through rosend's table (control/share.h): a worker offers and takes, one
  * request at a time, each answered by CONTROL_SHARED; withdrawing is not answered.

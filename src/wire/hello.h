@@ -57,9 +57,9 @@ enum hello_status {
  * memfd), and the side socket (SOCK_SEQPACKET) whose other end the worker holds: it carries
  * descriptors of segments and the worker's last words, and its hang-up tells that the peer is gone.
  *
- * The client may then close rosend's socket, or keep it and send nothing more: when the worker dies,
- * however it dies, rosend sends one struct side_message of kind SIDE_LAST_WORDS there, which says
- * how, and hangs up.
+ * The client may then close rosend's socket, or keep it and send nothing more: when the worker
+ * dies, however it dies, rosend sends one struct side_message of kind SIDE_LAST_WORDS there, which
+ * says how, and hangs up.
  */
 struct hello_reply {
 	uint32_t magic, size;

@@ -1,7 +1,7 @@
 /*
  * What a worker tells the program without having been asked: that a host function is due, that a
- * callback is no longer needed. One message is one reply in the lane of the client's callback thread
- * (rosenHostCalls in api/rosen.api), answered with chan_reply_done().
+ * callback is no longer needed. One message is one reply in the lane of the client's callback
+ * thread (rosenHostCalls in api/rosen.api), answered with chan_reply_done().
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * A CUDA program whose kernel fails: fault KIND. It says what the wait for the kernel gave, and what
- * an allocation afterwards gave: the error stays. Exit status 0 when it could ask at all. freed is the
- * kernel that does nothing wrong, on memory that is gone.
+ * A CUDA program whose kernel fails: fault KIND. It says what the wait for the kernel gave, and
+ * what an allocation afterwards gave: the error stays. Exit status 0 when it could ask at all.
+ * freed is the kernel that does nothing wrong, on memory that is gone.
  */
 #include <stdlib.h>
 #include <string.h>

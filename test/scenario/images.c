@@ -1,7 +1,8 @@
 /*
- * Loads one large fatbin several times and runs a kernel of it each time. The fatbin has PTX of one MiB and,
- * as libraries for all GPUs have, code for GPUs that are not there. Environment: LOADS, how often (1);
- * FOREIGN_MIB, how much of the other code (3); WAIT, if there: it says "ready" and loads after a line of input.
+ * Loads one large fatbin several times and runs a kernel of it each time. The fatbin has PTX of one
+ * MiB and, as libraries for all GPUs have, code for GPUs that are not there. Environment: LOADS,
+ * how often (1); FOREIGN_MIB, how much of the other code (3); WAIT, if there: it says "ready" and
+ * loads after a line of input.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /*
- * A busy CUDA program for the scenario tests: load SECONDS [SEED [stuck]]. It says "ready" once it computes,
- * then mixes allocations, copies, launches, streams, modules and pinned memory, checking every result,
- * until its time is over. With `stuck` it instead stands in a host function for ever, with more work
- * behind it than the stream holds. Exit status 0: all right; 3: a CUDA error, named on stdout; 4: a wrong result.
+ * A busy CUDA program for the scenario tests: load SECONDS [SEED [stuck]]. It says "ready" once it
+ * computes, then mixes allocations, copies, launches, streams, modules and pinned memory, checking
+ * every result, until its time is over. With `stuck` it instead stands in a host function for ever,
+ * with more work behind it than the stream holds. Exit status 0: all right; 3: a CUDA error, named
+ * on stdout; 4: a wrong result.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * A program that shares memory with another one of its kind, for the scenario tests. It does what lines
- * on its standard input say and answers each with a line:
+ * A program that shares memory with another one of its kind, for the scenario tests. It does what
+ * lines on its standard input say and answers each with a line:
  *
  *	alloc WORD	memory filled with a word; its inter-process handle in hexadecimal
  *	event		an inter-process event; its handle

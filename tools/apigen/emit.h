@@ -36,8 +36,8 @@ const char *text_join(struct api *api, const char *list, const char *item);
 
 /*
  * emit_narrow.c: what stands in the body of a narrow form. Declares r and leaves the result in it.
- * enter: an expression that gives CUDA_SUCCESS where the form may be used. call: a call of a function
- * with these arguments.
+ * enter: an expression that gives CUDA_SUCCESS where the form may be used. call: a call of a
+ * function with these arguments.
  */
 void out_narrow(struct out *out, const struct fn *fn, const char *enter,
     const char *(*call)(struct api *api, const struct fn *fn, const char *list));

@@ -1,4 +1,5 @@
-/* api_ids.h: numbers. api_desc.[ch]: what is known about each function, for whoever wants to ask. */
+/* api_ids.h: numbers. api_desc.[ch]: what is known about each function, for whoever wants to
+ * ask. */
 #include "emit.h"
 
 void emit_api_ids_h(struct out *out)

@@ -1,10 +1,12 @@
 /*
- * Narrow forms: functions as they were before CUDA 3.2, when sizes and device addresses had 32 bits.
- * Each takes its base's parameters, some of narrower types, and calls its base. Values widen by
- * themselves; what a pointer leads to is turned by wide_T() and narrow_T() of abi/narrow.h, T being
- * the narrow type. A result that does not fit is an error, and what the call made is given back.
+ * Narrow forms: functions as they were before CUDA 3.2, when sizes and device addresses had 32
+ * bits. Each takes its base's parameters, some of narrower types, and calls its base. Values widen
+ * by themselves; what a pointer leads to is turned by wide_T() and narrow_T() of abi/narrow.h, T
+ * being the narrow type. A result that does not fit is an error, and what the call made is given
+ * back.
  *
- * The body is the same in the shim, around its halves, and in the software GPU, around its functions.
+ * The body is the same in the shim, around its halves, and in the software GPU, around its
+ * functions.
  */
 #include <string.h>
 

@@ -52,8 +52,8 @@ static bool remote_has_free(const struct fn *fn)
 }
 
 /*
- * Ordinals of devices are the program's in remote_X() and the worker's on the wire; they differ when
- * CUDA_VISIBLE_DEVICES hides some. Structs that hold one are turned in a copy.
+ * Ordinals of devices are the program's in remote_X() and the worker's on the wire; they differ
+ * when CUDA_VISIBLE_DEVICES hides some. Structs that hold one are turned in a copy.
  */
 static bool remote_turns(const struct fn *fn, const struct param *p)
 {

@@ -1,7 +1,7 @@
 /*
  * The server's half. worker_serve.c: one serve_X() per function that crosses, between the record
- * and the backend. backend.[ch]: the backend's functions as one struct of pointers. backend_timed.c: the
- * same with a stopwatch.
+ * and the backend. backend.[ch]: the backend's functions as one struct of pointers.
+ * backend_timed.c: the same with a stopwatch.
  */
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /*
- * What the CUDA programs of test/gpu/cuda share: calls that end the program when they fail, device arrays,
- * inputs and hashes.
+ * What the CUDA programs of test/gpu/cuda share: calls that end the program when they fail, device
+ * arrays, inputs and hashes.
  *
- * Inputs are small whole numbers wherever the arithmetic allows, so that a sum is exact in any order and a
- * program can check itself against the CPU. Outputs print hashes, which test/gpu/run compares.
+ * Inputs are small whole numbers wherever the arithmetic allows, so that a sum is exact in any
+ * order and a program can check itself against the CPU. Outputs print hashes, which test/gpu/run
+ * compares.
  */
 #pragma once
 #include <cstdint>
@@ -100,7 +101,8 @@ template <typename T> std::vector<T> fractions(size_t count, uint32_t seed)
 	return out;
 }
 
-/* Column-major C = A * B on the CPU, where A is m by k and B is k by n; both may be given transposed. */
+/* Column-major C = A * B on the CPU, where A is m by k and B is k by n; both may be given
+ * transposed. */
 template <typename T, typename R>
 std::vector<R> matmul(
     int m, int n, int k, const std::vector<T> &a, bool a_transposed, const std::vector<T> &b)
