@@ -124,7 +124,8 @@ CUresult cuMemFree_v2(CUdeviceptr address)
 							: CUDA_ERROR_INVALID_VALUE;
 	}
 	if (range.kind != SG_RANGE_DEVICE && range.kind != SG_RANGE_MANAGED &&
-	    range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_EXTERNAL)
+	    range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_POOL_IMPORT &&
+	    range.kind != SG_RANGE_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == SG_RANGE_MANAGED && range.owner) /* a module's variable */
 		return CUDA_ERROR_INVALID_VALUE;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/util.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
@@ -20,14 +21,15 @@
 
 struct sg_pool {
 	CUmemoryPool handle;
-	bool is_default, is_destroyed;
+	bool is_default, is_destroyed, is_import;
+	int file; /* stands for it in other processes; -1: it cannot be shared */
 	size_t max_size, used, used_high, n_ranges;
 	int reuse[3];
 	uint64_t threshold;
 };
 
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sg_pool default_pool = {.is_default = true, .reuse = {1, 1, 1}};
+static struct sg_pool default_pool = {.is_default = true, .file = -1, .reuse = {1, 1, 1}};
 static struct sg_pool *current_pool = &default_pool;
 
 int sg_pool_init(void)
@@ -39,6 +41,22 @@ int sg_pool_init(void)
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool)
 {
 	return pool->handle;
+}
+
+int sg_pool_file(const struct sg_pool *pool)
+{
+	return pool->file;
+}
+
+bool sg_pool_is_import(const struct sg_pool *pool)
+{
+	return pool->is_import;
+}
+
+static void pool_free(struct sg_pool *pool)
+{
+	fd_close(pool->file);
+	free(pool);
 }
 
 /* ---- allocation ---- */
@@ -64,7 +82,7 @@ static void pool_uncharge(struct sg_pool *pool, size_t size)
 	bool last = pool->is_destroyed && !pool->n_ranges;
 	pthread_mutex_unlock(&pool_lock);
 	if (last)
-		free(pool);
+		pool_free(pool);
 }
 
 CUresult sg_pool_free_range(const struct sg_range *range)
@@ -116,6 +134,8 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && !pool)
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r == CUDA_SUCCESS && pool->is_import)
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
@@ -186,7 +206,8 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
 	if (sg_graph_memory_release(address)) /* it stays in its place for the next launch */
 		return CUDA_SUCCESS;
 	if (!sg_arena_find(address, &range) || range.address != address ||
-	    (range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_DEVICE))
+	    (range.kind != SG_RANGE_POOL && range.kind != SG_RANGE_DEVICE &&
+		range.kind != SG_RANGE_POOL_IMPORT))
 		return CUDA_ERROR_INVALID_VALUE;
 	struct free_work *work = sg_work_new(sizeof(*work), free_run);
 	if (!work)
@@ -198,8 +219,29 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
 
 /* ---- pools ---- */
 
+/* Takes file over. */
+static CUresult pool_new(int file, struct sg_pool **out)
+{
+	struct sg_pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool) {
+		pool->file = file;
+		memcpy(pool->reuse, default_pool.reuse, sizeof(pool->reuse));
+		pool->handle = sg_handle_new(SG_POOL, pool);
+	}
+	if (pool && pool->handle) {
+		*out = pool;
+		return CUDA_SUCCESS;
+	}
+	fd_close(file);
+	free(pool);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 {
+	struct sg_pool *pool;
+	int file = -1;
 	CUresult r = sg_enter();
 
 	if (r == CUDA_SUCCESS &&
@@ -208,21 +250,29 @@ CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && properties->location.id != 0)
 		r = CUDA_ERROR_INVALID_DEVICE;
-	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
+	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE &&
+	    properties->handleTypes != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE &&
+	    fd_memory("softgpu pool", SG_ARENA_PAGE, &file) < 0)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	r = r ?: pool_new(file, &pool);
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct sg_pool *pool = calloc(1, sizeof(*pool));
-	if (!pool)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	memcpy(pool->reuse, default_pool.reuse, sizeof(pool->reuse));
 	pool->max_size = properties->maxSize;
-	pool->handle = sg_handle_new(SG_POOL, pool);
-	if (!pool->handle) {
-		free(pool);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
 	*handle = pool->handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult sg_pool_import(int file, CUmemoryPool *out)
+{
+	struct sg_pool *pool;
+	CUresult r = pool_new(file, &pool);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	pool->is_import = true;
+	*out = pool->handle;
 	return CUDA_SUCCESS;
 }
 
@@ -244,7 +294,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool handle)
 	bool last = !pool->n_ranges;
 	pthread_mutex_unlock(&pool_lock);
 	if (last)
-		free(pool);
+		pool_free(pool);
 	return CUDA_SUCCESS;
 }
 
@@ -412,6 +462,8 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle)
 
 	if (r == CUDA_SUCCESS && device != 0)
 		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r == CUDA_SUCCESS && pool->is_import)
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	pthread_mutex_lock(&pool_lock);

@@ -20,12 +20,16 @@
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 
-#define HANDLE_MAGIC 0x636970757067666f /* "ofgpupic" */
+#define HANDLE_MAGIC  0x636970757067666f /* "ofgpupic" */
+#define POINTER_MAGIC 0x6c6f6f707067666f /* "ofgppool" */
 
 struct ipc_handle {
-	uint64_t magic, pid, fd, inode, size, zero[3];
+	uint64_t magic, pid, fd, inode, size;
+	uint64_t pool; /* of a pointer: the inode of its pool's file */
+	uint64_t zero[2];
 };
 _Static_assert(sizeof(struct ipc_handle) == sizeof(CUipcMemHandle), "it travels as one");
+_Static_assert(sizeof(struct ipc_handle) == sizeof(CUmemPoolPtrExportData), "and as one of these");
 
 /* Memory of another process: opened twice it is mapped once. */
 struct opened {
@@ -48,28 +52,39 @@ static CUresult share(uint64_t address, int *fd)
 
 /* --- handles --- */
 
-CUresult cuIpcGetMemHandle(CUipcMemHandle *out, CUdeviceptr address)
+/* Says where the memory of the range can be had, which it is from now on. */
+static CUresult describe(struct sg_range range, struct ipc_handle *out)
 {
-	struct ipc_handle handle = {.magic = HANDLE_MAGIC, .pid = (uint64_t)getpid()};
-	struct sg_context *context;
-	struct sg_range range;
 	struct stat status;
 	_cleanup_fd_ int fd = -1;
-	CUresult r = sg_enter_context(&context);
+	CUresult r = share(range.address, &fd);
 
-	if (r == CUDA_SUCCESS && (!out || !sg_arena_find(address, &range)))
-		r = CUDA_ERROR_INVALID_VALUE;
-	r = r ?: share(range.address, &fd);
 	/* The arena's own descriptor lasts as long as the allocation. */
 	if (r == CUDA_SUCCESS && (!sg_arena_find(range.address, &range) || fstat(fd, &status) < 0))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	handle.fd = (uint64_t)range.fd;
-	handle.inode = status.st_ino;
-	handle.size = range.size;
-	memcpy(out, &handle, sizeof(handle));
+	out->pid = (uint64_t)getpid();
+	out->fd = (uint64_t)range.fd;
+	out->inode = status.st_ino;
+	out->size = range.size;
 	return CUDA_SUCCESS;
+}
+
+CUresult cuIpcGetMemHandle(CUipcMemHandle *out, CUdeviceptr address)
+{
+	struct ipc_handle handle = {.magic = HANDLE_MAGIC};
+	struct sg_context *context;
+	struct sg_range range;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS &&
+	    (!out || !sg_arena_find(address, &range) || range.kind != SG_RANGE_DEVICE))
+		r = CUDA_ERROR_INVALID_VALUE;
+	r = r ?: describe(range, &handle);
+	if (r == CUDA_SUCCESS)
+		memcpy(out, &handle, sizeof(handle));
+	return r;
 }
 
 /* The handle's file, -1: it is not there any more. */
@@ -181,6 +196,92 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr address)
 	return r;
 }
 
+/* --- pools: a file stands for each; what is known of a pointer says which file it is in --- */
+
+CUresult cuMemPoolExportToShareableHandle(
+    void *out, CUmemoryPool handle, CUmemAllocationHandleType type, unsigned long long flags)
+{
+	const struct sg_pool *pool = sg_handle_get(handle, SG_POOL);
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS &&
+	    (!out || !pool || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+		sg_pool_file(pool) < 0 || sg_pool_is_import(pool)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	int fd = fcntl(sg_pool_file(pool), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	*(int *)out = fd;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemPoolImportFromShareableHandle(
+    CUmemoryPool *out, void *os_handle, CUmemAllocationHandleType type, unsigned long long flags)
+{
+	int file = (int)(intptr_t)os_handle;
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS &&
+	    (!out || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+		fcntl(file, F_GET_SEALS) < 0)) /* no file in memory */
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	/* The copy keeps the inode from being another file's. */
+	file = fcntl(file, F_DUPFD_CLOEXEC, 0);
+	return file < 0 ? CUDA_ERROR_OPERATING_SYSTEM : sg_pool_import(file, out);
+}
+
+CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *out, CUdeviceptr address)
+{
+	struct ipc_handle handle = {.magic = POINTER_MAGIC};
+	struct sg_context *context;
+	struct sg_range range;
+	struct stat status;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS &&
+	    (!out || !sg_arena_find(address, &range) || range.kind != SG_RANGE_POOL ||
+		sg_pool_file(range.owner) < 0 || fstat(sg_pool_file(range.owner), &status) < 0))
+		r = CUDA_ERROR_INVALID_VALUE;
+	r = r ?: describe(range, &handle);
+	if (r != CUDA_SUCCESS)
+		return r;
+	handle.pool = status.st_ino;
+	memcpy(out, &handle, sizeof(handle));
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemPoolImportPointer(
+    CUdeviceptr *address, CUmemoryPool pool_handle, CUmemPoolPtrExportData *data)
+{
+	const struct sg_pool *pool = sg_handle_get(pool_handle, SG_POOL);
+	struct ipc_handle handle;
+	struct sg_context *context;
+	struct stat status;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!address || !data || !pool || !sg_pool_is_import(pool) ||
+				     fstat(sg_pool_file(pool), &status) < 0))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	memcpy(&handle, data, sizeof(handle));
+	if (handle.magic != POINTER_MAGIC || handle.pool != status.st_ino)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct sg_range range = {
+	    .size = handle.size, .kind = SG_RANGE_POOL_IMPORT, .context_id = context->id};
+	_cleanup_fd_ int fd = open_file(&handle);
+	if (fd < 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (sg_arena_map(&range, fd, 0) < 0)
+		return CUDA_ERROR_MAP_FAILED;
+	*address = range.address;
+	return CUDA_SUCCESS;
+}
+
 /* --- descriptors --- */
 
 CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t size,
@@ -198,7 +299,7 @@ CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t
 	if (type != CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD || range.address != address ||
 	    size != align_up(range.size, SG_ARENA_PAGE))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return share(address, handle);
+	return range.kind == SG_RANGE_DEVICE ? share(address, handle) : CUDA_ERROR_INVALID_VALUE;
 }
 
 struct external {

@@ -45,5 +45,11 @@ CUresult sg_pool_free_range(const struct sg_range *range);
 /* The range is gone already, with its context. */
 void sg_pool_range_gone(const struct sg_range *range);
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
+/* What stands for it in other processes, the pool's own; -1: it cannot be shared. */
+int sg_pool_file(const struct sg_pool *pool);
+/* Another process's pool: memory can be imported from it, none can be taken. */
+bool sg_pool_is_import(const struct sg_pool *pool);
+/* A pool for the file of another process's, which it takes over. */
+CUresult sg_pool_import(int file, CUmemoryPool *out);
 /* 0 or -ENOMEM. */
 int sg_pool_init(void);

@@ -233,7 +233,8 @@ static size_t range_pages(const struct sg_range *range)
 
 static bool range_is_foreign(const struct sg_range *range)
 {
-	return range->kind == SG_RANGE_IPC || range->kind == SG_RANGE_EXTERNAL;
+	return range->kind == SG_RANGE_IPC || range->kind == SG_RANGE_POOL_IMPORT ||
+	       range->kind == SG_RANGE_EXTERNAL;
 }
 
 static int range_map(const struct sg_range *range)
@@ -367,7 +368,8 @@ int sg_arena_share(uint64_t address, int *fd)
 
 	pthread_rwlock_wrlock(&arena_lock);
 	struct sg_range *range = range_find(address);
-	if (range && range->address == address && range->kind == SG_RANGE_DEVICE)
+	if (range && range->address == address &&
+	    (range->kind == SG_RANGE_DEVICE || range->kind == SG_RANGE_POOL))
 		r = range->is_shared ? 0 : range_share(range);
 	if (r == 0) {
 		*fd = fcntl(range->fd, F_DUPFD_CLOEXEC, 0);

@@ -51,12 +51,13 @@ enum sg_range_kind {
 	SG_RANGE_MANAGED,
 	SG_RANGE_MODULE, /* variables of a module */
 	SG_RANGE_ARRAY,
-	SG_RANGE_IPC,	    /* another process's, cuIpcOpenMemHandle */
-	SG_RANGE_EXTERNAL,  /* another process's, cuExternalMemoryGetMappedBuffer */
-	SG_RANGE_GRAPH,	    /* a graph's nodes allocate it; owner: the graph's */
-	SG_RANGE_CONDITION, /* the value a graph's node looks at */
-	SG_RANGE_RESERVED,  /* cuMemAddressReserve; nothing is found in it but what is mapped */
-	SG_RANGE_MAPPED,    /* cuMemMap (virtual.h); owner: the physical memory */
+	SG_RANGE_IPC,	      /* another process's, cuIpcOpenMemHandle */
+	SG_RANGE_POOL_IMPORT, /* another process's, cuMemPoolImportPointer */
+	SG_RANGE_EXTERNAL,    /* another process's, cuExternalMemoryGetMappedBuffer */
+	SG_RANGE_GRAPH,	      /* a graph's nodes allocate it; owner: the graph's */
+	SG_RANGE_CONDITION,   /* the value a graph's node looks at */
+	SG_RANGE_RESERVED,    /* cuMemAddressReserve; nothing is found in it but what is mapped */
+	SG_RANGE_MAPPED,      /* cuMemMap (virtual.h); owner: the physical memory */
 };
 
 struct sg_range {
@@ -90,7 +91,8 @@ int sg_arena_alloc(struct sg_range *range, size_t align);
 int sg_arena_alias(struct sg_range *range);
 
 /*
- * A descriptor, the caller's, of the memory of the allocation that begins at address, in whole pages.
+ * A descriptor, the caller's, of the memory of the allocation (of kind DEVICE or POOL) that begins at
+ * address, in whole pages.
  * The first time its bytes move into shared memory: nobody may be using it meanwhile.
  */
 int sg_arena_share(uint64_t address, int *fd);
