@@ -167,6 +167,50 @@ CONFORM(a_graph_runs_as_often_as_it_is_launched)
 	OK(cuGraphExecDestroy(exec));
 }
 
+#define BRANCHES 6
+
+static unsigned *joined_words;
+static unsigned joined_sum;
+
+static void join(void *unused)
+{
+	joined_sum = 0;
+	for (int i = 0; i < BRANCHES * N; i++)
+		joined_sum += joined_words[i];
+}
+
+/* Branches with nothing in common but their end, which sees what all of them did. */
+CONFORM(branches_join)
+{
+	struct graph_test t = begin();
+	CUgraphNode ends[BRANCHES], end;
+	CUDA_HOST_NODE_PARAMS host = {.fn = join};
+	unsigned wanted = 0;
+	int n = N;
+
+	OK(cuMemAllocHost((void **)&joined_words, BRANCHES * N * sizeof(unsigned)));
+	for (unsigned i = 0; i < BRANCHES; i++) {
+		CUdeviceptr memory;
+		CUgraphNode node;
+
+		OK(cuMemAlloc(&memory, N * sizeof(unsigned)));
+		CUDA_MEMSET_NODE_PARAMS set = words(memory, 100 * i);
+		CUDA_MEMCPY3D copy = to_host(memory, joined_words + i * N);
+		NEEDS(cuGraphAddMemsetNode(&node, t.graph, NULL, 0, &set, t.context));
+		for (unsigned k = 0; k <= i; k++)
+			node = add_kernel(t.graph, &node, 1, t.increment, (void *[]){&memory, &n});
+		NEEDS(cuGraphAddMemcpyNode(&ends[i], t.graph, &node, 1, &copy, t.context));
+		wanted += (100 * i + i + 1) * N;
+	}
+	NEEDS(cuGraphAddHostNode(&end, t.graph, ends, BRANCHES, &host));
+	CUgraphExec exec = instantiate(t.graph);
+	for (int i = 0; i < 5; i++) {
+		memset(joined_words, 0, BRANCHES * N * sizeof(unsigned));
+		run_graph(&t, exec);
+		CHECK_EQ(joined_sum, wanted);
+	}
+}
+
 CONFORM(structure)
 {
 	struct graph_test t = begin();

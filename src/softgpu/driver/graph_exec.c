@@ -1,11 +1,10 @@
-/* Programs: making, comparing and running them; see graph_exec.h. */
+/* Programs: making and comparing them; see graph_exec.h. They are run by graph_run.c. */
 #include "softgpu/driver/graph_exec.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/driver/event.h"
 
 /* ---- making ---- */
 
@@ -20,7 +19,7 @@ static void step_fini(struct sg_step *step)
 	free(step->needs);
 }
 
-static struct sg_program *sg_program_ref(struct sg_program *program)
+struct sg_program *sg_program_ref(struct sg_program *program)
 {
 	/* Relaxed: who copies a reference has one. */
 	atomic_fetch_add_explicit(&program->references, 1, memory_order_relaxed);
@@ -40,6 +39,8 @@ void sg_program_unref(struct sg_program *program)
 	for (size_t i = 0; i < program->n_objects; i++)
 		sg_user_object_unref(program->objects[i]);
 	free(program->steps);
+	free(program->followers_at);
+	free(program->followers);
 	free(program->conditions);
 	free(program->objects);
 	free(program);
@@ -145,6 +146,43 @@ static void program_survey(struct sg_program *program)
 	program->frees_all &= !balance;
 }
 
+/* Turns the steps' needs round: who may go on when a step is done. False: out of memory. */
+static bool program_link(struct sg_program *program)
+{
+	size_t n = program->n_steps, n_edges = 0, *places = calloc(n + 1, sizeof(*places));
+
+	for (size_t i = 0; i < n; i++)
+		n_edges += program->steps[i].n_needs;
+	program->followers_at = calloc(n + 2, sizeof(*program->followers_at));
+	program->followers = calloc(n_edges + 1, sizeof(*program->followers));
+	if (!places || !program->followers_at || !program->followers) {
+		free(places);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++)
+		places[program->steps[i].number] = i;
+	/* Counted one entry further on, so that filling in moves each start to where it belongs. */
+	for (size_t i = 0; i < n; i++)
+		for (size_t e = 0; e < program->steps[i].n_needs; e++)
+			program->followers_at[places[program->steps[i].needs[e]] + 2]++;
+	for (size_t i = 2; i < n + 2; i++)
+		program->followers_at[i] += program->followers_at[i - 1];
+	program->is_chain = true;
+	for (size_t i = 0; i < n; i++) {
+		bool follows_last = !i;
+
+		for (size_t e = 0; e < program->steps[i].n_needs; e++) {
+			size_t from = places[program->steps[i].needs[e]];
+
+			program->followers[program->followers_at[from + 1]++] = i;
+			follows_last |= from + 1 == i;
+		}
+		program->is_chain &= follows_last;
+	}
+	free(places);
+	return true;
+}
+
 /* The next node all of whose dependencies are placed, the oldest first; n_nodes: a circle. */
 static size_t next_node(const struct sg_graph *graph, const bool *placed)
 {
@@ -201,6 +239,8 @@ CUresult sg_program_new(const struct sg_graph *graph, struct sg_program **out)
 	program_share(
 	    program, graph->conditions, graph->n_conditions, graph->objects, graph->n_objects);
 	CUresult r = fill_steps(program, graph);
+	if (r == CUDA_SUCCESS && !program_link(program))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (r != CUDA_SUCCESS) {
 		sg_program_unref(program);
 		return r;
@@ -248,6 +288,10 @@ struct sg_program *sg_program_copy(const struct sg_program *program)
 			sg_program_unref(copy);
 			return NULL;
 		}
+	}
+	if (!program_link(copy)) {
+		sg_program_unref(copy);
+		return NULL;
 	}
 	return copy;
 }
@@ -320,199 +364,4 @@ void sg_program_adopt(struct sg_program *other, const struct sg_program *old)
 		for (unsigned b = 0; b < step->n_bodies; b++)
 			sg_program_adopt(step->bodies[b], old->steps[i].bodies[b]);
 	}
-}
-
-/* ---- running ---- */
-
-struct launch {
-	struct sg_work work;
-	struct sg_program *program;
-	/* By number of the event nodes: what a record is to be seen done by, what a wait is for. */
-	struct sg_work *markers[];
-};
-
-/* Conditions hold words that kernels write: relaxed atomics, ordered by the kernels' ends. */
-static unsigned condition_read(const struct sg_condition *condition)
-{
-	return atomic_load_explicit((_Atomic uint32_t *)condition->address, memory_order_relaxed);
-}
-
-static void conditions_reset(const struct sg_program *program)
-{
-	for (size_t i = 0; i < program->n_conditions; i++)
-		if (program->conditions[i]->assigns)
-			atomic_store_explicit((_Atomic uint32_t *)program->conditions[i]->address,
-			    program->conditions[i]->initial, memory_order_relaxed);
-}
-
-static CUresult program_run(
-    const struct sg_program *program, struct sg_work **markers, struct sg_context *context);
-
-static struct sg_work **body_markers(
-    const struct sg_step *step, struct sg_work **markers, unsigned body)
-{
-	markers += step->marker;
-	for (unsigned b = 0; b < body; b++)
-		markers += step->bodies[b]->n_events;
-	return markers;
-}
-
-static CUresult body_run(
-    const struct sg_step *step, struct sg_work **markers, unsigned body, struct sg_context *context)
-{
-	return program_run(step->bodies[body], body_markers(step, markers, body), context);
-}
-
-static bool must_stop(const struct sg_context *context)
-{
-	/* Relaxed: a flag that is polled. */
-	return atomic_load_explicit(&context->stop, memory_order_relaxed);
-}
-
-static CUresult conditional_run(
-    const struct sg_step *step, struct sg_work **markers, struct sg_context *context)
-{
-	unsigned value = condition_read(step->condition);
-	CUresult r = CUDA_SUCCESS;
-
-	switch (step->choice) {
-	case CU_GRAPH_COND_TYPE_IF: /* a second body is for zero */
-		value = value ? 0 : 1;
-		break;
-	case CU_GRAPH_COND_TYPE_WHILE:
-		while (value && r == CUDA_SUCCESS) {
-			r = must_stop(context) ? CUDA_ERROR_LAUNCH_TIMEOUT
-					       : body_run(step, markers, 0, context);
-			value = condition_read(step->condition);
-		}
-		return r;
-	default:
-		break;
-	}
-	return value < step->n_bodies ? body_run(step, markers, value, context) : CUDA_SUCCESS;
-}
-
-static CUresult step_run(
-    const struct sg_step *step, struct sg_work **markers, struct sg_context *context)
-{
-	switch (step->type) {
-	case CU_GRAPH_NODE_TYPE_GRAPH: /* a captured launch is work like any other */
-		return step->n_bodies ? body_run(step, markers, 0, context)
-				      : step->work->run(step->work, context);
-	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
-		return conditional_run(step, markers, context);
-	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
-		sg_work_complete(markers[step->marker]);
-		return CUDA_SUCCESS;
-	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
-		sg_work_wait(markers[step->marker]);
-		return CUDA_SUCCESS;
-	default:
-		return step->is_disabled ? CUDA_SUCCESS : step->work->run(step->work, context);
-	}
-}
-
-static CUresult program_run(
-    const struct sg_program *program, struct sg_work **markers, struct sg_context *context)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	for (size_t i = 0; i < program->n_steps && r == CUDA_SUCCESS; i++)
-		r = step_run(&program->steps[i], markers, context);
-	return r;
-}
-
-static CUresult launch_run(struct sg_work *work, struct sg_context *context)
-{
-	struct launch *launch = (struct launch *)work;
-
-	conditions_reset(launch->program);
-	return program_run(launch->program, launch->markers, context);
-}
-
-static void complete_records(const struct sg_program *program, struct sg_work **markers)
-{
-	for (size_t i = 0; i < program->n_steps; i++) {
-		const struct sg_step *step = &program->steps[i];
-
-		if (step->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD)
-			sg_work_complete(markers[step->marker]);
-		for (unsigned b = 0; b < step->n_bodies; b++)
-			complete_records(step->bodies[b], body_markers(step, markers, b));
-	}
-}
-
-static void launch_fini(struct sg_work *work)
-{
-	struct launch *launch = (struct launch *)work;
-
-	for (unsigned i = 0; launch->program && i < launch->program->n_events; i++)
-		sg_work_unref(launch->markers[i]);
-	sg_program_unref(launch->program);
-	launch->program = NULL;
-}
-
-/* Who waits for an event of a launch that died must learn of it, not hang. What the program holds goes
- * now, for the stream remembers its last piece of work until there is another. */
-static void launch_finished(struct sg_work *work)
-{
-	struct launch *launch = (struct launch *)work;
-
-	complete_records(launch->program, launch->markers);
-	launch_fini(work);
-}
-
-/* Waits first: a wait is for what was recorded before the launch. */
-static void take_markers(
-    const struct sg_program *program, struct sg_work **markers, CUgraphNodeType type)
-{
-	for (size_t i = 0; i < program->n_steps; i++) {
-		const struct sg_step *step = &program->steps[i];
-
-		if (step->type == type && step->event)
-			markers[step->marker] = type == CU_GRAPH_NODE_TYPE_WAIT_EVENT
-						    ? sg_event_marker_of(step->event)
-						    : sg_event_new_marker(step->event);
-		for (unsigned b = 0; b < step->n_bodies; b++)
-			take_markers(step->bodies[b], body_markers(step, markers, b), type);
-	}
-}
-
-/* Marks the program's memory as allocated or freed, in the order of the steps. False: some of it is
- * allocated already. */
-static bool account_memory(const struct sg_program *program, bool frees_first)
-{
-	bool fine = true;
-
-	for (size_t i = 0; fine && i < program->n_steps; i++) {
-		const struct sg_step *step = &program->steps[i];
-		bool allocates = step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC;
-
-		if (step->memory)
-			fine = !(sg_graph_memory_set_live(step->memory, allocates) && allocates &&
-				 !frees_first);
-		for (unsigned b = 0; fine && b < step->n_bodies; b++)
-			fine = account_memory(step->bodies[b], frees_first);
-	}
-	return fine;
-}
-
-CUresult sg_program_launch(struct sg_program *program, struct sg_stream *stream, bool frees_first)
-{
-	struct launch *launch = sg_work_new(
-	    sizeof(*launch) + (program->n_events + 1) * sizeof(launch->markers[0]), launch_run);
-
-	if (!launch)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	launch->program = sg_program_ref(program);
-	launch->work.fini = launch_fini;
-	launch->work.finished = launch_finished;
-	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_GRAPH);
-	if (!account_memory(program, frees_first)) {
-		sg_work_unref(&launch->work);
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
-	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
-	return sg_stream_submit(stream, &launch->work, NULL);
 }

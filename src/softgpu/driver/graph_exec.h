@@ -31,7 +31,11 @@ struct sg_step {
 struct sg_program {
 	atomic_uint references;
 	size_t n_steps;
-	struct sg_step *steps;
+	struct sg_step *steps; /* in an order that fulfils the edges */
+	/* Indices of the steps that depend on step i: followers[followers_at[i]] up to
+	 * followers[followers_at[i + 1]]. is_chain: each step depends on the one before it. */
+	size_t *followers_at, *followers;
+	bool is_chain;
 	size_t n_conditions;
 	struct sg_condition **conditions; /* of the whole program: references */
 	size_t n_objects;
@@ -43,6 +47,7 @@ struct sg_program {
 /* CUDA_ERROR_INVALID_VALUE: the edges go in a circle. */
 CUresult sg_program_new(const struct sg_graph *graph, struct sg_program **program);
 void sg_program_unref(struct sg_program *program);
+struct sg_program *sg_program_ref(struct sg_program *program);
 /* A copy that may be changed; NULL: out of memory. */
 struct sg_program *sg_program_copy(const struct sg_program *program);
 
