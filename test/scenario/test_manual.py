@@ -1,9 +1,11 @@
 """The manual pages against the programs: every option and every key of JSON stands in both, or in neither."""
+import glob
 import unittest
 
 from scenario import *
 
-MAN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "doc/man")
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MAN = os.path.join(SOURCE, "doc/man")
 COMMANDS = ("run", "serve", "ps", "devices", "info", "doctor", "bench", "version")
 ALWAYS = {"--help"}
 
@@ -38,6 +40,30 @@ def keys(value):
     if isinstance(value, dict):
         return set(value).union(*(keys(v) for k, v in value.items() if k != "paths"))
     return set()
+
+
+class Documents(unittest.TestCase):
+    """What the documents name must be there."""
+    TOP = ("api", "bench", "doc", "examples", "packaging", "src", "test", "tools")
+
+    def test_files_that_are_named_exist(self):
+        for document in ["README.md", *glob.glob("doc/*.md", root_dir=SOURCE)]:
+            with open(os.path.join(SOURCE, document)) as file:
+                named = re.findall(r"`((?:%s)/[^`\s<]*)" % "|".join(self.TOP), file.read())
+            for path in named:
+                self.assertTrue(glob.glob(os.path.join(SOURCE, path.rstrip(".,:"))), f"{document}: {path}")
+
+    def test_the_table_of_subjects_names_files(self):
+        with open(os.path.join(SOURCE, "doc/HACKING.md")) as file:
+            rows = section("\n" + file.read().replace("\n## ", "\n# "), "Where a subject lives").split("\n| ")[1:]
+        folders = re.findall(r"`([^`]+)`", rows[0])
+        self.assertEqual(len(folders), 4)
+        self.assertGreater(len(rows), 15)
+        for row in rows[1:]:
+            for folder, names in zip(folders, row.strip(" |\n").split("|")[1:]):
+                for name in names.replace(",", " ").split():
+                    path = os.path.join(SOURCE, folder.replace("*", name) if "*" in folder else folder + name)
+                    self.assertTrue(os.path.exists(path) or glob.glob(path + ".[ch]"), path)
 
 
 class Options(unittest.TestCase):
