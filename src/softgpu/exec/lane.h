@@ -176,6 +176,7 @@ enum sg_video_flags {
 	SG_VIDEO_ADD = 16,
 	SG_VIDEO_PAIR = 32, /* halves instead of bytes */
 };
+#define SG_VIDEO_LEFT_OUT 8 /* bits from here on: elements that are c's, or not in the sum */
 
 /* sg_video_part(operation, flags, a, b, c): the operation is one of the first list, or a comparison
  * of vset from SG_PART_SET on, in the order of SG_VIDEO_SET's; parts are enum ptx_part. */

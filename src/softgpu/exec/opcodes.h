@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/exec/float-bits.h"
+
 struct row {
 	const char *code;
 	char result; /* d r h p */
@@ -21,22 +23,6 @@ struct row {
 #define D(x)  f64_bits(x)
 #define ALL   UINT64_C(0xffffffff)
 #define NAN32 UINT64_C(0x7fffffff)
-
-static inline uint64_t f32_bits(float x)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
-
-static inline uint64_t f64_bits(double x)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
 
 /* One module with a kernel per row: k0, k1, ... Its parameter is the address of the inputs, behind
  * which the result goes. free() it. */

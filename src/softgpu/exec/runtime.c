@@ -200,13 +200,18 @@ uint32_t sg_video(uint32_t operation, uint32_t flags, uint32_t a, uint32_t b, ui
 	uint32_t packed = 0, sum = c;
 
 	for (unsigned i = 0; i < 32 / bits; i++) {
+		uint32_t here = ((1u << bits) - 1) << bits * i;
 		int32_t value =
 		    video_one(operation, video_element(a, bits, i, flags & SG_VIDEO_A_SIGNED),
 			video_element(b, bits, i, flags & SG_VIDEO_B_SIGNED));
 
 		if (flags & SG_VIDEO_SATURATE)
 			value = MAX(low, MIN(high, value));
-		packed |= ((uint32_t)value & ((1u << bits) - 1)) << bits * i;
+		if (flags >> (SG_VIDEO_LEFT_OUT + i) & 1) {
+			packed |= c & here;
+			continue;
+		}
+		packed |= (uint32_t)value << bits * i & here;
 		sum += (uint32_t)value;
 	}
 	return flags & SG_VIDEO_ADD ? sum : packed;

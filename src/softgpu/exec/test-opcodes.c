@@ -1,8 +1,9 @@
 /* What single instructions compute: the rows of opcodes.def, and a few of the machine's own. */
 #include "softgpu/exec/opcodes.h"
+#include "softgpu/exec/ptxas.h"
 #include "softgpu/exec/test-machine.h"
 
-static void run_rows(const struct row *rows, size_t n)
+static void run_rows(const struct row *rows, size_t n, const char *architecture)
 {
 	char *text = write_module(rows, n);
 	struct sg_module *module = module_load(text);
@@ -19,6 +20,8 @@ static void run_rows(const struct row *rows, size_t n)
 		wrong += row_differs(&rows[i], io[3]);
 	}
 	sg_module_unload(module);
+	if (architecture)
+		ptxas_check(text, architecture);
 	free(text);
 	CHECK_EQ(wrong, 0);
 }
@@ -27,10 +30,13 @@ static void run_rows(const struct row *rows, size_t n)
 	TEST_LIMIT(test_name, 120)                                                                 \
 	{                                                                                          \
 		const struct row rows[] = {__VA_ARGS__};                                           \
-		run_rows(rows, ARRAY_SIZE(rows));                                                  \
+		run_rows(rows, ARRAY_SIZE(rows), ARCHITECTURE);                                    \
 	}
 
+#define ARCHITECTURE "sm_90"
 #include "softgpu/exec/opcodes.def"
+#undef ARCHITECTURE
+#define ARCHITECTURE NULL
 
 /* Of architectures with a letter behind their number, which only their own GPUs run. */
 /* clang-format off */

@@ -342,32 +342,3 @@ void emit_prmt(struct emit *emit)
 	    emit_value(emit, "call i32 @sg.prmt(i64 %s, i32 %s)", bytes.text, selector.text),
 	    PTX_TYPE_b32);
 }
-
-/*
- * vadd4.d.a.b d, a, b, c and its kin: four bytes or two halves of a and b, each result saturated
- * or cut; with .add their sum is added to c. Selectors and masks are not read by the parser.
- */
-void emit_video(struct emit *emit)
-{
-	static const enum ptx_modifier tests[] = {PTX_MODIFIER_eq, PTX_MODIFIER_ne, PTX_MODIFIER_lt,
-	    PTX_MODIFIER_le, PTX_MODIFIER_gt, PTX_MODIFIER_ge};
-	bool is_set = emit->in->opcode == PTX_OP_vset2 || emit->in->opcode == PTX_OP_vset4;
-	bool is_pair = emit->in->opcode >= PTX_OP_vadd2 && emit->in->opcode <= PTX_OP_vset2;
-	unsigned operation = emit->in->opcode - (is_pair ? PTX_OP_vadd2 : PTX_OP_vadd4), flags = 0;
-	enum ptx_type a = type_at(emit, is_set ? 0 : 1), b = type_at(emit, is_set ? 1 : 2);
-
-	flags |= ptx_type_is_signed(a) ? SG_VIDEO_A_SIGNED : 0;
-	flags |= ptx_type_is_signed(b) ? SG_VIDEO_B_SIGNED : 0;
-	flags |= !is_set && ptx_type_is_signed(type_at(emit, 0)) ? SG_VIDEO_D_SIGNED : 0;
-	flags |= has(emit, PTX_MODIFIER_sat) ? SG_VIDEO_SATURATE : 0;
-	flags |= has(emit, PTX_MODIFIER_add) ? SG_VIDEO_ADD : 0;
-	flags |= is_pair ? SG_VIDEO_PAIR : 0;
-	for (unsigned i = 0; is_set && i < ARRAY_SIZE(tests); i++)
-		if (has(emit, tests[i]))
-			operation = SG_VIDEO_SET + i;
-	destination(emit, 0,
-	    emit_value(emit, "call i32 @sg_video(i32 %u, i32 %u, i32 %s, i32 %s, i32 %s)",
-		operation, flags, source(emit, 1, PTX_TYPE_b32).text,
-		source(emit, 2, PTX_TYPE_b32).text, source(emit, 3, PTX_TYPE_b32).text),
-	    PTX_TYPE_b32);
-}

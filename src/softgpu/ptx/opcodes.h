@@ -10,10 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PTX_OP_COLLECTIVE 1u /* threads meet here: they need stacks of their own */
-#define PTX_OP_BRANCH	  2u /* operands may be labels not yet seen */
-#define PTX_OP_PLACE	  4u /* addresses are [object, sampler, coordinates] */
-#define PTX_OP_PARTS	  8u /* operands may name bytes or halves: r.b1 */
+#define PTX_OP_COLLECTIVE 1u  /* threads meet here: they need stacks of their own */
+#define PTX_OP_BRANCH	  2u  /* operands may be labels not yet seen */
+#define PTX_OP_PLACE	  4u  /* addresses are [object, sampler, coordinates] */
+#define PTX_OP_PARTS	  8u  /* operands may name bytes or halves: r.b1 */
+#define PTX_OP_SELECT	  16u /* operands may name several: r.b3210, r.h10 */
 
 /* clang-format off */
 #define PTX_OPCODES(OP)                                                                            \
@@ -77,11 +78,11 @@
 	OP(vshr, 3, 4, PTX_OP_PARTS, part) OP(vmad, 4, 4, PTX_OP_PARTS, part)                      \
 	OP(vset, 3, 4, PTX_OP_PARTS, part)                                                         \
 	/* SIMD video (9.7.18) */                                                                  \
-	OP(vadd2, 4, 4, 0, video) OP(vsub2, 4, 4, 0, video) OP(vavrg2, 4, 4, 0, video)             \
-	OP(vabsdiff2, 4, 4, 0, video) OP(vmin2, 4, 4, 0, video) OP(vmax2, 4, 4, 0, video)          \
-	OP(vset2, 4, 4, 0, video) OP(vadd4, 4, 4, 0, video) OP(vsub4, 4, 4, 0, video)              \
-	OP(vavrg4, 4, 4, 0, video) OP(vabsdiff4, 4, 4, 0, video) OP(vmin4, 4, 4, 0, video)         \
-	OP(vmax4, 4, 4, 0, video) OP(vset4, 4, 4, 0, video)                                        \
+	OP(vadd2, 4, 4, PTX_OP_SELECT, video) OP(vsub2, 4, 4, PTX_OP_SELECT, video) OP(vavrg2, 4, 4, PTX_OP_SELECT, video)             \
+	OP(vabsdiff2, 4, 4, PTX_OP_SELECT, video) OP(vmin2, 4, 4, PTX_OP_SELECT, video) OP(vmax2, 4, 4, PTX_OP_SELECT, video)          \
+	OP(vset2, 4, 4, PTX_OP_SELECT, video) OP(vadd4, 4, 4, PTX_OP_SELECT, video) OP(vsub4, 4, 4, PTX_OP_SELECT, video)              \
+	OP(vavrg4, 4, 4, PTX_OP_SELECT, video) OP(vabsdiff4, 4, 4, PTX_OP_SELECT, video) OP(vmin4, 4, 4, PTX_OP_SELECT, video)         \
+	OP(vmax4, 4, 4, PTX_OP_SELECT, video) OP(vset4, 4, 4, PTX_OP_SELECT, video)                                        \
 	/* textures and surfaces (9.7.10, 9.7.11) */                                               \
 	OP(tex, 2, 6, PTX_OP_PLACE, tex) OP(tld4, 2, 4, PTX_OP_PLACE, tex)                         \
 	OP(txq, 2, 3, PTX_OP_PLACE, texture_query) OP(suq, 2, 2, PTX_OP_PLACE, texture_query)      \

@@ -141,6 +141,23 @@ static enum ptx_part parse_part(struct parser *parser)
 	parser_unexpected(parser, "b0 to b3, h0 or h1");
 }
 
+/* h10 or b3210 and the like. */
+static void parse_selector(struct parser *parser, struct ptx_operand *out)
+{
+	const struct ptx_token *token = &parser->lexer.token;
+
+	if (token->kind != PTX_TOKEN_WORD || token->size < 2 || token->size > 5 ||
+	    (*token->text != 'h' && *token->text != 'b'))
+		parser_unexpected(parser, "a selector as b3210 or h10");
+	for (uint32_t i = 1; i < token->size; i++) {
+		if (token->text[i] < '0' || token->text[i] > '7')
+			parser_unexpected(parser, "a selector as b3210 or h10");
+		out->selector = (uint16_t)(out->selector << 4 | (token->text[i] - '0'));
+	}
+	out->n_selected = (uint8_t)(token->size - 1);
+	ptx_lexer_next(&parser->lexer);
+}
+
 static void parse_simple(
     struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
 {
@@ -157,6 +174,8 @@ static void parse_simple(
 		ptx_lexer_next(&parser->lexer);
 		if (info->facts & PTX_OP_PARTS && parser_accept(parser, '.'))
 			out->part = parse_part(parser);
+		else if (info->facts & PTX_OP_SELECT && parser_accept(parser, '.'))
+			parse_selector(parser, out);
 	} else if (!accept_special(parser, out)) {
 		parse_symbol(parser, out, info->facts & PTX_OP_BRANCH, is_call);
 		if (out->kind == PTX_OPERAND_VARIABLE)

@@ -116,6 +116,8 @@ struct ptx_operand {
 	enum ptx_operand_kind kind;
 	bool negated; /* !p */
 	enum ptx_part part;
+	uint8_t n_selected; /* SIMD video: how many bytes or halves r.b3210 names, and which, */
+	uint16_t selector;  /* 4 bits each, the last one lowest */
 	uint32_t reg;
 	enum ptx_special special;
 	uint64_t value;

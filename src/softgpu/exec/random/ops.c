@@ -7,40 +7,8 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "softgpu/exec/float-bits.h"
 #include "softgpu/exec/random/random.h"
-
-static inline float f32(uint64_t bits)
-{
-	uint32_t word = (uint32_t)bits;
-	float value;
-
-	memcpy(&value, &word, sizeof(value));
-	return value;
-}
-
-static inline uint64_t of_f32(float value)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return bits;
-}
-
-static inline double f64(uint64_t bits)
-{
-	double value;
-
-	memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
-static inline uint64_t of_f64(double value)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return bits;
-}
 
 #define U32(x)	((uint32_t)(x))
 #define S32(x)	((int32_t)(x))
@@ -69,22 +37,22 @@ static uint64_t to_integer(double x, double low, double high, bool is_signed)
 static uint64_t min_f32(float a, float b)
 {
 	if (isnan(a) || isnan(b))
-		return of_f32(isnan(a) ? b : a);
-	return of_f32(a < b || (a == b && signbit(a)) ? a : b);
+		return f32_bits(isnan(a) ? b : a);
+	return f32_bits(a < b || (a == b && signbit(a)) ? a : b);
 }
 
 static uint64_t max_f32(float a, float b)
 {
 	if (isnan(a) || isnan(b))
-		return of_f32(isnan(a) ? b : a);
-	return of_f32(a > b || (a == b && signbit(b)) ? a : b);
+		return f32_bits(isnan(a) ? b : a);
+	return f32_bits(a > b || (a == b && signbit(b)) ? a : b);
 }
 
 static uint64_t min_f64(double a, double b)
 {
 	if (isnan(a) || isnan(b))
-		return of_f64(isnan(a) ? b : a);
-	return of_f64(a < b || (a == b && signbit(a)) ? a : b);
+		return f64_bits(isnan(a) ? b : a);
+	return f64_bits(a < b || (a == b && signbit(a)) ? a : b);
 }
 
 /* One float operation with another rounding. */
@@ -289,50 +257,50 @@ static uint64_t cvt_s64_f64(double x)
 	F("cvt.s32.s8 D, A;", "rr", U32(S32((int8_t)a))) \
 	F("cvt.sat.u16.s32 D, A;", "hr", U16(MAX(0, MIN(S32(a), 65535)))) \
 	F("cvt.sat.s16.s32 D, A;", "hr", U16(MAX(-32768, MIN(S32(a), 32767)))) \
-	F("cvt.rn.f32.s32 D, A;", "fr", of_f32((float)S32(a))) \
-	F("cvt.rn.f32.u32 D, A;", "fr", of_f32((float)U32(a))) \
-	F("cvt.rn.f32.u64 D, A;", "fd", of_f32((float)a)) \
-	F("cvt.rn.f64.s32 D, A;", "gr", of_f64(S32(a))) \
-	F("cvt.rn.f64.s64 D, A;", "gd", of_f64((double)S64(a))) \
-	F("cvt.rzi.s32.f32 D, A;", "rf", U32(to_integer(truncf(f32(a)), INT32_MIN, INT32_MAX, true))) \
-	F("cvt.rni.s32.f32 D, A;", "rf", U32(to_integer(rintf(f32(a)), INT32_MIN, INT32_MAX, true))) \
-	F("cvt.rmi.s32.f32 D, A;", "rf", U32(to_integer(floorf(f32(a)), INT32_MIN, INT32_MAX, true))) \
-	F("cvt.rzi.u32.f32 D, A;", "rf", U32(to_integer(truncf(f32(a)), 0, UINT32_MAX, false))) \
-	F("cvt.rzi.s64.f64 D, A;", "dg", cvt_s64_f64(f64(a))) \
-	F("cvt.rn.f32.f64 D, A;", "fg", of_f32((float)f64(a))) \
-	F("cvt.f64.f32 D, A;", "gf", of_f64(f32(a))) \
-	F("cvt.rpi.f32.f32 D, A;", "ff", of_f32(ceilf(f32(a)))) \
-	F("add.f32 D, A, B;", "fff", of_f32(f32(a) + f32(b))) \
-	F("sub.f32 D, A, B;", "fff", of_f32(f32(a) - f32(b))) \
-	F("mul.f32 D, A, B;", "fff", of_f32(f32(a) * f32(b))) \
-	F("add.rz.f32 D, A, B;", "fff", of_f32(ROUNDED(FE_TOWARDZERO, float, f32(a), +, f32(b)))) \
-	F("mul.rp.f32 D, A, B;", "fff", of_f32(ROUNDED(FE_UPWARD, float, f32(a), *, f32(b)))) \
-	F("fma.rn.f32 D, A, B, C;", "ffff", of_f32(fmaf(f32(a), f32(b), f32(c)))) \
-	F("div.rn.f32 D, A, B;", "fff", of_f32(f32(a) / f32(b))) \
-	F("sqrt.rn.f32 D, A;", "ff", of_f32(sqrtf(f32(a)))) \
-	F("rcp.rn.f32 D, A;", "ff", of_f32(1 / f32(a))) \
-	F("min.f32 D, A, B;", "fff", min_f32(f32(a), f32(b))) \
-	F("max.f32 D, A, B;", "fff", max_f32(f32(a), f32(b))) \
-	F("neg.f32 D, A;", "ff", of_f32(-f32(a))) \
-	F("abs.f32 D, A;", "ff", of_f32(fabsf(f32(a)))) \
-	F("add.sat.f32 D, A, B;", "fff", of_f32(fminf(fmaxf(f32(a) + f32(b), 0), 1))) \
-	F("add.f64 D, A, B;", "ggg", of_f64(f64(a) + f64(b))) \
-	F("mul.f64 D, A, B;", "ggg", of_f64(f64(a) * f64(b))) \
-	F("fma.rn.f64 D, A, B, C;", "gggg", of_f64(fma(f64(a), f64(b), f64(c)))) \
-	F("div.rn.f64 D, A, B;", "ggg", of_f64(f64(a) / f64(b))) \
-	F("sqrt.rn.f64 D, A;", "gg", of_f64(sqrt(f64(a)))) \
-	F("min.f64 D, A, B;", "ggg", min_f64(f64(a), f64(b))) \
-	F("neg.f64 D, A;", "gg", of_f64(-f64(a))) \
+	F("cvt.rn.f32.s32 D, A;", "fr", f32_bits((float)S32(a))) \
+	F("cvt.rn.f32.u32 D, A;", "fr", f32_bits((float)U32(a))) \
+	F("cvt.rn.f32.u64 D, A;", "fd", f32_bits((float)a)) \
+	F("cvt.rn.f64.s32 D, A;", "gr", f64_bits(S32(a))) \
+	F("cvt.rn.f64.s64 D, A;", "gd", f64_bits((double)S64(a))) \
+	F("cvt.rzi.s32.f32 D, A;", "rf", U32(to_integer(truncf(bits_f32(a)), INT32_MIN, INT32_MAX, true))) \
+	F("cvt.rni.s32.f32 D, A;", "rf", U32(to_integer(rintf(bits_f32(a)), INT32_MIN, INT32_MAX, true))) \
+	F("cvt.rmi.s32.f32 D, A;", "rf", U32(to_integer(floorf(bits_f32(a)), INT32_MIN, INT32_MAX, true))) \
+	F("cvt.rzi.u32.f32 D, A;", "rf", U32(to_integer(truncf(bits_f32(a)), 0, UINT32_MAX, false))) \
+	F("cvt.rzi.s64.f64 D, A;", "dg", cvt_s64_f64(bits_f64(a))) \
+	F("cvt.rn.f32.f64 D, A;", "fg", f32_bits((float)bits_f64(a))) \
+	F("cvt.f64.f32 D, A;", "gf", f64_bits(bits_f32(a))) \
+	F("cvt.rpi.f32.f32 D, A;", "ff", f32_bits(ceilf(bits_f32(a)))) \
+	F("add.f32 D, A, B;", "fff", f32_bits(bits_f32(a) + bits_f32(b))) \
+	F("sub.f32 D, A, B;", "fff", f32_bits(bits_f32(a) - bits_f32(b))) \
+	F("mul.f32 D, A, B;", "fff", f32_bits(bits_f32(a) * bits_f32(b))) \
+	F("add.rz.f32 D, A, B;", "fff", f32_bits(ROUNDED(FE_TOWARDZERO, float, bits_f32(a), +, bits_f32(b)))) \
+	F("mul.rp.f32 D, A, B;", "fff", f32_bits(ROUNDED(FE_UPWARD, float, bits_f32(a), *, bits_f32(b)))) \
+	F("fma.rn.f32 D, A, B, C;", "ffff", f32_bits(fmaf(bits_f32(a), bits_f32(b), bits_f32(c)))) \
+	F("div.rn.f32 D, A, B;", "fff", f32_bits(bits_f32(a) / bits_f32(b))) \
+	F("sqrt.rn.f32 D, A;", "ff", f32_bits(sqrtf(bits_f32(a)))) \
+	F("rcp.rn.f32 D, A;", "ff", f32_bits(1 / bits_f32(a))) \
+	F("min.f32 D, A, B;", "fff", min_f32(bits_f32(a), bits_f32(b))) \
+	F("max.f32 D, A, B;", "fff", max_f32(bits_f32(a), bits_f32(b))) \
+	F("neg.f32 D, A;", "ff", f32_bits(-bits_f32(a))) \
+	F("abs.f32 D, A;", "ff", f32_bits(fabsf(bits_f32(a)))) \
+	F("add.sat.f32 D, A, B;", "fff", f32_bits(fminf(fmaxf(bits_f32(a) + bits_f32(b), 0), 1))) \
+	F("add.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) + bits_f64(b))) \
+	F("mul.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) * bits_f64(b))) \
+	F("fma.rn.f64 D, A, B, C;", "gggg", f64_bits(fma(bits_f64(a), bits_f64(b), bits_f64(c)))) \
+	F("div.rn.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) / bits_f64(b))) \
+	F("sqrt.rn.f64 D, A;", "gg", f64_bits(sqrt(bits_f64(a)))) \
+	F("min.f64 D, A, B;", "ggg", min_f64(bits_f64(a), bits_f64(b))) \
+	F("neg.f64 D, A;", "gg", f64_bits(-bits_f64(a))) \
 	COMPARISONS(F, u32, "r", U32) COMPARISONS(F, s32, "r", S32) \
 	COMPARISONS(F, u64, "d", U64) COMPARISONS(F, s64, "d", S64) \
 	COMPARISONS(F, u16, "h", U16) COMPARISONS(F, s16, "h", S16) \
-	F("setp.eq.f32 D, A, B;", "pff", f32(a) == f32(b)) \
-	F("setp.ne.f32 D, A, B;", "pff", f32(a) < f32(b) || f32(a) > f32(b)) \
-	F("setp.lt.f32 D, A, B;", "pff", f32(a) < f32(b)) \
-	F("setp.geu.f32 D, A, B;", "pff", !(f32(a) < f32(b))) \
-	F("setp.nan.f32 D, A, B;", "pff", isnan(f32(a)) || isnan(f32(b))) \
-	F("setp.gt.f64 D, A, B;", "pgg", f64(a) > f64(b)) \
-	F("setp.neu.f64 D, A, B;", "pgg", f64(a) != f64(b)) \
+	F("setp.eq.f32 D, A, B;", "pff", bits_f32(a) == bits_f32(b)) \
+	F("setp.ne.f32 D, A, B;", "pff", bits_f32(a) < bits_f32(b) || bits_f32(a) > bits_f32(b)) \
+	F("setp.lt.f32 D, A, B;", "pff", bits_f32(a) < bits_f32(b)) \
+	F("setp.geu.f32 D, A, B;", "pff", !(bits_f32(a) < bits_f32(b))) \
+	F("setp.nan.f32 D, A, B;", "pff", isnan(bits_f32(a)) || isnan(bits_f32(b))) \
+	F("setp.gt.f64 D, A, B;", "pgg", bits_f64(a) > bits_f64(b)) \
+	F("setp.neu.f64 D, A, B;", "pgg", bits_f64(a) != bits_f64(b)) \
 	F("setp.lt.and.s32 D, A, B, C;", "prrp", S32(a) < S32(b) && c) \
 	F("setp.ge.or.u32 D, A, B, !C;", "prrp", U32(a) >= U32(b) || !c) \
 	F("and.pred D, A, B;", "ppp", a & b) \
@@ -344,7 +312,7 @@ static uint64_t cvt_s64_f64(double x)
 	F("selp.b64 D, A, B, C;", "dddp", c ? a : b) \
 	F("selp.f32 D, A, B, C;", "fffp", c ? a : b) \
 	F("slct.s32.s32 D, A, B, C;", "rrrr", S32(c) >= 0 ? a : b) \
-	F("slct.f32.f32 D, A, B, C;", "ffff", f32(c) >= 0 ? a : b) \
+	F("slct.f32.f32 D, A, B, C;", "ffff", bits_f32(c) >= 0 ? a : b) \
 	F("set.lt.u32.s32 D, A, B;", "rrr", S32(a) < S32(b) ? UINT32_MAX : 0) \
 	F("mov.u32 D, A;", "rr", a) \
 	F("mov.f64 D, A;", "gg", a)
