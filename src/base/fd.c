@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -117,6 +118,13 @@ int fd_memory(const char *name, size_t size, int *out)
 	*out = fd;
 	fd = -1;
 	return 0;
+}
+
+bool fd_is_crowded(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd > limit.rlim_cur / 4 * 3;
 }
 
 int fd_close_from(int first, int keep)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -28,6 +29,9 @@ ssize_t fd_receive(int socket, void *data, size_t capacity, int *fds, size_t *n_
 
 /* A memfd of size bytes, sealed against shrinking and growing; its descriptor in *out. */
 int fd_memory(const char *name, size_t size, int *out);
+
+/* Whether so many are open that this one, just made, should not stay beside what must be opened. */
+bool fd_is_crowded(int fd);
 
 /* Closes all descriptors from first on, except keep (-1: none). */
 int fd_close_from(int first, int keep);

@@ -162,6 +162,22 @@ static void print_functions(FILE *out, const struct row *rows, size_t n_rows)
 		    n_rows - TOP_FUNCTIONS);
 }
 
+static void print_images(FILE *out, struct json_object *stats)
+{
+	struct json_object *images = json_object_object_get(stats, "images");
+	uint64_t kept = cli_number(images, "kept"), found = cli_number(images, "found");
+	char kept_bytes[TABLE_TEXT_MAX], found_bytes[TABLE_TEXT_MAX];
+
+	if (kept || found)
+		fprintf(out,
+		    "  program images    %llu sent and kept (%s), %llu found that an earlier "
+		    "process had sent (%s)\n",
+		    (unsigned long long)kept,
+		    table_bytes(cli_number(images, "kept_bytes"), kept_bytes),
+		    (unsigned long long)found,
+		    table_bytes(cli_number(images, "found_bytes"), found_bytes));
+}
+
 void run_print_stats(FILE *out, struct json_object *stats, const char *program, uint64_t wall_ns)
 {
 	uint64_t sessions = cli_number(stats, "sessions"), died = cli_number(stats, "died");
@@ -180,6 +196,7 @@ void run_print_stats(FILE *out, struct json_object *stats, const char *program, 
 	fprintf(out, "\nrosen: what crossed the path: %s, %llu process%s with a GPU, backend %s\n",
 	    program, (unsigned long long)sessions, sessions == 1 ? "" : "es", backends_of(stats));
 	print_totals(out, &sum, wall_ns);
+	print_images(out, stats);
 	if (died)
 		fprintf(out, "  workers that died %llu\n", (unsigned long long)died);
 	if (n_rows)
@@ -216,6 +233,8 @@ struct json_object *run_stats_json(struct json_object *stats, const char *progra
 	json_object_object_add(object, "died", json_object_new_uint64(cli_number(stats, "died")));
 	json_object_object_add(object, "backend", json_object_new_string(backends_of(stats)));
 	json_object_object_add(object, "total", row_json(&sum));
+	json_object_object_add(
+	    object, "images", json_object_get(json_object_object_get(stats, "images")));
 	json_object_object_add(object, "functions", functions);
 	return object;
 }

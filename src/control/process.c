@@ -120,6 +120,8 @@ static size_t message_size(uint32_t kind)
 	case CONTROL_OFFER:
 	case CONTROL_TAKE:
 	case CONTROL_WITHDRAW:
+	case CONTROL_IMAGE_KEEP:
+	case CONTROL_IMAGE_FETCH:
 		return sizeof(struct control_share);
 	case CONTROL_FAILED:
 	case CONTROL_LAST_WORDS:

@@ -146,6 +146,19 @@ static struct json_object *row_json(uint32_t number, const struct run_row *row)
 	return object;
 }
 
+static struct json_object *images_json(const struct run *run)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "kept", json_object_new_uint64(run->n_images_kept));
+	json_object_object_add(
+	    object, "kept_bytes", json_object_new_uint64(run->images_kept_bytes));
+	json_object_object_add(object, "found", json_object_new_uint64(run->n_images_found));
+	json_object_object_add(
+	    object, "found_bytes", json_object_new_uint64(run->images_found_bytes));
+	return object;
+}
+
 struct json_object *run_json(struct server *server, const struct run *run)
 {
 	struct run_row *total = total_of(server, run);
@@ -165,6 +178,7 @@ struct json_object *run_json(struct server *server, const struct run *run)
 	for (uint32_t i = 0; i < FUNCTIONS_MAX; i++)
 		if (total[i].calls || total[i].messages)
 			json_object_array_add(rows, row_json(i, &total[i]));
+	json_object_object_add(object, "images", images_json(run));
 	json_object_object_add(object, "functions", rows);
 	free(total);
 	return object;

@@ -46,9 +46,11 @@ struct run {
 	char id[RUN_ID_MAX];
 	uid_t uid;
 	bool measure, measure_gpu;
-	unsigned n_live;       /* sessions that may still count */
-	unsigned n_sessions;   /* ever */
-	unsigned n_died;       /* of them, those whose worker died */
+	unsigned n_live;     /* sessions that may still count */
+	unsigned n_sessions; /* ever */
+	unsigned n_died;     /* of them, those whose worker died */
+	/* Program images that workers of it gave rosend to keep, and got from it. */
+	uint64_t n_images_kept, images_kept_bytes, n_images_found, images_found_bytes;
 	unsigned n_backend[3]; /* sessions by enum control_backend */
 	struct run_row *rows;  /* sums over ended sessions */
 	uint32_t n_rows;

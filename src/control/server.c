@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "control/client.h"
+#include "control/images.h"
 #include "control/listen.h"
 #include "control/probe.h"
 #include "control/process.h"
@@ -119,6 +120,7 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->runs);
 	list_init(&server->warm);
 	list_init(&server->shares);
+	list_init(&server->images);
 	if (listener >= 0 && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
 		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
 	int r = admit_init(&server->admit, config->allow_users, config->allow_groups, error);
@@ -181,6 +183,7 @@ void server_fini(struct server *server)
 		run_free(container_of(link, struct run, link));
 	warm_fini_all(server);
 	share_fini_all(server);
+	images_fini_all(server);
 	probe_fini_all(server);
 	server->listener = watch_free(server->listener);
 	server->signals = watch_free(server->signals);

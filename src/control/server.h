@@ -37,6 +37,7 @@ struct server {
 	struct list processes; /* struct process */
 	struct list runs;      /* struct run */
 	struct list shares;    /* struct share */
+	struct list images;    /* struct image, the one used longest ago first */
 	struct list warm;      /* struct warm: workers without a session yet */
 	struct alarm *warm_pause;
 	unsigned n_warm, warm_left; /* of them; that may still be started */

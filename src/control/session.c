@@ -40,6 +40,7 @@
 #include "chan/region.h"
 #include "control/admin.h"
 #include "control/client.h"
+#include "control/images.h"
 #include "control/process.h"
 #include "control/server.h"
 #include "control/share.h"
@@ -216,6 +217,11 @@ static void on_message(void *data, const union process_message *message, int fd)
 	case CONTROL_WITHDRAW:
 		if (session->state == SESSION_LIVE)
 			share_message(session, &message->share, fd);
+		break;
+	case CONTROL_IMAGE_KEEP:
+	case CONTROL_IMAGE_FETCH:
+		if (session->state == SESSION_LIVE)
+			images_message(session, &message->share, fd);
 		break;
 	}
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -79,14 +78,6 @@ static int make_ticket(struct server *server, struct share *share, int *holder)
 	return error_trace(r);
 }
 
-/* Whether so many files are open that sessions could not start any more. */
-static bool is_crowded(int fd)
-{
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd > limit.rlim_cur / 4 * 3;
-}
-
 static int fill(
     struct share *share, struct session *session, const struct control_share *message, int fd)
 {
@@ -101,7 +92,7 @@ static int fill(
 		share->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (share->fd < 0)
 			return error_origin(-errno);
-		if (is_crowded(share->fd))
+		if (fd_is_crowded(share->fd))
 			return error_origin(-ENOSPC);
 	}
 	return 0;

@@ -1,11 +1,10 @@
 /*
- * See image.h. What was sent is remembered by its hash in a table where a newer image takes an older
- * one's place; the worker has its own idea of what it keeps, and asks for the rest. Both tables are of
- * this session, so a program can deceive nobody but itself. One lock; no call is made under it.
+ * See image.h. Whether the worker has an image only the worker knows: it is asked, by the content's
+ * digest, and sent the image when it has not. That costs a question per image that is new; the answer
+ * may be that another process of the same user sent it before.
  */
 #include "shim/image.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +16,6 @@
 #include "shim/session.h"
 #include "wire/control.h"
 #include "wire/limits.h"
-
-#define SENT_MAX 4096u
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct image_reference sent[SENT_MAX]; /* magic 0: free */
 
 /* --- thinning --- */
 
@@ -61,42 +55,15 @@ static bool thin(struct image *image, bool options)
 	return self_sufficient;
 }
 
-/* --- what was sent --- */
-
-static struct image_reference *place_of(const struct image_reference *reference)
-{
-	return &sent[reference->hash.word[0] % SENT_MAX];
-}
-
-static bool was_sent(const struct image_reference *reference)
-{
-	pthread_mutex_lock(&lock);
-	bool was = !memcmp(place_of(reference), reference, sizeof(*reference));
-	pthread_mutex_unlock(&lock);
-	return was;
-}
-
-/* The worker knows the image, or no longer does. */
-static void note(const struct image_reference *reference, bool is_there)
-{
-	pthread_mutex_lock(&lock);
-	if (is_there)
-		*place_of(reference) = *reference;
-	else
-		place_of(reference)->magic = 0;
-	pthread_mutex_unlock(&lock);
-}
+/* --- naming instead of sending --- */
 
 static void refer(struct image *image)
 {
 	if (!session.config.image_cache || image->prelinked_size ||
 	    image->size < IMAGE_REFERENCE_LEAST)
 		return;
-	image->known = true;
 	image->reference = (struct image_reference){
-	    IMAGE_REFERENCE_MAGIC, image->size, hash128(image->bytes, image->size)};
-	if (!was_sent(&image->reference))
-		return;
+	    IMAGE_REFERENCE_MAGIC, image->size, digest_of(image->bytes, image->size)};
 	image->whole = image->bytes;
 	image->bytes = &image->reference;
 	image->size = sizeof(image->reference);
@@ -155,18 +122,12 @@ CUresult image_open(struct image *image, const void *pointer, size_t limit, bool
 
 bool image_again(struct image *image, CUresult r)
 {
-	if (!image->known)
+	if (r != IMAGE_NOT_KEPT || !image->whole)
 		return false;
-	if (r == IMAGE_NOT_KEPT && image->whole) {
-		note(&image->reference, false);
-		image->bytes = image->whole;
-		image->size = image->reference.size;
-		image->whole = NULL;
-		return true;
-	}
-	if (r == CUDA_SUCCESS)
-		note(&image->reference, true);
-	return false;
+	image->bytes = image->whole;
+	image->size = image->reference.size;
+	image->whole = NULL;
+	return true;
 }
 
 void image_close(struct image *image)

@@ -1,7 +1,7 @@
 /*
  * A program image on its way to the worker: measured, since CUDA's prototypes give no length; without
- * what no device of the session can use (abi/image_thin.h); and as a reference only, where the worker
- * has had it before.
+ * what no device of the session can use (abi/image_thin.h); and first as a reference
+ * only, for the worker that has had it before.
  *
  *	CUresult r = image_open(&image, pointer, limit, any_options);
  *	do
@@ -26,13 +26,12 @@ struct image {
 	const void *whole; /* what bytes refer to, when they are the reference */
 	void *thinned;
 	struct image_reference reference;
-	bool known; /* to be noted as sent: large enough, and alone */
 };
 
 /* options: the program gave options, by which the backend may choose among forms. */
 CUresult image_open(struct image *image, const void *pointer, size_t limit, bool options);
 
-/* After a call of result r: whether it must be made again, with the whole image. Notes what was sent. */
+/* After a call of result r: whether it must be made again, with the whole image. */
 bool image_again(struct image *image, CUresult r);
 
 void image_close(struct image *image);

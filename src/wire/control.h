@@ -11,6 +11,8 @@
  * session and answers CONTROL_WARMED or CONTROL_FAILED. CONTROL_START may follow at any time,
  * without waiting for that answer.
  *
+ * Program images that sessions of one user need not send again go the same way (control/images.h).
+ *
  * What sessions share goes through rosend's table (control/share.h): a worker offers and takes, one
  * request at a time, each answered by CONTROL_SHARED; withdrawing is not answered.
  */
@@ -36,6 +38,10 @@ enum control_kind {
 	CONTROL_TAKE = 10,  /* worker to rosend: struct control_share, of which the token counts */
 	CONTROL_WITHDRAW = 11, /* likewise; there is no answer */
 	CONTROL_SHARED = 12,   /* rosend to worker: the answer, perhaps with a descriptor */
+	CONTROL_IMAGE_KEEP =
+	    13, /* worker to rosend: struct control_share, a descriptor; no answer */
+	CONTROL_IMAGE_FETCH =
+	    14, /* worker to rosend: struct control_share; CONTROL_SHARED answers */
 };
 
 enum control_backend { CONTROL_BACKEND_CUDA = 1, CONTROL_BACKEND_SOFTGPU = 2 };
@@ -114,6 +120,7 @@ static inline bool share_has_ticket(uint32_t type)
 	return type == SHARE_ALLOCATION || type == SHARE_POOL;
 }
 
+/* Of images only size and data count: the content's size and its digest. */
 struct control_share {
 	uint32_t kind;
 	uint32_t status; /* of an answer: 0, or an errno */

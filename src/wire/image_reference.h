@@ -1,24 +1,25 @@
 /*
- * In place of a program image that the worker has had before in this session: the image's bytes are
- * then this struct. No image of CUDA's begins with a zero.
+ * In place of a program image that the worker may have without being sent it: because it came before in
+ * this session, or because another session of the same user had it. The image's bytes are then this
+ * struct. No image of CUDA's begins with a zero.
  */
 #pragma once
 
 #include <stdint.h>
 
 #include "abi/cuda.h"
-#include "base/hash.h"
+#include "base/digest.h"
 
 #define IMAGE_REFERENCE_MAGIC 0x66657220676d6900ull /* "\0img ref" */
 
 /* Smaller images are not worth it, on either side. */
 #define IMAGE_REFERENCE_LEAST (64u << 10)
 
-/* The worker's answer when it no longer has it: to be sent again. Never seen by the program. */
+/* The worker's answer when it does not have it: to be sent whole. Never seen by the program. */
 #define IMAGE_NOT_KEPT ((CUresult)0x7f000001)
 
 struct image_reference {
 	uint64_t magic;
 	uint64_t size; /* of the image */
-	struct hash128 hash;
+	struct digest digest;
 };

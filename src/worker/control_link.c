@@ -166,7 +166,7 @@ static void await_answer(struct control_share *message, int *got)
 
 int control_ask(struct control_share *message, int fd, int *got)
 {
-	bool answered = message->kind != CONTROL_WITHDRAW;
+	bool answered = message->kind != CONTROL_WITHDRAW && message->kind != CONTROL_IMAGE_KEEP;
 
 	*got = -1;
 	pthread_mutex_lock(&question.asking);

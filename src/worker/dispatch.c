@@ -445,7 +445,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	pthread_mutex_init(&worker->memory_lock, NULL);
 	pthread_mutex_init(&worker->end_lock, NULL);
 	bool made = make_tables(worker);
-	worker->images = made ? image_store_new(options->image_cache) : NULL;
+	worker->images = made ? image_store_new(options->image_cache, options->ask) : NULL;
 	worker->mirrors = worker->images ? mirrors_new() : NULL;
 	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;

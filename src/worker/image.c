@@ -67,6 +67,8 @@ static CUresult open_image(struct call *call, const void *image, size_t size, co
 
 struct load {
 	const void *held; /* the store's, to be given back; NULL: none */
+	struct image_keeping keeping;
+	bool is_kept; /* meanwhile */
 	const void *image;
 	struct abi_image measured; /* without what was prelinked, which is in it too */
 	void **values;
@@ -115,32 +117,29 @@ static CUresult resolve(struct call *call, struct source *source, struct load *l
 	return CUDA_SUCCESS;
 }
 
-/* Keeps what came as an attachment, in which nothing is looked at any more. */
-static void keep(struct call *call, const struct source *source)
+/* What came large and alone is kept while the backend reads it. */
+static void keep(struct call *call, const struct source *source, struct load *load)
 {
-	struct job *job = call_job(call);
-
-	if (!job->attachment || source->bytes < IMAGE_REFERENCE_LEAST)
-		return;
-	size_t used = (size_t)(call->reader.end - job->attachment);
-	size_t offset = (size_t)((const uint8_t *)source->image - job->attachment);
-	if (image_store_put(call->worker->images, job->attachment, used, offset, source->bytes))
-		job->attachment = NULL;
+	load->is_kept = !load->held && !source->prelinked_bytes && call_job(call)->attachment &&
+			source->bytes >= IMAGE_REFERENCE_LEAST;
+	if (load->is_kept)
+		image_store_begin(
+		    call->worker->images, source->image, source->bytes, &load->keeping);
 }
 
-static CUresult close_load(
-    struct call *call, const struct source *source, const struct load *load, CUresult r)
+static CUresult close_load(struct call *call, struct load *load, CUresult r)
 {
 	if (load->held)
 		image_store_give(call->worker->images, load->held);
-	else if (r == CUDA_SUCCESS && !source->prelinked_bytes)
-		keep(call, source);
+	if (load->is_kept)
+		image_store_end(call->worker->images, &load->keeping);
 	return r;
 }
 
 static CUresult open_load(struct call *call, struct source *source, struct load *load)
 {
 	load->held = NULL;
+	load->is_kept = false;
 	CUresult r = resolve(call, source, load);
 	if (r == CUDA_SUCCESS)
 		r = open_image(call, source->image, source->bytes, source->prelinked,
@@ -148,6 +147,7 @@ static CUresult open_load(struct call *call, struct source *source, struct load 
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	keep(call, source, load);
 	load->values = call_take(call, (source->n + 1) * sizeof(*load->values));
 	if (!load->values)
 		return call->error;
@@ -170,7 +170,7 @@ CUresult worker_cuModuleLoadDataEx(struct call *call, struct args_cuModuleLoadDa
 		else
 			jit_keep_logs(call, &source.logs);
 	}
-	return close_load(call, &source, &load, r);
+	return close_load(call, &load, r);
 }
 
 CUresult worker_cuLibraryLoadData(struct call *call, struct args_cuLibraryLoadData *a)
@@ -188,7 +188,7 @@ CUresult worker_cuLibraryLoadData(struct call *call, struct args_cuLibraryLoadDa
 		else
 			jit_keep_logs(call, &source.logs);
 	}
-	return close_load(call, &source, &load, r);
+	return close_load(call, &load, r);
 }
 
 /* --- what is in them --- */
