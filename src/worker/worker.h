@@ -51,6 +51,7 @@ struct worker_options {
 	unsigned warm;	  /* 1 + the device whose primary context was made in advance; 0: none */
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
+	bool short_waits; /* the setting of that name; only with known_idle */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
