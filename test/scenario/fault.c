@@ -1,7 +1,8 @@
 /*
  * A CUDA program whose kernel fails: fault KIND. It says what the wait for the kernel gave, and
  * what an allocation afterwards gave: the error stays. Exit status 0 when it could ask at all.
- * freed is the kernel that does nothing wrong, on memory that is gone.
+ * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other memory
+ * by then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static const char ptx[] = HEAD
     ".visible .entry null(.param .u64 p) { .reg .b64 %p; .reg .b32 %r; mov.u64 %p, 0; ld.u32 %r, [%p];\n"
     " ld.param.u64 %p, [p]; st.global.u32 [%p], %r; ret; }\n"
     ".visible .entry freed(.param .u64 p) { .reg .b64 %p; ld.param.u64 %p, [p]; st.global.u32 [%p], 1; ret; }\n"
+    ".visible .entry reused(.param .u64 p) { .reg .b64 %p; ld.param.u64 %p, [p]; st.global.u32 [%p], 1; ret; }\n"
     ".visible .entry shared(.param .u64 p) { .reg .b32 %r; .shared .align 4 .b8 s[16]; mov.u32 %r, %tid.x;\n"
     " shl.b32 %r, %r, 2; st.volatile.shared.u32 [%r], %r; st.volatile.shared.u32 [s], %r; ret; }\n"
     ".visible .entry call(.param .u64 p) { .reg .b64 %p; ld.param.u64 %p, [p]; f: .callprototype _ ();\n"
@@ -63,6 +65,8 @@ int main(int argc, char **argv)
 	    cuMemAlloc(&memory, 4096) || cuMemsetD8(memory, 0, 4096))
 		return 2;
 	if (!strcmp(argv[1], "freed") && cuMemFree(memory))
+		return 2;
+	if (!strcmp(argv[1], "reused") && (cuMemFree(memory) || cuMemAlloc(&more, 4096)))
 		return 2;
 	first = cuLaunchKernel(kernel, 1, 1, 1, 64, 1, 1, 0, NULL, (void *[]){&memory}, NULL);
 	first = first ?: cuCtxSynchronize();

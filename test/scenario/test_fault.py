@@ -32,6 +32,13 @@ class Fault(Scenario):
         self.assertEqual(done.stdout, f"{FAILURES[kind]} {FAILURES[kind]}\n", (kind, done.stderr))
         return done.stderr
 
+    def test_freed_memory_is_not_used_again_when_it_is_looked_for(self):
+        driver = os.path.join(STAGE, "lib/rosen/softgpu")
+        for kind, settings in ("CUDA_SUCCESS", {}), ("CUDA_ERROR_ILLEGAL_ADDRESS", {"SOFTGPU_CHECK": "1"}):
+            done = subprocess.run([FAULT, "reused"], capture_output=True, text=True, timeout=60,
+                                  env=environment(LD_LIBRARY_PATH=driver, **settings))
+            self.assertEqual((done.returncode, done.stdout), (0, f"{kind} {kind}\n"), done.stderr)
+
     def alone(self, lanes, **settings):
         driver = os.path.join(STAGE, "lib/rosen/softgpu")
         for kind in FAILURES:
