@@ -18,6 +18,7 @@ struct graph_exec {
 	CUgraphExec handle;
 	unsigned long long flags;
 	struct sg_program *program; /* a reference */
+	struct sg_work *last; /* its newest launch: they come one after the other; a reference */
 };
 
 static CUresult exec_enter(CUgraphExec handle, struct graph_exec **exec)
@@ -134,6 +135,7 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
 		return r;
 	sg_handle_free(handle);
 	sg_program_unref(exec->program);
+	sg_work_unref(exec->last);
 	free(exec);
 	return CUDA_SUCCESS;
 }
@@ -171,8 +173,8 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	return sg_program_launch(
-	    exec->program, stream, exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
+	return sg_program_launch(exec->program, stream,
+	    exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH, &exec->last);
 }
 
 CUresult cuGraphUpload(CUgraphExec handle, CUstream stream_handle)

@@ -61,6 +61,8 @@ CUgraphExecUpdateResult sg_program_compare(
 /* The other program's steps take the numbers and switches of the old one's. */
 void sg_program_adopt(struct sg_program *other, const struct sg_program *old);
 
-/* Queues the program in the stream. CUDA_ERROR_INVALID_VALUE: it would allocate what it has not freed,
+/* Queues the program in the stream, and behind the launch *last, a reference or NULL, whose place it
+ * takes. CUDA_ERROR_INVALID_VALUE: it would allocate what it has not freed,
  * and frees_first does not allow it to. */
-CUresult sg_program_launch(struct sg_program *program, struct sg_stream *stream, bool frees_first);
+CUresult sg_program_launch(
+    struct sg_program *program, struct sg_stream *stream, bool frees_first, struct sg_work **last);

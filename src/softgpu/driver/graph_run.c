@@ -181,7 +181,24 @@ static bool account_memory(const struct sg_program *program, bool frees_first)
 	return fine;
 }
 
-CUresult sg_program_launch(struct sg_program *program, struct sg_stream *stream, bool frees_first)
+/* A captured launch is no launch: nothing is to wait for it. */
+static CUresult submit_behind(struct sg_stream *stream, struct sg_work *work, struct sg_work **last)
+{
+	bool captured = sg_capture_id(stream) != 0;
+
+	sg_work_ref(work);
+	CUresult r = sg_stream_submit(stream, work, captured ? NULL : *last);
+	if (r != CUDA_SUCCESS || captured) {
+		sg_work_unref(work);
+		return r;
+	}
+	sg_work_unref(*last);
+	*last = work;
+	return r;
+}
+
+CUresult sg_program_launch(
+    struct sg_program *program, struct sg_stream *stream, bool frees_first, struct sg_work **last)
 {
 	struct launch *launch = sg_work_new(
 	    sizeof(*launch) + (program->n_events + 1) * sizeof(launch->markers[0]), launch_run);
@@ -198,5 +215,5 @@ CUresult sg_program_launch(struct sg_program *program, struct sg_stream *stream,
 	}
 	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
-	return sg_stream_submit(stream, &launch->work, NULL);
+	return submit_behind(stream, &launch->work, last);
 }

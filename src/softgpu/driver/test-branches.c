@@ -320,6 +320,42 @@ TEST(kernels_of_two_streams_run_at_once)
 	CHECK_OK(cuStreamSynchronize(streams[1]));
 }
 
+static atomic_int n_inside, n_most_inside;
+
+static void be_inside(void *unused)
+{
+	int n = atomic_fetch_add(&n_inside, 1) + 1;
+
+	if (n > atomic_load(&n_most_inside))
+		atomic_store(&n_most_inside, n);
+	usleep(2000);
+	atomic_fetch_sub(&n_inside, 1);
+}
+
+/* Whatever streams they are in; a captured launch is none. */
+TEST(launches_of_one_graph_come_one_after_the_other)
+{
+	CUgraph graph = graph_new(), captured;
+	CUstream streams[4];
+	CUgraphExec exec;
+
+	add_host(graph, NULL, 0, be_inside, NULL);
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int i = 0; i < 4; i++)
+		CHECK_OK(cuStreamCreate(&streams[i], CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < 16; i++)
+		CHECK_OK(cuGraphLaunch(exec, streams[i % 4]));
+	CHECK_OK(cuStreamBeginCapture_v2(streams[0], CU_STREAM_CAPTURE_MODE_RELAXED));
+	CHECK_OK(cuGraphLaunch(exec, streams[0]));
+	CHECK_OK(cuStreamEndCapture(streams[0], &captured));
+	CHECK_OK(cuGraphLaunch(exec, streams[1]));
+	CHECK_OK(cuCtxSynchronize());
+	CHECK_EQ(n_most_inside, 1);
+	CHECK_OK(cuGraphDestroy(captured));
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuGraphDestroy(graph));
+}
+
 /* What depends on it does not run; what has begun ends. */
 TEST(a_branch_that_fails)
 {
