@@ -65,8 +65,8 @@ struct arguments {
 static void print_help(const struct option_row *rows, size_t n_rows)
 {
 	printf("Usage: rosend [OPTIONS]\n\n"
-	       "Serves GPUs to programs on this host until SIGTERM, SIGINT or SIGHUP. "
-	       "See rosend(8).\n\nOptions:\n");
+	       "Serves GPUs to programs on this host until SIGTERM, SIGINT or SIGHUP; after "
+	       "SIGUSR1\nuntil the last session is over. See rosend(8).\n\nOptions:\n");
 	options_print(stdout, rows, n_rows);
 	printf("\nExit status: 0 after an orderly end, 1 when it could not serve (stderr says "
 	       "why),\n2 for a wrong command line.\n");
@@ -115,13 +115,17 @@ static int load_config(struct config *config, const struct arguments *a)
 	return 0;
 }
 
-static int open_listener(const struct config *config, const struct arguments *a, int *out)
+/* *own_path: no service manager listens there when rosend is gone. */
+static int open_listener(
+    const struct config *config, const struct arguments *a, int *out, bool *own_path)
 {
 	char path[INSTALL_PATH_MAX], error[SOCKET_ERROR_MAX];
-	int passed = a->listen_fd >= 0 ? (int)a->listen_fd : listen_inherited();
+	int inherited = a->listen_fd >= 0 ? -1 : listen_inherited();
+	int passed = a->listen_fd >= 0 ? (int)a->listen_fd : inherited;
 	bool for_others = *config->allow_users || *config->allow_groups;
 	int r;
 
+	*own_path = inherited < 0;
 	if (passed >= 0) {
 		*out = passed;
 		r = socket_check_listening(passed);
@@ -151,7 +155,11 @@ static void on_signal(void *data, unsigned events)
 	struct server *server = data;
 	struct signalfd_siginfo info;
 
-	if (read(watch_fd(server->signals), &info, sizeof(info)) == sizeof(info))
+	if (read(watch_fd(server->signals), &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		server_drain(server);
+	else
 		server_stop(server);
 }
 
@@ -164,6 +172,7 @@ static int watch_signals(struct server *server)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
@@ -212,13 +221,14 @@ static void begin_warming(struct server *server, const struct arguments *a)
 static int serve(const struct config *config, const struct arguments *a)
 {
 	struct server server;
+	bool own_path;
 	int listener = -1;
-	int r = open_listener(config, a, &listener);
+	int r = open_listener(config, a, &listener, &own_path);
 
 	if (r < 0)
 		return r;
 	raise_file_limit();
-	r = server_init(&server, config, listener);
+	r = server_init(&server, config, listener, own_path);
 	if (r < 0)
 		return error_trace(r);
 	r = watch_signals(&server);

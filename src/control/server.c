@@ -107,7 +107,7 @@ static void on_connection(void *data, unsigned events)
 		pause_accepting(server, errno);
 }
 
-int server_init(struct server *server, const struct config *config, int listener)
+int server_init(struct server *server, const struct config *config, int listener, bool own_path)
 {
 	struct sockaddr_un address = {0};
 	socklen_t size = sizeof(address);
@@ -121,7 +121,7 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->warm);
 	list_init(&server->shares);
 	list_init(&server->images);
-	if (listener >= 0 && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
+	if (own_path && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
 		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
 	int r = admit_init(&server->admit, config->allow_users, config->allow_groups, error);
 	if (r < 0)
@@ -152,6 +152,32 @@ static void free_clients(struct server *server)
 	}
 }
 
+/* The path may be a successor's from then on. */
+static void give_up_socket(struct server *server)
+{
+	if (server->listener)
+		unlink(server->socket_path);
+	server->listener = watch_free(server->listener);
+	free_clients(server);
+}
+
+void server_drain(struct server *server)
+{
+	if (server->draining || server->stopping)
+		return;
+	log_info("draining: %u sessions", server->n_sessions);
+	server->draining = true;
+	give_up_socket(server);
+	warm_fini_all(server);
+	server_check_drained(server);
+}
+
+void server_check_drained(struct server *server)
+{
+	if (server->draining && !server->stopping && !server->n_sessions)
+		server_stop(server);
+}
+
 void server_stop(struct server *server)
 {
 	if (!server->stopping) {
@@ -159,10 +185,7 @@ void server_stop(struct server *server)
 		log_info("stopping: %u sessions", server->n_sessions);
 	}
 	server->stopping = true;
-	if (server->listener && server->socket_path[0])
-		unlink(server->socket_path);
-	server->listener = watch_free(server->listener);
-	free_clients(server);
+	give_up_socket(server);
 	session_end_all(server);
 	warm_fini_all(server);
 	probe_fini_all(server);

@@ -48,15 +48,16 @@ struct server {
 	struct server_backend backends[SERVER_N_BACKENDS];
 	struct watch *listener, *signals, *leash;
 	struct alarm *accept_pause;
+	bool draining; /* no new sessions; ends with the last one */
 	bool stopping;
 	bool is_private; /* of one `rosen run`, whose environment it has */
 	bool warned_no_gpu;
-	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; empty: none */
 };
 
 /* config is copied. listener: a listening SOCK_SEQPACKET socket, taken over also on failure; -1:
- * none (fuzzing). */
-int server_init(struct server *server, const struct config *config, int listener);
+ * none (fuzzing). own_path: its path in the file system is ours to remove. */
+int server_init(struct server *server, const struct config *config, int listener, bool own_path);
 void server_fini(struct server *server);
 
 /*
@@ -65,11 +66,17 @@ void server_fini(struct server *server);
  */
 void server_stop(struct server *server);
 
+/* Makes room for a successor: gives up socket and warm workers, and stops when the last session is
+ * over. May be called again. */
+void server_drain(struct server *server);
+
 /* A try of backend failed, as text says: `auto` does without it for a while. */
 void server_backend_failed(struct server *server, enum control_backend backend, const char *text);
 /* What `auto` means at the moment. */
 enum control_backend server_backend_auto(const struct server *server);
 
+/* Called by whoever removed a session: lets a draining server stop. */
+void server_check_drained(struct server *server);
 /* Called by whoever removed a process: lets a stopping server stop. */
 void server_check_stopped(struct server *server);
 

@@ -79,6 +79,7 @@ static void session_free(struct session *session)
 	forget_region(session);
 	free(session);
 	admin_sessions_changed(server);
+	server_check_drained(server);
 }
 
 /* Answers why there is no session, and ends. */

@@ -526,6 +526,41 @@ TEST(second_rosend_is_refused)
 	test_tree_stop(&tree);
 }
 
+TEST(draining_rosend_keeps_its_sessions_and_makes_room)
+{
+	struct test_tree tree = test_tree_start("ok");
+	struct peer old = say_hello(&tree, "softgpu", "");
+	int status;
+
+	kill(tree.pid, SIGUSR1);
+	while (access(tree.socket, F_OK) == 0)
+		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
+	pid_t draining = tree.pid;
+	test_tree_restart(&tree);
+	struct peer new = say_hello(&tree, "softgpu", "");
+	CHECK_EQ(new.reply.status, HELLO_OK);
+	order(&old, "hello", true);
+	CHECK_EQ(waitpid(draining, &status, WNOHANG), 0);
+	say_bye(&old);
+	CHECK_EQ(waitpid(draining, &status, 0), draining);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	order(&new, "hello", true);
+	say_bye(&new);
+	test_tree_stop(&tree);
+}
+
+TEST(idle_rosend_has_nothing_to_drain)
+{
+	struct test_tree tree = test_tree_start("ok");
+	int status;
+
+	kill(tree.pid, SIGUSR1);
+	CHECK_EQ(waitpid(tree.pid, &status, 0), tree.pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CHECK(access(tree.socket, F_OK) < 0);
+	CHECK_EQ(dir_remove(tree.folder), 0);
+}
+
 TEST(stop_ends_sessions_at_once)
 {
 	struct test_tree tree = test_tree_start("ok");

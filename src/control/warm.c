@@ -188,7 +188,7 @@ static int add(struct server *server)
 
 void warm_fill(struct server *server)
 {
-	while (!server->stopping && !server->warm_pause && server->warm_left &&
+	while (!server->stopping && !server->draining && !server->warm_pause && server->warm_left &&
 	       server->n_warm < MIN(server->config.warm_workers, server->config.sessions_max)) {
 		server->warm_left--;
 		if (add(server) < 0)
@@ -198,7 +198,7 @@ void warm_fill(struct server *server)
 
 void warm_fill_soon(struct server *server)
 {
-	if (server->warm_left && !server->stopping)
+	if (server->warm_left && !server->stopping && !server->draining)
 		rest(server, SOON_MS);
 }
 

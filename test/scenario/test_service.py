@@ -42,6 +42,7 @@ class Managed(Scenario):
                 server.terminate()
                 self.assertEqual(notify.recv(64), b"STOPPING=1")
                 self.assertEqual(server.wait(5), 0)
+                self.assertTrue(os.path.exists(folder + "/socket"), "the service manager's, not rosend's")
             finally:
                 server.kill()
                 server.wait()
