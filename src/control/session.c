@@ -310,6 +310,7 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .spin_ns = config->spin_us * NSEC_PER_USEC,
 	    .bulk_limit = config->session_bulk_limit,
 	    .image_cache = config->image_cache,
+	    .issuers = config->issuers,
 	    .capabilities = session->reply.capabilities,
 	    .client_pid = (uint64_t)session->pid,
 	};

@@ -63,6 +63,7 @@ struct control_start {
 	uint64_t spin_ns;
 	uint64_t bulk_limit;
 	uint64_t image_cache; /* the setting of that name */
+	uint64_t issuers;     /* the setting of that name */
 	uint64_t capabilities, client_pid;
 	char library[CONTROL_PATH_MAX]; /* of the backend; empty: as the dynamic linker finds it */
 };

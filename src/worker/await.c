@@ -32,6 +32,7 @@
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
 #include "worker/idle.h"
+#include "worker/issuer.h"
 #include "worker/prints.h"
 #include "worker/staging.h"
 #include "worker/waiter.h"
@@ -102,10 +103,11 @@ static CUresult synchronise(struct call *call)
 	return r;
 }
 
-/* The work is done, so this does not wait. */
-static CUresult settle(struct call *call)
+/* The work is done, so this does not wait. all_issued: all that was taken from the ring was in its
+ * stream when the stream was found done; an issuer cannot know. */
+static CUresult settle(struct call *call, bool all_issued)
 {
-	if (call->await.kind == HANDLE_STREAM)
+	if (call->await.kind == HANDLE_STREAM && all_issued)
 		idle_stream_done(call, (CUstream)call->await.real);
 	return call->await.kind == HANDLE_CONTEXT || prints_pending(call->worker)
 		   ? synchronise(call)
@@ -179,6 +181,7 @@ CUresult call_await_event(struct call *call, CUevent event)
 
 CUresult worker_cuStreamSynchronize(struct call *call, struct args_cuStreamSynchronize *a)
 {
+	call->issuer = issuers_for_wait(call, a->stream);
 	return call_await_stream(call, a->stream, NULL, NULL);
 }
 
@@ -207,18 +210,16 @@ CUresult worker_cuStreamQuery(struct call *call, struct args_cuStreamQuery *a)
 	return r;
 }
 
-/* --- the dispatcher's list --- */
+/* --- a list --- */
 
 static bool may_ask(struct worker *worker)
 {
-	/* Relaxed: captures begin and end on this thread. */
+	/* Relaxed: captures begin and end on the dispatcher, when no issuer awaits anything. */
 	return !atomic_load_explicit(&worker->captures, memory_order_relaxed);
 }
 
-bool awaits_add(struct worker *worker, struct job *job)
+bool awaits_add(struct worker *worker, struct awaits *awaits, struct job *job)
 {
-	struct awaits *awaits = &worker->awaits;
-
 	if (awaits->n == AWAITS_MAX || !patience(worker) || !may_ask(worker))
 		return false;
 	job->await_since = job->await_next = clock_now_ns();
@@ -232,9 +233,10 @@ static void drop(struct awaits *awaits, unsigned i)
 	awaits->jobs[i] = awaits->jobs[--awaits->n];
 }
 
-static void look_at(struct worker *worker, unsigned i, uint64_t now)
+static void look_at(struct worker *worker, struct awaits *awaits, unsigned i, uint64_t now)
 {
-	struct job *job = worker->awaits.jobs[i];
+	bool all_issued = !awaits->elsewhere && issuers_are_settled(worker);
+	struct job *job = awaits->jobs[i];
 	CUresult r = CUDA_ERROR_NOT_READY;
 
 	if (now < job->await_next)
@@ -248,30 +250,40 @@ static void look_at(struct worker *worker, unsigned i, uint64_t now)
 		if (r == CUDA_ERROR_NOT_READY && now < job->await_until)
 			return;
 	}
-	drop(&worker->awaits, i);
+	drop(awaits, i);
 	/* The driver would have waited as long. */
 	job->driver_ns += now - job->await_since;
 	if (r == CUDA_ERROR_NOT_READY || cannot_tell(&job->call, r)) {
 		waiter_take(worker, job);
 		return;
 	}
-	r = done(&job->call, r == CUDA_SUCCESS ? settle(&job->call) : r);
+	r = done(&job->call, r == CUDA_SUCCESS ? settle(&job->call, all_issued) : r);
 	gpu_time_harvest(&job->call);
-	idle_publish(worker);
+	if (!awaits->elsewhere)
+		idle_publish(worker);
 	job_end(worker, job, r);
 }
 
-/* The next one in turn. Whether others may run before the one after it. */
-static bool look_at_next(struct worker *worker)
+bool awaits_ask(struct worker *worker, struct awaits *awaits)
 {
-	struct awaits *awaits = &worker->awaits;
 	uint64_t now = clock_now_ns();
 
-	chan_wake(worker->chan); /* the driver may take its time */
 	awaits->next = (awaits->next + 1) % awaits->n;
 	bool late = now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
-	look_at(worker, awaits->next, now);
+	look_at(worker, awaits, awaits->next, now);
 	return late || worker->crowded;
+}
+
+void awaits_hand_over(struct worker *worker, struct awaits *awaits)
+{
+	while (awaits->n)
+		waiter_take(worker, awaits->jobs[--awaits->n]);
+}
+
+static bool ask_next(struct worker *worker)
+{
+	chan_wake(worker->chan); /* the driver may take its time */
+	return awaits_ask(worker, &worker->awaits);
 }
 
 bool awaits_look(struct worker *worker)
@@ -279,7 +291,7 @@ bool awaits_look(struct worker *worker)
 	bool more = true, at_once = !worker->awaits.n;
 
 	while (more) {
-		bool yield = worker->awaits.n ? look_at_next(worker) : worker->crowded;
+		bool yield = worker->awaits.n ? ask_next(worker) : worker->crowded;
 		more = staging_look(worker) || worker->awaits.n;
 		if (chan_has_next(worker->chan))
 			return at_once && !more;

@@ -21,6 +21,7 @@
 
 struct worker;	/* the process: channel, backend, handle table */
 struct lane;	/* what is kept per client thread */
+struct issuer;	/* issuer.h */
 struct backend; /* gen/backend.h: one function pointer per CUDA function, never NULL */
 
 struct call;
@@ -45,6 +46,7 @@ struct call {
 	CUresult (*finish)(struct call *call, void *state); /* set by call_continue() */
 	void *finish_state;
 	struct call_await await;
+	struct issuer *issuer; /* who goes on with a call that continues; NULL: await.c, a waiter */
 };
 
 /* Result of decoding a malformed record: the session ends (the client broke the protocol). */

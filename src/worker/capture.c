@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gen/worker_custom.h"
+#include "worker/issuer.h"
 #include "worker/worker.h"
 
 struct capture {
@@ -90,12 +91,14 @@ CUresult worker_cuStreamBeginCapture(struct call *call, struct args_cuStreamBegi
 {
 	const CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 
+	issuers_rest(call->worker);
 	return begun(
 	    call, a->stream, mode, call->backend->cuStreamBeginCapture_v2(a->stream, mode));
 }
 
 CUresult worker_cuStreamBeginCapture_v2(struct call *call, struct args_cuStreamBeginCapture_v2 *a)
 {
+	issuers_rest(call->worker);
 	return begun(
 	    call, a->stream, a->mode, call->backend->cuStreamBeginCapture_v2(a->stream, a->mode));
 }
@@ -103,6 +106,7 @@ CUresult worker_cuStreamBeginCapture_v2(struct call *call, struct args_cuStreamB
 CUresult worker_cuStreamBeginCaptureToGraph(
     struct call *call, struct args_cuStreamBeginCaptureToGraph *a)
 {
+	issuers_rest(call->worker);
 	return begun(call, a->stream, a->mode,
 	    call->backend->cuStreamBeginCaptureToGraph(
 		a->stream, a->graph, a->nodes, a->edges, a->count, a->mode));

@@ -34,6 +34,7 @@
 #include "worker/idle.h"
 #include "worker/image_store.h"
 #include "worker/ipc.h"
+#include "worker/issuer.h"
 #include "worker/jit_options.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
@@ -79,13 +80,26 @@ static bool has_last_words(struct worker *worker)
 
 /* --- jobs --- */
 
+/* NULL: there is none. Other threads' are taken all at once. */
+static struct job *job_take_free(struct worker *worker)
+{
+	struct job *job = worker->spare_jobs;
+
+	if (!job) {
+		pthread_mutex_lock(&worker->jobs_lock);
+		job = worker->free_jobs;
+		worker->free_jobs = NULL;
+		pthread_mutex_unlock(&worker->jobs_lock);
+	}
+	if (job)
+		worker->spare_jobs = job->next;
+	return job;
+}
+
 static struct job *job_take(struct worker *worker)
 {
-	pthread_mutex_lock(&worker->jobs_lock);
-	struct job *job = worker->free_jobs;
-	if (job)
-		worker->free_jobs = job->next;
-	pthread_mutex_unlock(&worker->jobs_lock);
+	struct job *job = job_take_free(worker);
+
 	if (job)
 		return job;
 	job = aligned_alloc(16, align_up(sizeof(*job), 16));
@@ -294,6 +308,7 @@ static void open_call(struct worker *worker, struct job *job)
 	job->call.error = CUDA_SUCCESS;
 	job->call.finish = NULL;
 	job->call.await.on = false;
+	job->call.issuer = NULL;
 }
 
 /*
@@ -305,6 +320,8 @@ static void run(struct worker *worker, struct job *job)
 	CUresult r = CALL_CONTINUES;
 
 	worker->job = NULL;
+	if (unlikely(worker->issuers) && !issuers_know(job->entry->id))
+		issuers_settle(worker);
 	mirrors_push(worker);
 	if (!job->entry->blocks) {
 		/* What a kernel said before it failed is wanted when the context is no good. */
@@ -317,7 +334,10 @@ static void run(struct worker *worker, struct job *job)
 	if (r != CALL_CONTINUES) {
 		worker->now_ns = job_close(worker, job, r, chan_reply_commit_soon);
 		worker->job = job;
-	} else if (!job->call.await.on || !awaits_add(worker, job)) {
+	} else if (job->call.issuer) {
+		idle_leaves(worker, job);
+		issuer_give(job->call.issuer, job);
+	} else if (!job->call.await.on || !awaits_add(worker, &worker->awaits, job)) {
 		waiter_take(worker, job);
 	}
 }
@@ -424,6 +444,7 @@ static bool make_tables(struct worker *worker)
 	for (uint32_t i = 0; i < worker->options.lanes; i++) {
 		worker->lanes[i].index = (uint16_t)i;
 		pthread_mutex_init(&worker->lanes[i].lock, NULL);
+		pthread_mutex_init(&worker->lanes[i].waiter_lock, NULL);
 	}
 	return true;
 }
@@ -451,6 +472,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
 	worker->prints = worker->staging ? prints_new() : NULL;
 	worker->idle = worker->prints ? idle_new(worker) : NULL;
+	worker->issuers = worker->prints ? issuers_new(worker, options->issuers) : NULL;
 	worker->ipc = worker->prints ? ipc_new(worker) : NULL;
 	worker->callbacks = worker->ipc ? callbacks_new(worker) : NULL;
 	worker->gpu_time = worker->callbacks && options->measure_gpu ? gpu_time_new(worker) : NULL;
@@ -467,8 +489,7 @@ static void jobs_free(struct worker *worker)
 		job_give(worker, job);
 	while (worker->awaits.n)
 		job_give(worker, worker->awaits.jobs[--worker->awaits.n]);
-	while ((job = worker->free_jobs)) {
-		worker->free_jobs = job->next;
+	while ((job = job_take_free(worker))) {
 		pool_fini(&job->pool);
 		free(job->attachment);
 		free(job);
@@ -481,6 +502,7 @@ struct worker *worker_free(struct worker *worker)
 		return NULL;
 	if (worker->callbacks)
 		callbacks_stop(worker->callbacks);
+	worker->issuers = issuers_free(worker->issuers);
 	if (worker->lanes)
 		waiters_join(worker);
 	callbacks_free(worker->callbacks);
@@ -504,6 +526,7 @@ struct worker *worker_free(struct worker *worker)
 		free(worker->lanes[i].attachment);
 		jit_logs_fini(&worker->lanes[i].failed);
 		pthread_mutex_destroy(&worker->lanes[i].lock);
+		pthread_mutex_destroy(&worker->lanes[i].waiter_lock);
 	}
 	memory_give_put_aside(worker);
 	memory_forget_retained(worker);

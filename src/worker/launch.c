@@ -14,6 +14,7 @@
 #include "gen/worker_custom.h"
 #include "worker/function.h"
 #include "worker/gpu_time.h"
+#include "worker/issuer.h"
 #include "worker/prints.h"
 #include "worker/worker.h"
 
@@ -82,8 +83,9 @@ static CUresult prepare(struct call *call, CUfunction function, const void *para
 	return CUDA_SUCCESS;
 }
 
-CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
+static CUresult launch_plain(struct call *call, void *arguments)
 {
+	struct args_cuLaunchKernel *a = arguments;
 	struct launch_parameters p;
 	CUresult r = prepare(call, a->function, a->parameters, a->parameter_bytes, &p);
 
@@ -167,8 +169,9 @@ static CUresult launch(struct call *call, const CUlaunchConfig *config, CUfuncti
 	    .attrs = (attributes),                                                                 \
 	    .numAttrs = (n)}
 
-CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx *a)
+static CUresult launch_with_attributes(struct call *call, void *arguments)
 {
+	struct args_cuLaunchKernelEx *a = arguments;
 	CUlaunchAttribute *attributes;
 	unsigned n = a->attributes ? a->n_attributes : 0;
 	CUresult r = copy_attributes(call, a->attributes, n, &attributes);
@@ -177,6 +180,30 @@ CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx
 		return r;
 	CUlaunchConfig config = CONFIG(a, attributes, n);
 	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+}
+
+/* On the thread that puts work into stream. */
+static CUresult launch_where_it_pays(struct call *call, CUstream stream,
+    CUresult (*issue)(struct call *call, void *arguments), void *arguments, size_t bytes)
+{
+	call->issuer = issuers_for_launch(call, stream);
+	if (likely(!call->issuer))
+		return issue(call, arguments);
+	void *kept = call_take(call, bytes);
+	if (!kept)
+		return call->error;
+	memcpy(kept, arguments, bytes);
+	return call_continue(call, issue, kept);
+}
+
+CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
+{
+	return launch_where_it_pays(call, a->stream, launch_plain, a, sizeof(*a));
+}
+
+CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx *a)
+{
+	return launch_where_it_pays(call, a->stream, launch_with_attributes, a, sizeof(*a));
 }
 
 CUresult worker_rosenLaunchUpdatable(struct call *call, struct args_rosenLaunchUpdatable *a)

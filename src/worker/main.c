@@ -209,6 +209,7 @@ static struct chan *attach(const struct control_start *start, int fds[2])
 
 static struct worker *make_worker(const struct control_start *start, struct chan *chan)
 {
+	uint64_t processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	struct worker_options options = {
 	    /* The software GPU's own addresses lie in the window. */
 	    .arena = start->arena && start->backend == CONTROL_BACKEND_CUDA,
@@ -227,6 +228,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .session = start->session,
 	    .ask = control_ask,
 	    .image_cache = start->image_cache,
+	    .issuers = (unsigned)MIN(start->issuers, processors / 4),
 	};
 	if (options.measure)
 		backend_time(&backend);

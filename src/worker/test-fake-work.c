@@ -167,6 +167,8 @@ static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, un
 	struct fake_launch *last = &fake.last_launch;
 
 	FALLIBLE();
+	if (fake.on_launch)
+		return fake.on_launch(stream, grid_x);
 	*last = (struct fake_launch){.function = function, .stream = stream, .grid_x = grid_x};
 	atomic_fetch_add(&fake.launches, 1);
 	if (values) /* into a capture: one by one */

@@ -44,6 +44,9 @@ struct fake {
 	_Atomic int fail_in; /* counts down calls of fallible functions; the one at 0 fails */
 	CUresult fail_with;
 
+	/* Called by every launch, on its thread, instead of noting it in last_launch. */
+	CUresult (*on_launch)(CUstream stream, unsigned grid_x);
+
 	/* set by the backend */
 	_Atomic size_t used;
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,

@@ -155,10 +155,9 @@ static struct waiter *waiter_new(struct worker *worker, struct lane *lane)
 	return start_thread(waiter) < 0 ? waiter_free(waiter) : waiter;
 }
 
-int waiter_submit(struct worker *worker, struct job *job)
+/* Under the lane's waiter_lock: a waiter that retires is gone as soon as it likes. */
+static int submit(struct worker *worker, struct lane *lane, struct job *job)
 {
-	struct lane *lane = job->lane;
-
 	if (!lane->waiter)
 		lane->waiter = waiter_new(worker, lane);
 	struct waiter *waiter = lane->waiter;
@@ -176,6 +175,16 @@ int waiter_submit(struct worker *worker, struct job *job)
 	return 0;
 }
 
+int waiter_submit(struct worker *worker, struct job *job)
+{
+	struct lane *lane = job->lane;
+
+	pthread_mutex_lock(&lane->waiter_lock);
+	int r = submit(worker, lane, job);
+	pthread_mutex_unlock(&lane->waiter_lock);
+	return r;
+}
+
 void waiter_take(struct worker *worker, struct job *job)
 {
 	idle_leaves(worker, job);
@@ -189,11 +198,12 @@ void waiter_take(struct worker *worker, struct job *job)
 
 void waiter_retire(struct lane *lane)
 {
+	pthread_mutex_lock(&lane->waiter_lock);
 	struct waiter *waiter = lane->waiter;
-
+	lane->waiter = NULL;
+	pthread_mutex_unlock(&lane->waiter_lock);
 	if (!waiter)
 		return;
-	lane->waiter = NULL;
 	pthread_mutex_lock(&waiter->lock);
 	waiter->retired = true;
 	pthread_cond_signal(&waiter->more);

@@ -9,7 +9,7 @@ struct lane;
 struct worker;
 
 /* Hands job to its lane's waiter. Blocks while WORKER_JOBS_MAX are queued; 0 or a negative errno,
- * and then the job is still the caller's. Dispatcher only. */
+ * and then the job is still the caller's. Dispatcher and issuers. */
 int waiter_submit(struct worker *worker, struct job *job);
 
 /* The same, and where there is no waiter to be had the job ends with an error. */

@@ -2,7 +2,8 @@
  * The worker's inside: what dispatcher, waiters and the hand-written worker_X() functions share.
  * One struct worker per process (tests make several, one after the other).
  *
- * Threads: one dispatcher (worker_run()), one waiter per lane that ever had to wait (waiter.h).
+ * Threads: one dispatcher (worker_run()), one waiter per lane that ever had to wait (waiter.h), a few
+ * issuers where they pay (issuer.h).
  * Fields say who may touch them; "any" means atomics or the named lock.
  */
 #pragma once
@@ -28,6 +29,7 @@ struct gpu_time;
 struct control_share;
 struct graph_bodies;
 struct idle;
+struct issuers;
 struct graph_memory;
 struct ipc;
 struct notification;
@@ -52,6 +54,7 @@ struct worker_options {
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
 	bool short_waits; /* the setting of that name; only with known_idle */
+	unsigned issuers; /* threads that may issue beside the dispatcher */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
 	uint64_t staging_size;
@@ -87,7 +90,9 @@ struct lane {
 	unsigned global_captures; /* of them, in mode global */
 	uint8_t *attachment;	  /* bytes of WIRE_ID_ATTACH records, for the next record */
 	size_t attached, attachment_room;
-	struct waiter *waiter; /* NULL until the lane first waits */
+
+	pthread_mutex_t waiter_lock;
+	struct waiter *waiter; /* under waiter_lock. NULL until the lane first waits */
 
 	/* under lock */
 	pthread_mutex_t lock;
@@ -115,8 +120,8 @@ struct job {
 	bool away;	   /* counted as a waiter's (idle.c) */
 	CUcontext context; /* the lane's when the call was taken from the ring */
 	CUstreamCaptureMode capture_mode;
-	uint64_t await_since, await_next; /* when it is asked next; dispatcher only */
-	uint64_t await_until;		  /* then a waiter waits on; dispatcher only */
+	uint64_t await_since, await_next; /* when it is asked next; its list's thread only */
+	uint64_t await_until;		  /* then a waiter waits on; likewise */
 	struct wire_bulk bulk;		  /* size 0: the answer goes into the lane */
 	uint8_t *attachment;		  /* the payload, when it came as attachment; owned */
 	uint8_t scratch[512];		  /* outputs of posted calls, which nobody reads */
@@ -136,9 +141,11 @@ struct worker {
 	struct chan_stat **stats; /* per entry */
 	struct chan_time **times; /* per entry; while measured */
 
-	struct job *job;      /* dispatcher only: the one being filled or served */
-	struct awaits awaits; /* dispatcher only */
-	uint64_t now_ns;      /* dispatcher only: a moment ago, 0: it has waited since */
+	struct job *job;	 /* dispatcher only: the one being filled or served */
+	struct awaits awaits;	 /* dispatcher only */
+	struct issuers *issuers; /* dispatcher only; NULL: it issues everything itself */
+	struct job *spare_jobs;	 /* dispatcher only: free ones */
+	uint64_t now_ns;	 /* dispatcher only: a moment ago, 0: it has waited since */
 	pthread_mutex_t jobs_lock;
 	struct job *free_jobs; /* under jobs_lock */
 
