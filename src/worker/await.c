@@ -148,8 +148,8 @@ static bool may_wait_here(struct call *call, CUstream stream)
 {
 	struct worker *worker = call->worker;
 
-	return worker->options.short_waits && !worker->awaits.n && idle_ends_soon(call, stream) &&
-	       !chan_has_next(worker->chan);
+	return worker->options.short_waits && !call->issuer && !worker->awaits.n &&
+	       idle_ends_soon(call, stream) && !chan_has_next(worker->chan);
 }
 
 static CUresult wait_here(struct call *call, CUstream stream)
