@@ -6,7 +6,6 @@ from scenario import *
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MAN = os.path.join(SOURCE, "doc/man")
-COMMANDS = ("run", "serve", "ps", "devices", "info", "doctor", "bench", "version")
 ALWAYS = {"--help"}
 
 
@@ -70,9 +69,11 @@ class Options(unittest.TestCase):
     maxDiff = None
 
     def test_rosen(self):
+        commands = set(re.findall(r"^  ([a-z]+) +[A-Z]", run("help").stdout, re.M))
         entries = dict(re.findall(r"^\*rosen (\w+)\* ?(.*)$", section(page("rosen.1"), "COMMANDS"), re.M))
-        self.assertEqual(set(entries), set(COMMANDS) | {"help"})
-        for command in set(COMMANDS) - {"run"}:
+        self.assertGreater(len(commands), 5)
+        self.assertEqual(set(entries), commands)
+        for command in commands - {"run", "help"}:  # they have pages, and forms, of their own
             self.assertEqual(options(entries[command]) | ALWAYS, help_options(ROSEN, command), command)
 
     def test_rosen_run(self):
