@@ -1,3 +1,4 @@
+/* Every error code has a name and a text, and nothing that is none has one. */
 #include "abi/error_text.h"
 #include "base/test.h"
 

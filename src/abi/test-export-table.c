@@ -1,3 +1,7 @@
+/*
+ * The private tables of cuGetExportTable, with a driver behind them that only notes what it is
+ * asked.
+ */
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Finding out where a program image ends: fatbins made here, whole, cut and damaged, ELF and PTX
+ * text.
+ */
 #include <elf.h>
 #include <errno.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* The runtime's integrity check: MD2 by RFC 1319's own vectors, and what the answer depends on. */
 #include "abi/integrity.h"
 #include "base/test.h"
 

@@ -1,3 +1,6 @@
+/*
+ * The forms from before CUDA 3.2: what fits 32 bits survives both ways, what does not is refused.
+ */
 #include "abi/narrow.h"
 
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * Lookup of functions by name, version and flags, as cuGetProcAddress has it, in a table made
+ * here.
+ */
 #include "abi/proc.h"
 #include "base/test.h"
 

@@ -1,3 +1,7 @@
+/*
+ * See error_log.h. Pure: which lines are left and which fit is counted from the newest back, since
+ * those are what somebody who asks after a failure wants.
+ */
 #include "shim/error_log.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * Cutting a box copy so that each piece fits the staging area: nothing is left out, nothing twice.
+ */
 #include "base/test.h"
 #include "shim/box.h"
 

@@ -1,3 +1,4 @@
+/* The log of failed calls when it is fuller, or the buffer smaller, than its messages need. */
 #include "shim/error_log.h"
 
 #include <stdio.h>

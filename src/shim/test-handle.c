@@ -1,3 +1,7 @@
+/*
+ * Ids: minted, dropped, used again as others, made up by a program, and from several threads at
+ * once.
+ */
 #include <pthread.h>
 
 #include "base/test.h"

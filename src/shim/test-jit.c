@@ -1,3 +1,4 @@
+/* Which options of the JIT cross, which stay here because they point into the program. */
 #include "base/test.h"
 #include "shim/jit.h"
 #include "shim/text.h"

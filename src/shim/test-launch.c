@@ -1,3 +1,7 @@
+/*
+ * What the shim says of a launch before it crosses: limits, and where parameters lie in their
+ * buffer.
+ */
 #include "base/test.h"
 #include "shim/launch.h"
 #include "wire/limits.h"

@@ -1,3 +1,4 @@
+/* The range map: what an address belongs to, what replaces what, and many ranges in any order. */
 #include "base/test.h"
 #include "shim/range.h"
 

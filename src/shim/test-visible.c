@@ -1,3 +1,7 @@
+/*
+ * CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER in the forms that CUDA documents, on devices made up
+ * here.
+ */
 #include "base/test.h"
 #include "shim/visible.h"
 

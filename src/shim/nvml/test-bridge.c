@@ -1,3 +1,4 @@
+/* NVML while CUDA is there: what it takes from the session, with a session that is made up here. */
 #include "shim/nvml/test-bridge.h"
 
 struct nvml_fake fake;

@@ -1,3 +1,7 @@
+/*
+ * Devices, contexts and their stack, called as a program calls them: this links the libcuda.so.1
+ * itself.
+ */
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>

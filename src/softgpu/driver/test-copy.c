@@ -1,3 +1,6 @@
+/*
+ * Copies and fills of every shape, the checks of their bounds, and sources that change too early.
+ */
 #include "softgpu/driver/test-driver.h"
 
 #define WIDTH  96

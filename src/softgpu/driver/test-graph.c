@@ -1,3 +1,4 @@
+/* Captures and graphs without kernels: fills, host functions and events show what ran, and when. */
 #include <stdatomic.h>
 #include <unistd.h>
 

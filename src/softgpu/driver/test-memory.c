@@ -1,3 +1,4 @@
+/* Allocation, registration, pools, and what pointer queries say of each kind of memory. */
 #include <sys/mman.h>
 
 #include "softgpu/driver/test-driver.h"

@@ -1,3 +1,4 @@
+/* The order of work in streams, shown by host functions that note their numbers. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>

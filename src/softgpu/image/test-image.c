@@ -1,3 +1,4 @@
+/* Choosing the text of an image for a device, from fatbins made here, whole and damaged. */
 #include <lz4.h>
 #include <zstd.h>
 

@@ -1,3 +1,4 @@
+/* Device memory: zeroed, guarded, bounded, found by address, and gone with its context. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
