@@ -54,10 +54,18 @@ struct lanes {
 	size_t own_size;
 };
 
+/* A place in the ring: a record and the pad before it. */
+struct extent {
+	uint64_t begin, end;
+	size_t pad;
+	uint64_t tail; /* the worker's cursor, as it was known then */
+};
+
 /* What the client keeps of a lane: its thread's alone. */
 struct own_lane {
 	alignas(REGION_APART) uint32_t seq; /* of its newest record */
-	uint64_t begin, end; /* of the record between chan_begin() and chan_commit() */
+	bool alone;	    /* when it published the last one: no other thread was about */
+	struct extent open; /* between chan_begin() and chan_commit() */
 	alignas(CACHE_LINE) uint8_t reply[WIRE_LANE_SIZE - CACHE_LINE];
 };
 _Static_assert(sizeof(struct own_lane) == WIRE_LANE_SIZE, "lanes lie in pages of their own");

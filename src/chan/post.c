@@ -40,12 +40,6 @@
 #define EXTENT_MAX (2ull * WIRE_RECORD_MAX)
 #define BATCH	   16u /* marks taken before what was found is published */
 
-/* A place in the ring: a record and the pad before it. */
-struct extent {
-	uint64_t begin, end;
-	size_t pad;
-};
-
 int producer_init(struct producer *producer, uint64_t ring_size)
 {
 	producer->marks = calloc(ring_size / MARK_EACH, sizeof(*producer->marks));
@@ -81,6 +75,7 @@ static bool reserve(struct chan *chan, size_t size, struct extent *out)
 	/* Relaxed: the order that counts is the one in which this cursor changes. */
 	uint64_t begin = atomic_load_explicit(&p->reserved, memory_order_relaxed);
 
+	out->tail = tail;
 	do {
 		out->pad = pad_at(chan, begin, size);
 		out->begin = begin;
@@ -198,8 +193,7 @@ static uint8_t *open_record(struct chan *chan, uint16_t lane, uint32_t id, uint1
 
 	if (unlikely(extent->pad))
 		put_pad(ring_at(chan, extent->begin), extent->pad);
-	own->begin = extent->begin;
-	own->end = extent->end;
+	own->open = *extent;
 	*seq = ++own->seq;
 	struct wire_record header = {(uint32_t)(extent->end - begin), id, *seq, lane, flags};
 	uint8_t *at = ring_at(chan, begin);
@@ -278,10 +272,15 @@ static bool nobody_behind(struct chan *chan, uint64_t end)
 	return atomic_load_explicit(&chan->producer.reserved, memory_order_relaxed) == end;
 }
 
-/* The end of what is complete from here on. */
-static uint64_t take_marks(struct chan *chan, uint64_t end)
+/*
+ * The end of what is complete from here on. Who was alone the last time asks `reserved`, which then is
+ * in his cache while marks are not; among others it is everybody's, and the next mark is wanted anyway.
+ */
+static uint64_t take_marks(struct chan *chan, uint64_t end, bool alone)
 {
-	for (unsigned n = 0; n < BATCH && !nobody_behind(chan, end); n++) {
+	if (likely(alone) && likely(nobody_behind(chan, end)))
+		return end;
+	for (unsigned n = 0; n < BATCH; n++) {
 		uint64_t next = take_mark(chan, end);
 		if (!next)
 			break;
@@ -291,7 +290,7 @@ static uint64_t take_marks(struct chan *chan, uint64_t end)
 }
 
 /* By the one whose turn it is, and for those behind. Where the worker will be sent to in the end. */
-static uint64_t publish(struct chan *chan, uint64_t end)
+static uint64_t publish(struct chan *chan, uint64_t end, bool alone)
 {
 	struct producer *p = &chan->producer;
 	uint64_t published;
@@ -304,7 +303,7 @@ static uint64_t publish(struct chan *chan, uint64_t end)
 		atomic_store_explicit(&p->published, end, memory_order_release);
 		/* With its fence: the marks are looked at after `published` is stored. */
 		wait_notify(chan, SITE_WORK, &chan->control->work);
-		end = take_marks(chan, end);
+		end = take_marks(chan, end, alone);
 	} while (unlikely(end != published));
 	return end;
 }
@@ -314,13 +313,12 @@ static uint64_t publish(struct chan *chan, uint64_t end)
  * the other processor's, and each takes as long to come back as all the rest of a posted call. So
  * they are asked for well ahead, each once. Not those that the worker has not read yet.
  */
-static void prefetch_ahead(struct chan *chan, uint64_t head)
+static void prefetch_ahead(struct chan *chan, uint64_t head, uint64_t tail)
 {
 	struct producer *p = &chan->producer;
 	uint64_t to = head + AHEAD;
 	/* Relaxed: a line asked for twice, or not at all, is only slower. */
 	uint64_t fetched = atomic_load_explicit(&p->fetched, memory_order_relaxed);
-	uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
 
 	if (unlikely(to - tail > chan->layout.geometry.ring_size || to <= fetched))
 		return;
@@ -331,27 +329,32 @@ static void prefetch_ahead(struct chan *chan, uint64_t head)
 	atomic_store_explicit(&p->fetched, fetched, memory_order_relaxed);
 }
 
-static void complete(struct chan *chan, uint64_t begin, uint64_t end)
+static void complete(struct chan *chan, struct own_lane *own)
 {
-	if (unlikely(!is_turn_of(chan, begin)) && leave_mark(chan, begin, end))
+	const struct extent *extent = &own->open;
+	bool alone = own->alone;
+
+	own->alone = is_turn_of(chan, extent->begin);
+	if (unlikely(!own->alone) && leave_mark(chan, extent->begin, extent->end))
 		return;
-	end = publish(chan, end);
-	if (likely(nobody_behind(chan, end)))
-		prefetch_ahead(chan, end);
+	if (unlikely(publish(chan, extent->end, alone) != extent->end))
+		own->alone = false;
+	if (likely(own->alone))
+		prefetch_ahead(chan, extent->end, extent->tail);
 }
 
 int chan_commit(struct chan *chan, uint16_t lane, const struct wire_writer *writer)
 {
-	const struct own_lane *own = &chan->lanes.own[lane];
-	uint64_t begin = own->begin, end = own->end;
+	struct own_lane *own = &chan->lanes.own[lane];
+	const struct extent *extent = &own->open;
 	int r = 0;
 
 	/* A record that ends with the ring does so in front of its first byte. */
-	if (unlikely(writer->failed || writer->at != ring_at(chan, end - 1) + 1)) {
-		put_pad(ring_at(chan, begin), end - begin);
+	if (unlikely(writer->failed || writer->at != ring_at(chan, extent->end - 1) + 1)) {
+		put_pad(ring_at(chan, extent->begin), extent->end - extent->begin);
 		r = error_origin(-EINVAL);
 	}
-	complete(chan, begin, end);
+	complete(chan, own);
 	return r;
 }
 
@@ -364,7 +367,7 @@ int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id)
 	if (r)
 		return r < 0 ? error_trace(r) : r;
 	open_record(chan, lane, id, 0, &extent, &seq);
-	complete(chan, extent.begin, extent.end);
+	complete(chan, &chan->lanes.own[lane]);
 	return 0;
 }
 
