@@ -55,6 +55,42 @@ static uint32_t *run_block(const char *body, uint32_t blocks, uint32_t threads, 
 	return out;
 }
 
+/* Whatever way they run, and where only some lanes wrote. */
+TEST(registers_nobody_wrote_are_zero)
+{
+	struct sg_module *module = module_load(
+	    PTX_HEAD ".visible .entry k(.param .u64 out) {\n"
+		     ".reg .pred %p<3>; .reg .b32 %r<9>; .reg .b64 %d<3>;\n"
+		     "mov.u32 %r0, %tid.x; mul.wide.u32 %d1, %r0, 4; ld.param.u64 %d0, [out];\n"
+		     "add.u64 %d0, %d0, %d1; mov.u32 %r1, %tid.x;\n"
+		     "setp.lt.u32 %p0, %r1, 10; @%p0 mov.u32 %r2, 7;\n"
+		     "setp.gt.u32 %p1, %r1, 20; @%p1 bra SKIP; mov.u32 %r3, 5;\n"
+		     "SKIP: setp.eq.u32 %p2, %r4, 3; @%p2 trap; add.u32 %r4, %r4, 1; add.u32 %r5, "
+		     "%r5, %r1;\n"
+		     "setp.lt.u32 %p2, %r4, 3; @%p2 bra SKIP;\n"
+		     "add.u32 %r6, %r2, %r3; add.u32 %r6, %r6, %r5; add.u32 %r6, %r6, %r7;\n"
+		     "st.global.u32 [%d0], %r6; ret; }\n");
+	struct sg_kernel *kernel = kernel_get(module, "k");
+	uint32_t *out = device_alloc(64 * sizeof(*out));
+	uint64_t params[] = {(uint64_t)out};
+	static const uint32_t lanes[] = {1, 8, 16, 32};
+
+	for (unsigned way = 0; way < ARRAY_SIZE(lanes); way++) {
+		struct sg_launch l = {.grid = {1, 1, 1},
+		    .block = {64, 1, 1},
+		    .params = params,
+		    .params_size = sizeof(params),
+		    .lanes = lanes[way]};
+		struct sg_fault fault;
+
+		memset(out, 0xff, 64 * sizeof(*out));
+		CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+		for (uint32_t i = 0; i < 64; i++)
+			CHECK_EQ(out[i], (i < 10 ? 7 : 0) + (i <= 20 ? 5 : 0) + 3 * i);
+	}
+	sg_module_unload(module);
+}
+
 TEST(shared_reduction)
 {
 	uint32_t *out = run_block(

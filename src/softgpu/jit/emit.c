@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "softgpu/jit/check.h"
+#include "softgpu/jit/warp/flow.h"
 
 _Noreturn void emit_fail(struct emit *emit, const char *format, ...)
 {
@@ -259,15 +260,27 @@ void emit_choose_register_types(struct emit *emit)
 	free(votes);
 }
 
-/* Registers start as zero, where PTX says nothing: a kernel that reads one early must not differ
- * from run to run. */
+/*
+ * Registers that may be read before they are written start as zero, where PTX says nothing: a kernel
+ * that does so must not differ from run to run. Not the others: for a place with a single write LLVM
+ * need not search the whole function for where values meet, which took most of a large kernel's time.
+ */
 static void emit_registers(struct emit *emit)
 {
+	struct flow flow;
+	bool is_known;
+
 	emit_choose_register_types(emit);
-	for (uint32_t i = 0; i < emit->function->n_registers; i++)
-		text_format(&emit->prologue,
-		    "  %%r%u = alloca %s\n  store %s zeroinitializer, ptr %%r%u\n", i,
-		    ir_name(emit->registers[i]), ir_name(emit->registers[i]), i);
+	is_known = flow_init(&flow, emit->function);
+	for (uint32_t i = 0; i < emit->function->n_registers; i++) {
+		const char *type = ir_name(emit->registers[i]);
+
+		text_format(&emit->prologue, "  %%r%u = alloca %s\n", i, type);
+		if (!is_known || flow_reads_early(&flow, i))
+			text_format(
+			    &emit->prologue, "  store %s zeroinitializer, ptr %%r%u\n", type, i);
+	}
+	flow_fini(&flow);
 }
 
 static void emit_locals(struct emit *emit)

@@ -88,5 +88,11 @@ typedef void flow_visitor(void *context, uint32_t value, bool is_result);
 void flow_visit(
     const struct flow *flow, const struct ptx_instruction *in, flow_visitor *visit, void *context);
 
+/* Whether some way through the function reads the value before it writes it: lanes then see zero. */
+static inline bool flow_reads_early(const struct flow *flow, uint32_t value)
+{
+	return bits_has(flow->blocks[0].live_in, value);
+}
+
 /* Whether the instruction's first operand is its result. */
 bool flow_has_result(const struct ptx_instruction *in);

@@ -63,6 +63,20 @@ TEST(addresses_of_consecutive_threads_are_linear)
 	finish();
 }
 
+TEST(what_is_read_early)
+{
+	CHECK(analyse("mov.u32 %r0, %tid.x; setp.lt.u32 %p0, %r0, 10;\n"
+		      "@%p0 mov.u32 %r1, 1; @%p0 bra L; mov.u32 %r2, 2; mov.u32 %r3, 3; bra M;\n"
+		      "L: mov.u32 %r3, 4;\n"
+		      "M: add.u32 %r4, %r1, %r2; add.u32 %r4, %r4, %r3;"));
+	CHECK(!flow_reads_early(&facts.flow, R0) && !flow_reads_early(&facts.flow, P0));
+	CHECK(flow_reads_early(&facts.flow, R1));  /* written under a predicate */
+	CHECK(flow_reads_early(&facts.flow, R2));  /* written on one of two ways */
+	CHECK(!flow_reads_early(&facts.flow, R3)); /* on both */
+	CHECK(!flow_reads_early(&facts.flow, R4) && !flow_reads_early(&facts.flow, D0));
+	finish();
+}
+
 TEST(parts_of_a_thread_number)
 {
 	CHECK(analyse("mov.u32 %r0, %tid.x; shr.u32 %r1, %r0, 5; and.b32 %r2, %r0, 31;\n"

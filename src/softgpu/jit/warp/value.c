@@ -207,19 +207,22 @@ void print_registers(struct warp *warp)
 	for (uint32_t i = 0; i < emit->function->n_registers; i++) {
 		struct shape shape = shape_of_value(&warp->facts, i);
 		const char *type;
+		bool has_wrap;
 
 		/* Lanes' numbers are integers. */
 		if (shape.kind == SHAPE_LINEAR && shape.stride)
 			emit->registers[i] = ir_of_bits(ir_bits(emit->registers[i]));
 		type = shape.kind == SHAPE_VARYING ? wide_type(warp, emit->registers[i])
 						   : ir_name(emit->registers[i]);
-		text_format(&emit->prologue,
-		    "  %%r%u = alloca %s\n  store %s zeroinitializer, ptr %%r%u\n", i, type, type,
-		    i);
-		if (shape.kind == SHAPE_LINEAR && shape.wrap)
-			text_format(&emit->prologue,
-			    "  %%w.%u = alloca i%u\n  store i%u 0, ptr %%w.%u\n", i, width, width,
-			    i);
+		has_wrap = shape.kind == SHAPE_LINEAR && shape.wrap;
+		text_format(&emit->prologue, "  %%r%u = alloca %s\n", i, type);
+		if (has_wrap)
+			text_format(&emit->prologue, "  %%w.%u = alloca i%u\n", i, width);
+		if (!flow_reads_early(&warp->facts.flow, i))
+			continue;
+		text_format(&emit->prologue, "  store %s zeroinitializer, ptr %%r%u\n", type, i);
+		if (has_wrap)
+			text_format(&emit->prologue, "  store i%u 0, ptr %%w.%u\n", width, i);
 	}
 }
 
