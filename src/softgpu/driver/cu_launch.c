@@ -162,12 +162,12 @@ static CUresult launch_check_shape(
 		   : CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
 }
 
-static CUresult launch_prepare(struct sg_kernel *kernel)
+static CUresult launch_prepare(struct sg_kernel *kernel, const uint32_t block[3])
 {
 	char text[1024] = "";
 	struct sg_log log = {text, sizeof(text), 0};
 
-	switch (sg_kernel_prepare(kernel, &log)) {
+	switch (sg_kernel_prepare_for(kernel, block, &log)) {
 	case 0:
 		return CUDA_SUCCESS;
 	case SG_MODULE_UNSUPPORTED:
@@ -284,7 +284,7 @@ static CUresult launch_kernel(CUfunction handle, const struct launch_shape *shap
 	if (r == CUDA_SUCCESS)
 		r = launch_check_shape(function, shape);
 	if (r == CUDA_SUCCESS)
-		r = launch_prepare(function->kernel);
+		r = launch_prepare(function->kernel, shape->block);
 	return r == CUDA_SUCCESS ? launch_submit(function, shape, stream, values, extra) : r;
 }
 

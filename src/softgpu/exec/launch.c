@@ -319,18 +319,13 @@ static void set_cluster(struct sg_grid *grid)
 static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
     const struct sg_variant **variant, struct sg_fault *fault)
 {
-	char text[200] = "";
-	struct sg_log log = {.text = text, .capacity = sizeof(text)};
-	int r = sg_kernel_prepare(kernel, &log);
+	char text[200];
+	int r = 0;
 
-	if (!r) {
-		*variant = kernel_variant(kernel, launch->block, launch->lanes, &r);
-		if (*variant)
-			return 0;
-		snprintf(text, sizeof(text), "%.190s", kernel->prepare_message);
-	} else if (log.used) {
-		text[log.used - 1] = 0;
-	}
+	*variant = kernel_variant(kernel, launch->block, launch->lanes, &r);
+	if (*variant)
+		return 0;
+	snprintf(text, sizeof(text), "%.190s", kernel->prepare_message);
 	refuse(fault, kernel, text);
 	fault->prepare_result = r;
 	return SG_FAULT_NOT_STARTED;

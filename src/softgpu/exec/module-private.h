@@ -80,9 +80,9 @@ void kernel_fini(struct sg_kernel *kernel);
 /* variant.c */
 void kernel_init_variants(struct sg_kernel *kernel);
 /*
- * The way to run blocks of a shape, with at most so many lanes (0: as set), compiled if it was not. Always there once sg_kernel_prepare() has
- * been successful, but for failures of the compiler: NULL then, with kernel->prepare_message set and
- * *result what sg_kernel_prepare() would return.
+ * The way to run blocks of a shape, with at most so many lanes (0: as set), compiled if it was not.
+ * NULL when that fails: *result is then what sg_kernel_prepare_for() would return, and
+ * kernel->prepare_message says why.
  */
 const struct sg_variant *kernel_variant(
     struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result);

@@ -108,5 +108,8 @@ struct sg_kernel_info {
 /* Valid as long as the module. */
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel);
 
-/* Makes native code now, once; later calls return the first one's result. log may be NULL. */
+/* Makes native code now, for the likeliest blocks or those of a shape, once; later calls return the
+ * first one's result. log may be NULL. */
 int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log);
+int sg_kernel_prepare_for(
+    struct sg_kernel *kernel, const uint32_t block[3], struct sg_log *error_log);

@@ -209,16 +209,23 @@ const struct sg_variant *kernel_variant(
 	return variant;
 }
 
-/* The likeliest way: the others follow when a launch wants them. */
-int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log)
+int sg_kernel_prepare_for(
+    struct sg_kernel *kernel, const uint32_t block[3], struct sg_log *error_log)
 {
-	static const uint32_t row[3] = {SG_WARP_SIZE, 1, 1};
 	int r = 0;
 
 	pthread_mutex_lock(&kernel->module->lock);
-	find(kernel, kernel->info.required_ntid[0] ? kernel->info.required_ntid : row, 0, &r);
+	find(kernel, block, 0, &r);
 	pthread_mutex_unlock(&kernel->module->lock);
 	if (r)
 		log_format(error_log, "%s", kernel->prepare_message);
 	return r;
+}
+
+int sg_kernel_prepare(struct sg_kernel *kernel, struct sg_log *error_log)
+{
+	static const uint32_t row[3] = {SG_WARP_SIZE, 1, 1};
+	const uint32_t *required = kernel->info.required_ntid;
+
+	return sg_kernel_prepare_for(kernel, required[0] ? required : row, error_log);
 }
