@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/util.h"
 #include "bench.h"
+#include "memory.h"
 
 #define MOST_ROUNDS 64
 #define RARELY	    3u
@@ -26,14 +26,6 @@ enum way { WAY_NATIVE, WAY_WARPS, WAY_POCL, WAY_THREADS, WAYS };
 static const char *const way_names[WAYS] = {"native", "warps", "pocl", "threads"};
 
 static struct opencl *pocl; /* NULL: not here */
-
-double bench_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static double run_native(const struct bench_case *bench)
 {

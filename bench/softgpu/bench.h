@@ -8,13 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * The clock of all ways: milliseconds of processor time of the whole process, in which one thread
- * works at a time (PoCL's is another than the one that waits for it). What other programs take of the
- * machine's processors does not count.
- */
-double bench_now_ms(void);
-
 #define BENCH_CASES	14
 #define BENCH_ARGUMENTS 6
 
@@ -38,11 +31,7 @@ const struct bench_case *bench_cases(void);
 /* Kernels that count start from zero. */
 void bench_clear(void);
 
-/* softgpu.c. Zeroed memory in the software GPU's range, until the process ends; exits where there is
- * none. */
-void *bench_take(size_t size);
-
-/* Milliseconds from the launch to its end; exits with a word when it fails. The first run of a kernel
+/* softgpu.c. Milliseconds from the launch to its end; exits with a word when it fails. The first run of a kernel
  * compiles it. */
 double softgpu_run(const struct bench_case *bench, unsigned lanes);
 

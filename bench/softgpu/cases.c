@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "bench.h"
+#include "memory.h"
 #include "native.h"
 
 #define STREAM	   (1 << 24)

@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "bench.h"
+#include "memory.h"
 
 #define PLATFORM	     "Portable Computing Language"
 #define CL_PLATFORM_VERSION  0x0901

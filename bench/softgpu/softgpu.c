@@ -1,46 +1,14 @@
 /* The kernels on the software GPU's machine itself: a launch is sg_launch(), without the driver. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/util.h"
 #include "bench.h"
+#include "memory.h"
 #include "softgpu/exec/exec.h"
-#include "softgpu/mem/arena.h"
-
-/* Device memory: the arena's first gigabytes, one piece after the other. */
-static int device_alloc(void *context, size_t size, size_t align, uint64_t *address)
-{
-	static uint64_t next_address = SG_ARENA_BASE;
-	uint64_t rounded = align_up(MAX(size, (size_t)1), 1u << 21);
-
-	*address = next_address;
-	next_address += rounded + (1u << 21);
-	return mmap((void *)*address, rounded, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED
-		   ? -1
-		   : 0;
-}
-
-static void device_free(void *context, uint64_t address, size_t size)
-{
-	munmap((void *)address, size);
-}
-
-void *bench_take(size_t size)
-{
-	uint64_t address;
-
-	if (device_alloc(NULL, size, 16, &address)) {
-		fprintf(stderr, "bench-softgpu: no memory for %zu bytes\n", size);
-		exit(1);
-	}
-	return (void *)address;
-}
 
 static struct sg_module *load(const char *path)
 {
-	static const struct sg_memory_ops memory = {device_alloc, device_free, NULL};
 	static char text[1 << 20];
 	char message[1000] = "";
 	struct sg_log log = {message, sizeof(message), 0};
@@ -54,7 +22,7 @@ static struct sg_module *load(const char *path)
 	}
 	input.size = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
-	if (sg_module_load(&input, 1, &memory, NULL, &log, &module)) {
+	if (sg_module_load(&input, 1, &bench_memory, NULL, &log, &module)) {
 		fprintf(stderr, "bench-softgpu: %s", message);
 		exit(1);
 	}
