@@ -411,12 +411,43 @@ static void put_jump(struct maker *m)
 		put(m, "@%%p%u exit;\n", p);
 }
 
+/* What the lanes of a branch do together, while the others wait, or do the same in a branch of
+ * their own. */
+static void put_arm(struct maker *m, const char *members)
+{
+	unsigned d = pick(m, N_REGISTERS), a = pick(m, N_REGISTERS);
+
+	put(m, "bar.warp.sync %s; shfl.sync.%s.b32 %%r%u, %%r%u, %u, 31, %s;\n", members,
+	    CHOOSE(m, "up", "down", "bfly", "idx"), d, a, pick(m, 32), members);
+	put(m, "vote.sync.ballot.b32 %%r%u, %%p%u, %s; add.u32 %%r%u, %%r%u, %%r%u;\n",
+	    pick(m, N_REGISTERS), pick(m, N_PREDICATES), members, d, d, a);
+}
+
+static void put_meeting_of_some(struct maker *m)
+{
+	unsigned p = pick(m, N_PREDICATES), label = m->labels;
+	bool has_else = !pick(m, 4);
+
+	m->labels += 2;
+	put(m, "{ .reg .b32 %%some, %%rest; .reg .pred %%q; mov.pred %%q, %%p%u;\n", p);
+	put(m, "vote.sync.ballot.b32 %%some, %%q, -1; vote.sync.ballot.b32 %%rest, !%%q, -1;\n");
+	put(m, "@!%%q bra L%u;\n", label);
+	put_arm(m, "%some");
+	put(m, "bra L%u;\nL%u:\n", label + 1, label);
+	if (has_else)
+		put_arm(m, "%rest");
+	put(m, "L%u: }\n", label + 1);
+}
+
 /* What all lanes do together: only where none can be elsewhere. */
 static void put_meeting(struct maker *m)
 {
 	unsigned d = pick(m, N_REGISTERS), a = pick(m, N_REGISTERS);
 
-	switch (pick(m, 7)) {
+	switch (pick(m, 8)) {
+	case 7:
+		put_meeting_of_some(m);
+		break;
 	case 0:
 		put(m, "bar.sync 0;\n");
 		break;

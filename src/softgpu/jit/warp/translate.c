@@ -49,10 +49,68 @@ static bool calls_with_memory(const struct ptx_instruction *in)
 	return false;
 }
 
+static bool meets(const struct ptx_instruction *in)
+{
+	return ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE;
+}
+
+/* Blocks that one lane may run before or after block, loops' further rounds aside. */
+static void find_related(const struct flow *flow, uint32_t block, uint64_t *related)
+{
+	uint64_t *before = calloc(2 * flow->block_words, sizeof(*before));
+	uint64_t *after = before + flow->block_words;
+	uint32_t here = flow->blocks[block].place;
+
+	if (!before)
+		return;
+	bits_add(before, block);
+	bits_add(after, block);
+	for (uint32_t place = here; place < flow->n_ordered; place++) {
+		const struct flow_block *b = &flow->blocks[flow->order[place]];
+
+		for (uint32_t i = 0; i < b->n_next && bits_has(after, flow->order[place]); i++)
+			if (flow->blocks[b->next[i]].place > place)
+				bits_add(after, b->next[i]);
+	}
+	for (uint32_t place = here + 1; place--;) {
+		const struct flow_block *b = &flow->blocks[flow->order[place]];
+
+		for (uint32_t i = 0; i < b->n_from && bits_has(before, flow->order[place]); i++)
+			if (flow->blocks[b->from[i]].place < place)
+				bits_add(before, b->from[i]);
+	}
+	bits_merge(related, before, flow->block_words);
+	bits_merge(related, after, flow->block_words);
+	free(before);
+}
+
+/*
+ * Some lanes meet in a block while others are elsewhere. Those others are no members, unless there is
+ * a place beside this one where they wait for these.
+ */
+static bool may_meet_elsewhere(const struct facts *facts, uint32_t block)
+{
+	const struct flow *flow = &facts->flow;
+	uint64_t *related = calloc(flow->block_words, sizeof(*related));
+	bool elsewhere = !related;
+
+	if (related)
+		find_related(flow, block, related);
+	for (uint32_t i = 0; i < flow->n_ordered && !elsewhere; i++) {
+		const struct flow_block *b = &flow->blocks[flow->order[i]];
+
+		if (bits_has(related, flow->order[i]) || !bits_has(facts->partial, flow->order[i]))
+			continue;
+		for (uint32_t k = b->first; k < b->end; k++)
+			elsewhere |= meets(&flow->function->code[k]);
+	}
+	free(related);
+	return elsewhere;
+}
+
 static void check_instruction(struct warp *warp, const struct ptx_instruction *in, uint32_t block)
 {
 	const struct facts *facts = &warp->facts;
-	bool meets = ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE;
 
 	warp->emit.in = in;
 	switch (in->opcode) {
@@ -66,11 +124,12 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 	}
 	if (calls_with_memory(in))
 		warp_refuse(warp, "it launches grids");
-	if (meets && bits_has(facts->partial, block))
+	if (meets(in) && bits_has(facts->partial, block) &&
+	    (is_barrier(in) || may_meet_elsewhere(facts, block)))
 		warp_refuse(warp, "lanes meet where others may be elsewhere");
-	if (meets && in->predicate != PTX_NO_REG && value_varies(warp, in->predicate))
+	if (meets(in) && in->predicate != PTX_NO_REG && value_varies(warp, in->predicate))
 		warp_refuse(warp, "lanes meet under a predicate");
-	if (meets && !is_barrier(in) && facts->width != SG_WARP_SIZE)
+	if (meets(in) && !is_barrier(in) && facts->width != SG_WARP_SIZE)
 		warp_refuse(warp, "it needs whole warps");
 	warp->needs_fibers |= is_barrier(in);
 }
