@@ -6,6 +6,7 @@
  */
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
+#include "softgpu/exec/wgmma.h"
 
 static void release(struct sg_block *block, struct sg_barrier *barrier, struct sg_fiber *self)
 {
@@ -38,14 +39,9 @@ static bool is_complete(const struct sg_block *block, const struct sg_barrier *b
 }
 
 /* Threads come together: n of them, of which n_true bring a predicate that holds. */
-static struct sg_barrier *arrive(
-    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t n, uint32_t n_true)
+static struct sg_barrier *arrive_at(
+    struct sg_barrier *barrier, uint32_t count, uint32_t n, uint32_t n_true)
 {
-	struct sg_barrier *barrier;
-
-	if (number >= SG_BARRIERS)
-		machine_fault(lane, SG_FAULT_TRAP, 0, false);
-	barrier = &lane->block->barriers[number];
 	if (!barrier->arrived)
 		*barrier = (struct sg_barrier){.all = true};
 	barrier->expected = count;
@@ -54,6 +50,15 @@ static struct sg_barrier *arrive(
 	barrier->all &= n_true == n;
 	barrier->any |= n_true != 0;
 	return barrier;
+}
+
+/* At one of the program's. */
+static struct sg_barrier *arrive(
+    struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t n, uint32_t n_true)
+{
+	if (number >= SG_BARRIERS)
+		machine_fault(lane, SG_FAULT_TRAP, 0, false);
+	return arrive_at(&lane->block->barriers[number], count, n, n_true);
 }
 
 static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
@@ -111,12 +116,21 @@ void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t numbe
 		release(lane->block, barrier, NULL);
 }
 
+void sg_warpgroup_meet(struct sg_lane *lane)
+{
+	uint32_t group = lane->number / SG_WARPGROUP_THREADS;
+	uint32_t count =
+	    MIN(SG_WARPGROUP_THREADS, lane->block->n_threads - group * SG_WARPGROUP_THREADS);
+
+	meet(lane, arrive_at(&lane->block->barriers[SG_BARRIERS + group], count, 1, 0));
+}
+
 void barrier_threads_exit(struct sg_block *block, uint32_t n)
 {
 	block->alive -= n;
 	if (!block->n_waited_at)
 		return;
-	for (unsigned i = 0; i < SG_BARRIERS; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(block->barriers); i++) {
 		struct sg_barrier *barrier = &block->barriers[i];
 
 		if (barrier->waiting && !barrier->expected && is_complete(block, barrier))
@@ -128,7 +142,7 @@ bool barrier_settle(struct sg_block *block)
 {
 	uint32_t exited = block->n_threads - block->alive;
 
-	for (unsigned i = 0; i < SG_BARRIERS; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(block->barriers); i++) {
 		struct sg_barrier *barrier = &block->barriers[i];
 
 		if (barrier->waiting && barrier->expected &&

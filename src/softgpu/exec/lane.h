@@ -96,6 +96,7 @@ enum sg_exchange {
 	SG_EXCHANGE_REDUX_XOR,
 	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
 	SG_EXCHANGE_MATRIX, /* b: a union sg_matrix; value: the lane's array (exec/matrix.h) */
+	SG_EXCHANGE_WGMMA,  /* likewise (exec/wgmma.h) */
 	SG_EXCHANGE_ACTIVE, /* b: the place in the code, c: of the call that led there */
 };
 
@@ -151,7 +152,7 @@ enum sg_check_flags {
 #define SG_CHECK_ELEMENT 8
 #define SG_CHECK_LANES	 16
 
-#define SG_BARRIERS 16 /* of a block */
+#define SG_BARRIERS 16 /* of a block; behind them one for each four warps */
 
 /*
  * Clusters. The shared memory of a cluster's blocks lies SG_SHARED_STRIDE apart, by rank. An address in

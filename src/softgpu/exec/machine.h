@@ -96,6 +96,9 @@ struct sg_cluster {
 	struct sg_fiber *waiting;
 };
 
+#define SG_WARPGROUP_THREADS 128u
+#define SG_WARPGROUPS	     (SG_MAX_BLOCK_THREADS / SG_WARPGROUP_THREADS)
+
 /* A resident block. */
 struct sg_block {
 	struct sg_machine *machine;
@@ -103,7 +106,7 @@ struct sg_block {
 	uint32_t rank; /* in the cluster */
 	uint32_t n_threads, alive;
 	uint8_t *shared;
-	struct sg_barrier barriers[SG_BARRIERS];
+	struct sg_barrier barriers[SG_BARRIERS + SG_WARPGROUPS];
 	uint32_t n_waited_at; /* of these */
 	struct sg_warp warps[SG_MAX_BLOCK_THREADS / SG_WARP_SIZE];
 };

@@ -14,6 +14,7 @@
 #include "softgpu/exec/runtime-float.h"
 #include "softgpu/exec/sample.h"
 #include "softgpu/exec/tensor.h"
+#include "softgpu/exec/wgmma.h"
 
 #define LONGEST_SLEEP_NS 20000u /* other blocks of the grid may need this host thread */
 
@@ -270,6 +271,8 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_cluster_map),
     ENTRY(sg_cluster_rank),
     ENTRY(sg_matrix),
+    ENTRY(sg_wgmma),
+    ENTRY(sg_warpgroup_meet),
     ENTRY(sg_wmma_load),
     ENTRY(sg_wmma_store),
     ENTRY(sg_warp_barrier),

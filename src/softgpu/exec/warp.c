@@ -10,6 +10,7 @@
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix.h"
+#include "softgpu/exec/wgmma.h"
 
 /* Reading a lane that does not take part is undefined; here it reads its own value. */
 static void shuffle(const struct sg_meeting *meeting, uint32_t members)
@@ -113,6 +114,24 @@ static void multiply(struct sg_warp *warp, uint32_t members)
 	matrix_compute(matrix, lanes);
 }
 
+/* On the fiber of the lane that came last: a place outside memory ends the grid there. */
+static void multiply_for_warpgroup(
+    struct sg_warp *warp, uint32_t members, const struct sg_fiber *self)
+{
+	struct sg_wgmma_lane *lanes[SG_WARP_SIZE] = {NULL};
+	struct sg_fiber *first = warp->fibers[__builtin_ctz(members)];
+	union sg_wgmma form = {.bits = first->arrival.b};
+
+	if (!self) /* lanes exited where the others meet: there is no result */
+		return;
+	for (uint32_t left = members; left; left &= left - 1) {
+		int32_t lane = __builtin_ctz(left);
+
+		lanes[lane] = (struct sg_wgmma_lane *)(uintptr_t)warp->fibers[lane]->arrival.value;
+	}
+	wgmma_compute(&first->lane, form, lanes);
+}
+
 void meeting_compute(const struct sg_meeting *meeting, uint32_t members)
 {
 	enum sg_exchange kind = meeting->arrivals[__builtin_ctz(members)]->kind;
@@ -149,6 +168,8 @@ static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fib
 	}
 	if (first->arrival.kind == SG_EXCHANGE_MATRIX)
 		multiply(warp, members);
+	else if (first->arrival.kind == SG_EXCHANGE_WGMMA)
+		multiply_for_warpgroup(warp, members, self);
 	else
 		meeting_compute(&meeting, members);
 	if (first->lane.block->machine->check && first->arrival.kind == SG_EXCHANGE_SYNC)
@@ -196,6 +217,11 @@ uint64_t sg_exchange(
 void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words)
 {
 	sg_exchange(lane, SG_EXCHANGE_MATRIX, UINT32_MAX, (uintptr_t)words, bits, 0);
+}
+
+void sg_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_lane *mine)
+{
+	sg_exchange(lane, SG_EXCHANGE_WGMMA, UINT32_MAX, (uintptr_t)mine, bits, 0);
 }
 
 /* The others may have waited for this lane only. */

@@ -73,6 +73,7 @@
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
 	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic") M(cp_mask, "cp_mask")                         \
+	M(fence, "fence") M(mma_async, "mma_async")                                                \
 	/* narrow and sparse matrices */                                                           \
 	M(sp, "sp") M(sp_ordered_metadata, "sp::ordered_metadata")                                 \
 	M(kind_f8f6f4, "kind::f8f6f4") M(kind_mxf8f6f4, "kind::mxf8f6f4")                          \

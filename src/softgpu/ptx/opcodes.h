@@ -66,6 +66,7 @@
 	OP(ldmatrix, 2, 2, PTX_OP_COLLECTIVE, ldmatrix)                                            \
 	OP(stmatrix, 2, 2, PTX_OP_COLLECTIVE, stmatrix)                                            \
 	OP(movmatrix, 2, 2, PTX_OP_COLLECTIVE, movmatrix)                                          \
+	OP(wgmma, 0, 10, PTX_OP_COLLECTIVE, wgmma)                                                 \
 	/* control flow and the rest (9.7.12, 9.7.19) */                                           \
 	OP(bra, 1, 1, PTX_OP_BRANCH, bra) OP(brx, 2, 2, PTX_OP_BRANCH, brx)                        \
 	OP(call, 1, 4, 0, call) OP(ret, 0, 0, 0, ret) OP(exit, 0, 0, 0, exit)                      \
@@ -90,7 +91,7 @@
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(wgmma) OP(tcgen05) OP(multimem) OP(clusterlaunchcontrol)
+	OP(tcgen05) OP(multimem) OP(clusterlaunchcontrol)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,

@@ -158,6 +158,30 @@ static bool is_foreign_word(const struct ptx_token *token)
 	return false;
 }
 
+/* The number behind a letter, up to the next; moves on. */
+static bool read_dimension(const char **at, const char *end, char letter, uint16_t *out)
+{
+	unsigned value = 0;
+
+	if (*at == end || **at != letter)
+		return false;
+	for ((*at)++; *at < end && **at >= '0' && **at <= '9' && value < 1000; (*at)++)
+		value = value * 10 + (unsigned)(**at - '0');
+	*out = (uint16_t)value;
+	return value;
+}
+
+/* m64n8k16 to m64n256k16 and the like: too many for a list. */
+static bool parse_shape(const struct ptx_token *token, struct ptx_instruction *instruction)
+{
+	const char *at = token->text, *end = at + token->size;
+	uint16_t m;
+
+	return read_dimension(&at, end, 'm', &m) && m == 64 &&
+	       read_dimension(&at, end, 'n', &instruction->shape_n) &&
+	       read_dimension(&at, end, 'k', &instruction->shape_k) && at == end;
+}
+
 static void parse_modifier(struct parser *parser, struct ptx_instruction *instruction)
 {
 	const struct ptx_token *token = &parser->lexer.token;
@@ -177,6 +201,8 @@ static void parse_modifier(struct parser *parser, struct ptx_instruction *instru
 		instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
 		return;
 	}
+	if (is_word && parse_shape(token, instruction))
+		return;
 	if (!is_word || !is_foreign_word(token))
 		parser_fail(parser, "unknown modifier \".%.*s\" of %s", (int)MIN(token->size, 60u),
 		    token->text, ptx_opcode_info(instruction->opcode)->name);

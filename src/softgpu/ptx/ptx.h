@@ -167,8 +167,9 @@ struct ptx_instruction {
 	uint32_t line;
 	uint32_t predicate; /* register, or PTX_NO_REG */
 	bool predicate_negated;
-	bool unsupported; /* a form this machine does not run: operands were not read */
-	bool col_first;	  /* of two layouts, .col was written before .row */
+	bool unsupported;	   /* a form this machine does not run: operands were not read */
+	bool col_first;		   /* of two layouts, .col was written before .row */
+	uint16_t shape_n, shape_k; /* of a word like m64n128k16; 0 without one */
 	uint8_t n_types;
 	uint8_t n_operands;
 	enum ptx_type types[PTX_MAX_TYPES]; /* in the order written */

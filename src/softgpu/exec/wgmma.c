@@ -1,0 +1,272 @@
+/*
+ * wgmma: a warp's part of the product at the place where it is issued, which the rules of asynchronous
+ * copies and products allow. Waiting for the products is where the four warps meet, for afterwards one
+ * thread may say on behalf of all that shared memory is free.
+ *
+ * Matrices lie in shared memory in pieces of 8 rows of 16, 32, 64 or 128 bytes, the wider ones
+ * swizzled; a descriptor has the first piece's address, two strides and the width. Major is the
+ * dimension whose elements are neighbours.
+ */
+#include "softgpu/exec/wgmma.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "softgpu/exec/entries.h"
+#include "softgpu/exec/machine.h"
+#include "softgpu/exec/matrix-special.h"
+#include "softgpu/exec/multiply.h"
+
+#define ROWS	     16u /* of a warp */
+#define PIECE	     16u /* bytes */
+#define ROW_ELEMENTS SG_WGMMA_ROW
+
+/* A descriptor, taken apart. */
+struct place {
+	struct sg_lane *lane;
+	uint64_t start, leading, stride, base;
+	unsigned width;	  /* bytes of a piece's row */
+	unsigned swizzle; /* bits of an address that change */
+};
+
+static struct place place_of(struct sg_lane *lane, uint64_t descriptor)
+{
+	/* Of the modes none, 128, 64 and 32 bytes. */
+	static const uint8_t widths[] = {16, 128, 64, 32}, swizzles[] = {0, 7, 3, 1};
+	unsigned mode = descriptor >> 62;
+
+	return (struct place){
+	    .lane = lane,
+	    .start = (descriptor & 0x3fff) << 4,
+	    .leading = (descriptor >> 16 & 0x3fff) << 4,
+	    .stride = (descriptor >> 32 & 0x3fff) << 4,
+	    .base = descriptor >> 49 & 7,
+	    .width = widths[mode],
+	    .swizzle = swizzles[mode],
+	};
+}
+
+/* Where byte `along` of line `line` is: along the major dimension, across the other. */
+static uint64_t address_of(
+    const struct place *place, bool transposed, uint64_t line, uint64_t along)
+{
+	uint64_t address = place->start;
+
+	if (!place->swizzle) {
+		/* Pieces along k are leading apart, along the other dimension stride. */
+		uint64_t k = transposed ? line / 8 : along / PIECE;
+		uint64_t other = transposed ? along / PIECE : line / 8;
+
+		return address + k * place->leading + other * place->stride + line % 8 * PIECE +
+		       along % PIECE;
+	}
+	address += line / 8 * place->stride + line % 8 * place->width;
+	address += along / place->width * place->leading + along % place->width;
+	return address ^ (((address >> 7) - place->base) & place->swizzle) << 4;
+}
+
+/* Elements of a row of A (a column of B) along k, as bits. */
+static void fetch(const struct place *place, bool transposed, unsigned size, uint64_t row,
+    uint32_t out[ROW_ELEMENTS])
+{
+	for (unsigned i = 0; i < SG_WGMMA_ROW / size; i++) {
+		uint64_t address = transposed ? address_of(place, true, i, row * size)
+					      : address_of(place, false, row, i * size);
+
+		out[i] = 0;
+		memcpy(&out[i], fault_check_range(place->lane, address, size, true, false), size);
+	}
+}
+
+/* ---- a warp's operands ---- */
+
+struct product {
+	union sg_wgmma form;
+	struct sg_wgmma_lane *const *lanes;
+	unsigned columns, k, size; /* size: bytes of an element */
+	uint32_t a[ROWS * ROW_ELEMENTS], b[ROW_ELEMENTS * SG_WGMMA_COLUMNS];
+	uint32_t c[ROWS * SG_WGMMA_COLUMNS];
+	/* the same as numbers */
+	union {
+		float floats[ROWS * ROW_ELEMENTS];
+		int32_t integers[ROWS * ROW_ELEMENTS];
+	} number_a;
+	union {
+		float floats[ROW_ELEMENTS * SG_WGMMA_COLUMNS];
+		int32_t integers[ROW_ELEMENTS * SG_WGMMA_COLUMNS];
+	} number_b;
+	union {
+		float floats[ROWS * SG_WGMMA_COLUMNS];
+		int32_t integers[ROWS * SG_WGMMA_COLUMNS];
+	} sums;
+};
+
+/* Too large for a thread's stack. One at a time: nobody waits in the middle of a product. */
+static _Thread_local struct product scratch;
+
+static void take_a(struct product *product, struct sg_lane *self, uint64_t descriptor)
+{
+	struct place place = place_of(self, descriptor);
+	uint64_t first = self->warp_id % 4 * ROWS;
+
+	for (unsigned row = 0; row < ROWS; row++)
+		fetch(&place, product->form.a_transposed, product->size, first + row,
+		    &product->a[row * product->k]);
+}
+
+/* Registers hold neighbours along k: rows g and g + 8, then the same with the upper half of k. */
+static void take_a_registers(struct product *product)
+{
+	unsigned per = 4 / product->size;
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		for (unsigned i = 0; i < 4 && product->lanes[lane]; i++) {
+			unsigned row = lane / 4 + i % 2 * 8;
+			unsigned first = lane % 4 * per + i / 2 * 4 * per;
+
+			words_unpack(product->size * 8, &product->lanes[lane]->a[i], 1,
+			    &product->a[row * product->k + first]);
+		}
+}
+
+static void take_b(struct product *product, struct sg_lane *self, uint64_t descriptor)
+{
+	struct place place = place_of(self, descriptor);
+	uint32_t column[ROW_ELEMENTS];
+
+	for (unsigned n = 0; n < product->columns; n++) {
+		fetch(&place, product->form.b_transposed, product->size, n, column);
+		for (unsigned i = 0; i < product->k; i++)
+			product->b[i * product->columns + n] = column[i];
+	}
+}
+
+/* Element e of a lane: pairs of neighbours, rows g and g + 8 in turn, eight columns on. */
+static uint32_t *element_of(struct product *product, unsigned lane, unsigned e)
+{
+	unsigned row = lane / 4 + e / 2 % 2 * 8, column = e / 4 * 8 + lane % 4 * 2 + e % 2;
+
+	return &product->c[row * product->columns + column];
+}
+
+static bool is_half_sum(union sg_wgmma form)
+{
+	return form.d == SG_MATRIX_F16;
+}
+
+static void take_d(struct product *product)
+{
+	bool is_half = is_half_sum(product->form);
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
+		const struct sg_wgmma_lane *mine = product->lanes[lane];
+
+		for (unsigned e = 0; mine && mine->adds && e < product->columns / 2; e++)
+			*element_of(product, lane, e) =
+			    is_half ? mine->d[e / 2] >> e % 2 * 16 & 0xffff : mine->d[e];
+	}
+}
+
+static void give_d(struct product *product)
+{
+	bool is_half = is_half_sum(product->form);
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
+		struct sg_wgmma_lane *mine = product->lanes[lane];
+
+		for (unsigned e = 0; mine && e < product->columns / 2; e++) {
+			uint32_t value = *element_of(product, lane, e);
+
+			if (!is_half)
+				mine->d[e] = value;
+			else if (e % 2)
+				mine->d[e / 2] |= value << 16;
+			else
+				mine->d[e / 2] = value;
+		}
+	}
+}
+
+/* ---- the arithmetics ---- */
+
+static struct sg_product size_of(const struct product *product)
+{
+	return (struct sg_product){ROWS, product->columns, product->k};
+}
+
+static void negate(float *values, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		values[i] = -values[i];
+}
+
+static void multiply_as_floats(struct product *product)
+{
+	union sg_wgmma form = product->form;
+	unsigned n_a = ROWS * product->k, n_b = product->k * product->columns;
+	unsigned n_c = ROWS * product->columns;
+	float *a = product->number_a.floats, *b = product->number_b.floats;
+	float *c = product->sums.floats;
+	union sg_matrix result = {.d = form.d};
+
+	floats_from((enum sg_matrix_type)form.a, product->a, n_a, a);
+	floats_from((enum sg_matrix_type)form.b, product->b, n_b, b);
+	floats_from((enum sg_matrix_type)form.d, product->c, n_c, c);
+	if (form.a_negated != form.b_negated)
+		negate(a, n_a);
+	multiply_floats(size_of(product), a, b, c);
+	for (unsigned i = 0; i < n_c; i++)
+		product->c[i] = matrix_float_result(result, c[i]);
+}
+
+static void multiply_as_integers(struct product *product)
+{
+	union sg_wgmma form = product->form;
+	int32_t *a = product->number_a.integers, *b = product->number_b.integers;
+	int32_t *sums = product->sums.integers;
+	union sg_matrix result = {.d = form.d, .saturate = form.saturate};
+
+	integers_from((enum sg_matrix_type)form.a, product->a, ROWS * product->k, a);
+	integers_from((enum sg_matrix_type)form.b, product->b, product->k * product->columns, b);
+	memset(sums, 0, ROWS * product->columns * sizeof(*sums));
+	if (form.a == SG_MATRIX_B1)
+		multiply_bits(size_of(product), true, a, b, sums);
+	else
+		multiply_integers(size_of(product), a, b, sums);
+	for (unsigned i = 0; i < ROWS * product->columns; i++)
+		product->c[i] =
+		    matrix_integer_result(result, (int64_t)(int32_t)product->c[i] + sums[i]);
+}
+
+/* Single bits are multiplied by words. */
+static unsigned element_size(union sg_wgmma form)
+{
+	return form.a == SG_MATRIX_B1 ? 4 : sg_matrix_bits((enum sg_matrix_type)form.a) / 8;
+}
+
+void wgmma_compute(
+    struct sg_lane *self, union sg_wgmma form, struct sg_wgmma_lane *const lanes[SG_WARP_SIZE])
+{
+	struct product *product = &scratch;
+	const struct sg_wgmma_lane *any = NULL;
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE && !any; lane++)
+		any = lanes[lane];
+	product->form = form;
+	product->lanes = lanes;
+	product->columns = form.n * 8u;
+	product->size = element_size(form);
+	product->k = SG_WGMMA_ROW / product->size;
+	memset(product->c, 0, ROWS * product->columns * sizeof(*product->c));
+	if (form.a_registers)
+		take_a_registers(product);
+	else
+		take_a(product, self, any->a_place);
+	take_b(product, self, any->b_place);
+	take_d(product);
+	if (form.d == SG_MATRIX_S32)
+		multiply_as_integers(product);
+	else
+		multiply_as_floats(product);
+	give_d(product);
+}
