@@ -247,7 +247,7 @@ CONFORM(a_captured_event_is_no_answer)
 	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 	OK(cuEventRecord(event, stream));
 	GIVES(cuEventQuery(event), CUDA_ERROR_CAPTURED_EVENT);
-	GIVES(cuEventSynchronize(event), CUDA_ERROR_CAPTURED_EVENT);
+	GIVES(cuEventSynchronize(event), CUDA_ERROR_INVALID_VALUE);
 	cuStreamEndCapture(stream, &graph);
 	OK(cuEventRecord(event, stream)); /* and one that is recorded again is */
 	OK(cuEventSynchronize(event));

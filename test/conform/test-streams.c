@@ -9,6 +9,14 @@
 static atomic_uint *flag;
 static CUdeviceptr flag_address, data;
 
+static void put(CUstream stream, unsigned value)
+{
+	int n = 1;
+
+	OK(conform_launch(conform_kernel("fill"), 1, 32, 0, stream, (void *[]){&data, &value, &n}));
+}
+
+/* The kernel is loaded by a first launch: loading may wait for everything, also for a stream that is held. */
 static void begin(void)
 {
 	CUdevice device = conform_begin();
@@ -21,6 +29,7 @@ static void begin(void)
 	OK(cuMemHostGetDevicePointer(&flag_address, (void *)flag, 0));
 	memset((void *)flag, 0, 4096);
 	OK(cuMemAlloc(&data, 4096));
+	put(NULL, 1);
 	OK(cuMemsetD32(data, 0, 1024));
 	OK(cuCtxSynchronize());
 }
@@ -42,13 +51,6 @@ static void hold(CUstream stream)
 static void let_go(void)
 {
 	atomic_store(flag, 1);
-}
-
-static void put(CUstream stream, unsigned value)
-{
-	int n = 1;
-
-	OK(conform_launch(conform_kernel("fill"), 1, 32, 0, stream, (void *[]){&data, &value, &n}));
 }
 
 static unsigned got(void)
@@ -139,7 +141,6 @@ CONFORM(default_streams_of_threads_wait_for_it_too)
 
 	begin();
 	OK(cuCtxGetCurrent(&context));
-	conform_kernel("fill");
 	hold(NULL);
 	CHECK(pthread_create(&thread, NULL, per_thread, NULL) == 0);
 	pthread_join(thread, NULL);
