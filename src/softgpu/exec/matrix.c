@@ -186,13 +186,16 @@ static void take(union sg_matrix matrix, enum sg_matrix_operand operand,
 {
 	unsigned n = elements_per_lane(matrix, operand), words = sg_matrix_words(matrix, operand);
 	unsigned bits = sg_matrix_element_bits(matrix, operand);
+	bool in_order = matrix.kind == SG_MATRIX_WMMA;
+	unsigned n_lanes = in_order ? elements_of(matrix, operand) / n : SG_WARP_SIZE;
 	const uint16_t *to = layout->to[operand];
-	uint32_t elements[SG_MATRIX_ELEMENTS];
+	uint32_t elements[SG_MATRIX_ELEMENTS], *row = in_order ? matrix_bits : elements;
 
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+	/* Lanes behind those of wmma have the same elements again. */
+	for (unsigned lane = 0; lane < n_lanes; lane++)
 		words_unpack(
-		    bits, lanes[lane] ? lanes[lane] + offset : nothing, words, &elements[lane * n]);
-	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
+		    bits, lanes[lane] ? lanes[lane] + offset : nothing, words, &row[lane * n]);
+	for (unsigned i = 0; i < n * SG_WARP_SIZE && !in_order; i++)
 		matrix_bits[to[i]] = elements[i];
 }
 
@@ -206,6 +209,11 @@ static void give(union sg_matrix matrix, const struct layout *layout, uint32_t *
 	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++, from += n) {
 		if (!lanes[lane])
 			continue;
+		if (bits == 32) {
+			for (unsigned e = 0; e < n; e++)
+				lanes[lane][e] = results[from[e]];
+			continue;
+		}
 		memset(lanes[lane], 0, sg_matrix_words(matrix, SG_MATRIX_D) * 4);
 		for (unsigned e = 0; e < n; e++)
 			element_set(lanes[lane], bits, e, results[from[e]]);
@@ -279,7 +287,7 @@ static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
 /* Single bits are matrices of 32-bit words. */
 static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
 {
-	int32_t sums[SG_MATRIX_ELEMENTS] = {0};
+	int32_t sums[SG_MATRIX_ELEMENTS];
 	union sg_matrix matrix = whole;
 	const struct layout *layout;
 	struct operands all;
@@ -294,13 +302,16 @@ static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
 	    all.a.integers);
 	integers_from((enum sg_matrix_type)matrix.b, all.b.bits, elements_of(matrix, SG_MATRIX_B),
 	    all.b.integers);
+	memset(sums, 0, elements_of(matrix, SG_MATRIX_D) * sizeof(*sums));
 	if (whole.a == SG_MATRIX_B1)
 		multiply_bits(
 		    product_of(matrix), whole.conjunction, all.a.integers, all.b.integers, sums);
 	else
 		multiply_integers(product_of(matrix), all.a.integers, all.b.integers, sums);
-	for (unsigned i = 0; i < elements_of(matrix, SG_MATRIX_D); i++)
-		all.c.bits[i] = matrix_integer_result(matrix, (int64_t)all.c.integers[i] + sums[i]);
+	for (unsigned i = 0, n = elements_of(matrix, SG_MATRIX_D); i < n; i++)
+		all.c.bits[i] = matrix.saturate ? matrix_integer_result(
+						      matrix, (int64_t)all.c.integers[i] + sums[i])
+						: all.c.bits[i] + (uint32_t)sums[i];
 	give(matrix, layout, lanes, all.c.bits);
 }
 
