@@ -3,6 +3,7 @@
 The tests drive the stage tree as a user does. ROSEN_STAGE names it, ROSEN_LOAD the busy client.
 Nothing here needs more than Python's standard library.
 """
+import contextlib
 import json
 import os
 import re
@@ -154,7 +155,8 @@ class Scenario(unittest.TestCase):
             wait_for(lambda: not self.leftovers(), 1.5, f"processes gone: {self.leftovers()}")
         finally:
             for pid in self.leftovers():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it went just now
+                    os.kill(pid, signal.SIGKILL)
         self.assertEqual(set(os.listdir("/dev/shm")) - self.shm, set())
 
     def server(self, **settings):
