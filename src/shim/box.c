@@ -208,8 +208,8 @@ static CUresult settle(struct box_side *side, CUmemorytype type, const void *hos
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	/* Of one row the pitch does not matter, and programs leave it zero; likewise the rows of one
-	 * slice. */
+	/* Of one row the pitch does not matter, and programs leave it zero; likewise the rows of
+	 * one slice. */
 	if (!side->pitch)
 		side->pitch = side->x + width;
 	if (!side->rows)

@@ -28,9 +28,9 @@ struct box {
 };
 
 /*
- * The part of box that begins at position (of *x bytes, *y rows, *z slices; zero at first) and whose
- * packed size is at most room, a whole number of rows or slices where that fits. Moves the position
- * behind it; false when nothing is left.
+ * The part of box that begins at position (of *x bytes, *y rows, *z slices; zero at first) and
+ * whose packed size is at most room, a whole number of rows or slices where that fits. Moves the
+ * position behind it; false when nothing is left.
  */
 struct box_position {
 	size_t x, y, z;
@@ -40,12 +40,12 @@ bool box_part(const struct box *box, size_t room, struct box_position *position,
 /* Address of a box's first byte in linear memory. */
 uint64_t box_start(const struct box_side *side);
 
-/* A copy as a box; shared sides have the worker's address. CUDA_ERROR_INVALID_VALUE: a side's type or
- * address cannot be. */
+/* A copy as a box; shared sides have the worker's address. CUDA_ERROR_INVALID_VALUE: a side's type
+ * or address cannot be. */
 CUresult box_of(const CUDA_MEMCPY3D *copy, struct box *box);
 
-/* Packs the source's rows, unpacks them at the destination, or moves them from one to the other; the
- * sides concerned are in this process. */
+/* Packs the source's rows, unpacks them at the destination, or moves them from one to the other;
+ * the sides concerned are in this process. */
 void box_gather(const struct box *box, char *packed);
 void box_scatter(const struct box *box, const char *packed);
 void box_move(const struct box *box);

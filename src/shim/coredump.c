@@ -1,8 +1,8 @@
 /*
- * Settings of GPU core dumps: one set for the process, and one of its own for every context that the
- * program set something for, which begins as a copy. They are kept and answered here. The dump itself
- * would be made by the driver in the worker, into a file of the worker's machine under a name that the
- * program chooses: so what would cause one, on an exception or by a pipe, is refused.
+ * Settings of GPU core dumps: one set for the process, and one of its own for every context that
+ * the program set something for, which begins as a copy. They are kept and answered here. The dump
+ * itself would be made by the driver in the worker, into a file of the worker's machine under a
+ * name that the program chooses: so what would cause one, on an exception or by a pipe, is refused.
  */
 #include "shim/coredump.h"
 

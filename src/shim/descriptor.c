@@ -1,7 +1,7 @@
 /*
- * See descriptor.h. The worker sends a descriptor before it answers, so it is there when it is asked
- * for; those that other threads wait for may come first and are kept for them. Last words come the
- * same way and are kept too, for when the channel turns out to be dead.
+ * See descriptor.h. The worker sends a descriptor before it answers, so it is there when it is
+ * asked for; those that other threads wait for may come first and are kept for them. Last words
+ * come the same way and are kept too, for when the channel turns out to be dead.
  */
 #include "shim/descriptor.h"
 

@@ -38,7 +38,8 @@ static void copy_known(void *out, size_t known, const uint8_t *bytes, size_t siz
 	memcpy(out, bytes, MIN(known, size));
 }
 
-/* The worker's kernels cannot reach the program's ordinary memory, whatever the machine's own can. */
+/* The worker's kernels cannot reach the program's ordinary memory, whatever the machine's own
+ * can. */
 static void forget_pageable_access(struct snapshot_device *device)
 {
 	device->attribute[CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS] = 0;

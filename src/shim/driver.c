@@ -2,9 +2,9 @@
  * The driver itself: initialisation, version, error texts, entry points.
  *
  * cuDriverGetVersion may be the first call of a program and its answer must not change later (the
- * CUDA runtime hashes it), so it connects. Without a server it reports what this library implements:
- * the program then finds out at cuInit. cuGetProcAddress never connects: what is asked for is ours
- * to give, and functions the server lacks say so when they are called.
+ * CUDA runtime hashes it), so it connects. Without a server it reports what this library
+ * implements: the program then finds out at cuInit. cuGetProcAddress never connects: what is asked
+ * for is ours to give, and functions the server lacks say so when they are called.
  */
 #include <stdlib.h>
 #include <string.h>

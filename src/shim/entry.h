@@ -1,8 +1,8 @@
 /*
  * What stands at both ends of every exported function (gen/shim_entries.c): whether the library may
- * be used yet, counting and tracing while somebody watches, and the log of failed calls. In the common
- * case SHIM_ENTER() is one load and one branch that is never taken, SHIM_LEAVE() a test of two
- * registers.
+ * be used yet, counting and tracing while somebody watches, and the log of failed calls. In the
+ * common case SHIM_ENTER() is one load and one branch that is never taken, SHIM_LEAVE() a test of
+ * two registers.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool earl
 /* The call is observed, or has not succeeded. */
 void shim_leave(enum api_fn function, const struct observe_entry *entry, CUresult result);
 
-/* CUDA_ERROR_INVALID_CONTEXT unless the thread's current context is of the kind that narrow forms may
- * be used in (abi/narrow.h). context.c. */
+/* CUDA_ERROR_INVALID_CONTEXT unless the thread's current context is of the kind that narrow forms
+ * may be used in (abi/narrow.h). context.c. */
 CUresult shim_enter_narrow(void);
 
 #define SHIM_ENTER_AS(function, early)                                                             \

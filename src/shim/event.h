@@ -5,5 +5,6 @@
 
 #include "abi/cuda.h"
 
-/* Whether event is one: then what this process has sent and its worker has done says nothing about it. */
+/* Whether event is one: then what this process has sent and its worker has done says nothing about
+ * it. */
 bool event_is_shared(CUevent event);

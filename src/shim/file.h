@@ -1,4 +1,5 @@
-/* Files of the program that CUDA functions name by path: read here, in the program's file system. */
+/* Files of the program that CUDA functions name by path: read here, in the program's file
+ * system. */
 #pragma once
 
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /*
  * Graphs as a whole: what instantiation and update tell of failures, and the drawing of a graph.
  *
- * These functions have outputs when they fail, and a failed call brings none; so their calls succeed
- * when the backend was asked at all, and its result is one of the outputs. The id of an executable
- * graph is minted here and dropped again when the backend made none.
+ * These functions have outputs when they fail, and a failed call brings none; so their calls
+ * succeed when the backend was asked at all, and its result is one of the outputs. The id of an
+ * executable graph is minted here and dropped again when the backend made none.
  */
 #include <errno.h>
 #include <stdio.h>

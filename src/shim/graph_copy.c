@@ -1,13 +1,14 @@
 /*
- * A graph's copy reads and writes the program's memory whenever the graph runs, in its turn among the
- * other nodes. The worker does not reach ordinary memory, so a piece of pinned memory stands in for
- * it: the node becomes two, the copy between the device and the piece, and a host function that moves
- * the bytes between the piece and the program's memory, before it or after it. The worker hides both in
- * a child graph of their own and shows the program one memcpy node (worker/graph_copy.c).
+ * A graph's copy reads and writes the program's memory whenever the graph runs, in its turn among
+ * the other nodes. The worker does not reach ordinary memory, so a piece of pinned memory stands in
+ * for it: the node becomes two, the copy between the device and the piece, and a host function that
+ * moves the bytes between the piece and the program's memory, before it or after it. The worker
+ * hides both in a child graph of their own and shows the program one memcpy node
+ * (worker/graph_copy.c).
  *
- * The piece belongs to the function's number, and so to the graph and everything made from it. Graphs
- * made from one another share it: what runs at the same time with the same memory of the program is a
- * race without us, too.
+ * The piece belongs to the function's number, and so to the graph and everything made from it.
+ * Graphs made from one another share it: what runs at the same time with the same memory of the
+ * program is a race without us, too.
  */
 #include "shim/graph_copy.h"
 

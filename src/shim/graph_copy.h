@@ -7,18 +7,18 @@
 #include "wire/graph_copy.h"
 
 /*
- * Readies the parameters of a memcpy node for the worker. out->number 0: it can use them as they are.
- * Otherwise a side was ordinary memory, and now names the memory that stands in for it; what
- * belongs to number ends when the worker ends it. stage: let memory stand in for host memory that the
- * worker could use, too, since the node already does so.
+ * Readies the parameters of a memcpy node for the worker. out->number 0: it can use them as they
+ * are. Otherwise a side was ordinary memory, and now names the memory that stands in for it; what
+ * belongs to number ends when the worker ends it. stage: let memory stand in for host memory that
+ * the worker could use, too, since the node already does so.
  */
 CUresult graph_copy_pack(CUDA_MEMCPY3D *copy, bool stage, struct graph_copy *out);
 
 /* The parameters as the program gave them; false: number is not of such a copy. */
 bool graph_copy_original(uint64_t number, CUDA_MEMCPY3D *copy);
 
-/* An asynchronous copy of ordinary memory: if stream is being captured it becomes a node of the graph,
- * and *captured is true. */
+/* An asynchronous copy of ordinary memory: if stream is being captured it becomes a node of the
+ * graph, and *captured is true. */
 CUresult graph_copy_capture(const CUDA_MEMCPY3D *copy, CUstream stream, bool *captured);
 
 /* The same of bytes bytes in a row. A side's type: HOST or DEVICE. */

@@ -1,7 +1,7 @@
 /*
- * Nodes of external semaphores. Both kinds are three fields alike: semaphores, as many parameters, and
- * their number; what differs is the parameters' type, which has the same size. On the wire they are the
- * semaphores' ids followed by the parameters (api/graph.api).
+ * Nodes of external semaphores. Both kinds are three fields alike: semaphores, as many parameters,
+ * and their number; what differs is the parameters' type, which has the same size. On the wire they
+ * are the semaphores' ids followed by the parameters (api/graph.api).
  */
 #include "shim/graph_external.h"
 

@@ -21,7 +21,7 @@ CUresult graph_node_add(CUgraphNode *node, const struct graph_place *place, CUgr
 /* Gives a node, or where exec is not NULL that node in exec, other parameters. */
 CUresult graph_node_set(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p);
 
-/* A node's parameters, and in *tail what their pointers point to (api/graph.api), in memory that lives
- * with the node. */
+/* A node's parameters, and in *tail what their pointers point to (api/graph.api), in memory that
+ * lives with the node. */
 CUresult graph_node_get(
     CUgraphNode node, CUgraphNodeType type, CUgraphNodeParams *p, void **tail, size_t *bytes);

@@ -1,8 +1,8 @@
 /*
- * Green contexts. What the shim keeps of one is its device, its number and the CUcontext that it may
- * have become; such a context is then known to context.c like any other, and its id is the client's.
- * The backend retains the primary context for as long as a green one lives: so does the shim, which
- * counts the retains.
+ * Green contexts. What the shim keeps of one is its device, its number and the CUcontext that it
+ * may have become; such a context is then known to context.c like any other, and its id is the
+ * client's. The backend retains the primary context for as long as a green one lives: so does the
+ * shim, which counts the retains.
  *
  * Contexts that the shim never made may also come from the worker, as what a stream belongs to.
  */

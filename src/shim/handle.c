@@ -200,7 +200,8 @@ void *shim_object(uint64_t id, enum handle_kind kind)
 	return slot ? atomic_load_explicit(&slot->object, memory_order_acquire) : NULL;
 }
 
-/* A slot for an id of the worker's: taken over by a new generation when the index was used again. */
+/* A slot for an id of the worker's: taken over by a new generation when the index was used
+ * again. */
 static struct slot *slot_of_worker(uint64_t id, struct table *table)
 {
 	uint32_t word = handle_generation(id) | ALIVE;

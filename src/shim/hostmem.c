@@ -3,8 +3,8 @@
  * and the worker maps at the same address and registers with the backend, so that the host's
  * pointer is the device's and copies move no byte twice. A segment costs a message and the driver's
  * registration (0.4 ms per MiB), so small allocations share segments, which grow from 4 to 64 MiB
- * and stay; an allocation beyond a quarter of the largest gets one of its own, which goes when it is
- * freed.
+ * and stay; an allocation beyond a quarter of the largest gets one of its own, which goes when it
+ * is freed.
  *
  * The window's address space is given out first-fit among the segments, which are kept in order of
  * address; inside a segment free pieces are kept in order too and joined with their neighbours. One

@@ -1,6 +1,7 @@
 /*
- * Pinned memory for whoever in the shim needs some: cuMemHostAlloc and managed memory take pieces of
- * shared segments; registered memory (register.c) and managed variables (mirror.c) bring their pages along. Any thread.
+ * Pinned memory for whoever in the shim needs some: cuMemHostAlloc and managed memory take pieces
+ * of shared segments; registered memory (register.c) and managed variables (mirror.c) bring their
+ * pages along. Any thread.
  */
 #pragma once
 
@@ -15,8 +16,8 @@ CUresult hostmem_take(uint64_t bytes, uint64_t *start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
 
-/* Gives it back without waiting, when nothing uses it any more; from any thread, one that must not call
- * the worker too. */
+/* Gives it back without waiting, when nothing uses it any more; from any thread, one that must not
+ * call the worker too. */
 void hostmem_give_later(uint64_t start, uint64_t bytes);
 
 /* Whether memory can be shared with the worker; if not, that is said on stderr, once. */

@@ -1,10 +1,10 @@
 /*
- * Questions and waits whose answer is here already: as long as the client has sent nothing since the
- * worker published that nothing was unfinished (worker/idle.h), every stream and event is done. What
- * an earlier posted call left as its error is given as it would be with an answer. Everything that
- * is not plainly so goes to the worker: ids that are not alive, contexts that ended in an error,
- * captures, events that were recorded in one or that other processes see too, and frees that wait here
- * (shim/pool_reuse.h), since waits let pools give memory back.
+ * Questions and waits whose answer is here already: as long as the client has sent nothing since
+ * the worker published that nothing was unfinished (worker/idle.h), every stream and event is done.
+ * What an earlier posted call left as its error is given as it would be with an answer. Everything
+ * that is not plainly so goes to the worker: ids that are not alive, contexts that ended in an
+ * error, captures, events that were recorded in one or that other processes see too, and frees that
+ * wait here (shim/pool_reuse.h), since waits let pools give memory back.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"

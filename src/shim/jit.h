@@ -21,7 +21,8 @@ struct jit {
 	size_t info_bytes, error_bytes;
 };
 
-/* CUDA_ERROR_INVALID_VALUE; CUDA_ERROR_NOT_SUPPORTED for options that are tables of the program's. */
+/* CUDA_ERROR_INVALID_VALUE; CUDA_ERROR_NOT_SUPPORTED for options that are tables of the
+ * program's. */
 CUresult jit_read(struct jit *jit, unsigned n, const CUjit_option *options, void *const *values);
 
 /* Puts what the compiler wrote into values (sizes of logs, its time) into the program's. */

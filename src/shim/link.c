@@ -1,7 +1,7 @@
 /*
  * The linker: its state is the worker's; here are the program's log buffers, which CUDA names once
- * when the state is created and writes at every later call, and the finished image, which belongs to
- * the state until it is destroyed.
+ * when the state is created and writes at every later call, and the finished image, which belongs
+ * to the state until it is destroyed.
  */
 #include <stdlib.h>
 #include <string.h>

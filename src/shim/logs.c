@@ -4,8 +4,8 @@
  * CUDA_LOG_FILE names (stdout and stderr are names too), as with NVIDIA's driver, and to the
  * callbacks that the program has registered.
  *
- * Callbacks run on the thread whose call failed, without the lock; calls that fail inside one are not
- * noted. One that is unregistered meanwhile by another thread may run once more.
+ * Callbacks run on the thread whose call failed, without the lock; calls that fail inside one are
+ * not noted. One that is unregistered meanwhile by another thread may run once more.
  */
 #include "shim/logs.h"
 

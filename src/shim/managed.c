@@ -1,8 +1,8 @@
 /*
- * Managed memory, made of pinned segments (hostmem.c): program, worker and device have it at the same
- * address and see each other's writes as over any mapped memory, which is more than CUDA's points of
- * coherence ask for. What it is not is near the device: no page migrates, so all advice is recorded
- * (abi/managed.c) and nothing else. Everything here is answered in the process.
+ * Managed memory, made of pinned segments (hostmem.c): program, worker and device have it at the
+ * same address and see each other's writes as over any mapped memory, which is more than CUDA's
+ * points of coherence ask for. What it is not is near the device: no page migrates, so all advice
+ * is recorded (abi/managed.c) and nothing else. Everything here is answered in the process.
  */
 #include "shim/managed.h"
 

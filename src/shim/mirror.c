@@ -1,8 +1,8 @@
 /*
  * The program's side of managed variables: pages of its own at the address that the variable has in
  * the worker, shared with the worker, which keeps both equal (worker/mirror.h). The address is the
- * backend's choice, so something may be in the way here. Pages are made once: those of a module that
- * was unloaded serve the next one that the backend puts there.
+ * backend's choice, so something may be in the way here. Pages are made once: those of a module
+ * that was unloaded serve the next one that the backend puts there.
  *
  * A child of a fork does not get them, as it gets none of CUDA's managed memory.
  */

@@ -13,8 +13,8 @@
 extern atomic_bool mirror_any;
 
 /*
- * Makes the variable that the worker has at [address, address + bytes) readable and writable there in
- * this process, with the value it has; worker/mirror.h says how the two are kept equal.
+ * Makes the variable that the worker has at [address, address + bytes) readable and writable there
+ * in this process, with the value it has; worker/mirror.h says how the two are kept equal.
  * CUDA_ERROR_NOT_SUPPORTED, and said on stderr: this cannot be. Any thread.
  */
 CUresult mirror_begin(CUdeviceptr address, size_t bytes, const char *name);

@@ -1,6 +1,6 @@
 /*
- * Modules and libraries: their images leave the process as image.h says, their managed variables get a
- * mirror in it (mirror.h). What the shim knows of a module's variables ends with the module.
+ * Modules and libraries: their images leave the process as image.h says, their managed variables
+ * get a mirror in it (mirror.h). What the shim knows of a module's variables ends with the module.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Statistics and traces of the program's calls, for `rosen run --stats` and `--trace`. Wanted when
- * the setting observe_dir is set; otherwise nothing of this costs more than the one look at the gate
- * that every entry takes.
+ * the setting observe_dir is set; otherwise nothing of this costs more than the one look at the
+ * gate that every entry takes.
  */
 #pragma once
 

@@ -1,10 +1,11 @@
 /*
- * A few frees in a small array, oldest first, under a lock. They are sent by whatever thread makes the
- * next call that is not plain work, in the context they were made in. The lock is held and the count
- * stays until they are: a thread that freed something must not overtake another that is sending it.
+ * A few frees in a small array, oldest first, under a lock. They are sent by whatever thread makes
+ * the next call that is not plain work, in the context they were made in. The lock is held and the
+ * count stays until they are: a thread that freed something must not overtake another that is
+ * sending it.
  *
- * Not kept are frees in the thread's own default stream, which would be another thread's when that one
- * sends them, and those that a capture may make nodes of a graph.
+ * Not kept are frees in the thread's own default stream, which would be another thread's when that
+ * one sends them, and those that a capture may make nodes of a graph.
  */
 #include "shim/pool_reuse.h"
 

@@ -1,8 +1,8 @@
 /*
- * Memory that was freed in stream order and is handed out again. A program that allocates and frees in
- * turn would wait for an address each time; but what cuMemFreeAsync gives back to a stream may be what
- * the next cuMemAllocAsync of that size in that stream gets. So a free is kept here for a while, and a
- * matching allocation takes it: then neither leaves the process.
+ * Memory that was freed in stream order and is handed out again. A program that allocates and frees
+ * in turn would wait for an address each time; but what cuMemFreeAsync gives back to a stream may
+ * be what the next cuMemAllocAsync of that size in that stream gets. So a free is kept here for a
+ * while, and a matching allocation takes it: then neither leaves the process.
  *
  * Nobody can tell, since every call that could goes after the frees kept so far: all but plain work
  * put into streams. Any thread.

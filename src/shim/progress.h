@@ -1,7 +1,7 @@
 /*
  * A line on the terminal while something takes longer than people like to wait without knowing why.
- * Nothing is written unless standard error is a terminal, the setting `progress` is on, and a second
- * has passed. For one thread.
+ * Nothing is written unless standard error is a terminal, the setting `progress` is on, and a
+ * second has passed. For one thread.
  */
 #pragma once
 

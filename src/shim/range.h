@@ -31,8 +31,8 @@ struct range {
 	CUcontext context; /* NULL: none (mapped memory) */
 	CUdevice device;
 	uint64_t owner; /* id of the module, library or pool; 0: none */
-	/* REGISTERED: the first byte as the program has it, and as worker and device have it (0: the
-	 * worker does not, copies are staged). */
+	/* REGISTERED: the first byte as the program has it, and as worker and device have it (0:
+	 * the worker does not, copies are staged). */
 	uint64_t host, remote;
 	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
 };
@@ -61,7 +61,8 @@ bool range_remove(uint64_t start, struct range *out);
 void range_drop_context(CUcontext context);
 void range_drop_owner(uint64_t owner);
 
-/* How much the process allocated or mapped of a device's memory. Takes time by the number of ranges.
+/* How much the process allocated or mapped of a device's memory. Takes time by the number of
+ * ranges.
  */
 uint64_t range_device_bytes(CUdevice device);
 

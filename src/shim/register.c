@@ -1,12 +1,12 @@
 /*
- * Registered memory. The pages it lies in become a memfd in place (takeover.c), which the worker maps
- * too and registers with the driver (hostmem_share()), so that it is pinned memory like any other.
- * First the worker gets the memfd, while the program's pages are as they were; only when it has it
- * are they replaced, so that a refusal has changed nothing.
+ * Registered memory. The pages it lies in become a memfd in place (takeover.c), which the worker
+ * maps too and registers with the driver (hostmem_share()), so that it is pinned memory like any
+ * other. First the worker gets the memfd, while the program's pages are as they were; only when it
+ * has it are they replaced, so that a refusal has changed nothing.
  *
  * Pages belong to a region. Registrations are ranges of the map, by bytes; one that lies wholly in
- * the pages of another's region shares it. Pages of a file in memory that the program maps shared, as
- * processes that exchange data do, are a region as they are: the worker gets that file. Whatever
+ * the pages of another's region shares it. Pages of a file in memory that the program maps shared,
+ * as processes that exchange data do, are a region as they are: the worker gets that file. Whatever
  * cannot become a region is registered without one: copies move its bytes as those of ordinary
  * memory, and it has no device pointer.
  *

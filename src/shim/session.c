@@ -11,11 +11,12 @@
  * and calls made by exit handlers still work. The worker dies: the first thread whose channel
  * operation fails says so on stderr, with the worker's last words if it had any, and from then on
  * every call that would leave the process fails with CUDA_ERROR_LAUNCH_FAILED, the error that CUDA
- * defines as "the process must be terminated and relaunched" and that frameworks treat so; questions
- * with local answers keep working, so that error paths can still print names. The process forks:
- * the child's copy is dead (CUDA does not survive fork either), its channel is unmapped and its
- * entries return CUDA_ERROR_NOT_INITIALIZED. A child whose parent never called cuInit starts afresh.
- * NVML has no such rule: for its questions any child may connect, with the gate closed for good.
+ * defines as "the process must be terminated and relaunched" and that frameworks treat so;
+ * questions with local answers keep working, so that error paths can still print names. The process
+ * forks: the child's copy is dead (CUDA does not survive fork either), its channel is unmapped and
+ * its entries return CUDA_ERROR_NOT_INITIALIZED. A child whose parent never called cuInit starts
+ * afresh. NVML has no such rule: for its questions any child may connect, with the gate closed for
+ * good.
  */
 #include "shim/session.h"
 

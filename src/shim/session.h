@@ -48,8 +48,8 @@ extern struct session session;
 /* Connects when that was not done: CUDA_SUCCESS, CUDA_ERROR_NO_DEVICE (said on stderr, once). */
 CUresult session_connect(void);
 
-/* The same for questions about devices only, which the child of a process that had called cuInit may
- * ask too. */
+/* The same for questions about devices only, which the child of a process that had called cuInit
+ * may ask too. */
 CUresult session_connect_nvml(void);
 
 /* cuInit: connects if need be and opens the gate. CUDA_ERROR_NO_DEVICE also when

@@ -63,7 +63,8 @@ static CUresult stream_id(CUcontext context, void *object, uint64_t *id)
 	return CUDA_SUCCESS;
 }
 
-/* The caller launches them as they are; cuModuleEnumerateFunctions() alone may give unloaded ones. */
+/* The caller launches them as they are; cuModuleEnumerateFunctions() alone may give unloaded
+ * ones. */
 static CUresult module_functions(CUmodule module, CUfunction *functions, size_t capacity, size_t *n)
 {
 	unsigned count;

@@ -1,12 +1,13 @@
 /*
- * Going there: piece by piece the bytes are written into the memfd and the memfd is mapped over them,
- * so that the moment in which another thread's write can get lost is that of copying one piece.
+ * Going there: piece by piece the bytes are written into the memfd and the memfd is mapped over
+ * them, so that the moment in which another thread's write can get lost is that of copying one
+ * piece.
  *
- * Going back: the memfd is mapped privately, which loses nothing, since the kernel swaps one mapping
- * for the other at once. Then each page is written to with what it holds, which gives the program
- * a page of its own, and the memfd is emptied: no memory is held twice, and a page that an allocator
- * drops (MADV_DONTNEED) comes back zero, as allocators rely on. Where the program has closed the
- * descriptor (daemons close all) the bytes are copied instead.
+ * Going back: the memfd is mapped privately, which loses nothing, since the kernel swaps one
+ * mapping for the other at once. Then each page is written to with what it holds, which gives the
+ * program a page of its own, and the memfd is emptied: no memory is held twice, and a page that an
+ * allocator drops (MADV_DONTNEED) comes back zero, as allocators rely on. Where the program has
+ * closed the descriptor (daemons close all) the bytes are copied instead.
  *
  * A takeover lies in pages of its own: in the heap it might be in one of the pages it is about.
  */

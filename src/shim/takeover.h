@@ -24,8 +24,8 @@ struct takeover_look {
 };
 struct takeover_look takeover_look(uint64_t address, uint64_t size);
 
-/* A descriptor of that file for reading and writing, to be closed by the caller. -1: there is no way
- * to it, or it is no file in memory. */
+/* A descriptor of that file for reading and writing, to be closed by the caller. -1: there is no
+ * way to it, or it is no file in memory. */
 int takeover_open_file(const struct takeover_look *look);
 
 struct takeover {
@@ -37,20 +37,20 @@ struct takeover {
 };
 
 /*
- * The pages of [address, address + size), private and writable, become the memfd fd, at offset 0; fd
- * is the takeover's from here on (also on failure). Other threads may use the memory meanwhile, but
- * what they write at the moment its page is replaced may be lost. NULL: nothing has changed.
+ * The pages of [address, address + size), private and writable, become the memfd fd, at offset 0;
+ * fd is the takeover's from here on (also on failure). Other threads may use the memory meanwhile,
+ * but what they write at the moment its page is replaced may be lost. NULL: nothing has changed.
  */
 struct takeover *takeover_new(uint64_t address, uint64_t size, int fd);
 
-/* The pages are private again, and as good as anonymous: dropped pages read as zero. Nothing written
- * meanwhile is lost. Always NULL. */
+/* The pages are private again, and as good as anonymous: dropped pages read as zero. Nothing
+ * written meanwhile is lost. Always NULL. */
 struct takeover *takeover_free(struct takeover *takeover);
 
 /*
- * A child must not share memory with its parent that was private to the program. Before the fork the
- * first and last pages, which the program uses for other things too, are remembered; in the child all
- * pages become private, those two as they were.
+ * A child must not share memory with its parent that was private to the program. Before the fork
+ * the first and last pages, which the program uses for other things too, are remembered; in the
+ * child all pages become private, those two as they were.
  */
 void takeover_before_fork(struct takeover *takeover);
 void takeover_in_child(struct takeover *takeover);

@@ -2,8 +2,8 @@
  * One processor copies pageable memory at about 8 GB/s, a GPU's bus takes 50. So a large run is cut
  * into parts, and whoever is free takes the next one: the caller, who begins at once and never
  * depends on help, and a few helper threads that are made at the first large copy. They watch for
- * more for as long as a channel's side watches memory, which covers the time between two chunks of a
- * copy, and then sleep. One copy at a time has helpers; others that come meanwhile run alone.
+ * more for as long as a channel's side watches memory, which covers the time between two chunks of
+ * a copy, and then sleep. One copy at a time has helpers; others that come meanwhile run alone.
  *
  * The ticket holds the number of the run and the next part in one word. A claim is an exchange of
  * that word, so it fails if the run was over meanwhile. Before the run's fields change, the ticket

@@ -1,4 +1,5 @@
-/* Copying with the help of other threads: one processor copies slower than the bus to a GPU runs. */
+/* Copying with the help of other threads: one processor copies slower than the bus to a GPU
+ * runs. */
 #pragma once
 
 #include <stddef.h>

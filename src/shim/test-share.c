@@ -1,6 +1,7 @@
 /*
- * What the shim does for programs that share: descriptors over the side socket, tickets, ranges of other
- * processes, events that wait. A small worker in a thread, over a real side socket, plays the other end.
+ * What the shim does for programs that share: descriptors over the side socket, tickets, ranges of
+ * other processes, events that wait. A small worker in a thread, over a real side socket, plays the
+ * other end.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * Texture and surface objects, whose descriptions name an array that travels beside them, and tensor
- * maps, whose arrays have lengths that follow from the rank.
+ * Texture and surface objects, whose descriptions name an array that travels beside them, and
+ * tensor maps, whose arrays have lengths that follow from the rank.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"

@@ -23,7 +23,8 @@ static void thread_end(void *unused)
 
 	(void)unused;
 	if (thread->has_lane && session.chan) {
-		/* Its per-thread stream and its waiter go too; when the worker is gone, so are they. */
+		/* Its per-thread stream and its waiter go too; when the worker is gone, so are
+		 * they. */
 		if (session_usable() == CUDA_SUCCESS)
 			remote_rosenLaneEnd();
 		chan_lane_give(session.chan, thread->lane);

@@ -1,7 +1,7 @@
 /*
  * Device memory from a fixed window: what cuMemAlloc of a session returns where the backend offers
- * virtual memory management. Each device owns a slice of the window, reserved whole at the start, so
- * that an address means the same in every worker that ever serves the session.
+ * virtual memory management. Each device owns a slice of the window, reserved whole at the start,
+ * so that an address means the same in every worker that ever serves the session.
  *
  * Physical memory comes in pieces of 2 MiB (the granularity of cuMemCreate on all known devices; a
  * backend that wants more is not offered an arena). Allocations of up to ARENA_SMALL_MAX share
@@ -57,8 +57,8 @@ CUresult arena_allow(struct arena *arena, CUdevice device, bool allow);
 CUresult arena_export(
     struct arena *arena, CUdeviceptr address, uint64_t *start, uint64_t *size, int *fd);
 
-/* Maps memory of another arena by such a descriptor, which stays the caller's; arena_drop() unmaps it.
- * It is no allocation: arena_find() and arena_give() do not know it. */
+/* Maps memory of another arena by such a descriptor, which stays the caller's; arena_drop() unmaps
+ * it. It is no allocation: arena_find() and arena_give() do not know it. */
 CUresult arena_import(struct arena *arena, int fd, uint64_t size, uint64_t *start);
 void arena_drop(struct arena *arena, uint64_t start);
 

@@ -3,17 +3,17 @@
  *
  * Messages to the client (struct host_call) are queued by whoever has one: a backend's thread in
  * callback_run(), which then waits for the client's answer, or callback_end(), which does not wait.
- * One thread sends them, one after the other: the waiter of the lane that made rosenHostCalls, whose
- * call lasts as long as the session. A real driver runs host functions on few threads, so that one
- * that takes long holds up others; so it is here, and so CUDA allows.
+ * One thread sends them, one after the other: the waiter of the lane that made rosenHostCalls,
+ * whose call lasts as long as the session. A real driver runs host functions on few threads, so
+ * that one that takes long holds up others; so it is here, and so CUDA allows.
  *
- * Nothing of a message depends on the dispatcher. It may be inside the driver, waiting for room in a
- * stream that waits for a callback. The client's answer is therefore a word in shared memory that the
- * sender looks at every LOOK_NS; rosenHostCallDone, served by the dispatcher, only makes it look at
- * once.
+ * Nothing of a message depends on the dispatcher. It may be inside the driver, waiting for room in
+ * a stream that waits for a callback. The client's answer is therefore a word in shared memory that
+ * the sender looks at every LOOK_NS; rosenHostCallDone, served by the dispatcher, only makes it
+ * look at once.
  *
- * Everyone who waits here gives up when the session is over: the dispatcher says so, or, should it be
- * stuck as above, the waiting themselves find the client gone.
+ * Everyone who waits here gives up when the session is over: the dispatcher says so, or, should it
+ * be stuck as above, the waiting themselves find the client gone.
  */
 #include "worker/callback.h"
 

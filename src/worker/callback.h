@@ -1,10 +1,10 @@
 /*
  * Calls of the client's functions: what the backend is given in place of them.
  *
- * The client sends a number (shim/callback.h). callback_new() makes the object that the backend gets
- * as user data, beside callback_run() as the function; when that runs, on a thread of the backend, it
- * has the client called and waits for the end, so that the stream waits too. The wait ends when the
- * client is gone.
+ * The client sends a number (shim/callback.h). callback_new() makes the object that the backend
+ * gets as user data, beside callback_run() as the function; when that runs, on a thread of the
+ * backend, it has the client called and waits for the end, so that the stream waits too. The wait
+ * ends when the client is gone.
  *
  *	struct callback *callback = callback_new(call, number);
  *	if (!callback)
@@ -34,8 +34,8 @@ struct callback *callback_new(struct call *call, uint64_t number);
 /* The same for the host node of a graph's copy. */
 struct callback *callback_new_copy(struct call *call, const struct graph_copy *copy);
 
-/* The client forgets the number; the object is gone. NULL: nothing is done. Also as the destructor of a user object of the
- * backend's. Does not wait. */
+/* The client forgets the number; the object is gone. NULL: nothing is done. Also as the destructor
+ * of a user object of the backend's. Does not wait. */
 void callback_end(void *callback);
 
 /*

@@ -4,15 +4,15 @@
  * device's primary context is known by its fixed id from the start; here it becomes alive, and
  * again nothing.
  *
- * A worker that was warmed holds one primary context of its own before the client asked for any. The
- * client must not notice, but by the time it saves: the first retain of that context takes it over, so
- * that the count is the client's alone, and before anything else that makes a context it is let go,
- * memory and all.
+ * A worker that was warmed holds one primary context of its own before the client asked for any.
+ * The client must not notice, but by the time it saves: the first retain of that context takes it
+ * over, so that the count is the client's alone, and before anything else that makes a context it
+ * is let go, memory and all.
  *
- * When a context ends its streams, functions and memory end with it. What the worker keeps by itself
- * is dropped here: per-thread streams and arena memory. Ids of the context's objects are ended by
- * the client, which knows them; a stale one is then a stale handle to the backend, as it would be
- * without Rosen.
+ * When a context ends its streams, functions and memory end with it. What the worker keeps by
+ * itself is dropped here: per-thread streams and arena memory. Ids of the context's objects are
+ * ended by the client, which knows them; a stale one is then a stale handle to the backend, as it
+ * would be without Rosen.
  */
 #include "gen/worker_custom.h"
 #include "worker/idle.h"

@@ -33,8 +33,8 @@ int control_ask(struct control_share *message, int fd, int *got);
 /* To rosend, and to the client where chan is not NULL. */
 void control_last_words(struct chan *chan, const char *text);
 
-/* From here on a fatal signal says so to rosend before it ends the process, naming the function that
- * this thread serves. */
+/* From here on a fatal signal says so to rosend before it ends the process, naming the function
+ * that this thread serves. */
 void control_watch_crashes(void);
 /* And to the client at the other end of chan. */
 void control_set_client(struct chan *chan);

@@ -1,7 +1,8 @@
 /*
- * Boxes: every two- and three-dimensional copy comes as one of two records (api/rosen.api). Each side
- * is checked by the bytes it spans: a host side inside a segment, a packed side inside the staging
- * area, a device side in device memory or a segment; an array needs none, its handle was checked already.
+ * Boxes: every two- and three-dimensional copy comes as one of two records (api/rosen.api). Each
+ * side is checked by the bytes it spans: a host side inside a segment, a packed side inside the
+ * staging area, a device side in device memory or a segment; an array needs none, its handle was
+ * checked already.
  */
 #include "worker/copy_box.h"
 
@@ -30,9 +31,9 @@ struct box {
 };
 
 /*
- * First byte and number of bytes the box touches on a side. False: they do not fit 64 bits. The size
- * of what a client may use is bounded far below that, so every sum is checked once, at the end, in
- * 128 bits.
+ * First byte and number of bytes the box touches on a side. False: they do not fit 64 bits. The
+ * size of what a client may use is bounded far below that, so every sum is checked once, at the
+ * end, in 128 bits.
  */
 static bool span(const struct side *side, const struct box *box, uint64_t *first, uint64_t *bytes)
 {
@@ -79,8 +80,8 @@ static CUresult settle(struct call *call, struct side *side, const struct box *b
 	return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Decides what the client's shim decides for other copies: what UNIFIED is, and how much what was left
- * zero is. */
+/* Decides what the client's shim decides for other copies: what UNIFIED is, and how much what was
+ * left zero is. */
 static void decide(struct call *call, struct side *side, const struct box *box)
 {
 	side->pitch = side->pitch ?: side->x + box->width;
@@ -204,8 +205,8 @@ static CUresult copy_box(struct call *call, struct box *box)
 	}
 
 /*
- * Posted: only a source can be packed, since nobody would tell when a destination is there. A run is
- * given back by its start alone, so a box that is refused gives it back too.
+ * Posted: only a source can be packed, since nobody would tell when a destination is there. A run
+ * is given back by its start alone, so a box that is refused gives it back too.
  */
 CUresult worker_rosenCopyBox(struct call *call, struct args_rosenCopyBox *a)
 {

@@ -1,7 +1,7 @@
 /*
- * Memory and semaphores of other interfaces, by their descriptors: the program's own, which came over
- * the side socket, or the backend's behind a ticket. A descriptor is the program's choice and may be
- * of any kind; the backend finds out, in this program's own worker.
+ * Memory and semaphores of other interfaces, by their descriptors: the program's own, which came
+ * over the side socket, or the backend's behind a ticket. A descriptor is the program's choice and
+ * may be of any kind; the backend finds out, in this program's own worker.
  */
 #include "base/fd.h"
 #include "gen/worker_custom.h"

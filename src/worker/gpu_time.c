@@ -100,8 +100,8 @@ static void harvest(struct call *call, unsigned most)
 	pthread_mutex_unlock(&time->lock);
 }
 
-/* Events in a capturing stream would become part of the graph, and asking one is among the calls that
- * a capture forbids. */
+/* Events in a capturing stream would become part of the graph, and asking one is among the calls
+ * that a capture forbids. */
 static bool capturing(struct call *call)
 {
 	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) > 0;

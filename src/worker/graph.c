@@ -1,6 +1,6 @@
 /*
- * Graphs as a whole. Instantiation and update have something to say when they fail, and a failed call
- * brings no outputs: so these succeed when the backend was asked, and its result is an output.
+ * Graphs as a whole. Instantiation and update have something to say when they fail, and a failed
+ * call brings no outputs: so these succeed when the backend was asked, and its result is an output.
  *
  * The backend draws a graph into a file it opens by name; here that is memory with a name that only
  * this process can use.

@@ -1,8 +1,8 @@
 /*
- * graph_copy.h says what the backend is given. The callback belongs to the child graph through a user
- * object; adding a child graph to a graph clones it with such references, and so does everything that
- * is made from that graph. One child graph is told from the program's own by its host node, whose
- * function and user data are ours; nobody but this file adds such host nodes.
+ * graph_copy.h says what the backend is given. The callback belongs to the child graph through a
+ * user object; adding a child graph to a graph clones it with such references, and so does
+ * everything that is made from that graph. One child graph is told from the program's own by its
+ * host node, whose function and user data are ours; nobody but this file adds such host nodes.
  */
 #include "worker/graph_copy.h"
 

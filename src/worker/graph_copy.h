@@ -1,8 +1,8 @@
 /*
- * Memcpy nodes whose memory the client moves (wire/graph_copy.h). To the backend such a node is a child
- * graph of two nodes, the copy and a host node in front of or behind it, so that its place among the
- * other nodes, its copies in clones and its life are the backend's business. To the client it is a
- * memcpy node.
+ * Memcpy nodes whose memory the client moves (wire/graph_copy.h). To the backend such a node is a
+ * child graph of two nodes, the copy and a host node in front of or behind it, so that its place
+ * among the other nodes, its copies in clones and its life are the backend's business. To the
+ * client it is a memcpy node.
  */
 #pragma once
 

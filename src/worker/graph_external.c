@@ -1,4 +1,5 @@
-/* See graph_external.h. Both kinds of node have the same layout, but for what the parameters mean. */
+/* See graph_external.h. Both kinds of node have the same layout, but for what the parameters
+ * mean. */
 #include "worker/graph_external.h"
 
 #include <string.h>

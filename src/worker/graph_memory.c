@@ -1,7 +1,8 @@
 /*
  * A list under the worker's memory lock. It is short, since a program allocates in graphs what it
- * repeats, and looked at only for addresses that the backend does not know. Nothing is taken out: the
- * backend keeps the addresses for as long as a graph may use them, and says to nobody when that ends.
+ * repeats, and looked at only for addresses that the backend does not know. Nothing is taken out:
+ * the backend keeps the addresses for as long as a graph may use them, and says to nobody when that
+ * ends.
  */
 #include "worker/graph_memory.h"
 

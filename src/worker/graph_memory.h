@@ -1,7 +1,7 @@
 /*
- * Addresses that graphs will allocate. The backend gives them when the node is made or captured, and
- * the client may name them at once, in further nodes and copies; that they are device memory the
- * backend need not say before a graph has run. Any thread.
+ * Addresses that graphs will allocate. The backend gives them when the node is made or captured,
+ * and the client may name them at once, in further nodes and copies; that they are device memory
+ * the backend need not say before a graph has run. Any thread.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /*
- * Nodes of graphs whose parameters hold more than values (api/graph.api). They come as the program's
- * own struct with ids for handles, and a tail with what its pointers pointed to; here ids become the
- * backend's handles, and pointers point into the private record, which lives as long as the call: the
- * backend copies what it keeps. A count is only believed when it is the tail's length.
+ * Nodes of graphs whose parameters hold more than values (api/graph.api). They come as the
+ * program's own struct with ids for handles, and a tail with what its pointers pointed to; here ids
+ * become the backend's handles, and pointers point into the private record, which lives as long as
+ * the call: the backend copies what it keeps. A count is only believed when it is the tail's
+ * length.
  *
  * Host memory that a node names must be a segment's: the graph will use it whenever it runs.
  */

@@ -1,17 +1,17 @@
 /*
- * CUDA's inter-process handles (cuIpc*): 64 bytes by which one process names its memory or event for
- * another. A program's handle is a name of rosend's (wire/share.h); behind it is what the two workers
- * need.
+ * CUDA's inter-process handles (cuIpc*): 64 bytes by which one process names its memory or event
+ * for another. A program's handle is a name of rosend's (wire/share.h); behind it is what the two
+ * workers need.
  *
- * Memory of the arena is virtual memory to the backend, for which cuIpcGetMemHandle has no handle. It
- * is shared as what it is: the owner exports the physical memory its allocation lies in, the opener
- * imports it and maps it in its own arena, in the slice of the device that has it. So the addresses
- * differ, as they may in CUDA; and memory that the owner frees stays until the last opener closes it.
- * Small allocations share a slab of 2 MiB, which is opened whole, as CUDA does.
+ * Memory of the arena is virtual memory to the backend, for which cuIpcGetMemHandle has no handle.
+ * It is shared as what it is: the owner exports the physical memory its allocation lies in, the
+ * opener imports it and maps it in its own arena, in the slice of the device that has it. So the
+ * addresses differ, as they may in CUDA; and memory that the owner frees stays until the last
+ * opener closes it. Small allocations share a slab of 2 MiB, which is opened whole, as CUDA does.
  *
- * Memory from elsewhere is the backend's own. NVIDIA's driver has handles for it, which travel inside
- * rosend's record. The software GPU's are places in the owner's process, where no other worker may look,
- * so its memory is shared as a dma-buf and opened as external memory.
+ * Memory from elsewhere is the backend's own. NVIDIA's driver has handles for it, which travel
+ * inside rosend's record. The software GPU's are places in the owner's process, where no other
+ * worker may look, so its memory is shared as a dma-buf and opened as external memory.
  *
  * Events are the backend's own business. Its handle travels inside rosend's record: no program can
  * hand the backend bytes of its own making.

@@ -1,6 +1,7 @@
 /*
- * Compiler options on their way to the backend. Values are integers, except where they are addresses
- * of memory the compiler writes: those never come from the client, the worker has its own.
+ * Compiler options on their way to the backend. Values are integers, except where they are
+ * addresses of memory the compiler writes: those never come from the client, the worker has its
+ * own.
  */
 #pragma once
 

@@ -16,19 +16,20 @@ bool memory_is_device(struct call *call, CUdeviceptr address, size_t bytes);
 /* Device memory, or wholly inside one of the client's segments. */
 bool memory_is_clients(struct call *call, CUdeviceptr address, size_t bytes);
 
-/* The device's arena, made if need be, and the one whose slice address lies in; NULL: there is none.
- * Any thread. */
+/* The device's arena, made if need be, and the one whose slice address lies in; NULL: there is
+ * none. Any thread. */
 struct arena *memory_arena_of(struct worker *worker, CUdevice device);
 struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address);
 /*
- * To be called before work that moves bytes between a and b (0: the other side is no device memory).
- * Memory of an arena is mapped for its own device; the first copy that another one has to do with, as
- * the current device or as the other side's, maps it for that one too, which the driver's own memory
- * would not need. (Kernels there may then reach it as if peer access had been enabled.)
+ * To be called before work that moves bytes between a and b (0: the other side is no device
+ * memory). Memory of an arena is mapped for its own device; the first copy that another one has to
+ * do with, as the current device or as the other side's, maps it for that one too, which the
+ * driver's own memory would not need. (Kernels there may then reach it as if peer access had been
+ * enabled.)
  */
 void memory_open(struct call *call, CUdeviceptr a, CUdeviceptr b);
-/* Whether a or b is an arena's: such memory belongs to no context, and the driver refuses copies that
- * name one for it. */
+/* Whether a or b is an arena's: such memory belongs to no context, and the driver refuses copies
+ * that name one for it. */
 bool memory_has_no_context(struct call *call, CUdeviceptr a, CUdeviceptr b);
 
 /* Frees what a context that is about to end owns. */

@@ -1,26 +1,27 @@
 /*
  * Mirrors of managed variables; mirror.h says what they are for.
  *
- * The copying is this processor's: a device that lets host and device use managed memory at the same
- * time lets it read and write the variable whenever it likes, so nothing is queued in any stream and
- * nothing waits. Each variable has a third copy, of what both sides last agreed on; what differs from
- * it was written since, and by whom. That makes the exchange safe at any moment, for any number of
- * threads on either side: at worst it comes too early to bring anything.
+ * The copying is this processor's: a device that lets host and device use managed memory at the
+ * same time lets it read and write the variable whenever it likes, so nothing is queued in any
+ * stream and nothing waits. Each variable has a third copy, of what both sides last agreed on; what
+ * differs from it was written since, and by whom. That makes the exchange safe at any moment, for
+ * any number of threads on either side: at worst it comes too early to bring anything.
  *
  * Called before every record is served and before every answer. A word that nobody wrote costs a
- * comparison; the device's memory is not even read when only the program's writes matter. The backend
- * is asked to keep the variables in host memory, or each look would bring their pages back and forth.
+ * comparison; the device's memory is not even read when only the program's writes matter. The
+ * backend is asked to keep the variables in host memory, or each look would bring their pages back
+ * and forth.
  *
- * The client's pages come as a segment, as pinned memory does, and are trusted no more than that: they
- * are bytes. Addresses are not taken from the client: only what the backend itself gave for a
+ * The client's pages come as a segment, as pinned memory does, and are trusted no more than that:
+ * they are bytes. Addresses are not taken from the client: only what the backend itself gave for a
  * variable is ever read or written here.
  *
  * Pages stay mapped until the session ends: the backend will put the next module's variables there.
  *
- * A program may also watch a variable while work that writes it runs, or have a kernel watch one. For that
- * a thread looks every LOOK_NS whether one word alone has changed on a side, and brings it over: a flag, a
- * counter. More than one is left to the points above, since an order that the two words were written
- * in would be lost.
+ * A program may also watch a variable while work that writes it runs, or have a kernel watch one.
+ * For that a thread looks every LOOK_NS whether one word alone has changed on a side, and brings it
+ * over: a flag, a counter. More than one is left to the points above, since an order that the two
+ * words were written in would be lost.
  */
 #include "worker/mirror.h"
 

@@ -1,10 +1,11 @@
 /*
  * Managed variables of modules. The backend puts them where it likes, in memory that only this
- * process has; the program holds their addresses and reads and writes them by itself. So it has pages
- * of its own at those addresses, which are mapped here too, elsewhere: the mirror. Bytes go from one to
- * the other at CUDA's points of coherence: what the program wrote before work that it issues is
- * seen by that work, what the device wrote is in the mirror when the program learns that it is done. A
- * single word that changes, as a flag or a counter does, is brought over while work runs.
+ * process has; the program holds their addresses and reads and writes them by itself. So it has
+ * pages of its own at those addresses, which are mapped here too, elsewhere: the mirror. Bytes go
+ * from one to the other at CUDA's points of coherence: what the program wrote before work that it
+ * issues is seen by that work, what the device wrote is in the mirror when the program learns that
+ * it is done. A single word that changes, as a flag or a counter does, is brought over while work
+ * runs.
  *
  * Any thread. While there are no mirrors every function here is one load.
  */
@@ -23,8 +24,8 @@ struct mirrors *mirrors_new(void);
 struct mirrors *mirrors_free(struct mirrors *mirrors);
 
 /* A variable that the client looked up and that the backend manages: it may be mirrored from here
- * on. owner: the backend's module or library; context: a module's, NULL for a library. False: out of
- * memory. */
+ * on. owner: the backend's module or library; context: a module's, NULL for a library. False: out
+ * of memory. */
 bool mirrors_note(
     struct worker *worker, uint64_t address, size_t bytes, uint64_t owner, CUcontext context);
 
@@ -36,8 +37,8 @@ bool mirrors_cover(struct worker *worker, uint64_t address, size_t bytes);
 
 /*
  * Around what may end variables, those of owner or (0) all: in between their memory is not touched.
- * ended: what belonged to owner, or to context, is forgotten, and after the end of a context also what
- * the backend no longer manages.
+ * ended: what belonged to owner, or to context, is forgotten, and after the end of a context also
+ * what the backend no longer manages.
  */
 void mirrors_suspend(struct worker *worker, uint64_t owner);
 void mirrors_resume(struct call *call, uint64_t owner, CUcontext context, bool ended);

@@ -1,6 +1,6 @@
 /*
- * See mirror_exchange.h. Blocks of words are compared first, without a jump in the loop, since nearly
- * always nothing differs; then words are exchanged one by one, each atomically.
+ * See mirror_exchange.h. Blocks of words are compared first, without a jump in the loop, since
+ * nearly always nothing differs; then words are exchanged one by one, each atomically.
  */
 #include "worker/mirror_exchange.h"
 

@@ -1,6 +1,6 @@
 /*
- * The two sides of a managed variable (mirror.h): bringing over what was written. Pure but for the memory
- * given; any thread, one at a time for the same words.
+ * The two sides of a managed variable (mirror.h): bringing over what was written. Pure but for the
+ * memory given; any thread, one at a time for the same words.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Notifications of a device: the backend is given a stand-in, as for every callback (callback.h). Which
- * of them is behind a handle is noted here, since the backend gives nothing back when one is
+ * Notifications of a device: the backend is given a stand-in, as for every callback (callback.h).
+ * Which of them is behind a handle is noted here, since the backend gives nothing back when one is
  * unregistered. The list is under the worker's memory lock; its length is bounded by the table of
  * objects, where every handle has its id.
  */

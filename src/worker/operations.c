@@ -1,5 +1,5 @@
-/* Lists of operations that a stream does: what they name comes as ids and as addresses of the client's,
- * and goes on as handles and as memory that is the client's indeed. */
+/* Lists of operations that a stream does: what they name comes as ids and as addresses of the
+ * client's, and goes on as handles and as memory that is the client's indeed. */
 #include "gen/worker_custom.h"
 #include "worker/memory.h"
 #include "worker/worker.h"

@@ -2,10 +2,10 @@
  * As long as no image that may print was loaded, all of this is the look at one flag. After that
  * launches look their function up, and what is not known to be silent is noted with its stream.
  *
- * Text of a kernel in one stream is due at a wait for another stream or an event too, when that came
- * after it; whether it did is not known here. So any wait synchronises while any note is left, and a
- * note goes when its own stream was synchronised. There are few notes: with more streams than that,
- * every wait synchronises from then on.
+ * Text of a kernel in one stream is due at a wait for another stream or an event too, when that
+ * came after it; whether it did is not known here. So any wait synchronises while any note is left,
+ * and a note goes when its own stream was synchronised. There are few notes: with more streams than
+ * that, every wait synchronises from then on.
  */
 #include "worker/prints.h"
 

@@ -1,9 +1,9 @@
 /*
- * Which waits must bring what kernels printed. The driver writes the text of printf when it is asked
- * to synchronise, not when it is asked whether work is done; a synchronise of finished work costs a
- * microsecond and a half, and few kernels can print. So images are looked at when they are loaded,
- * what comes out of a silent one is remembered as silent, and a launch of anything else makes waits
- * synchronise until its stream's has.
+ * Which waits must bring what kernels printed. The driver writes the text of printf when it is
+ * asked to synchronise, not when it is asked whether work is done; a synchronise of finished work
+ * costs a microsecond and a half, and few kernels can print. So images are looked at when they are
+ * loaded, what comes out of a silent one is remembered as silent, and a launch of anything else
+ * makes waits synchronise until its stream's has.
  *
  * Any thread, but prints_launched(), which is the dispatcher's.
  */

@@ -1,6 +1,6 @@
 /*
- * Texture and surface references that the client has ids of, by the module they are variables of: the
- * backend ends them with their module and tells nobody. Any thread.
+ * Texture and surface references that the client has ids of, by the module they are variables of:
+ * the backend ends them with their module and tells nobody. Any thread.
  */
 #pragma once
 

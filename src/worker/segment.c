@@ -6,9 +6,10 @@
  *
  * The descriptor comes from the tenant: only a memfd that is sealed against shrinking is mapped (a
  * page that vanished would be a SIGBUS here), and only inside the window, where nothing of the
- * worker's own lies; the kernel is told not to replace a mapping all the same. Memory that the program
- * shares with other processes cannot be sealed (SIDE_FILE): it must be a file of tmpfs, whose pages
- * are memory and come at once. Truncated by the tenant it is a SIGBUS that ends his own worker.
+ * worker's own lies; the kernel is told not to replace a mapping all the same. Memory that the
+ * program shares with other processes cannot be sealed (SIDE_FILE): it must be a file of tmpfs,
+ * whose pages are memory and come at once. Truncated by the tenant it is a SIGBUS that ends his own
+ * worker.
  *
  * Memory that the program registered has an address of the program's choice (rosenSegmentRegister).
  * It may be anything outside the windows that is free here. Being refused tells the client that

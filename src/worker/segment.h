@@ -16,13 +16,13 @@ struct worker;
 struct segments *segments_new(struct worker *worker);
 struct segments *segments_free(struct segments *segments);
 
-/* Maps the memory of a segment that is to be no pinned memory where the kernel likes, for the caller to
- * unmap; its number is free again. NULL: its descriptor did not come or is no sealed memfd of bytes
- * bytes. */
+/* Maps the memory of a segment that is to be no pinned memory where the kernel likes, for the
+ * caller to unmap; its number is free again. NULL: its descriptor did not come or is no sealed
+ * memfd of bytes bytes. */
 void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t bytes);
 
-/* A descriptor that is no segment's, by the client's number for it (SIDE_DESCRIPTOR); the caller's. Waits
- * for it. -1: none came. */
+/* A descriptor that is no segment's, by the client's number for it (SIDE_DESCRIPTOR); the caller's.
+ * Waits for it. -1: none came. */
 int segments_take_descriptor(struct segments *segments, uint64_t number);
 
 /* Whether [address, address + bytes) lies inside one segment. Any thread. */

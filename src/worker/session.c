@@ -1,5 +1,5 @@
-/* What a client thread tells about itself: its current context and capture mode, and its end; and what
- * it says to measure how long saying something takes. */
+/* What a client thread tells about itself: its current context and capture mode, and its end; and
+ * what it says to measure how long saying something takes. */
 #include "gen/worker_custom.h"
 #include "worker/worker.h"
 

@@ -2,9 +2,10 @@
  * Descriptors that programs hold for memory: of allocations and pools, and dma-bufs.
  *
  * The backend's descriptor of an allocation is a door to the GPU's driver, so the program gets a
- * ticket in its place (control/share.h), which rosend makes; another worker gets the backend's by what
- * the ticket says. A dma-buf is good for nothing but its memory: the program, which may pass it to a
- * network card's driver, gets it as it is. Both go over the side socket before the call is answered.
+ * ticket in its place (control/share.h), which rosend makes; another worker gets the backend's by
+ * what the ticket says. A dma-buf is good for nothing but its memory: the program, which may pass
+ * it to a network card's driver, gets it as it is. Both go over the side socket before the call is
+ * answered.
  */
 #include <sys/socket.h>
 

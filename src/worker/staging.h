@@ -1,7 +1,7 @@
 /*
- * The shared memory that copies go through, pinned with the backend when it is first needed, so that
- * they run beside the dispatcher: the staging area, and the lanes' replies, where few bytes go at
- * once. And the runs the client handed over, which go back to it when the GPU has read them.
+ * The shared memory that copies go through, pinned with the backend when it is first needed, so
+ * that they run beside the dispatcher: the staging area, and the lanes' replies, where few bytes go
+ * at once. And the runs the client handed over, which go back to it when the GPU has read them.
  */
 #pragma once
 

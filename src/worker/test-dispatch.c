@@ -348,7 +348,8 @@ TEST(dispatch_gives_a_warm_context_to_the_client)
 	struct test_client t = client_start(&options);
 	struct args_cuDevicePrimaryCtxRetain again = {.device = 0};
 
-	/* The client retained it, the worker let go of its own hold, which is older than the count. */
+	/* The client retained it, the worker let go of its own hold, which is older than the
+	 * count. */
 	CHECK_EQ(fake.retained, 0);
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxRetain, &again), CUDA_SUCCESS);
 	CHECK_EQ(fake.retained, 1);

@@ -1,5 +1,5 @@
-/* The fake backend's host functions and user objects. It keeps the newest host function for the test
- * to run; a user object ends with its last reference. */
+/* The fake backend's host functions and user objects. It keeps the newest host function for the
+ * test to run; a user object ends with its last reference. */
 #include <string.h>
 
 #include "base/util.h"

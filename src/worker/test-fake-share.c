@@ -1,5 +1,5 @@
-/* What the fake backend shares: descriptors of memory are files in memory that hold the handle's value,
- * events are known by themselves. */
+/* What the fake backend shares: descriptors of memory are files in memory that hold the handle's
+ * value, events are known by themselves. */
 #include <string.h>
 #include <unistd.h>
 

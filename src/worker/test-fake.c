@@ -1,7 +1,7 @@
 /*
  * See test-fake.h. Device memory lies in pages of one range that is reserved at the arena's window,
- * or from malloc for cuMemAlloc; copies check that both ends are mapped before they touch them, so a
- * test of hostile addresses cannot crash.
+ * or from malloc for cuMemAlloc; copies check that both ends are mapped before they touch them, so
+ * a test of hostile addresses cannot crash.
  */
 #include "worker/test-fake.h"
 

@@ -1,6 +1,6 @@
 /*
- * Graphs with a hostile client: a count is believed only with the bytes it counts, a node may name no
- * memory that is not the client's, and what a failure says comes back.
+ * Graphs with a hostile client: a count is believed only with the bytes it counts, a node may name
+ * no memory that is not the client's, and what a failure says comes back.
  */
 #include "base/test.h"
 #include "wire/graph_copy.h"

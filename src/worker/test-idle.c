@@ -1,6 +1,6 @@
 /*
- * When the client is told that nothing is unfinished: after what shows that all it sent is done, and
- * never while something may not be.
+ * When the client is told that nothing is unfinished: after what shows that all it sent is done,
+ * and never while something may not be.
  */
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /*
- * What programs share, as the worker does it: handles of memory and events, tickets. The test is rosend:
- * it keeps what the worker offers, and gives it back as another session's, or as something else.
+ * What programs share, as the worker does it: handles of memory and events, tickets. The test is
+ * rosend: it keeps what the worker offers, and gives it back as another session's, or as something
+ * else.
  */
 #include <errno.h>
 #include <fcntl.h>

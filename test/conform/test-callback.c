@@ -201,8 +201,9 @@ static void gate_init(struct gate *gate)
 }
 
 /*
- * While one waits in its stream, another stream and calls that wait for that one go on. What may wait
- * for the whole context is done before: the first launch of a kernel, which loads it, and allocation.
+ * While one waits in its stream, another stream and calls that wait for that one go on. What may
+ * wait for the whole context is done before: the first launch of a kernel, which loads it, and
+ * allocation.
  */
 CONFORM(a_long_host_function_holds_up_only_its_stream)
 {

@@ -1,4 +1,5 @@
-/* Copies of ordinary memory in graphs: it is read and written whenever the graph runs, in its turn. */
+/* Copies of ordinary memory in graphs: it is read and written whenever the graph runs, in its
+ * turn. */
 #include <pthread.h>
 #include <string.h>
 
@@ -229,8 +230,8 @@ static void add_to(void *user)
 }
 
 /*
- * A function finds what a copy before it has brought to ordinary memory. (The other way round NVIDIA's
- * driver may read ordinary memory before the function in front of the copy has run.)
+ * A function finds what a copy before it has brought to ordinary memory. (The other way round
+ * NVIDIA's driver may read ordinary memory before the function in front of the copy has run.)
  */
 CONFORM(host_functions_stand_in_order_with_the_copies)
 {

@@ -2,9 +2,10 @@
  * Functions of early CUDA that the driver still exports: forms with 32-bit sizes and addresses,
  * counted contexts, launches whose parameters are state of the function, texture references.
  *
- * A context remembers whether it was made by cuCtxCreate of before CUDA 3.2. The narrow forms are for
- * such contexts; elsewhere, in a primary one too, they give CUDA_ERROR_INVALID_CONTEXT. Their names
- * are those that a header of today gives to newer forms, which are called here by their full names.
+ * A context remembers whether it was made by cuCtxCreate of before CUDA 3.2. The narrow forms are
+ * for such contexts; elsewhere, in a primary one too, they give CUDA_ERROR_INVALID_CONTEXT. Their
+ * names are those that a header of today gives to newer forms, which are called here by their full
+ * names.
  */
 #include "conform.h"
 
@@ -227,8 +228,8 @@ CONFORM(old_launches_keep_the_order_of_a_stream)
 /* --- texture and surface references --- */
 
 /*
- * The reference of a module with two entries that read thread i's element: "fetch" takes the number of
- * an element of linear memory, "sample" a place in an array. Ends the test as skipped where the
+ * The reference of a module with two entries that read thread i's element: "fetch" takes the number
+ * of an element of linear memory, "sample" a place in an array. Ends the test as skipped where the
  * library has none.
  */
 static CUtexref texture_reference(const char *entry, CUfunction *function)

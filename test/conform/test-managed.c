@@ -5,8 +5,8 @@
 
 enum { MANY = 3000 };
 
-/* What nvcc makes of `__managed__ int total = 5, beside = 7; __managed__ int many[MANY]; __device__ int
- * plain;` and kernels that add to them. */
+/* What nvcc makes of `__managed__ int total = 5, beside = 7; __managed__ int many[MANY]; __device__
+ * int plain;` and kernels that add to them. */
 static const char text[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
 			   ".visible .global .attribute(.managed) .align 4 .u32 total = 5;\n"
 			   ".visible .global .attribute(.managed) .align 4 .u32 beside = 7;\n"

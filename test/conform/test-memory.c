@@ -260,7 +260,8 @@ static uint64_t pool_attribute(CUmemPool_attribute attribute)
 	return value;
 }
 
-/* What is freed may come back at once, in this stream or in others, and keeps nothing of its own. */
+/* What is freed may come back at once, in this stream or in others, and keeps nothing of its
+ * own. */
 CONFORM(stream_ordered_memory_freed_and_allocated_in_turn)
 {
 	enum { BLOCKS = 3, ROUNDS = 50 };

@@ -1,7 +1,7 @@
 /*
- * What processes share: memory and events by CUDA's handles, and memory by descriptors that travel over
- * a socket. Every test is two programs: one forks before it initialises CUDA, and the two speak over a
- * socket pair. The parent owns what is shared.
+ * What processes share: memory and events by CUDA's handles, and memory by descriptors that travel
+ * over a socket. Every test is two programs: one forks before it initialises CUDA, and the two
+ * speak over a socket pair. The parent owns what is shared.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,9 +1,9 @@
 /*
  * Arrays, mipmaps, textures and surfaces: what copies put where, and what kernels read and write.
  *
- * The kernels are written in PTX, one instruction each: thread i takes four words, coordinates mostly,
- * from in[i], and writes four words to out[i]. Texels and coordinates are such that every weight of a
- * filter is exact, so that results are equal bit for bit everywhere.
+ * The kernels are written in PTX, one instruction each: thread i takes four words, coordinates
+ * mostly, from in[i], and writes four words to out[i]. Texels and coordinates are such that every
+ * weight of a filter is exact, so that results are equal bit for bit everywhere.
  */
 #include "conform.h"
 
@@ -151,8 +151,8 @@ static CUarray counting(size_t width, size_t height, size_t depth, unsigned flag
 	return array;
 }
 
-/* A mode for the dimensions the array has: a linear filter takes a line for an image of one row, and the
- * border above and below it into account. */
+/* A mode for the dimensions the array has: a linear filter takes a line for an image of one row,
+ * and the border above and below it into account. */
 static CUtexObject texture_of(
     CUarray array, CUaddress_mode mode, CUfilter_mode filter, unsigned flags)
 {

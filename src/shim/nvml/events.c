@@ -1,7 +1,7 @@
 /*
- * Event sets. What NVML reports as events (Xids, ECC errors, clock changes) concerns the machine and not
- * the tenant's view of a GPU, so no device here supports any kind of event: a set can be made and waited
- * for, as nvidia-smi does, and nothing comes.
+ * Event sets. What NVML reports as events (Xids, ECC errors, clock changes) concerns the machine
+ * and not the tenant's view of a GPU, so no device here supports any kind of event: a set can be
+ * made and waited for, as nvidia-smi does, and nothing comes.
  *
  * Sets are known by their address; one mutex for the list, since they are few and rarely made.
  */

@@ -1,9 +1,10 @@
 /*
- * The private table of functions that nvidia-smi asks for by its id before anything else, and without
- * which it calls the library a mismatch. Undocumented; observed with nvidia-smi 580: the first word is
- * the table's size in bytes, the others are functions that return an nvmlReturn_t, and it goes on with
- * a field "N/A" where one of them says NVML_ERROR_NOT_SUPPORTED. So say all of them here: what they
- * would tell (part numbers, sparse operation mode) is not in the tenant's view.
+ * The private table of functions that nvidia-smi asks for by its id before anything else, and
+ * without which it calls the library a mismatch. Undocumented; observed with nvidia-smi 580: the
+ * first word is the table's size in bytes, the others are functions that return an nvmlReturn_t,
+ * and it goes on with a field "N/A" where one of them says NVML_ERROR_NOT_SUPPORTED. So say all of
+ * them here: what they would tell (part numbers, sparse operation mode) is not in the tenant's
+ * view.
  */
 #include <stdint.h>
 #include <string.h>

@@ -44,8 +44,9 @@ static inline bool sg_array_is_layered(const struct sg_array *array)
 /* Memory in the arena, which ends with the context. */
 CUresult sg_array_memory(const struct sg_context *context, size_t size, uint64_t *address);
 
-/* What kind of texels a format means: channel, channel_bytes and n_channels of image. channels: what
- * the descriptor says beside it. False: no such format, or no such number of channels of it. */
+/* What kind of texels a format means: channel, channel_bytes and n_channels of image. channels:
+ * what the descriptor says beside it. False: no such format, or no such number of channels of
+ * it. */
 bool sg_format_read(CUarray_format format, unsigned channels, struct sg_texels *image);
 /* The same of a view's format. */
 bool sg_view_format_read(CUresourceViewFormat format, struct sg_texels *image);

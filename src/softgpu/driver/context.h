@@ -58,7 +58,8 @@ CUresult sg_enter_context(struct sg_context **context);
 /* The same without looking at the sticky error: for queries. */
 CUresult sg_enter_current(struct sg_context **context);
 
-/* For calls from before CUDA 3.2: CUDA_ERROR_INVALID_CONTEXT unless the current context is as old. */
+/* For calls from before CUDA 3.2: CUDA_ERROR_INVALID_CONTEXT unless the current context is as
+ * old. */
 CUresult sg_enter_narrow(void);
 
 /* The context behind a handle; NULL: the current one. */

@@ -106,8 +106,8 @@ CUresult cuGraphDestroyNode(CUgraphNode handle)
 /* ---- lists ---- */
 
 /*
- * Answers of variable length: *count is the room, then how many were given; without arrays, how many
- * there are. What is left of the room is cleared.
+ * Answers of variable length: *count is the room, then how many were given; without arrays, how
+ * many there are. What is left of the room is cleared.
  */
 struct list {
 	CUgraphNode *first, *second;

@@ -1,11 +1,11 @@
 /*
  * Green contexts. The device's multiprocessors are counted as the host threads that run kernels are
- * (device.c); a part of them is a range, and kernels in a green context of it run on as many threads
- * as its share. What identifies a range to the functions here stands in the bytes of a resource that
- * CUDA leaves to the driver.
+ * (device.c); a part of them is a range, and kernels in a green context of it run on as many
+ * threads as its share. What identifies a range to the functions here stands in the bytes of a
+ * resource that CUDA leaves to the driver.
  *
- * A green context is a context of its own beside the primary one, which it keeps retained. Unlike in
- * CUDA, what is allocated and loaded while it is current ends with it.
+ * A green context is a context of its own beside the primary one, which it keeps retained. Unlike
+ * in CUDA, what is allocated and loaded while it is current ends with it.
  */
 #include "softgpu/driver/driver.h"
 

@@ -1,4 +1,5 @@
-/* Advice on managed memory: it lives where it is, so hints are kept (abi/managed.h) and move nothing. */
+/* Advice on managed memory: it lives where it is, so hints are kept (abi/managed.h) and move
+ * nothing. */
 #include "softgpu/driver/driver.h"
 
 #include "abi/managed.h"

@@ -1,6 +1,6 @@
 /*
- * The options of cuModuleLoadDataEx, cuLibraryLoadData and cuLinkCreate: buffers for logs, and slots
- * that are answered in place.
+ * The options of cuModuleLoadDataEx, cuLibraryLoadData and cuLinkCreate: buffers for logs, and
+ * slots that are answered in place.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct sg_jit_options {
 	char own_error[SG_JIT_LOG_SIZE]; /* for our log when the caller wants none */
 };
 
-/* Integers travel in the pointer-sized slots themselves. Options about code generation for real GPUs
- * have no meaning here and are accepted. CUDA_ERROR_INVALID_VALUE: not options. */
+/* Integers travel in the pointer-sized slots themselves. Options about code generation for real
+ * GPUs have no meaning here and are accepted. CUDA_ERROR_INVALID_VALUE: not options. */
 CUresult sg_jit_options_read(
     struct sg_jit_options *jit, unsigned n, const CUjit_option *options, void **values);
 

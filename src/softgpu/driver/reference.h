@@ -1,8 +1,8 @@
 /*
  * Texture and surface references: variables of a module, where kernels find the number of what the
- * program has bound to them (softgpu/exec/texture.h). A reference exists from the first question for
- * it to the end of its module, under one handle. Setting waits until no kernel runs: what was launched
- * before sees what was set before.
+ * program has bound to them (softgpu/exec/texture.h). A reference exists from the first question
+ * for it to the end of its module, under one handle. Setting waits until no kernel runs: what was
+ * launched before sees what was set before.
  */
 #pragma once
 

@@ -1,12 +1,12 @@
 /*
- * See shared_event.h. Recordings are numbered; each has a slot, used again when SLOTS more were begun,
- * with the number that is done and the process that began it, since a process that is killed leaves its
- * recordings undone and nobody shall wait for them for ever.
+ * See shared_event.h. Recordings are numbered; each has a slot, used again when SLOTS more were
+ * begun, with the number that is done and the process that began it, since a process that is killed
+ * leaves its recordings undone and nobody shall wait for them for ever.
  *
  * The file's descriptor is had from a thread of the process that made the event, over a unix socket
- * which leaves nothing in the file system. Its name is a random number that everybody on the machine
- * can see; so the handle holds a secret besides, without which there is no answer, as there is none
- * for other users.
+ * which leaves nothing in the file system. Its name is a random number that everybody on the
+ * machine can see; so the handle holds a secret besides, without which there is no answer, as there
+ * is none for other users.
  */
 #include "softgpu/driver/shared_event.h"
 

@@ -1,6 +1,6 @@
 /*
- * What the processes that share an event have in common: which recording of it was the last, and which
- * are done. It lies in a file in memory that each maps.
+ * What the processes that share an event have in common: which recording of it was the last, and
+ * which are done. It lies in a file in memory that each maps.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ void sg_shared_event_unref(struct sg_shared_event *shared);
 CUresult sg_shared_event_handle(struct sg_shared_event *shared, CUipcEventHandle *handle);
 CUresult sg_shared_event_open(const CUipcEventHandle *handle, struct sg_shared_event **out);
 
-/* Begins a recording, from now on the last one; its number. done: it has happened, or never will; may be
- * said again. */
+/* Begins a recording, from now on the last one; its number. done: it has happened, or never will;
+ * may be said again. */
 uint64_t sg_shared_event_record(struct sg_shared_event *shared);
 void sg_shared_event_done(struct sg_shared_event *shared, uint64_t number);
 

@@ -1,8 +1,8 @@
 /*
  * From CUDA's descriptions of textures and surfaces to what the machine samples.
  *
- * Memory that a description names must lie inside one allocation, so that texels cannot be read from
- * what is not the program's; it may be freed later, which a kernel then finds out.
+ * Memory that a description names must lie inside one allocation, so that texels cannot be read
+ * from what is not the program's; it may be freed later, which a kernel then finds out.
  */
 #include "softgpu/driver/texture.h"
 

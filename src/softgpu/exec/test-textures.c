@@ -3,8 +3,8 @@
  * write. Expected values follow from the CUDA programming guide's formulas; texels and coordinates
  * are such that every weight is exact.
  *
- * In the snippets %rd1 is the texture's or surface's number and %r1 to %r4 are the row's inputs; the
- * results are %r5 to %r8.
+ * In the snippets %rd1 is the texture's or surface's number and %r1 to %r4 are the row's inputs;
+ * the results are %r5 to %r8.
  */
 #include <math.h>
 

@@ -1,9 +1,10 @@
 /*
- * The table of textures and surfaces. Slots lie in one region reserved at the first use, filled with
- * zero pages by the kernel; freed slots queue up, so that a number comes back as late as possible.
+ * The table of textures and surfaces. Slots lie in one region reserved at the first use, filled
+ * with zero pages by the kernel; freed slots queue up, so that a number comes back as late as
+ * possible.
  *
- * Looking up takes no lock: kernels do it for every texel they read. A slot's tag is its number while
- * it lives, written last when it is made and first when it ends.
+ * Looking up takes no lock: kernels do it for every texel they read. A slot's tag is its number
+ * while it lives, written last when it is made and first when it ends.
  */
 #include "softgpu/exec/texture.h"
 

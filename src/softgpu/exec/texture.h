@@ -26,8 +26,8 @@ enum sg_channel {
 };
 
 /*
- * Texels in memory: level by level, each of them layers or slices of rows. Sizes halve from level to
- * level, never below 1; only level 0 may have a pitch of its own.
+ * Texels in memory: level by level, each of them layers or slices of rows. Sizes halve from level
+ * to level, never below 1; only level 0 may have a pitch of its own.
  */
 struct sg_texels {
 	uint64_t levels[SG_IMAGE_LEVELS]; /* addresses */
@@ -74,7 +74,8 @@ const struct sg_texture *sg_texture_get(uint64_t number, bool is_surface);
 void sg_texture_free(uint64_t number);
 
 /* Inside the machine: the descriptions behind an instruction's operands, a number or the address of
- * a variable that holds one, 0 while nothing is bound to it. What is neither ends the grid with an illegal address. */
+ * a variable that holds one, 0 while nothing is bound to it. What is neither ends the grid with an
+ * illegal address. */
 const struct sg_texture *texture_operand(struct sg_lane *lane, uint64_t operand, bool is_surface);
 void texture_sampler(struct sg_lane *lane, const struct sg_texture *texture, uint64_t operand,
     struct sg_sampler *sampler);
@@ -87,8 +88,8 @@ struct texture_level {
 void texture_level_get(
     const struct sg_texels *image, uint32_t level, struct texture_level *geometry);
 
-/* texel.c: a texel's four channels; floats when is_float says so, else integers. Missing ones are 0,
- * the fourth 1. */
+/* texel.c: a texel's four channels; floats when is_float says so, else integers. Missing ones are
+ * 0, the fourth 1. */
 union texel {
 	float f[4];
 	uint32_t u[4];

@@ -1,6 +1,6 @@
 /*
- * Scalar video instructions (PTX ISA 9.7.17): bytes, halves or words of a and b, an operation in more
- * bits than any result has, saturation, and what becomes of it and c.
+ * Scalar video instructions (PTX ISA 9.7.17): bytes, halves or words of a and b, an operation in
+ * more bits than any result has, saturation, and what becomes of it and c.
  */
 #include "softgpu/exec/entries.h"
 #include "softgpu/ptx/ptx.h"

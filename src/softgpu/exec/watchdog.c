@@ -1,10 +1,10 @@
 /*
- * The watchdog: ends grids that run longer than SOFTGPU_WATCHDOG seconds, as a GPU with a display on
- * it does. Without that setting there is none, and a grid looks at its launch's own stop flag.
+ * The watchdog: ends grids that run longer than SOFTGPU_WATCHDOG seconds, as a GPU with a display
+ * on it does. Without that setting there is none, and a grid looks at its launch's own stop flag.
  *
- * A watched grid looks at a flag of its own instead, which a thread raises: at the deadline, or when
- * the launch's flag is up. The thread starts with the first watched grid and sleeps while there is
- * none.
+ * A watched grid looks at a flag of its own instead, which a thread raises: at the deadline, or
+ * when the launch's flag is up. The thread starts with the first watched grid and sleeps while
+ * there is none.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -194,7 +194,8 @@ static int image_read_prelinked(
 		r = fatbin_text(measured->prelinked[i], ABI_IMAGE_NO_LIMIT, capability,
 		    &image->texts[image->n_texts]);
 		image->n_texts += r == 0;
-		/* NVIDIA's device runtime may be for later devices only: nothing of it is needed. */
+		/* NVIDIA's device runtime may be for later devices only: nothing of it is
+		 * needed. */
 		r = r == SG_IMAGE_NO_PTX ? 0 : r;
 	}
 	return r == 0 && !image->n_texts ? SG_IMAGE_NO_PTX : r;

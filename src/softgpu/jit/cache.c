@@ -1,8 +1,8 @@
 /*
  * The object cache. A file is a header and the object; the header repeats the key and has a hash of
- * the object, so that a file cut short, damaged or renamed is a miss and is written anew. Files come
- * into being under a name of their own and are renamed, which is atomic: a reader sees a whole file
- * or none, and two writers of the same key leave one of two equal files.
+ * the object, so that a file cut short, damaged or renamed is a miss and is written anew. Files
+ * come into being under a name of their own and are renamed, which is atomic: a reader sees a whole
+ * file or none, and two writers of the same key leave one of two equal files.
  *
  * What is loaded is run. So folder and files count only if they belong to this user and nobody else
  * can write to them.
@@ -139,8 +139,8 @@ static uint64_t find_cap(void)
 	}
 }
 
-/* The folder, opened for one use: a descriptor kept would be at the mercy of programs that close all
- * they do not know. -1: none, or not ours alone. */
+/* The folder, opened for one use: a descriptor kept would be at the mercy of programs that close
+ * all they do not know. -1: none, or not ours alone. */
 static int open_folder(void)
 {
 	struct stat stat;

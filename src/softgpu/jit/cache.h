@@ -2,9 +2,9 @@
  * Compiled kernels on disk: one file per kernel, named by what it was made from.
  *
  * The folder is $SOFTGPU_CACHE, or rosen/softgpu in $XDG_CACHE_HOME or ~/.cache; SOFTGPU_CACHE set
- * to nothing switches the cache off. SOFTGPU_CACHE_SIZE (bytes, with K, M, G) caps it. Any number of
- * threads and processes may use it at the same time. Nothing here fails: what cannot be read is a
- * miss, what cannot be written is not kept.
+ * to nothing switches the cache off. SOFTGPU_CACHE_SIZE (bytes, with K, M, G) caps it. Any number
+ * of threads and processes may use it at the same time. Nothing here fails: what cannot be read is
+ * a miss, what cannot be written is not kept.
  */
 #pragma once
 

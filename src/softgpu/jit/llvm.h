@@ -15,10 +15,11 @@
 
 /* One thread at a time. What fails leaves a line in message. */
 struct sg_llvm {
-	/* All that the code made of an IR depends on, beside the IR: LLVM's version, the CPU, passes. */
+	/* All that the code made of an IR depends on, beside the IR: LLVM's version, the CPU,
+	 * passes. */
 	const char *identity;
-	/* An object file whose kernel is called name, in memory to be given to free(); NULL when LLVM
-	 * refuses. */
+	/* An object file whose kernel is called name, in memory to be given to free(); NULL when
+	 * LLVM refuses. */
 	void *(*compile)(const char *ir, size_t ir_size, const char *name, size_t *size,
 	    char *message, size_t message_size);
 	/* Makes such an object runnable. name must not be loaded already. */

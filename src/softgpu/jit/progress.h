@@ -1,6 +1,6 @@
 /*
- * A line for whoever waits for a compiler: when stderr is a terminal and the work takes longer than a
- * second, "softgpu: compiling NAME..." appears there, and how long it took once it is done.
+ * A line for whoever waits for a compiler: when stderr is a terminal and the work takes longer than
+ * a second, "softgpu: compiling NAME..." appears there, and how long it took once it is done.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* The object cache: what is stored comes back, what was tampered with does not, and it stays small. */
+/* The object cache: what is stored comes back, what was tampered with does not, and it stays
+ * small. */
 #include "softgpu/jit/cache.h"
 
 #include <dirent.h>

@@ -1,7 +1,7 @@
 /*
- * Virtual memory: ranges of the window that are reserved first (sg_arena_reserve) and whose parts are
- * mapped later to files in memory, by themselves or several side by side. What the arena says of an
- * address in a reserved range it knows from here. Any thread.
+ * Virtual memory: ranges of the window that are reserved first (sg_arena_reserve) and whose parts
+ * are mapped later to files in memory, by themselves or several side by side. What the arena says
+ * of an address in a reserved range it knows from here. Any thread.
  */
 #pragma once
 
@@ -20,12 +20,12 @@ struct sg_mapping {
 	uint64_t id; /* never used twice */
 };
 
-/* Maps size bytes of fd from its beginning, without access yet. -EBUSY: something is mapped there; or
- * another negative errno. The range must be reserved. */
+/* Maps size bytes of fd from its beginning, without access yet. -EBUSY: something is mapped there;
+ * or another negative errno. The range must be reserved. */
 int sg_virtual_map(uint64_t address, size_t size, int fd, void *owner);
 
-/* Ends all mappings in [address, address + size), which must be whole and leave no gap, and tells gone
- * each's owner. -EINVAL: they are not, and nothing was done. */
+/* Ends all mappings in [address, address + size), which must be whole and leave no gap, and tells
+ * gone each's owner. -EINVAL: they are not, and nothing was done. */
 int sg_virtual_unmap(uint64_t address, size_t size, void (*gone)(void *owner));
 
 /* The same for their access. */

@@ -1,7 +1,7 @@
 /*
- * Making random programs. All choices come from one seed. Branches go anywhere forwards inside their
- * segment, so that the graphs have no structure; backwards ones count their turns, so that every
- * program ends. A collective instruction stands only where all lanes meet.
+ * Making random programs. All choices come from one seed. Branches go anywhere forwards inside
+ * their segment, so that the graphs have no structure; backwards ones count their turns, so that
+ * every program ends. A collective instruction stands only where all lanes meet.
  */
 #include <string.h>
 
@@ -103,7 +103,8 @@ static struct random_step pick_step(struct generator *generator)
 	return step;
 }
 
-/* Of block number at in a segment up to (not with) end: targets later in the segment, or its end. */
+/* Of block number at in a segment up to (not with) end: targets later in the segment, or its
+ * end. */
 static void pick_end(struct generator *generator, struct random_block *block, unsigned at,
     unsigned end, unsigned first)
 {

@@ -1,12 +1,12 @@
 /*
- * Random kernels: a program of registers, blocks and branches that can be printed as PTX and run by a
- * plain interpreter. Where the two disagree, the compiler or the machine is wrong (or the
+ * Random kernels: a program of registers, blocks and branches that can be printed as PTX and run by
+ * a plain interpreter. Where the two disagree, the compiler or the machine is wrong (or the
  * interpreter is).
  *
  * A program is a list of segments. A segment is a graph of basic blocks with branches of any shape,
- * forwards and a few backwards, entered at its first block and left at its end; lanes take their own
- * ways through it. Between segments all lanes of a block meet and may exchange values. Programs have
- * one result whatever the order of the lanes.
+ * forwards and a few backwards, entered at its first block and left at its end; lanes take their
+ * own ways through it. Between segments all lanes of a block meet and may exchange values. Programs
+ * have one result whatever the order of the lanes.
  */
 #pragma once
 
@@ -125,7 +125,8 @@ uint64_t random_next(uint64_t *state);
 
 void random_generate(uint64_t seed, struct random_program *program);
 
-/* Parts of size bytes at base, which the program's kernel gets as its parameter. NULL: size only. */
+/* Parts of size bytes at base, which the program's kernel gets as its parameter. NULL: size
+ * only. */
 void random_lay_out(const struct random_program *program, void *base, struct random_memory *memory);
 void random_fill(const struct random_program *program, struct random_memory *memory);
 

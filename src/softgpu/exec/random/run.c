@@ -1,6 +1,6 @@
 /*
- * The interpreter: what a random program should do, as plainly as it can be said. Each thread walks a
- * segment from start to end alone; then the meeting happens for all threads of the block.
+ * The interpreter: what a random program should do, as plainly as it can be said. Each thread walks
+ * a segment from start to end alone; then the meeting happens for all threads of the block.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -55,7 +55,8 @@ static void find_blocks(struct flow *flow)
 		n += starts;
 		flow->block_of[i] = n - 1;
 	}
-	/* The last is the exit. Each loop may add a latch, and there are fewer loops than blocks. */
+	/* The last is the exit. Each loop may add a latch, and there are fewer loops than
+	 * blocks. */
 	flow->exit = n - 1;
 	flow->n_blocks = n;
 	flow->blocks = flow_take(flow, 2 * n * sizeof(*flow->blocks));
@@ -377,8 +378,8 @@ static void order_blocks(struct flow *flow)
 		flow->blocks[flow->order[i]].place = i;
 }
 
-/* What the blocks of a loop, or of the whole function, go to in one round: an edge out of it or back
- * to its header leads to the end of the round, whose number is n_blocks. */
+/* What the blocks of a loop, or of the whole function, go to in one round: an edge out of it or
+ * back to its header leads to the end of the round, whose number is n_blocks. */
 struct round_of {
 	struct flow *flow;
 	const struct flow_loop *loop; /* NULL: the function */
