@@ -35,13 +35,18 @@
 struct touch {
 	uint32_t line, warp_time;
 	uint16_t thread;
-	uint8_t bytes; /* of the word, as bits; 0: no touch */
+	uint8_t bytes; /* of the word, as bits */
 	bool is_strong;
+};
+
+struct touches {
+	struct touch list[TOUCHES];
+	uint32_t count;
 };
 
 struct word {
 	uint64_t address, time;
-	struct touch writes[TOUCHES], reads[TOUCHES];
+	struct touches reads, writes;
 };
 
 struct block_times {
@@ -53,7 +58,7 @@ struct block_times {
 struct sg_check {
 	uint64_t last_time;
 	struct block_times blocks[MACHINE_MAX_BLOCKS];
-	struct word *global; /* by a hash of the address; likewise */
+	struct word *global; /* by the address, modulo their number; likewise */
 };
 
 /* One thread's access. */
@@ -148,37 +153,42 @@ static bool is_ordered(const struct access *access, const struct touch *before)
 		   before->warp_time != access->times->warps[access->thread / SG_WARP_SIZE]);
 }
 
-static void compare(const struct access *access, const struct touch *touches, uint8_t bytes,
+static void compare(const struct access *access, const struct touches *touches, uint8_t bytes,
     uint64_t address, bool wrote)
 {
-	for (unsigned i = 0; i < TOUCHES && touches[i].bytes; i++)
-		if (touches[i].bytes & bytes && !is_ordered(access, &touches[i])) {
-			report(access, address, &touches[i], wrote);
+	for (unsigned i = 0; i < touches->count; i++) {
+		const struct touch *before = &touches->list[i];
+
+		if (before->bytes & bytes && !is_ordered(access, before)) {
+			report(access, address, before, wrote);
 			return;
 		}
+	}
 }
 
 /* Takes the thread's own place, a free one, or that of a touch of the warp's that is of the past; where
  * all are taken, others have to do. */
-static void remember(const struct access *access, struct touch *touches, uint8_t bytes)
+static void remember(const struct access *access, struct touches *touches, uint8_t bytes)
 {
 	uint32_t now = access->times->warps[access->thread / SG_WARP_SIZE];
 	struct touch touch = {access->line, now, (uint16_t)access->thread, bytes,
 	    (access->flags & SG_CHECK_STRONG) != 0};
 
-	for (unsigned i = 0; i < TOUCHES; i++) {
-		struct touch *old = &touches[i];
+	for (unsigned i = 0; i < touches->count; i++) {
+		struct touch *old = &touches->list[i];
 		bool is_past = same_warp(old->thread, access->thread) && old->warp_time != now;
 
-		if (old->bytes && old->thread == touch.thread && !is_past) {
+		if (old->thread == touch.thread && !is_past) {
 			touch.bytes |= old->bytes;
 			touch.is_strong &= old->is_strong;
-		} else if (old->bytes && !is_past) {
+		} else if (!is_past) {
 			continue;
 		}
 		*old = touch;
 		return;
 	}
+	if (touches->count < TOUCHES)
+		touches->list[touches->count++] = touch;
 }
 
 static void touch_word(
@@ -186,13 +196,16 @@ static void touch_word(
 {
 	bool is_write = access->flags & SG_CHECK_WRITE;
 
-	if (word->time != access->times->time || word->address != address)
-		*word = (struct word){.address = address, .time = access->times->time};
+	if (word->time != access->times->time || word->address != address) {
+		word->address = address;
+		word->time = access->times->time;
+		word->reads.count = word->writes.count = 0;
+	}
 	if (!(is_write && access->is_silent))
-		compare(access, word->writes, bytes, address, true);
+		compare(access, &word->writes, bytes, address, true);
 	if (is_write)
-		compare(access, word->reads, bytes, address, false);
-	remember(access, is_write ? word->writes : word->reads, bytes);
+		compare(access, &word->reads, bytes, address, false);
+	remember(access, is_write ? &word->writes : &word->reads, bytes);
 }
 
 static struct word *map_words(size_t n)
@@ -215,7 +228,7 @@ static struct word *word_at(const struct access *access, uint64_t address)
 	}
 	if (!check->global)
 		check->global = map_words(GLOBAL_WORDS);
-	return check->global ? &check->global[mix(0, address / WORD) % GLOBAL_WORDS] : NULL;
+	return check->global ? &check->global[address / WORD % GLOBAL_WORDS] : NULL;
 }
 
 static void touch(const struct access *access, uint64_t address, uint32_t size)
