@@ -3,8 +3,7 @@
  * libraries that are made for all GPUs. What remains is what CUDA's rules could choose from:
  *
  * - machine code of sm_XY runs on devices of compute capability X.Z, Z >= Y; marked as of exactly
- *   one
- *   architecture (sm_90a) on that alone, marked as of a family (sm_100f) on later devices of it;
+ *   one architecture (sm_90a) on that alone, as of a family (sm_100f) on later devices of it;
  * - where a device finds none, PTX for the highest architecture not above it is compiled;
  * - so is intermediate code for linking (LTO), which is kept for such devices.
  *
