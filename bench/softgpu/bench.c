@@ -50,7 +50,7 @@ static double run_once(const struct bench_case *bench, enum way way)
 	case WAY_POCL:
 		return opencl_run(pocl, bench);
 	default:
-		return softgpu_run(bench, way == WAY_THREADS ? 1 : 32);
+		return softgpu_run(bench, way == WAY_THREADS ? 1 : 0);
 	}
 }
 

@@ -97,20 +97,18 @@ uint32_t sg_barrier_red(
 	return (uint32_t)meet(lane, barrier);
 }
 
-uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count,
-    uint32_t operation, uint32_t predicates)
+uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t n, uint32_t number, uint32_t count,
+    uint32_t operation, uint32_t n_true)
 {
-	struct sg_barrier *barrier = arrive(lane, number, count,
-	    (uint32_t)__builtin_popcount(lanes), (uint32_t)__builtin_popcount(predicates));
+	struct sg_barrier *barrier = arrive(lane, number, count, n, n_true);
 
 	barrier->operation = (enum sg_barrier_reduction)operation;
 	return (uint32_t)meet(lane, barrier);
 }
 
-void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count)
+void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t number, uint32_t count)
 {
-	struct sg_barrier *barrier =
-	    arrive(lane, number, count, (uint32_t)__builtin_popcount(lanes), 0);
+	struct sg_barrier *barrier = arrive(lane, number, count, n, 0);
 
 	if (is_complete(lane->block, barrier))
 		release(lane->block, barrier, NULL);

@@ -386,17 +386,16 @@ static _Noreturn void fail(struct sg_lane *lane, uint32_t line, const char *what
 }
 
 /* Code for rows takes a warp's threads to be neighbours in one row. */
-void sg_check_rows(struct sg_lane *lane, uint32_t lanes)
+void sg_check_rows(struct sg_lane *lane, uint32_t n, uint32_t row)
 {
-	for (uint32_t left = lanes; left; left &= left - 1) {
+	for (uint32_t number = 0; number < n; number++) {
 		struct sg_lane one = *lane;
-		uint32_t number = (uint32_t)__builtin_ctz(left);
 
 		lane_set_thread(&one, lane->number + number);
 		lane->current = number;
-		if (one.tid[0] != lane->tid[0] + number || one.tid[1] != lane->tid[1] ||
-		    one.tid[2] != lane->tid[2])
-			fail(lane, 0, "the warp's threads are no row of the block");
+		if (one.tid[0] != lane->tid[0] + number % row ||
+		    one.tid[1] != lane->tid[1] + number / row || one.tid[2] != lane->tid[2])
+			fail(lane, 0, "the warp's threads are no rows of the block");
 	}
 }
 

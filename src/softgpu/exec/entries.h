@@ -16,18 +16,18 @@ void sg_barrier_arrive(struct sg_lane *lane, uint32_t number, uint32_t count);
 uint32_t sg_barrier_red(struct sg_lane *lane, uint32_t number, uint32_t count, uint32_t operation,
     uint32_t predicate); /* 0 or 1 */
 
-uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count,
-    uint32_t operation, uint32_t predicates);
-void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t lanes, uint32_t number, uint32_t count);
+/* Of n threads that come together, of which n_true bring a predicate that holds. */
+uint32_t sg_warp_barrier(struct sg_lane *lane, uint32_t n, uint32_t number, uint32_t count,
+    uint32_t operation, uint32_t n_true);
+void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t number, uint32_t count);
 
-/* warp-code.c: of code that runs warps; lanes are bits. */
+/* warp-code.c: of code that runs warps. */
 struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number); /* until the next call */
-_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,
-    uint32_t size, bool is_write, bool is_shared);
-void sg_warp_move(struct sg_lane *lane, uint64_t base, uint64_t stride, uint64_t wrap,
-    uint32_t wrapped, uint32_t lanes, uint32_t size, uint32_t flags, uint8_t *data);
+_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,
+    const struct sg_lanes *lanes, uint32_t size, bool is_write, bool is_shared);
+void sg_warp_move(struct sg_lane *lane, const struct sg_move *move, uint8_t *data);
 void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *table);
-void sg_warp_leave(struct sg_lane *lane, uint32_t lanes);
+void sg_warp_leave(struct sg_lane *lane, uint32_t n);
 
 /* cluster.c: addresses are of the window shared::cluster, or generic */
 void sg_cluster_arrive(struct sg_lane *lane);
@@ -47,7 +47,7 @@ void sg_check_accesses(struct sg_lane *lane, const uint64_t *addresses, uint32_t
 void sg_check_order(struct sg_lane *lane);
 void sg_check_warp_order(struct sg_lane *lane);
 void sg_check_poison(void *memory, uint64_t size);
-void sg_check_rows(struct sg_lane *lane, uint32_t lanes);
+void sg_check_rows(struct sg_lane *lane, uint32_t n, uint32_t row);
 _Noreturn void sg_check_uniform(struct sg_lane *lane, uint32_t lanes, uint32_t size, uint32_t line,
     const uint8_t *own, const uint8_t *claimed);
 

@@ -59,7 +59,7 @@ struct sg_launch {
 	void *printf_context;
 	const atomic_uint *stop;
 	uint32_t
-	    lanes; /* 8, 16 or 32 threads in step at most, 1: one at a time; 0: SOFTGPU_LANES */
+	    lanes; /* 8, 16, .. 256 threads in step at most, 1: one at a time; 0: SOFTGPU_LANES */
 	unsigned threads; /* of the host that may take part; 0: all */
 };
 

@@ -155,7 +155,7 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 
 void kernel_fini(struct sg_kernel *kernel)
 {
-	for (unsigned i = 0; i < VARIANT_COUNT; i++)
+	for (unsigned i = 0; i < MOST_VARIANTS; i++)
 		jit_code_free(kernel->variants[i].code);
 	free(kernel->closure);
 }

@@ -65,7 +65,13 @@ struct sg_lane {
 #define SG_RESERVED_SECOND 512u
 
 typedef void (*sg_kernel_code)(struct sg_lane *lane);
-typedef void (*sg_warp_code)(struct sg_lane *first, uint32_t lanes);
+typedef void (*sg_warp_code)(struct sg_lane *first, uint32_t n_lanes);
+
+/* Lanes of code that runs many threads in step, as bits. */
+#define SG_MOST_LANES 256u
+struct sg_lanes {
+	uint32_t words[SG_MOST_LANES / 32];
+};
 
 /* Addresses of functions are handles: FUNCTION_BASE + 16 * number, below any device address. */
 #define SG_FUNCTION_BASE UINT64_C(0x10000)
@@ -128,18 +134,25 @@ static inline uint32_t sg_shuffle_source(
 	return (uint32_t)(*valid ? from : lane);
 }
 
-/* What a whole warp brings to an exchange, aligned to 256 bytes; entries of lanes that do not run mean nothing. */
+/* What a whole warp of 32 brings to an exchange, aligned to 256 bytes; entries of lanes that do not run mean nothing. */
 struct sg_exchange_table {
 	uint64_t value[32], result[32];
 	uint32_t b[32], c[32], members[32];
 	uint32_t common; /* result of the first lane that runs */
 };
 
-/* sg_warp_move(lane, base, stride, wrap, wrapped lanes, lanes, size, flags, data) */
 enum sg_move_flags {
 	SG_MOVE_WRITE = 1,
 	SG_MOVE_SHARED = 2,
 	SG_MOVE_NARROW = 4, /* addresses wrap at 32 bits */
+};
+
+/* Where lanes read or write: base of the row + place in the row * stride, less wrap for some. */
+struct sg_move {
+	uint64_t bases[SG_MOST_LANES / 8]; /* by row */
+	struct sg_lanes lanes, wrapped;
+	uint64_t stride, wrap;
+	uint32_t size, row, flags; /* bytes of a lane, lanes in a row */
 };
 
 /* What checked code tells the machine of an access (exec/check.c). Of a warp's, the width of the

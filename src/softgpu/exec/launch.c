@@ -314,6 +314,10 @@ static void set_cluster(struct sg_grid *grid)
 	launch_cluster(grid->kernel, grid->launch, grid->cluster);
 	grid->cluster_size = grid->cluster[0] * grid->cluster[1] * grid->cluster[2];
 	grid->together = grid->variant->needs_fibers ? grid->cluster_size : 1;
+	/* Blocks that are one call wait for nobody. */
+	grid->has_fibers = grid->variant->needs_fibers &&
+			   (grid->variant->width == 1 || grid->n_threads > grid->variant->width ||
+			       grid->together > 1 || grid->launch->cooperative);
 }
 
 static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,

@@ -10,7 +10,7 @@
  * are plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
  *
  * A kernel's code runs one thread, or the threads of a warp in step (struct sg_variant). Where they
- * never meet others, a block runs on one stack, one after the other. Otherwise each thread or warp is
+ * never meet others, or all of a block's are in step, a block runs on one stack, one after the other. Otherwise each thread or warp is
  * a fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange
  * computes its result and wakes the others; nobody spins. When no fiber is ready the block is
  * settled: lanes that asked for the active mask get it, exited threads are counted in, and if that
@@ -43,7 +43,7 @@
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
  * deepest). */
 #define FIBER_STACK  (64u << 10)
-#define WARP_STACK   (256u << 10) /* spills are a warp wide */
+#define WARP_STACK   (256u << 10) /* per 32 lanes */
 #define SERIAL_STACK (1u << 20)
 
 #define POLLS_BEFORE_SETTLING 8192u /* of all fibers together, with nothing else happening */
@@ -128,6 +128,13 @@ uint8_t *machine_params(struct sg_machine *machine)
 static uint64_t fiber_stack_size(uint64_t local_bytes)
 {
 	return FIBER_STACK + align_up(local_bytes, PAGE);
+}
+
+/* Spills are as wide as the code. */
+static uint64_t warp_stack_size(const struct sg_variant *variant, uint64_t local_bytes)
+{
+	return WARP_STACK * (uint64_t)MAX(variant->width / SG_WARP_SIZE, 1u) +
+	       align_up(local_bytes, PAGE);
 }
 
 uint32_t machine_capacity(uint32_t local_bytes)
@@ -406,6 +413,16 @@ static void block_clear_shared(struct sg_block *block, const struct sg_grid *gri
 		check_block_begin(block);
 }
 
+/* No thread has met another yet. */
+static void block_renew(struct sg_block *block, const struct sg_grid *grid)
+{
+	if (!block->rank)
+		cluster_init(block->cluster, grid->n_threads * grid->together);
+	block->alive = block->n_threads;
+	memset(block->barriers, 0, sizeof(block->barriers));
+	block->n_waited_at = 0;
+}
+
 static void block_init(struct sg_block *block, struct sg_machine *machine, uint32_t resident)
 {
 	const struct sg_grid *grid = machine->grid;
@@ -415,13 +432,10 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	block->machine = machine;
 	block->rank = resident % grid->together;
 	block->cluster = &machine->clusters[resident / grid->together];
-	if (!block->rank)
-		cluster_init(block->cluster, grid->n_threads * grid->together);
-	block->n_threads = block->alive = grid->n_threads;
+	block->n_threads = grid->n_threads;
 	block->shared = (uint8_t *)(machine->slice + SHARED_OFFSET + resident * SG_SHARED_STRIDE);
 	block_clear_shared(block, grid);
-	memset(block->barriers, 0, sizeof(block->barriers));
-	block->n_waited_at = 0;
+	block_renew(block, grid);
 	for (uint32_t i = 0; i < n_warps; i++) {
 		struct sg_warp *warp = &block->warps[i];
 
@@ -448,7 +462,7 @@ static void fiber_set_threads(struct sg_fiber *fiber, const struct sg_grid *grid
 
 	lane_set_thread(lane, number);
 	fiber->left = unit_threads(grid, number);
-	if (grid->variant->width == 1 || grid->variant->has_rows)
+	if (grid->variant->width == 1 || grid->variant->row)
 		return;
 	one = *lane;
 	for (uint32_t i = 0; i < grid->variant->width; i++) {
@@ -464,8 +478,7 @@ static void run_unit(struct sg_fiber *fiber, const struct sg_grid *grid)
 	if (grid->variant->width == 1)
 		((sg_kernel_code)grid->variant->entry)(&fiber->lane);
 	else
-		((sg_warp_code)grid->variant->entry)(
-		    &fiber->lane, UINT32_MAX >> (SG_WARP_SIZE - fiber->left));
+		((sg_warp_code)grid->variant->entry)(&fiber->lane, fiber->left);
 }
 
 /* One thread or warp, from first to last instruction. */
@@ -483,7 +496,7 @@ static void fiber_next_threads(struct sg_fiber *fiber, const struct sg_grid *gri
 	struct sg_lane *lane = &fiber->lane;
 	uint32_t width = grid->variant->width;
 
-	if (width > 1 && !grid->variant->has_rows) {
+	if (grid->variant->row != width && width > 1) {
 		fiber_set_threads(fiber, grid, lane->number + width);
 		return;
 	}
@@ -528,6 +541,8 @@ static void serial_main(void *argument)
 		if (clears)
 			block_clear_shared(block, grid);
 		lane_set_number(&fiber->lane, grid, number);
+		if (grid->variant->needs_fibers)
+			block_renew(block, grid);
 		run_serial_block(fiber, grid);
 	}
 	machine_exit(fiber);
@@ -536,7 +551,7 @@ static void serial_main(void *argument)
 /* Stacks start at different offsets, or all their tops would fall into the same cache sets. */
 static void fiber_start(struct sg_machine *machine, struct sg_fiber *fiber, uint32_t index)
 {
-	bool is_own = machine->grid->variant->needs_fibers;
+	bool is_own = machine->grid->has_fibers;
 	uint64_t size = is_own ? machine->stack_size : machine->serial_size;
 	uint64_t low =
 	    machine->slice + PAGE + (is_own ? STACK_OFFSET + index * (size + PAGE) : SERIAL_OFFSET);
@@ -557,8 +572,7 @@ static void start_block(struct sg_machine *machine, uint32_t resident)
 {
 	struct sg_grid *grid = machine->grid;
 	struct sg_block *block = &machine->blocks[resident];
-	bool has_fibers = grid->variant->needs_fibers;
-	uint32_t n = has_fibers ? n_units(grid) : 1, width = grid->variant->width;
+	uint32_t n = grid->has_fibers ? n_units(grid) : 1, width = grid->variant->width;
 
 	block_init(block, machine, resident);
 	for (uint32_t i = 0; i < n; i++) {
@@ -612,7 +626,7 @@ static void switch_to(struct sg_machine *machine, struct sg_fiber *fiber)
 static void schedule(struct sg_machine *machine, uint32_t count)
 {
 	struct sg_grid *grid = machine->grid;
-	bool threads_meet = grid->variant->needs_fibers;
+	bool threads_meet = grid->has_fibers;
 	uint32_t left = count * (threads_meet ? n_units(grid) : 1), all = left;
 
 	while (left && !grid_failed(grid)) {
@@ -649,7 +663,7 @@ void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid)
 {
 	uint64_t number;
 
-	machine->goes_on = !grid->variant->needs_fibers;
+	machine->goes_on = !grid->has_fibers;
 	while (grid_next_block(machine, grid, &number))
 		machine_run(machine, grid, number, grid->together);
 	machine->goes_on = false;
@@ -658,10 +672,10 @@ void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid)
 void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t first, uint32_t count)
 {
 	const struct sg_variant *variant = grid->variant;
-	uint32_t n_fibers = count * (variant->needs_fibers ? n_units(grid) : 1);
+	uint32_t n_fibers = count * (grid->has_fibers ? n_units(grid) : 1);
 	uint64_t local = (uint64_t)grid->kernel->info.local_bytes * variant->width;
 	uint64_t stack =
-	    variant->width == 1 ? fiber_stack_size(local) : WARP_STACK + align_up(local, PAGE);
+	    variant->width == 1 ? fiber_stack_size(local) : warp_stack_size(variant, local);
 	static const struct sg_lane nobody;
 
 	machine->grid = grid;
@@ -669,9 +683,8 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->ready = NULL;
 	machine->polls = 0;
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
-	    !(variant->needs_fibers
-		    ? ensure_stacks(machine, stack, n_fibers)
-		    : ensure_serial_stack(machine, SERIAL_STACK + align_up(local, PAGE)))) {
+	    !(grid->has_fibers ? ensure_stacks(machine, stack, n_fibers)
+			       : ensure_serial_stack(machine, SERIAL_STACK + stack))) {
 		machine_record_fault(machine, &nobody, SG_FAULT_NOT_STARTED, 0, false);
 		return;
 	}

@@ -29,6 +29,7 @@ struct sg_grid {
 	uint64_t id;
 	uint64_t n_blocks;
 	uint32_t n_threads;    /* per block */
+	bool has_fibers;       /* threads, or warps, that meet others have stacks of their own */
 	uint32_t cluster[4];   /* struct sg_lane's */
 	uint32_t cluster_size; /* blocks */
 	uint32_t together;     /* blocks that one machine runs at once: 1, or a cluster */

@@ -11,8 +11,8 @@
 
 /* One way to run a kernel: native code that runs a thread, or a warp's threads in step. */
 struct sg_variant {
-	uint32_t width; /* threads it runs at once: 1, 8, 16 or 32 */
-	bool has_rows;	/* of more than one: as in struct jit_warp */
+	uint32_t width; /* threads it runs at once: 1, or as in struct jit_warp */
+	uint32_t row;	/* likewise */
 	bool needs_fibers;
 	bool prepared; /* this and the rest: under module->lock */
 	int prepare_result;
@@ -20,14 +20,7 @@ struct sg_variant {
 	void *entry; /* sg_kernel_code, or sg_warp_code */
 };
 
-enum sg_variant_name {
-	VARIANT_THREADS,
-	VARIANT_ROWS_32,
-	VARIANT_ROWS_16,
-	VARIANT_ROWS_8,
-	VARIANT_ANY_32,
-	VARIANT_COUNT
-};
+#define MOST_VARIANTS 22
 
 struct sg_kernel {
 	struct sg_kernel_info info;
@@ -39,8 +32,8 @@ struct sg_kernel {
 	bool needs_fibers;
 	bool uses_cluster; /* its threads know of other blocks' */
 	bool uses_reserved_shared;
-	uint32_t dynamic_offset; /* of dynamic shared memory */
-	struct sg_variant variants[VARIANT_COUNT];
+	uint32_t dynamic_offset;		   /* of dynamic shared memory */
+	struct sg_variant variants[MOST_VARIANTS]; /* variant.c's table */
 	char prepare_message[512];
 };
 

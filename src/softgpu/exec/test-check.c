@@ -238,17 +238,19 @@ static int run_with_mistake(const char *right, const char *wrong, struct sg_faul
 	    .functions = kernel->closure,
 	    .n_functions = kernel->n_closure,
 	    .is_checked = true};
-	struct jit_warp shape = {.width = 32, .has_rows = true};
+	struct jit_warp shape = {.width = 32, .row = 32};
 	struct sg_launch l = {.grid = {1, 1, 1},
 	    .block = {32, 1, 1},
 	    .params = params,
 	    .params_size = sizeof(params)};
-	struct sg_variant *variant = &kernel->variants[VARIANT_ROWS_32];
+	struct sg_variant *variant = kernel->variants;
 	struct jit_error error;
 	struct text ir;
 	char *place;
 	int r;
 
+	while (variant->width != shape.width || variant->row != shape.row)
+		variant++;
 	CHECK(jit_translate_warp(&program, &shape, &ir, &variant->needs_fibers, &error));
 	place = strstr(ir.bytes, right);
 	CHECK(place && strlen(right) == strlen(wrong));

@@ -26,7 +26,8 @@ struct maker {
 	size_t size;
 	uint64_t random;
 	unsigned labels, depth, budget;
-	bool uses_warps;
+	bool uses_warps,
+	    stays_wide; /* the latter: meets only in ways that several warps can as one */
 	unsigned loop_end[8], loop_next[8], n_loops;
 };
 
@@ -444,37 +445,40 @@ static void put_meeting(struct maker *m)
 {
 	unsigned d = pick(m, N_REGISTERS), a = pick(m, N_REGISTERS);
 
-	switch (pick(m, 8)) {
-	case 7:
+	switch (pick(m, m->stays_wide ? 3 : 9)) {
+	case 8:
 		put_meeting_of_some(m);
 		break;
 	case 0:
 		put(m, "bar.sync 0;\n");
 		break;
 	case 1:
+		put(m, "bar.red.popc.u32 %%r%u, 0, %%p%u;\n", d, pick(m, N_PREDICATES));
+		break;
+	case 2:
 		put(m, "shfl.sync.%s.b32 %%r%u|%%p%u, %%r%u, %u, %s, -1;\n",
 		    CHOOSE(m, "up", "down", "bfly", "idx"), d, pick(m, N_PREDICATES), a,
 		    pick(m, 32), CHOOSE(m, "31", "0", "0x181f", "0x1000"));
 		break;
-	case 2:
+	case 3:
 		put(m, "shfl.sync.idx.b32 %%r%u, %%r%u, %%r%u, 31, -1;\n", d, a,
 		    pick(m, N_REGISTERS));
 		break;
-	case 3:
+	case 4:
 		put(m, "vote.sync.%s %%p%u, %%p%u, -1;\n",
 		    CHOOSE(m, "any.pred", "all.pred", "uni.pred"), pick(m, N_PREDICATES),
 		    pick(m, N_PREDICATES));
 		break;
-	case 4:
+	case 5:
 		put(m, "vote.sync.ballot.b32 %%r%u, %%p%u, -1;\n", d, pick(m, N_PREDICATES));
 		break;
-	case 5:
+	case 6:
 		put(m, "%s %%r%u, %%r%u, -1;\n",
 		    CHOOSE(m, "redux.sync.add.u32", "redux.sync.max.s32", "match.any.sync.b32"), d,
 		    a);
 		break;
 	default:
-		put(m, "bar.red.popc.u32 %%r%u, 0, %%p%u;\n", d, pick(m, N_PREDICATES));
+		put(m, "bar.sync 0;\n");
 	}
 }
 
@@ -568,6 +572,7 @@ static void make(struct maker *m, uint64_t seed)
 	m->random = seed * 0x9e3779b97f4a7c15 + 1;
 	pick(m, 2);
 	m->uses_warps = pick(m, 2);
+	m->stays_wide = pick(m, 3);
 	m->budget = 20 + pick(m, 60);
 	put_start(m);
 	while (m->budget)
@@ -638,10 +643,11 @@ static void compare(const struct memory *got, const struct memory *want, const u
 
 static void try_seed(uint64_t seed, struct memory *got, struct memory *want)
 {
-	static const uint32_t blocks[][3] = {{64, 1, 1}, {77, 1, 1}, {16, 16, 1}, {5, 7, 3},
-	    {8, 4, 2}, {32, 3, 1}, {1, 1, 1}, {256, 1, 1}, {32, 16, 1}, {300, 1, 1}, {8, 32, 1},
-	    {128, 2, 2}};
-	static const uint32_t widths[] = {8, 16, 32};
+	static const uint32_t blocks[][3] = {{64, 1, 1}, {64, 4, 1}, {8, 16, 2}, {77, 1, 1},
+	    {16, 16, 1}, {5, 7, 3}, {8, 4, 2}, {32, 3, 1}, {1, 1, 1}, {256, 1, 1}, {32, 16, 1},
+	    {300, 1, 1}, {8, 32, 1}, {128, 2, 2}};
+	/* Several warps as one compile for longer: one such width each. */
+	const uint32_t widths[] = {8, 16, 32, 64u << seed / ARRAY_SIZE(blocks) % 3};
 	static struct maker m;
 	struct sg_module *module;
 	struct sg_kernel *kernel;
@@ -666,6 +672,7 @@ TEST_LIMIT(random_kernels, 3600)
 	uint64_t seed = first ? strtoull(first, NULL, 10) : 1;
 	struct memory got, want;
 
+	setenv("SOFTGPU_LANES", "256", 1); /* even where so many do not pay */
 	want.in = device_alloc((MOST_THREADS * 16) + INPUTS * 8);
 	got.in = want.in;
 	got.out = device_alloc(OUT_WORDS * 4);

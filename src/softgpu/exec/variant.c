@@ -1,10 +1,11 @@
 /*
  * The ways to run a kernel, each compiled when a launch first wants it.
  *
- * Threads run in step, a warp at a time, where the translator for warps takes the kernel: 32 lanes
- * if each warp's threads lie in one row of the block; 16 or 8 if only rows of that length do and
- * nothing in the kernel speaks of warps; else 32 with their places looked up. What it does not take
- * runs a thread at a time, which is also what SOFTGPU_LANES=1 asks for; 8, 16 and 32 ask for at most
+ * Threads run in step, a warp at a time, where the translator for warps takes the kernel: 32 lanes,
+ * in one row of the block or in several whole ones; 16 or 8 if only rows of that length do and
+ * nothing in the kernel speaks of warps; else 32 with their places looked up. Kernels with barriers
+ * try to run up to eight warps as one, for what runs in step need not wait. What is not taken
+ * runs a thread at a time, which is also what SOFTGPU_LANES=1 asks for; other numbers ask for at most
  * so many lanes.
  */
 #include <stdatomic.h>
@@ -19,7 +20,11 @@
 #include "softgpu/jit/progress.h"
 #include "softgpu/mem/check.h"
 
-#define STANDARD_LANES 32u
+#define STANDARD_LANES SG_MOST_LANES
+
+static const struct jit_warp shapes[MOST_VARIANTS] = {{256, 256}, {256, 128}, {256, 64}, {256, 32},
+    {256, 16}, {256, 8}, {128, 128}, {128, 64}, {128, 32}, {128, 16}, {128, 8}, {64, 64}, {64, 32},
+    {64, 16}, {64, 8}, {32, 32}, {32, 16}, {32, 8}, {16, 16}, {8, 8}, {32, 0}, {1, 0}};
 
 /* Refused by the translator for warps, which is no error. */
 #define REFUSED (-1)
@@ -34,9 +39,9 @@ static uint32_t lanes_wanted(void)
 		return n;
 	setting = getenv("SOFTGPU_LANES");
 	n = setting ? (uint32_t)strtoul(setting, NULL, 10) : STANDARD_LANES;
-	if (n != 1 && n != 8 && n != 16 && n != 32) {
-		log_warn("SOFTGPU_LANES=%s is none of 1, 8, 16 and 32: taking %u", setting,
-		    STANDARD_LANES);
+	if (n != 1 && (n < 8 || n > SG_MOST_LANES || !is_power_of_two(n))) {
+		log_warn("SOFTGPU_LANES=%s is none of 1, 8, 16, 32, 64, 128 and 256: taking %u",
+		    setting, STANDARD_LANES);
 		n = STANDARD_LANES;
 	}
 	atomic_store_explicit(&known, n, memory_order_relaxed);
@@ -45,17 +50,10 @@ static uint32_t lanes_wanted(void)
 
 void kernel_init_variants(struct sg_kernel *kernel)
 {
-	static const struct sg_variant all[VARIANT_COUNT] = {
-	    [VARIANT_THREADS] = {.width = 1},
-	    [VARIANT_ROWS_32] = {.width = 32, .has_rows = true},
-	    [VARIANT_ROWS_16] = {.width = 16, .has_rows = true},
-	    [VARIANT_ROWS_8] = {.width = 8, .has_rows = true},
-	    [VARIANT_ANY_32] = {.width = 32},
-	};
-
-	for (unsigned i = 0; i < VARIANT_COUNT; i++)
-		kernel->variants[i] = all[i];
-	kernel->variants[VARIANT_THREADS].needs_fibers = kernel->needs_fibers;
+	for (unsigned i = 0; i < MOST_VARIANTS; i++)
+		kernel->variants[i] = (struct sg_variant){.width = shapes[i].width,
+		    .row = shapes[i].row,
+		    .needs_fibers = shapes[i].width == 1 && kernel->needs_fibers};
 }
 
 /* For people who debug the translator: SOFTGPU_DUMP=FOLDER keeps the IR of each kernel. */
@@ -63,13 +61,15 @@ static void dump(
     const struct sg_kernel *kernel, const struct sg_variant *variant, const struct text *ir)
 {
 	const char *folder = getenv("SOFTGPU_DUMP");
-	char path[4096];
+	char path[4096], row[16] = "";
 	FILE *file;
 
 	if (!folder)
 		return;
-	snprintf(path, sizeof(path), "%s/%s.%u%s.ll", folder, kernel->info.name, variant->width,
-	    variant->width > 1 && !variant->has_rows ? "any" : "");
+	if (variant->row != variant->width)
+		snprintf(row, sizeof(row), "x%u", variant->row);
+	snprintf(
+	    path, sizeof(path), "%s/%s.%u%s.ll", folder, kernel->info.name, variant->width, row);
 	file = fopen(path, "w");
 	if (!file) {
 		log_warn("cannot write %s", path);
@@ -94,7 +94,7 @@ static int translate_threads(
 static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
     const struct jit_program *program, struct text *ir)
 {
-	struct jit_warp shape = {variant->width, variant->has_rows};
+	struct jit_warp shape = {variant->width, variant->row, getenv("SOFTGPU_LANES") != NULL};
 	struct jit_error error;
 
 	if (jit_translate_warp(program, &shape, ir, &variant->needs_fibers, &error))
@@ -153,10 +153,8 @@ static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
 }
 
 /* Under the module's lock. */
-static int prepare(struct sg_kernel *kernel, enum sg_variant_name name)
+static int prepare(struct sg_kernel *kernel, struct sg_variant *variant)
 {
-	struct sg_variant *variant = &kernel->variants[name];
-
 	if (!variant->prepared) {
 		variant->prepare_result = compile(kernel, variant);
 		variant->prepared = true;
@@ -164,36 +162,32 @@ static int prepare(struct sg_kernel *kernel, enum sg_variant_name name)
 	return variant->prepare_result;
 }
 
-/* The ways for blocks of a shape, best first, ending with threads; how many. */
-static unsigned candidates(
-    const uint32_t block[3], uint32_t most, enum sg_variant_name names[VARIANT_COUNT])
+/* Do the block's threads lie like that? More than a warp must all be there. */
+static bool fits(const struct jit_warp *shape, const uint32_t block[3])
 {
-	static const struct {
-		enum sg_variant_name name;
-		uint32_t width;
-	} rows[] = {{VARIANT_ROWS_32, 32}, {VARIANT_ROWS_16, 16}, {VARIANT_ROWS_8, 8}};
-	bool is_row = block[1] == 1 && block[2] == 1;
-	unsigned n = 0;
+	bool is_one_row = block[1] == 1 && block[2] == 1;
+	uint32_t n = block[0] * block[1] * block[2];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].width <= most && (is_row || block[0] % rows[i].width == 0))
-			names[n++] = rows[i].name;
-	if (most == 32 && (!n || names[0] != VARIANT_ROWS_32))
-		names[n++] = VARIANT_ANY_32;
-	names[n++] = VARIANT_THREADS;
-	return n;
+	if (!shape->row)
+		return true;
+	if (shape->width > SG_WARP_SIZE && n % shape->width)
+		return false;
+	if (shape->row == shape->width)
+		return is_one_row || block[0] % shape->row == 0;
+	return block[0] == shape->row && block[1] % (shape->width / shape->row) == 0;
 }
 
 static const struct sg_variant *find(
     struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
 {
-	enum sg_variant_name names[VARIANT_COUNT];
-	unsigned n = candidates(block, kernel->uses_cluster ? 1 : lanes ?: lanes_wanted(), names);
+	uint32_t most = lanes ?: lanes_wanted();
 
-	for (unsigned i = 0; i < n; i++) {
-		*result = prepare(kernel, names[i]);
+	for (unsigned i = 0; i < MOST_VARIANTS; i++) {
+		if (shapes[i].width > most || !fits(&shapes[i], block))
+			continue;
+		*result = prepare(kernel, &kernel->variants[i]);
 		if (*result != REFUSED)
-			return *result ? NULL : &kernel->variants[names[i]];
+			return *result ? NULL : &kernel->variants[i];
 	}
 	return NULL;
 }

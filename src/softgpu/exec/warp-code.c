@@ -17,10 +17,14 @@ struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number)
 }
 
 /* Some lane's access was out of range or misaligned: the first one's is reported. */
-_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,
-    uint32_t size, bool is_write, bool is_shared)
+_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,
+    const struct sg_lanes *lanes, uint32_t size, bool is_write, bool is_shared)
 {
-	lane->current = (uint32_t)__builtin_ctz(lanes);
+	uint32_t word = 0;
+
+	while (!lanes->words[word])
+		word++;
+	lane->current = word * 32 + (uint32_t)__builtin_ctz(lanes->words[word]);
 	sg_fault_access(lane, addresses[lane->current], size, is_write, is_shared);
 }
 
@@ -31,26 +35,76 @@ static bool is_inside(const struct sg_lane *lane, uint64_t address, uint32_t siz
 	return offset < (is_shared ? lane->shared_size : SG_ARENA_SIZE) && offset % size == 0;
 }
 
-void sg_warp_move(struct sg_lane *lane, uint64_t base, uint64_t stride, uint64_t wrap,
-    uint32_t wrapped, uint32_t lanes, uint32_t size, uint32_t flags, uint8_t *data)
+static bool has_lane(const struct sg_lanes *lanes, uint32_t number)
 {
-	bool is_write = flags & SG_MOVE_WRITE, is_shared = flags & SG_MOVE_SHARED;
+	return lanes->words[number / 32] >> (number % 32) & 1;
+}
 
-	for (uint32_t left = lanes; left; left &= left - 1) {
-		uint32_t number = (uint32_t)__builtin_ctz(left);
-		uint64_t address = base + number * stride - (wrapped >> number & 1 ? wrap : 0);
-		uint8_t *memory;
+/* All lanes of a row that starts there: 8, 16 or a multiple of 32. */
+static bool has_row(const struct sg_lanes *lanes, uint32_t first, uint32_t row)
+{
+	uint32_t whole = row < 32 ? (1u << row) - 1 : UINT32_MAX;
 
-		if (flags & SG_MOVE_NARROW)
-			address = (uint32_t)address;
-		lane->current = number;
-		if (!is_inside(lane, address, size, is_shared))
-			sg_fault_access(lane, address, size, is_write, is_shared);
-		memory = is_shared ? lane->shared + address : (uint8_t *)address;
-		if (is_write)
-			memcpy(memory, data + (size_t)number * size, size);
-		else
-			memcpy(data + (size_t)number * size, memory, size);
+	for (uint32_t i = 0; i < row; i += 32)
+		if ((lanes->words[(first + i) / 32] >> (first % 32) & whole) != whole)
+			return false;
+	return true;
+}
+
+static void move_lane(
+    struct sg_lane *lane, const struct sg_move *move, uint64_t address, uint8_t *data)
+{
+	bool is_write = move->flags & SG_MOVE_WRITE, is_shared = move->flags & SG_MOVE_SHARED;
+	uint8_t *memory;
+
+	if (move->flags & SG_MOVE_NARROW)
+		address = (uint32_t)address;
+	if (!is_inside(lane, address, move->size, is_shared))
+		sg_fault_access(lane, address, move->size, is_write, is_shared);
+	memory = is_shared ? lane->shared + address : (uint8_t *)address;
+	if (is_write)
+		memcpy(memory, data, move->size);
+	else
+		memcpy(data, memory, move->size);
+}
+
+/* A row of neighbours in one go; false: it must be done lane by lane. */
+static bool move_row(
+    const struct sg_lane *lane, const struct sg_move *move, uint64_t address, uint8_t *data)
+{
+	bool is_shared = move->flags & SG_MOVE_SHARED;
+	uint64_t last = address + (move->row - 1) * (uint64_t)move->size;
+	uint8_t *memory = is_shared ? lane->shared + address : (uint8_t *)address;
+
+	if (move->stride != move->size || !is_inside(lane, address, move->size, is_shared) ||
+	    !is_inside(lane, last, move->size, is_shared))
+		return false;
+	if (move->flags & SG_MOVE_WRITE)
+		memcpy(memory, data, move->row * (size_t)move->size);
+	else
+		memcpy(data, memory, move->row * (size_t)move->size);
+	return true;
+}
+
+void sg_warp_move(struct sg_lane *lane, const struct sg_move *move, uint8_t *data)
+{
+	for (uint32_t first = 0; first < SG_MOST_LANES; first += move->row) {
+		uint64_t base = move->bases[first / move->row];
+
+		if (!move->wrap && has_row(&move->lanes, first, move->row) &&
+		    move_row(lane, move, base, data + (size_t)first * move->size))
+			continue;
+		for (uint32_t i = 0; i < move->row; i++) {
+			uint32_t number = first + i;
+
+			if (!has_lane(&move->lanes, number))
+				continue;
+			lane->current = number;
+			move_lane(lane, move,
+			    base + i * move->stride -
+				(has_lane(&move->wrapped, number) ? move->wrap : 0),
+			    data + (size_t)number * move->size);
+		}
 	}
 }
 
@@ -81,10 +135,8 @@ void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *t
 }
 
 /* These lanes are done, and nobody waits for them any more. */
-void sg_warp_leave(struct sg_lane *lane, uint32_t lanes)
+void sg_warp_leave(struct sg_lane *lane, uint32_t n)
 {
-	uint32_t n = (uint32_t)__builtin_popcount(lanes);
-
 	lane->fiber->left -= n;
 	barrier_threads_exit(lane->block, n);
 }

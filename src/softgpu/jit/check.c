@@ -13,7 +13,7 @@ const char check_prelude[] =
     "declare void @sg_check_order(ptr) nounwind\n"
     "declare void @sg_check_warp_order(ptr) nounwind\n"
     "declare void @sg_check_poison(ptr, i64) nounwind\n"
-    "declare void @sg_check_rows(ptr, i32) nounwind\n"
+    "declare void @sg_check_rows(ptr, i32, i32) nounwind\n"
     "declare void @sg_check_uniform(ptr, i32, i32, i32, ptr, ptr) noreturn nounwind cold\n";
 /* clang-format on */
 

@@ -1,4 +1,4 @@
-/* Inside access.c and ranges.c: a load or store, taken apart. */
+/* Inside access.c, vector.c, gather.c and ranges.c: a load or store, taken apart. */
 #pragma once
 
 #include "softgpu/jit/warp/warp.h"
@@ -19,10 +19,36 @@ void access_init(struct warp *warp, struct access *access, bool is_write);
 
 /* It reads or writes a function's own variable, of which each lane has one. */
 bool access_is_own(const struct access *access);
-/* The lanes' elements are neighbours in memory. */
-bool access_is_contiguous(const struct access *access);
+/* The elements of each row's lanes are neighbours in memory. */
+bool access_has_neighbours(const struct access *access);
 
 static inline bool access_is_shared(const struct access *access)
 {
 	return access->space == PTX_SPACE_SHARED;
 }
+
+static inline unsigned access_log2(unsigned size)
+{
+	return size > 1 ? 31 - (unsigned)__builtin_clz(size) : 0;
+}
+
+/* Element i's place behind that of the first, and the operand it comes from or goes to. */
+struct value access_element_pointer(
+    struct warp *warp, const struct access *access, struct value base, unsigned i);
+const struct ptx_operand *access_element(
+    struct warp *warp, const struct access *access, unsigned i);
+
+/* vector.c: lanes are neighbours, all in one row. */
+void access_load_vector(struct warp *warp, const struct access *access);
+void access_store_vector(struct warp *warp, const struct access *access);
+/* Of rows of neighbours, in the copy for whole warps; or of one place for each row's lanes. */
+void access_load_whole(struct warp *warp, const struct access *access);
+void access_store_whole(struct warp *warp, const struct access *access);
+void access_load_rows(struct warp *warp, const struct access *access);
+/* Of both, anywhere. */
+void access_load_apart(struct warp *warp, const struct access *access);
+void access_store_apart(struct warp *warp, const struct access *access);
+
+/* gather.c */
+void access_gather(struct warp *warp, const struct access *access);
+void access_scatter(struct warp *warp, const struct access *access);

@@ -87,16 +87,16 @@ static void add_same(struct warp *warp, const struct update *update)
 {
 	struct emit *emit = &warp->emit;
 	uint32_t none = begin_if_any(warp);
-	struct value pointer = scalar_pointer(warp, update), bits = mask_bits(warp, warp->mask);
+	struct value pointer = scalar_pointer(warp, update);
 	struct value value = operand_get(emit, update->value, update->ir, false);
 	const char *ir = ir_name(update->ir);
-	struct value count = emit_value(emit, "call i32 @llvm.ctpop.i32(i32 %s)", bits.text), old;
+	struct value count = integer_count(warp, mask_integer(warp, warp->mask)), old;
 
 	count = convert_bits(emit, count, IR_I32, update->ir, false);
 	count = emit_value(emit, "mul %s %s, %s", ir, count.text, value.text);
 	old = memory_update(emit, update->type, pointer, count);
 	if (update->result) {
-		struct value turn = ranks(warp, bits);
+		struct value turn = ranks(warp, mask_bits(warp, warp->mask));
 		const char *wide = wide_type(warp, update->ir);
 
 		if (update->ir == IR_I64)
@@ -223,7 +223,8 @@ void warp_atomic(struct warp *warp)
 	}
 	word = reduction(emit, &update, &neutral);
 	if (is_sum(&update, emit) &&
-	    shape_is_uniform(shape_of_operand(&warp->facts, update.value, ir_bits(update.ir))))
+	    shape_is_uniform(shape_of_operand(&warp->facts, update.value, ir_bits(update.ir))) &&
+	    !(update.result && warp->facts.width > SG_WARP_SIZE))
 		add_same(warp, &update);
 	else if (word && !update.result)
 		combine(warp, &update, word, neutral);

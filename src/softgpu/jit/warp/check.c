@@ -256,7 +256,7 @@ static bool is_vector_name(void *context, const char *name)
 /* The instruction, once more, for each lane from its own values. False: it has no wide form. */
 static bool compute_own(struct warp *warp)
 {
-	const struct widen_slots own = {load_own, store_own, is_vector_name, warp};
+	const struct widen_slots own = {load_own, store_own, is_vector_name, ".v", warp};
 	const struct widen_slots *slots = warp->widen.slots;
 	bool done;
 
@@ -330,8 +330,9 @@ void warp_check_kernel(struct warp *warp)
 	if (!warp->looked_at)
 		emit_fail(emit, "out of memory");
 	text_format(out, "  %%check = alloca [%u x i8], align 512\n", BUFFER_BYTES);
-	if (warp->facts.layout == WARP_ROW)
-		text_format(out, "  call void @sg_check_rows(ptr %%lane, i32 %%lanes)\n");
+	if (warp->facts.row)
+		text_format(out, "  call void @sg_check_rows(ptr %%lane, i32 %%lanes, i32 %u)\n",
+		    warp->facts.row);
 	for (uint32_t i = 0; i <= carry_of(warp); i++) {
 		const char *type;
 

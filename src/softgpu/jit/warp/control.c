@@ -98,14 +98,9 @@ static void leave(struct warp *warp, struct value lanes)
 	const struct flow *flow = &warp->facts.flow;
 	struct emit *emit = &warp->emit;
 
-	if (warp->needs_fibers) {
-		struct value bits = lanes;
-
-		if (warp->facts.width < 32)
-			bits =
-			    emit_value(emit, "zext i%u %s to i32", warp->facts.width, lanes.text);
-		emit_line(emit, "call void @sg_warp_leave(ptr %%lane, i32 %s)", bits.text);
-	}
+	if (warp->needs_fibers)
+		emit_line(emit, "call void @sg_warp_leave(ptr %%lane, i32 %s)",
+		    integer_count(warp, lanes).text);
 	for (uint32_t i = 0; i < flow->n_ordered; i++)
 		if (is_join(warp, flow->order[i]) &&
 		    facts_may_wait(&warp->facts, warp->block, flow->order[i]))
@@ -171,10 +166,7 @@ static void go_on_or_leave(struct warp *warp, const struct parting *parting, uns
 	text_format(&emit->body, "b%u:\n", some);
 	if (warp->needs_fibers)
 		emit_line(emit, "call void @sg_warp_leave(ptr %%lane, i32 %s)",
-		    width == 32
-			? parting->lanes[!on].text
-			: emit_value(emit, "zext i%u %s to i32", width, parting->lanes[!on].text)
-			      .text);
+		    integer_count(warp, parting->lanes[!on]).text);
 	go(warp, parting->targets[on]);
 }
 

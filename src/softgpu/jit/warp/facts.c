@@ -317,7 +317,8 @@ static void update_result(void *context, uint32_t value, bool is_result)
 		return;
 	joined = shape_join(*at, u->shape);
 	u->changed |= joined.kind != at->kind || joined.stride != at->stride ||
-		      joined.wrap != at->wrap || joined.is_aligned != at->is_aligned;
+		      joined.wrap != at->wrap || joined.is_aligned != at->is_aligned ||
+		      joined.by_row != at->by_row;
 	*at = joined;
 }
 
@@ -516,12 +517,12 @@ static void analyse(struct facts *facts)
 		;
 }
 
-bool facts_init(struct facts *facts, const struct ptx_function *function, uint32_t width,
-    enum warp_layout layout)
+bool facts_init(
+    struct facts *facts, const struct ptx_function *function, uint32_t width, uint32_t row)
 {
 	memset(facts, 0, sizeof(*facts));
 	facts->width = width;
-	facts->layout = layout;
+	facts->row = row;
 	if (!flow_init(&facts->flow, function))
 		return false;
 	if (setjmp(facts->flow.failure))

@@ -9,26 +9,21 @@
 
 #include "softgpu/jit/warp/flow.h"
 
-/* How threads are laid over lanes. */
-enum warp_layout {
-	WARP_ROW, /* lanes have consecutive tid.x from a multiple of W on, one tid.y and tid.z */
-	WARP_ANY, /* any block: tids are looked up */
-};
-
 enum shape_kind {
 	SHAPE_NONE,   /* not known yet */
-	SHAPE_LINEAR, /* base + lane * stride; uniform when stride is 0 */
+	SHAPE_LINEAR, /* base + place in the row * stride; uniform when stride is 0 */
 	SHAPE_VARYING,
 };
 
 /*
- * Of a linear value, only lane 0's is kept. A 64-bit value made from a 32-bit one may have to take
+ * Of a linear value, only lane 0's is kept: that of each row's first lane when their bases differ. A 64-bit value made from a 32-bit one may have to take
  * back 2^32 from the lanes behind an overflow: wrap is what those lanes lack, by now; which lanes
  * they are is kept beside the value, and is nearly always none.
  */
 struct shape {
 	enum shape_kind kind;
-	bool is_aligned; /* stride is 1, and the base a multiple of W */
+	bool by_row;	 /* each row has a base of its own */
+	bool is_aligned; /* stride is 1, and the base a multiple of a row */
 	int64_t stride;
 	int64_t wrap;
 };
@@ -43,7 +38,7 @@ struct split {
 struct facts {
 	struct flow flow;
 	uint32_t width;
-	enum warp_layout layout;
+	uint32_t row;	      /* lanes in a row, or 0: struct jit_warp */
 	struct shape *shapes; /* by value */
 	uint64_t *mixed;      /* values that a lane may still need when another writes its own */
 	uint64_t *read;	      /* values that some instruction uses */
@@ -56,16 +51,34 @@ struct facts {
 };
 
 /* As flow_init(); reason is facts->flow.reason. */
-bool facts_init(struct facts *facts, const struct ptx_function *function, uint32_t width,
-    enum warp_layout layout);
+bool facts_init(
+    struct facts *facts, const struct ptx_function *function, uint32_t width, uint32_t row);
 void facts_fini(struct facts *facts);
 
 /* May lanes wait at one block while others run another? */
 bool facts_may_wait(const struct facts *facts, uint32_t running, uint32_t waiting);
 
-static inline bool shape_is_uniform(struct shape shape)
+/* The same in all lanes of a row. */
+static inline bool shape_is_flat(struct shape shape)
 {
 	return shape.kind == SHAPE_LINEAR && !shape.stride && !shape.wrap;
+}
+
+/* The same in all lanes. */
+static inline bool shape_is_uniform(struct shape shape)
+{
+	return shape_is_flat(shape) && !shape.by_row;
+}
+
+/* Are the lanes more rows than one? */
+static inline bool facts_have_rows(const struct facts *facts)
+{
+	return facts->row && facts->row < facts->width;
+}
+
+static inline uint32_t facts_rows(const struct facts *facts)
+{
+	return facts->row ? facts->width / facts->row : 1;
 }
 
 /* shape.c: of an operand read as a type of so many bits, and of an instruction's results. */

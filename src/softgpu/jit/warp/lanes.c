@@ -15,7 +15,6 @@
 #include "softgpu/jit/warp/warp.h"
 
 #define MOST_SLOTS 128
-#define SLOT_SIZE  512u /* 32 values of 128 bits */
 
 struct slots {
 	struct warp *warp;
@@ -59,6 +58,12 @@ static void name_place(const struct warp *warp, uint32_t value, char *name, size
 		snprintf(name, size, "%%r%u", value);
 }
 
+/* A value of 128 bits per lane. */
+static unsigned slot_size(const struct warp *warp)
+{
+	return 16 * warp->facts.width;
+}
+
 static void copy_in(struct slots *slots, uint32_t value)
 {
 	struct warp *warp = slots->warp;
@@ -69,7 +74,7 @@ static void copy_in(struct slots *slots, uint32_t value)
 
 	name_place(warp, value, place, sizeof(place));
 	emit_line(emit, "%%l%u.%u = getelementptr i8, ptr %%slots, i64 %u", slots->number, value,
-	    slots->copied++ * SLOT_SIZE);
+	    slots->copied++ * slot_size(warp));
 	warp->n_slots = MAX(warp->n_slots, slots->copied);
 	snprintf(vector.text, sizeof(vector.text), "%%t%u", emit->n_temps++);
 	if (!warp_slots.load(warp, vector.text, ir_name(type), place))
@@ -258,32 +263,35 @@ static void print_loop(struct slots *slots, const struct text *text)
 	struct warp *warp = slots->warp;
 	struct emit *emit = &warp->emit;
 	uint32_t n = slots->number;
+	unsigned width = warp->facts.width;
+	struct value left, first;
 
-	text_format(&emit->prologue, "  %%l%u.left = alloca i32\n", n);
-	emit_line(emit, "store i32 %s, ptr %%l%u.left", mask_bits(warp, warp->mask).text, n);
+	text_format(&emit->prologue, "  %%l%u.left = alloca i%u\n", n, width);
+	emit_line(
+	    emit, "store i%u %s, ptr %%l%u.left", width, mask_integer(warp, warp->mask).text, n);
 	emit_line(emit, "br label %%l%u.next", n);
 	text_format(&emit->body, "l%u.next:\n", n);
-	emit_line(emit, "%%l%u.m = load i32, ptr %%l%u.left", n, n);
-	emit_line(emit, "%%l%u.c = icmp eq i32 %%l%u.m, 0", n, n);
+	left = emit_value(emit, "load i%u, ptr %%l%u.left", width, n);
+	emit_line(emit, "%%l%u.c = icmp eq i%u %s, 0", n, width, left.text);
 	emit_line(emit, "br i1 %%l%u.c, label %%l%u.out, label %%l%u.one", n, n, n);
 	text_format(&emit->body, "l%u.one:\n", n);
-	emit_line(emit, "%%l%u.i = call i32 @llvm.cttz.i32(i32 %%l%u.m, i1 true)", n, n);
-	emit_line(emit, "%%l%u.d = sub i32 %%l%u.m, 1", n, n);
-	emit_line(emit, "%%l%u.e = and i32 %%l%u.m, %%l%u.d", n, n, n);
-	emit_line(emit, "store i32 %%l%u.e, ptr %%l%u.left", n, n);
+	first = integer_first(warp, left);
+	emit_line(emit, "%%l%u.i = add i32 %s, 0", n, first.text);
+	emit_line(emit, "%%l%u.d = sub i%u %s, 1", n, width, left.text);
+	emit_line(emit, "%%l%u.e = and i%u %s, %%l%u.d", n, width, left.text, n);
+	emit_line(emit, "store i%u %%l%u.e, ptr %%l%u.left", width, n, n);
 	emit_line(emit, "store i32 %%l%u.i, ptr %%current", n);
 	emit_line(emit, "%%l%u.x = zext i32 %%l%u.i to i64", n, n);
 	print_bindings(slots);
 	text_append(&emit->body, text->bytes ?: "", text->size);
 	emit_line(emit, "br label %%l%u.next", n);
 	text_format(&emit->body, "l%u.out:\n", n);
-	widen_declare(&warp->widen, "i32 @llvm.cttz.i32(i32, i1 immarg)");
 }
 
 void print_slots(struct warp *warp)
 {
 	text_format(&warp->emit.prologue, "  %%slots = alloca [%u x i8], align 256\n",
-	    MAX(warp->n_slots, 1u) * SLOT_SIZE);
+	    MAX(warp->n_slots, 1u) * slot_size(warp));
 }
 
 void lanes_run(struct warp *warp)

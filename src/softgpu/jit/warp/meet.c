@@ -18,16 +18,6 @@ static struct value zero(void)
 	return (struct value){"0"};
 }
 
-/* A value all lanes get. */
-static void set_same(
-    struct warp *warp, const struct ptx_operand *operand, struct value value, enum ir_type type)
-{
-	if (operand->kind == PTX_OPERAND_REGISTER && value_varies(warp, operand->reg))
-		wide_set(warp, operand, value, type, false, false);
-	else
-		operand_set(&warp->emit, operand, value, type, false);
-}
-
 static bool is_uniform_operand(const struct warp *warp, unsigned index)
 {
 	return shape_is_uniform(shape_of_operand(&warp->facts, &warp->emit.in->operands[index], 0));
@@ -51,25 +41,25 @@ static struct value members(struct warp *warp, unsigned index)
 	    emit, "and i32 %s, %s", here.text, source(emit, index, PTX_TYPE_u32).text);
 }
 
-/* Bits of a predicate in the lanes that take part. */
-static struct value voters(struct warp *warp, unsigned index, struct value members)
+/* Lanes that run and whose predicate holds. */
+static struct value voters(struct warp *warp, unsigned index)
 {
 	struct emit *emit = &warp->emit;
 	unsigned width = warp->facts.width;
 	struct value yes = wide_get(warp, &emit->in->operands[index], IR_I1);
 
-	yes = emit_value(emit, "select <%u x i1> %s, <%u x i1> %s, <%u x i1> zeroinitializer",
+	return emit_value(emit, "select <%u x i1> %s, <%u x i1> %s, <%u x i1> zeroinitializer",
 	    width, warp->mask.text, width, yes.text, width);
-	return emit_value(emit, "and i32 %s, %s", mask_bits(warp, yes).text, members.text);
 }
 
 static void vote(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
-	struct value all = members(warp, 2), yes = voters(warp, 1, all), none;
+	struct value all = members(warp, 2), yes = mask_bits(warp, voters(warp, 1)), none;
 
+	yes = emit_value(emit, "and i32 %s, %s", yes.text, all.text);
 	if (has(emit, PTX_MODIFIER_ballot)) {
-		set_same(warp, emit->in->operands, yes, IR_I32);
+		set_same(warp, emit->in->operands, yes, IR_I32, false);
 		return;
 	}
 	none = emit_value(emit, "icmp eq i32 %s, 0", yes.text);
@@ -78,7 +68,7 @@ static void vote(struct warp *warp)
 		all = emit_value(emit, "xor i1 %s, true", none.text);
 	else if (has(emit, PTX_MODIFIER_uni))
 		all = emit_value(emit, "or i1 %s, %s", all.text, none.text);
-	set_same(warp, emit->in->operands, all, IR_I1);
+	set_same(warp, emit->in->operands, all, IR_I1, false);
 }
 
 /* Part of the table the machine computes on: struct sg_exchange_table. */
@@ -167,7 +157,7 @@ static void set_first_result(struct warp *warp)
 	struct value at = table_part(warp, offsetof(struct sg_exchange_table, common));
 	struct value result = emit_value(emit, "load i32, ptr %s", at.text);
 
-	set_same(warp, emit->in->operands, result, IR_I32);
+	set_same(warp, emit->in->operands, result, IR_I32, false);
 }
 
 static enum sg_exchange shuffle_kind(struct emit *emit)
@@ -178,46 +168,72 @@ static enum sg_exchange shuffle_kind(struct emit *emit)
 					      : SG_EXCHANGE_SHFL_IDX;
 }
 
+/* Lanes that take part in an exchange within each warp of 32, "<W x i1>". */
+static struct value members_of_warps(struct warp *warp, unsigned index)
+{
+	struct emit *emit = &warp->emit;
+	unsigned width = warp->facts.width;
+	char indices[4096];
+	struct value named;
+	size_t used = 0;
+
+	if (!names_members(emit, index))
+		return warp->mask;
+	for (uint32_t lane = 0; lane < width; lane++)
+		used += (size_t)snprintf(indices + used, sizeof(indices) - used, "%si32 %u",
+		    lane ? ", " : "", lane % SG_WARP_SIZE);
+	named =
+	    emit_value(emit, "bitcast i32 %s to <32 x i1>", source(emit, index, PTX_TYPE_u32).text);
+	named = emit_value(emit, "shufflevector <32 x i1> %s, <32 x i1> poison, <%u x i32> <%s>",
+	    named.text, width, indices);
+	return emit_value(emit, "and <%u x i1> %s, %s", width, warp->mask.text, named.text);
+}
+
 /* Which lane each reads is known: a permutation. Whoever's source is no member reads itself. */
 static void shuffle_by_numbers(struct warp *warp, uint32_t b, uint32_t c)
 {
 	struct emit *emit = &warp->emit;
 	const struct ptx_operand *d = emit->in->operands;
-	char from[SG_WARP_SIZE * 8], valid[SG_WARP_SIZE * 10];
+	unsigned width = warp->facts.width;
+	const char *type = wide_type(warp, IR_I32);
+	char from[4096], valid[4096];
 	size_t used_from = 0, used_valid = 0;
 	uint32_t whole = emit_new_block(emit), part = emit_new_block(emit);
 	uint32_t place = warp->n_places++;
-	struct value all = members(warp, 4), own = wide_get(warp, &d[1], IR_I32), moved, there;
+	struct value all = members_of_warps(warp, 4), own = wide_get(warp, &d[1], IR_I32), moved;
 
-	for (uint32_t lane = 0; lane < SG_WARP_SIZE; lane++) {
+	for (uint32_t lane = 0; lane < width; lane++) {
 		bool is_valid;
-		uint32_t source = sg_shuffle_source(shuffle_kind(emit), lane, b, c, &is_valid);
+		uint32_t source =
+		    sg_shuffle_source(shuffle_kind(emit), lane % SG_WARP_SIZE, b, c, &is_valid);
 
 		used_from += (size_t)snprintf(from + used_from, sizeof(from) - used_from,
-		    "%si32 %u", lane ? ", " : "", source);
+		    "%si32 %u", lane ? ", " : "", lane - lane % SG_WARP_SIZE + source);
 		used_valid += (size_t)snprintf(valid + used_valid, sizeof(valid) - used_valid,
 		    "%si1 %d", lane ? ", " : "", is_valid);
 	}
-	moved = emit_value(emit, "shufflevector <32 x i32> %s, <32 x i32> poison, <32 x i32> <%s>",
-	    own.text, from);
-	text_format(&emit->prologue, "  %%x%u = alloca <32 x i32>\n", place);
-	emit_line(emit, "store <32 x i32> %s, ptr %%x%u", moved.text, place);
-	emit_branch_if(emit, emit_value(emit, "icmp eq i32 %s, -1", all.text), whole, part);
+	moved = emit_value(emit, "shufflevector %s %s, %s poison, <%u x i32> <%s>", type, own.text,
+	    type, width, from);
+	text_format(&emit->prologue, "  %%x%u = alloca %s\n", place, type);
+	emit_line(emit, "store %s %s, ptr %%x%u", type, moved.text, place);
+	emit_branch_if(emit,
+	    emit_value(emit, "icmp eq i%u %s, -1", width, mask_integer(warp, all).text), whole,
+	    part);
 	text_format(&emit->body, "b%u:\n", part);
 	emit->open = true;
-	there = emit_value(emit, "bitcast i32 %s to <32 x i1>", all.text);
-	there = emit_value(emit, "shufflevector <32 x i1> %s, <32 x i1> poison, <32 x i32> <%s>",
-	    there.text, from);
-	moved = emit_value(emit, "select <32 x i1> %s, <32 x i32> %s, <32 x i32> %s", there.text,
-	    moved.text, own.text);
-	emit_line(emit, "store <32 x i32> %s, ptr %%x%u", moved.text, place);
+	all = emit_value(emit, "shufflevector <%u x i1> %s, <%u x i1> poison, <%u x i32> <%s>",
+	    width, all.text, width, width, from);
+	moved = emit_value(emit, "select <%u x i1> %s, %s %s, %s %s", width, all.text, type,
+	    moved.text, type, own.text);
+	emit_line(emit, "store %s %s, ptr %%x%u", type, moved.text, place);
 	emit_start_block(emit, whole);
-	moved = emit_value(emit, "load <32 x i32>, ptr %%x%u", place);
+	moved = emit_value(emit, "load %s, ptr %%x%u", type, place);
 	wide_set(
 	    warp, d->kind == PTX_OPERAND_PAIR ? &d->elements[0] : d, moved, IR_I32, true, false);
 	if (d->kind == PTX_OPERAND_PAIR)
 		wide_set(warp, &d->elements[1],
-		    emit_value(emit, "and <32 x i1> <%s>, <%s>", valid, valid), IR_I1, true, false);
+		    emit_value(emit, "and <%u x i1> <%s>, <%s>", width, valid, valid), IR_I1, true,
+		    false);
 }
 
 static void shuffle(struct warp *warp)
@@ -301,32 +317,39 @@ static void barrier_operands(
 	*count = n > first + 1 ? source(emit, first + 1, PTX_TYPE_u32) : zero();
 }
 
+/* How many run. */
+static struct value lanes_here(struct warp *warp)
+{
+	return integer_count(warp, mask_integer(warp, warp->mask));
+}
+
 static void barrier_reduce(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	enum sg_barrier_reduction operation = has(emit, PTX_MODIFIER_popc)  ? SG_BARRIER_POPC
 					      : has(emit, PTX_MODIFIER_and) ? SG_BARRIER_AND
 									    : SG_BARRIER_OR;
-	struct value number, count, here = mask_bits(warp, warp->mask), yes, result;
+	struct value number, count, here = lanes_here(warp), yes, result;
 
 	if (emit->in->n_operands < 3)
 		emit_fail(emit, "bar.red takes a result, a barrier and a predicate");
 	barrier_operands(warp, 1, 1, &number, &count);
-	yes = voters(warp, emit->in->n_operands - 1u, here);
+	yes = voters(warp, emit->in->n_operands - 1u);
+	yes = integer_count(warp, mask_integer(warp, yes));
 	result = emit_value(emit,
 	    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %s, i32 %s, i32 %d, i32 %s)",
 	    here.text, number.text, count.text, operation, yes.text);
 	if (operation == SG_BARRIER_POPC)
-		set_same(warp, emit->in->operands, result, IR_I32);
+		set_same(warp, emit->in->operands, result, IR_I32, false);
 	else
 		set_same(warp, emit->in->operands,
-		    emit_value(emit, "trunc i32 %s to i1", result.text), IR_I1);
+		    emit_value(emit, "trunc i32 %s to i1", result.text), IR_I1, false);
 }
 
 static void barrier(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
-	struct value number, count, here = mask_bits(warp, warp->mask);
+	struct value number, count, here;
 
 	if (has(emit, PTX_MODIFIER_warp)) {
 		emit_line(emit, "fence syncscope(\"singlethread\") seq_cst");
@@ -334,6 +357,7 @@ static void barrier(struct warp *warp)
 		barrier_reduce(warp);
 	} else {
 		barrier_operands(warp, 0, 0, &number, &count);
+		here = lanes_here(warp);
 		if (has(emit, PTX_MODIFIER_arrive))
 			emit_line(emit,
 			    "call void @sg_warp_barrier_arrive(ptr %%lane, i32 %s, i32 %s, i32 "
@@ -371,7 +395,7 @@ void warp_meet(struct warp *warp)
 		match(warp);
 		return;
 	case PTX_OP_activemask:
-		set_same(warp, emit->in->operands, mask_bits(warp, warp->mask), IR_I32);
+		set_same(warp, emit->in->operands, mask_bits(warp, warp->mask), IR_I32, false);
 		return;
 	case PTX_OP_elect:
 		elect(warp);

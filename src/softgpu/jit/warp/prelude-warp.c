@@ -3,8 +3,8 @@
 #include "softgpu/jit/warp/warp.h"
 
 const char warp_prelude[] =
-    "declare void @sg_warp_move(ptr, i64, i64, i64, i32, i32, i32, i32, ptr) nounwind\n"
-    "declare void @sg_warp_fault(ptr, ptr, i32, i32, i1, i1) noreturn nounwind cold\n"
+    "declare void @sg_warp_move(ptr, ptr, ptr) nounwind\n"
+    "declare void @sg_warp_fault(ptr, ptr, ptr, i32, i1, i1) noreturn nounwind cold\n"
     "declare ptr @sg_lane_of(ptr, i32) nounwind\n"
     "declare void @sg_warp_exchange(i32, i32, ptr) nounwind\n"
     "declare void @sg_warp_leave(ptr, i32) nounwind\n"

@@ -10,8 +10,7 @@
  *
  * What is predicated checks for itself: the range's first access must be one that happens.
  */
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"
@@ -22,9 +21,9 @@ struct range {
 	struct shape shape;
 	uint32_t first; /* the instruction that checks */
 	unsigned align;
-	int64_t anchor;	      /* an offset that is a multiple of align */
-	int64_t low, high;    /* bytes from the base that are touched */
-	struct value pointer; /* to the base, once checked */
+	int64_t anchor;		/* an offset that is a multiple of align */
+	int64_t low, high;	/* bytes from the base that are touched */
+	struct value *pointers; /* to the base, once checked; by row where it differs */
 };
 
 static bool is_same_base(const struct ptx_operand *a, const struct ptx_operand *b)
@@ -34,7 +33,7 @@ static bool is_same_base(const struct ptx_operand *a, const struct ptx_operand *
 	return a->kind == PTX_OPERAND_REGISTER ? a->reg == b->reg : a->variable == b->variable;
 }
 
-/* Accesses with one address for all lanes, or addresses of neighbours. */
+/* Accesses with one address for all lanes of a row, or addresses of neighbours. */
 static bool access_has_range(const struct access *access)
 {
 	const struct ptx_operand *base = access->address->elements;
@@ -44,14 +43,17 @@ static bool access_has_range(const struct access *access)
 	if (base->kind != PTX_OPERAND_REGISTER &&
 	    (base->kind != PTX_OPERAND_VARIABLE || base->variable->space == PTX_SPACE_PARAM))
 		return false;
-	return shape_is_uniform(access->shape) || access_is_contiguous(access);
+	if (shape_is_flat(access->shape) && access->shape.by_row)
+		return !access->is_write && access->size <= 8;
+	return shape_is_flat(access->shape) || access_has_neighbours(access);
 }
 
 static int64_t extent(const struct warp *warp, const struct access *access)
 {
 	int64_t size = access->size * access->count;
 
-	return shape_is_uniform(access->shape) ? size : size * warp->facts.width;
+	return shape_is_flat(access->shape) ? size
+					    : size * (warp->facts.width / facts_rows(&warp->facts));
 }
 
 static struct range *find_open(struct ranges *ranges, const struct access *access)
@@ -198,64 +200,132 @@ static void go_on_if(struct warp *warp, struct value condition, uint32_t at)
 	warp->ranges.enters[at - warp->ranges.begin] = true;
 }
 
-static struct value base_address(struct warp *warp, const struct ptx_operand *base)
+/* The base as 64 bits: a scalar, or a vector of rows'. */
+static struct value base_address(struct warp *warp, const struct range *range)
 {
 	struct emit *emit = &warp->emit;
+	const struct ptx_operand *base = range->base;
 	bool is_narrow =
 	    base->kind == PTX_OPERAND_REGISTER && ir_bits(emit->registers[base->reg]) == 32;
 	enum ir_type type = is_narrow ? IR_I32 : IR_I64;
+	unsigned rows = facts_rows(&warp->facts);
+	struct value value;
 
-	return convert_bits(emit, operand_get(emit, base, type, false), type, IR_I64, false);
+	if (!range->shape.by_row)
+		return convert_bits(
+		    emit, operand_get(emit, base, type, false), type, IR_I64, false);
+	value = row_get(warp, base, type);
+	return is_narrow
+		   ? emit_value(emit, "zext <%u x i32> %s to <%u x i64>", rows, value.text, rows)
+		   : value;
+}
+
+/* A scalar i64 as the base is one or a vector. */
+static const char *like_base(
+    struct warp *warp, const struct range *range, struct value scalar, char out[WIDEN_OPERAND])
+{
+	snprintf(out, WIDEN_OPERAND, "%s", scalar.text);
+	if (range->shape.by_row) {
+		warp->row_widen.out = &warp->emit.body;
+		widen_splat(&warp->row_widen, "i64", scalar.text, out);
+	}
+	return out;
 }
 
 /* As emit-memory.c has it: one compare of the lowest address, rotated, with what is left behind the
  * highest. A 32-bit address that wraps in between fails, for the sum here has 64 bits. */
+static struct value is_inside(
+    struct warp *warp, const struct range *range, struct value base, struct value limit)
+{
+	struct emit *emit = &warp->emit;
+	unsigned shift = (unsigned)__builtin_ctz(range->align), rows = facts_rows(&warp->facts);
+	int64_t low = range->low - (range->is_shared ? 0 : (int64_t)SG_ARENA_BASE);
+	char type[24] = "i64", name[24] = "i64", operand[WIDEN_OPERAND], declaration[120];
+	struct value offset;
+
+	if (range->shape.by_row) {
+		snprintf(type, sizeof(type), "<%u x i64>", rows);
+		snprintf(name, sizeof(name), "v%ui64", rows);
+		snprintf(declaration, sizeof(declaration), "%s @llvm.fshr.%s(%s, %s, %s)", type,
+		    name, type, type, type);
+		widen_declare(&warp->row_widen, declaration);
+	}
+	like_base(warp, range, ir_constant(IR_I64, (uint64_t)low), operand);
+	offset = emit_value(emit, "add %s %s, %s", type, base.text, operand);
+	if (shift) {
+		like_base(warp, range, ir_constant(IR_I64, shift), operand);
+		offset = emit_value(emit, "call %s @llvm.fshr.%s(%s %s, %s %s, %s %s)", type, name,
+		    type, offset.text, type, offset.text, type, operand);
+	}
+	like_base(warp, range, limit, operand);
+	offset = emit_value(emit, "icmp ult %s %s, %s", type, offset.text, operand);
+	if (!range->shape.by_row)
+		return offset;
+	offset = emit_value(emit, "bitcast <%u x i1> %s to i%u", rows, offset.text, rows);
+	return emit_value(emit, "icmp eq i%u %s, -1", rows, offset.text);
+}
+
+static void find_pointers(struct warp *warp, struct range *range, struct value base)
+{
+	struct emit *emit = &warp->emit;
+	unsigned rows = range->shape.by_row ? facts_rows(&warp->facts) : 1;
+	struct value shared = {""};
+
+	if (range->is_shared)
+		shared = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
+	for (unsigned row = 0; row < rows; row++) {
+		struct value one = base;
+
+		if (range->shape.by_row)
+			one = emit_value(
+			    emit, "extractelement <%u x i64> %s, i64 %u", rows, base.text, row);
+		range->pointers[row] = range->is_shared
+					   ? emit_value(emit, "getelementptr i8, ptr %s, i64 %s",
+						 shared.text, one.text)
+					   : emit_value(emit, "inttoptr i64 %s to ptr", one.text);
+	}
+}
+
 static void check(struct warp *warp, struct range *range)
 {
 	struct emit *emit = &warp->emit;
-	unsigned shift = (unsigned)__builtin_ctz(range->align);
+	unsigned shift = (unsigned)__builtin_ctz(range->align), width = warp->facts.width;
 	unsigned long long beyond = (unsigned long long)(range->high - range->low) - range->align;
-	struct value base = base_address(warp, range->base), offset, limit, inside;
+	struct value base = base_address(warp, range), limit, inside;
 
+	range->pointers =
+	    flow_take(&warp->facts.flow, facts_rows(&warp->facts) * sizeof(*range->pointers));
+	limit = ir_constant(IR_I64, (SG_ARENA_SIZE - beyond) >> shift);
 	if (range->is_shared) {
-		offset = emit_value(emit, "add i64 %s, %lld", base.text, (long long)range->low);
 		limit = lane_fact(emit, "i64", offsetof(struct sg_lane, shared_size));
 		limit = emit_value(
 		    emit, "call i64 @llvm.usub.sat.i64(i64 %s, i64 %llu)", limit.text, beyond);
 		widen_declare(&warp->widen, "i64 @llvm.usub.sat.i64(i64, i64)");
 		limit = emit_value(emit, "lshr i64 %s, %u", limit.text, shift);
-		range->pointer = lane_fact(emit, "ptr", offsetof(struct sg_lane, shared));
-		range->pointer = emit_value(
-		    emit, "getelementptr i8, ptr %s, i64 %s", range->pointer.text, base.text);
-	} else {
-		offset = emit_value(emit, "add i64 %s, %lld", base.text,
-		    (long long)(range->low - (int64_t)SG_ARENA_BASE));
-		limit = ir_constant(IR_I64, (SG_ARENA_SIZE - beyond) >> shift);
-		range->pointer = emit_value(emit, "inttoptr i64 %s to ptr", base.text);
 	}
-	if (shift)
-		offset = emit_value(emit, "call i64 @llvm.fshr.i64(i64 %s, i64 %s, i64 %u)",
-		    offset.text, offset.text, shift);
-	inside = emit_value(emit, "icmp ult i64 %s, %s", offset.text, limit.text);
+	inside = is_inside(warp, range, base, limit);
 	if (range->shape.wrap) {
 		struct value none =
-		    emit_value(emit, "load i%u, ptr %%w.%u", warp->facts.width, range->base->reg);
+		    emit_value(emit, "load i%u, ptr %%w.%u", width, range->base->reg);
 
-		none = emit_value(emit, "icmp eq i%u %s, 0", warp->facts.width, none.text);
+		none = emit_value(emit, "icmp eq i%u %s, 0", width, none.text);
 		inside = emit_value(emit, "and i1 %s, %s", inside.text, none.text);
 	}
 	go_on_if(warp, inside, range->first);
+	find_pointers(warp, range, base);
 }
 
-struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address)
+struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address, unsigned row)
 {
 	struct range *range = range_of(warp);
+	struct value base;
 
-	if (range->first == warp->emit.position)
+	if (range->first == warp->emit.position && !range->pointers)
 		check(warp, range);
+	base = range->pointers[range->shape.by_row ? row : 0];
 	if (!address->offset)
-		return range->pointer;
-	return emit_value(&warp->emit, "getelementptr i8, ptr %s, i64 %lld", range->pointer.text,
+		return base;
+	return emit_value(&warp->emit, "getelementptr i8, ptr %s, i64 %lld", base.text,
 	    (long long)address->offset);
 }
 

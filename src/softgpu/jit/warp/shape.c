@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "softgpu/exec/exec.h"
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/facts.h"
 
@@ -17,7 +18,7 @@ static const struct shape unknown = {.kind = SHAPE_NONE};
 /* Beyond it a warp would span more than the type. */
 #define LARGEST_STRIDE (INT64_C(1) << 24)
 
-static struct shape linear(int64_t stride, int64_t wrap, unsigned bits)
+static struct shape linear(struct shape base, int64_t stride, int64_t wrap, unsigned bits)
 {
 	if (bits == 32) {
 		stride = (int32_t)stride;
@@ -25,7 +26,8 @@ static struct shape linear(int64_t stride, int64_t wrap, unsigned bits)
 	}
 	if (stride > LARGEST_STRIDE || stride < -LARGEST_STRIDE)
 		return varying;
-	return (struct shape){.kind = SHAPE_LINEAR, .stride = stride, .wrap = wrap};
+	return (struct shape){
+	    .kind = SHAPE_LINEAR, .by_row = base.by_row, .stride = stride, .wrap = wrap};
 }
 
 struct shape shape_join(struct shape a, struct shape b)
@@ -39,6 +41,7 @@ struct shape shape_join(struct shape a, struct shape b)
 	if (a.wrap && b.wrap && a.wrap != b.wrap)
 		return varying;
 	a.is_aligned &= b.is_aligned;
+	a.by_row |= b.by_row;
 	a.wrap = a.wrap ?: b.wrap;
 	return a;
 }
@@ -56,17 +59,21 @@ uint64_t shape_local_stride(const struct ptx_variable *variable)
 
 static struct shape shape_of_special(const struct facts *facts, enum ptx_special special)
 {
+	struct shape consecutive = {.kind = SHAPE_LINEAR, .is_aligned = true, .stride = 1};
+	struct shape flat = {.kind = SHAPE_LINEAR, .by_row = facts_have_rows(facts)};
+
 	switch (special) {
 	case PTX_SPECIAL_laneid:
-		return (struct shape){.kind = SHAPE_LINEAR, .is_aligned = true, .stride = 1};
+		consecutive.by_row = facts_have_rows(facts);
+		return facts->width > SG_WARP_SIZE ? varying : consecutive;
+	case PTX_SPECIAL_warpid:
+		return facts->width > SG_WARP_SIZE ? varying : uniform;
 	case PTX_SPECIAL_tid_x:
-		if (facts->layout == WARP_ROW)
-			return (struct shape){
-			    .kind = SHAPE_LINEAR, .is_aligned = true, .stride = 1};
-		return varying;
+		return facts->row ? consecutive : varying;
 	case PTX_SPECIAL_tid_y:
+		return facts->row ? flat : varying;
 	case PTX_SPECIAL_tid_z:
-		return facts->layout == WARP_ROW ? uniform : varying;
+		return facts->row ? uniform : varying;
 	case PTX_SPECIAL_lanemask_eq:
 	case PTX_SPECIAL_lanemask_le:
 	case PTX_SPECIAL_lanemask_lt:
@@ -78,6 +85,14 @@ static struct shape shape_of_special(const struct facts *facts, enum ptx_special
 	}
 }
 
+/* Of what is computed from several sources: flat when they are. */
+static struct shape flat_join(struct shape a, struct shape b)
+{
+	if (!shape_is_flat(a) || !shape_is_flat(b))
+		return varying;
+	return (struct shape){.kind = SHAPE_LINEAR, .by_row = a.by_row || b.by_row};
+}
+
 static struct shape shape_of_elements(const struct facts *facts, const struct ptx_operand *operand)
 {
 	struct shape shape = uniform;
@@ -87,8 +102,7 @@ static struct shape shape_of_elements(const struct facts *facts, const struct pt
 
 		if (element.kind == SHAPE_NONE)
 			return unknown;
-		if (!shape_is_uniform(element))
-			shape = varying;
+		shape = flat_join(shape, element);
 	}
 	return shape;
 }
@@ -98,10 +112,10 @@ static struct shape shape_of_register(const struct facts *facts, uint32_t reg, u
 	struct shape shape = facts->shapes[reg];
 	unsigned own = ptx_type_bits(facts->flow.function->register_types[reg]);
 
-	if (shape.kind != SHAPE_LINEAR || shape_is_uniform(shape) || !bits || bits == own)
+	if (shape.kind != SHAPE_LINEAR || shape_is_flat(shape) || !bits || bits == own)
 		return shape;
 	if (bits == 32 && own == 64)
-		return linear(shape.stride, 0, 32);
+		return linear(shape, shape.stride, 0, 32);
 	return varying;
 }
 
@@ -120,7 +134,10 @@ struct shape shape_of_operand(
 		return shape_of_special(facts, operand->special);
 	case PTX_OPERAND_VARIABLE:
 		if (shape_is_own(operand->variable->definition ?: operand->variable))
-			return linear((int64_t)shape_local_stride(operand->variable), 0, 64);
+			return facts_have_rows(facts)
+				   ? varying
+				   : linear(uniform, (int64_t)shape_local_stride(operand->variable),
+					 0, 64);
 		return uniform;
 	case PTX_OPERAND_ADDRESS:
 		if (operand->n_elements > 1) /* a texture, and a place in it */
@@ -169,8 +186,7 @@ static struct shape by_sources(const struct facts *facts, const struct ptx_instr
 
 		if (source.kind == SHAPE_NONE)
 			return unknown;
-		if (!shape_is_uniform(source))
-			shape = varying;
+		shape = flat_join(shape, source);
 	}
 	if ((in->opcode == PTX_OP_addc || in->opcode == PTX_OP_subc || in->opcode == PTX_OP_madc) &&
 	    !shape_is_uniform(facts->shapes[facts->flow.n_values - 1]))
@@ -195,7 +211,8 @@ static struct shape sum(struct shape a, struct shape b, int sign, unsigned bits)
 		return unknown;
 	if (a.kind == SHAPE_VARYING || b.kind == SHAPE_VARYING || (a.wrap && b.wrap))
 		return varying;
-	result = linear(a.stride + sign * b.stride, a.wrap + sign * b.wrap, bits);
+	result = linear(a, a.stride + sign * b.stride, a.wrap + sign * b.wrap, bits);
+	result.by_row |= result.kind == SHAPE_LINEAR && b.by_row;
 	return result;
 }
 
@@ -204,8 +221,8 @@ static struct shape scaled(struct shape a, int64_t factor, unsigned bits)
 	if (a.kind != SHAPE_LINEAR)
 		return a;
 	if (factor > LARGEST_STRIDE || factor < -LARGEST_STRIDE)
-		return shape_is_uniform(a) ? a : varying;
-	return linear(a.stride * factor, a.wrap * factor, bits);
+		return shape_is_flat(a) ? a : varying;
+	return linear(a, a.stride * factor, a.wrap * factor, bits);
 }
 
 /* A 32-bit value made 64 bits wide. */
@@ -214,6 +231,7 @@ static struct shape widened(struct shape a)
 	if (a.kind != SHAPE_LINEAR || !a.stride)
 		return a;
 	return (struct shape){.kind = SHAPE_LINEAR,
+	    .by_row = a.by_row,
 	    .stride = a.stride,
 	    .wrap = a.stride > 0 ? INT64_C(1) << 32 : -(INT64_C(1) << 32)};
 }
@@ -228,8 +246,8 @@ static struct shape product(const struct facts *facts, const struct ptx_instruct
 
 	if (a.kind == SHAPE_NONE || b.kind == SHAPE_NONE)
 		return unknown;
-	if (shape_is_uniform(a) && shape_is_uniform(b))
-		return uniform;
+	if (shape_is_flat(a) && shape_is_flat(b))
+		return flat_join(a, b);
 	if (!index || ptx_has(in, PTX_MODIFIER_hi) || (is_wide && bits != 32))
 		return varying;
 	factor = (int64_t)constant(facts, in, index);
@@ -254,25 +272,37 @@ static struct shape shifted_left(const struct facts *facts, const struct ptx_ins
 	struct shape a = operand(facts, in, 1);
 	unsigned bits = ptx_type_bits(in->types[0]);
 
-	if (shape_is_uniform(a) || !is_constant(facts, in, 2) || constant(facts, in, 2) > 24)
+	if (shape_is_flat(a) || !is_constant(facts, in, 2) || constant(facts, in, 2) > 24)
 		return by_sources(facts, in);
 	return scaled(a, INT64_C(1) << constant(facts, in, 2), bits);
 }
 
-/* Of consecutive numbers from a multiple of W on, what is left of the bits below W. */
+/* Of what is called aligned. */
+static uint64_t alignment(const struct facts *facts)
+{
+	return facts->row ?: facts->width;
+}
+
+/* What is the same in all lanes of a row, when made from a. */
+static struct shape flat(struct shape a)
+{
+	return (struct shape){.kind = SHAPE_LINEAR, .by_row = a.by_row};
+}
+
+/* Of consecutive numbers from a multiple of a row on, what is left of the bits below. */
 static struct shape masked(const struct facts *facts, const struct ptx_instruction *in)
 {
 	struct shape a = operand(facts, in, 1);
-	uint64_t low = facts->width - 1;
+	uint64_t low = alignment(facts) - 1;
 
 	if (!a.is_aligned || a.kind != SHAPE_LINEAR || !is_constant(facts, in, 2))
 		return by_sources(facts, in);
 	if (!(constant(facts, in, 2) & low))
-		return uniform;
+		return flat(a);
 	return (constant(facts, in, 2) & low) == low ? a : varying;
 }
 
-/* Shifted right or divided by W or a multiple, consecutive numbers are alike. */
+/* Shifted right or divided by a row or a multiple, consecutive numbers are alike. */
 static struct shape quotient(const struct facts *facts, const struct ptx_instruction *in)
 {
 	struct shape a = operand(facts, in, 1);
@@ -285,11 +315,11 @@ static struct shape quotient(const struct facts *facts, const struct ptx_instruc
 	divisor = constant(facts, in, 2);
 	if (in->opcode == PTX_OP_shr)
 		divisor = divisor < 32 ? UINT64_C(1) << divisor : 0;
-	return divisor && divisor % facts->width == 0 ? uniform : varying;
+	return divisor && divisor % alignment(facts) == 0 ? flat(a) : varying;
 }
 
-/* A bound that is a multiple of W has whole warps on either side. */
-static bool compares_whole_warps(const struct facts *facts, const struct ptx_instruction *in)
+/* A bound that is a multiple of a row has whole rows on either side. */
+static bool compares_whole_rows(const struct facts *facts, const struct ptx_instruction *in)
 {
 	struct shape a = operand(facts, in, 1);
 	uint64_t bound = constant(facts, in, 2);
@@ -299,10 +329,10 @@ static bool compares_whole_warps(const struct facts *facts, const struct ptx_ins
 		return false;
 	if (ptx_has(in, PTX_MODIFIER_lt) || ptx_has(in, PTX_MODIFIER_ge) ||
 	    ptx_has(in, PTX_MODIFIER_lo) || ptx_has(in, PTX_MODIFIER_hs))
-		return bound % facts->width == 0;
+		return bound % alignment(facts) == 0;
 	if (ptx_has(in, PTX_MODIFIER_gt) || ptx_has(in, PTX_MODIFIER_le) ||
 	    ptx_has(in, PTX_MODIFIER_hi) || ptx_has(in, PTX_MODIFIER_ls))
-		return (bound + 1) % facts->width == 0;
+		return (bound + 1) % alignment(facts) == 0;
 	return false;
 }
 
@@ -311,7 +341,7 @@ static struct shape converted(const struct facts *facts, const struct ptx_instru
 	unsigned to = ptx_type_bits(in->types[0]), from = ptx_type_bits(in->types[1]);
 	struct shape a = shape_of_operand(facts, &in->operands[1], from);
 
-	if (in->n_types < 2 || in->n_operands != 2 || shape_is_uniform(a) ||
+	if (in->n_types < 2 || in->n_operands != 2 || shape_is_flat(a) ||
 	    ptx_type_is_float(in->types[0]) || ptx_type_is_float(in->types[1]) ||
 	    ptx_has(in, PTX_MODIFIER_sat) || a.kind != SHAPE_LINEAR)
 		return by_sources(facts, in);
@@ -319,7 +349,7 @@ static struct shape converted(const struct facts *facts, const struct ptx_instru
 		return a;
 	if (to == 64 && from == 32)
 		return widened(a);
-	return to == 32 && from == 64 ? linear(a.stride, 0, 32) : varying;
+	return to == 32 && from == 64 ? linear(a, a.stride, 0, 32) : varying;
 }
 
 static struct shape selected(const struct facts *facts, const struct ptx_instruction *in)
@@ -342,10 +372,14 @@ static struct shape loaded(const struct facts *facts, const struct ptx_instructi
 /* What all lanes get is the same when they name the same members. */
 static struct shape voted(const struct facts *facts, const struct ptx_instruction *in)
 {
+	struct shape shape;
+
 	if (in->n_operands < 3 || !ptx_has(in, PTX_MODIFIER_sync))
 		return uniform;
-	return shape_of_operand(facts, &in->operands[2], 0).kind == SHAPE_VARYING ? varying
-										  : uniform;
+	shape = shape_of_operand(facts, &in->operands[2], 0);
+	if (shape.kind == SHAPE_NONE)
+		return unknown;
+	return shape_is_uniform(shape) ? uniform : varying;
 }
 
 static struct shape unpredicated(const struct facts *facts, const struct ptx_instruction *in)
@@ -365,7 +399,8 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 	case PTX_OP_selp:
 		return selected(facts, in);
 	case PTX_OP_setp:
-		return compares_whole_warps(facts, in) ? uniform : by_sources(facts, in);
+		return compares_whole_rows(facts, in) ? flat(operand(facts, in, 1))
+						      : by_sources(facts, in);
 	case PTX_OP_ld:
 	case PTX_OP_ldu:
 		return loaded(facts, in);
@@ -416,6 +451,9 @@ struct shape shape_of_result(const struct facts *facts, const struct ptx_instruc
 {
 	struct shape shape = unpredicated(facts, in);
 
+	/* The carry flag is one for all lanes, or a vector. */
+	if (shape.by_row && ptx_has(in, PTX_MODIFIER_cc))
+		shape = varying;
 	if (in->predicate == PTX_NO_REG)
 		return shape;
 	if (facts->shapes[in->predicate].kind == SHAPE_NONE)

@@ -23,7 +23,7 @@ static bool analyse(const char *body)
 	unit = ptx_parse("test", text, strlen(text), &error);
 	if (!unit)
 		test_fail(__FILE__, __LINE__, "line %u: %s", error.line, error.text);
-	return facts_init(&facts, unit->functions, 32, WARP_ROW);
+	return facts_init(&facts, unit->functions, 32, 32);
 }
 
 static void finish(void)
@@ -196,10 +196,10 @@ TEST(one_lanes_text_is_made_wide)
 				    "  %t1 = call i32 @llvm.umin.i32(i32 %t0, i32 %t0)\n"
 				    "  store i32 %t1, ptr %r2\n";
 	struct widen widen;
-	struct widen_slots slots = {load_vector, store_any, no_vector, &widen};
+	struct widen_slots slots = {load_vector, store_any, no_vector, ".v", &widen};
 	struct text out = {0}, program = {0};
 
-	widen_init(&widen, 4, &slots);
+	widen_init(&widen, 4, 'w', &slots);
 	widen.out = &out;
 	CHECK(widen_lines(&widen, lines, sizeof(lines) - 1));
 	CHECK_STR(out.bytes,

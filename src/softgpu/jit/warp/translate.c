@@ -127,9 +127,10 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 	if (meets(in) && bits_has(facts->partial, block) &&
 	    (is_barrier(in) || may_meet_elsewhere(facts, block)))
 		warp_refuse(warp, "lanes meet where others may be elsewhere");
-	if (meets(in) && in->predicate != PTX_NO_REG && value_varies(warp, in->predicate))
+	if (meets(in) && in->predicate != PTX_NO_REG &&
+	    !shape_is_uniform(shape_of_value(facts, in->predicate)))
 		warp_refuse(warp, "lanes meet under a predicate");
-	if (meets(in) && !is_barrier(in) && facts->width != SG_WARP_SIZE)
+	if (meets(in) && !is_barrier(in) && facts->width < SG_WARP_SIZE)
 		warp_refuse(warp, "it needs whole warps");
 	warp->needs_fibers |= is_barrier(in);
 }
@@ -154,6 +155,54 @@ static void check_loops(struct warp *warp)
 	}
 }
 
+/* Instructions times lanes: compiling takes longer by both. */
+#define MOST_LANE_INSTRUCTIONS (2048u * SG_WARP_SIZE)
+
+/*
+ * Several warps as one are for kernels whose warps would wait for each other. What lanes of one warp
+ * say to each other, beside shuffles, speaks of 32.
+ */
+static bool wants_many_lanes(const struct ptx_function *function, const struct jit_warp *shape)
+{
+	bool waits = shape->is_asked_for;
+
+	if (function->n_code * (uint64_t)shape->width > MOST_LANE_INSTRUCTIONS &&
+	    !shape->is_asked_for)
+		return false;
+	for (uint32_t i = 0; i < function->n_code; i++) {
+		const struct ptx_instruction *in = &function->code[i];
+		bool meets = ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE;
+
+		if (meets && in->opcode != PTX_OP_bar && in->opcode != PTX_OP_barrier &&
+		    in->opcode != PTX_OP_shfl)
+			return false;
+		waits |= is_barrier(in);
+	}
+	return waits;
+}
+
+/* Vectors that live across blocks should find room in the CPU's registers, or nearly. */
+#define MOST_VECTOR_BYTES	  4096u
+#define MOST_VECTOR_BYTES_OF_LOOP 1024u
+
+static void check_pressure(struct warp *warp)
+{
+	const struct flow *flow = &warp->facts.flow;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *block = &flow->blocks[flow->order[i]];
+		unsigned bytes = 0, most = block->loop == FLOW_NONE ? MOST_VECTOR_BYTES
+								    : MOST_VECTOR_BYTES_OF_LOOP;
+
+		for (uint32_t value = 0; value + 1 < flow->n_values; value++)
+			if (bits_has(block->live_in, value) && value_varies(warp, value))
+				bytes += warp->facts.width *
+					 ptx_type_bits(flow->function->register_types[value]) / 8;
+		if (bytes > most)
+			warp_refuse(warp, "it keeps too much for so many lanes");
+	}
+}
+
 static void check_kernel(struct warp *warp)
 {
 	const struct flow *flow = &warp->facts.flow;
@@ -165,6 +214,8 @@ static void check_kernel(struct warp *warp)
 			check_instruction(warp, &flow->function->code[k], flow->order[i]);
 	}
 	check_loops(warp);
+	if (warp->facts.width > SG_WARP_SIZE && !warp->is_asked_for)
+		check_pressure(warp);
 }
 
 /* Functions are called for one lane at a time, and must not wait for others. */
@@ -181,7 +232,7 @@ static void check_function(struct warp *warp, const struct ptx_function *functio
 
 struct results {
 	const struct warp *warp;
-	bool any, any_varies;
+	bool any, any_varies, any_rows;
 	uint32_t wrapping; /* a linear one of which lanes may lack something */
 };
 
@@ -193,6 +244,7 @@ static void note_result(void *context, uint32_t value, bool is_result)
 		return;
 	results->any = true;
 	results->any_varies |= value_varies(results->warp, value);
+	results->any_rows |= value_has_rows(results->warp, value);
 	if (shape_of_value(&results->warp->facts, value).wrap)
 		results->wrapping = value;
 }
@@ -211,6 +263,26 @@ static unsigned widened_operand(const struct facts *facts, const struct ptx_inst
 	return 0;
 }
 
+/* Does a row's last lane's value, of any of n rows? */
+static struct value overflows(
+    struct warp *warp, struct value base, const char *test, int32_t distance, unsigned n)
+{
+	struct emit *emit = &warp->emit;
+	char vector[WIDEN_OPERAND];
+	struct value last, any;
+
+	if (n == 1) {
+		last = emit_value(emit, "add i32 %s, %d", base.text, distance);
+		return emit_value(emit, "%s i32 %s, %s", test, last.text, base.text);
+	}
+	warp->row_widen.out = &emit->body;
+	widen_splat(&warp->row_widen, "i32", ir_constant(IR_I32, (uint32_t)distance).text, vector);
+	last = emit_value(emit, "add <%u x i32> %s, %s", n, base.text, vector);
+	any = emit_value(emit, "%s <%u x i32> %s, %s", test, n, last.text, base.text);
+	any = emit_value(emit, "bitcast <%u x i1> %s to i%u", n, any.text, n);
+	return emit_value(emit, "icmp ne i%u %s, 0", n, any.text);
+}
+
 /* Which lanes' 32-bit values lie behind an overflow: nearly always none. */
 static void print_overflow(struct warp *warp, uint32_t result, unsigned index)
 {
@@ -220,17 +292,21 @@ static void print_overflow(struct warp *warp, uint32_t result, unsigned index)
 	bool is_signed = ptx_type_is_signed(in->types[in->opcode == PTX_OP_cvt ? 1 : 0]);
 	struct shape shape = shape_of_operand(&warp->facts, &in->operands[index], 32);
 	uint32_t some = emit_new_block(emit), done = emit_new_block(emit);
-	struct value base = operand_get(emit, &in->operands[index], IR_I32, false), last, all;
+	unsigned rows = shape.by_row ? facts_rows(&warp->facts) : 1;
+	struct value base, last, all;
 	char test[32];
 
+	base = shape.by_row ? row_get(warp, &in->operands[index], IR_I32)
+			    : operand_get(emit, &in->operands[index], IR_I32, false);
 	snprintf(
 	    test, sizeof(test), "icmp %c%s", is_signed ? 's' : 'u', shape.stride > 0 ? "lt" : "gt");
-	last = emit_value(emit, "add i32 %s, %d", base.text, (int32_t)(shape.stride * (width - 1)));
 	emit_line(emit, "store i%u 0, ptr %%w.%u", width, result);
-	emit_branch_if(
-	    emit, emit_value(emit, "%s i32 %s, %s", test, last.text, base.text), some, done);
+	emit_branch_if(emit,
+	    overflows(
+		warp, base, test, (int32_t)(shape.stride * ((warp->facts.row ?: width) - 1)), rows),
+	    some, done);
 	text_format(&emit->body, "b%u:\n", some);
-	all = wide_splat(warp, IR_I32, base);
+	all = shape.by_row ? wide_rows(warp, IR_I32, base) : wide_splat(warp, IR_I32, base);
 	last = wide_numbers(warp, IR_I32, shape.stride);
 	last = emit_value(emit, "add <%u x i32> %s, %s", width, all.text, last.text);
 	last = emit_value(emit, "%s <%u x i32> %s, %s", test, width, last.text, all.text);
@@ -277,15 +353,28 @@ static void print_wrap(struct warp *warp, uint32_t result)
 	emit_line(emit, "store i%u %s, ptr %%w.%u", width, bits.text, result);
 }
 
+/* Once for each row of lanes. */
+static void run_by_row(struct warp *warp)
+{
+	capture_begin(warp);
+	emit_opcode(&warp->emit);
+	capture_end(warp);
+	if (!capture_widen_rows(warp))
+		warp_refuse(warp, "an instruction cannot be done once per row");
+}
+
 static void run_pure(struct warp *warp)
 {
-	struct results results = {warp, false, false, FLOW_NONE};
+	struct results results = {warp, false, false, false, FLOW_NONE};
 
 	flow_visit(&warp->facts.flow, warp->emit.in, note_result, &results);
 	if (results.any && !results.any_varies) {
 		if (results.wrapping != FLOW_NONE)
 			print_wrap(warp, results.wrapping);
-		emit_opcode(&warp->emit);
+		if (results.any_rows)
+			run_by_row(warp);
+		else
+			emit_opcode(&warp->emit);
 		return;
 	}
 	capture_begin(warp);
@@ -315,8 +404,7 @@ static void trap(struct warp *warp)
 	}
 	some = emit_new_block(emit);
 	none = emit_new_block(emit);
-	emit_branch_if(emit,
-	    emit_value(emit, "icmp ne i32 %s, 0", mask_bits(warp, warp->mask).text), some, none);
+	emit_branch_if(emit, mask_any(warp, warp->mask), some, none);
 	text_format(&emit->body, "b%u:\n", some);
 	note_first_lane(warp);
 	emit_opcode(emit);
@@ -389,7 +477,7 @@ static void run_predicated(struct warp *warp)
 	    .kind = PTX_OPERAND_REGISTER, .reg = in->predicate, .negated = in->predicate_negated};
 	struct value mask = warp->mask;
 
-	if (value_varies(warp, in->predicate)) {
+	if (!shape_is_uniform(shape_of_value(&warp->facts, in->predicate))) {
 		warp->mask =
 		    emit_value(emit, "select <%u x i1> %s, <%u x i1> %s, <%u x i1> zeroinitializer",
 			width, mask.text, width, wide_get(warp, &predicate, IR_I1).text, width);
@@ -462,9 +550,9 @@ static void print_locals(struct warp *warp)
 	}
 }
 
-/* The largest accesses are of 64 bytes a lane. */
-#define SCRATCH_SIZE 2048u
-static_assert(sizeof(struct sg_exchange_table) <= SCRATCH_SIZE, "an exchange fits into %scratch");
+#define SCRATCH_OF_LANE 64u /* bytes of the largest access */
+static_assert(sizeof(struct sg_exchange_table) <= SG_WARP_SIZE * SCRATCH_OF_LANE,
+    "an exchange fits into %scratch");
 
 static void print_start(struct warp *warp)
 {
@@ -473,15 +561,19 @@ static void print_start(struct warp *warp)
 
 	text_format(out, "  %%current = getelementptr i8, ptr %%lane, i64 %zu\n",
 	    offsetof(struct sg_lane, current));
-	text_format(out, "  %%scratch = alloca [%u x i8], align 256\n", SCRATCH_SIZE);
-	text_format(out, "  %%mask = alloca i%u\n", width);
-	if (width < 32)
-		text_format(out,
-		    "  %%lanes.cut = trunc i32 %%lanes to i%u\n  store i%u %%lanes.cut, ptr "
-		    "%%mask\n",
-		    width, width);
+	text_format(out, "  %%scratch = alloca [%u x i8], align 256\n",
+	    MAX(width, SG_WARP_SIZE) * SCRATCH_OF_LANE);
+	text_format(out, "  %%members = alloca i%u\n", SG_MOST_LANES);
+	text_format(out, "  %%move = alloca [%zu x i8], align 64\n", sizeof(struct sg_move));
+	text_format(
+	    out, "  %%mask = alloca i%u\n  %%lanes.none = sub i32 %u, %%lanes\n", width, width);
+	if (width == 32)
+		text_format(out, "  %%lanes.shift = add i32 %%lanes.none, 0\n");
 	else
-		text_format(out, "  store i32 %%lanes, ptr %%mask\n");
+		text_format(out, "  %%lanes.shift = %s i32 %%lanes.none to i%u\n",
+		    width < 32 ? "trunc" : "zext", width);
+	text_format(out, "  %%lanes.bits = lshr i%u -1, %%lanes.shift\n", width);
+	text_format(out, "  store i%u %%lanes.bits, ptr %%mask\n", width);
 }
 
 static void print_kernel(struct warp *warp)
@@ -553,8 +645,10 @@ static void translate(struct warp *warp)
 			emit_function(emit, program->functions[i]);
 	print_kernel(warp);
 	widen_finish(&warp->widen, emit->out);
+	widen_finish(&warp->row_widen, emit->out);
 	if (emit->out->failed || emit->body.failed || emit->arguments.failed ||
-	    emit->prologue.failed || warp->scratch.failed || warp->widen.failed)
+	    emit->prologue.failed || warp->scratch.failed || warp->widen.failed ||
+	    warp->row_widen.failed)
 		emit_fail(emit, "out of memory");
 }
 
@@ -569,18 +663,29 @@ static bool translate_guarded(struct warp *warp)
 
 static bool translate_into(struct warp *warp, const struct jit_warp *shape)
 {
+	const struct ptx_function *entry = warp->emit.program->entry;
 	bool done;
 
+	if (shape->width > SG_WARP_SIZE && !wants_many_lanes(entry, shape)) {
+		snprintf(warp->emit.error->text, sizeof(warp->emit.error->text),
+		    "several warps as one are for small kernels with barriers");
+		return false;
+	}
+	warp->is_asked_for = shape->is_asked_for;
 	warp->slots = warp_slots;
 	warp->slots.context = warp;
-	widen_init(&warp->widen, shape->width, &warp->slots);
-	done = facts_init(&warp->facts, warp->emit.program->entry, shape->width,
-	    shape->has_rows ? WARP_ROW : WARP_ANY);
+	warp->row_slots = row_slots;
+	warp->row_slots.context = warp;
+	widen_init(&warp->widen, shape->width, 'w', &warp->slots);
+	widen_init(
+	    &warp->row_widen, shape->row ? shape->width / shape->row : 1, 'y', &warp->row_slots);
+	done = facts_init(&warp->facts, entry, shape->width, shape->row);
 	if (!done)
 		snprintf(warp->emit.error->text, sizeof(warp->emit.error->text), "%s",
 		    warp->facts.flow.reason);
 	done = done && translate_guarded(warp);
 	widen_fini(&warp->widen);
+	widen_fini(&warp->row_widen);
 	facts_fini(&warp->facts);
 	free(warp->looked_at);
 	free(warp->emit.registers);

@@ -1,10 +1,10 @@
 /*
  * Inside the warp machine's translator: its state, and what its parts do for each other.
  *
- * A kernel becomes void kernel(struct sg_lane *lane, i32 entry): one call runs the threads of a
- * warp of W lanes, those of entry's bits. lane describes the first of them. A register whose lanes
+ * A kernel becomes void kernel(struct sg_lane *lane, i32 n): one call runs the threads of a
+ * warp of W lanes, of which the first n exist. lane describes the first of them. A register whose lanes
  * differ has a vector for its place, any other register a scalar, which for a linear one is lane
- * 0's. %scratch is memory for what the machine's functions are shown of all lanes. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
+ * 0's; where it differs between rows of lanes, a vector of the rows' scalars. %scratch is memory for what the machine's functions are shown of all lanes. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct ranges {
 struct warp {
 	struct emit emit; /* prints what is done once for all lanes */
 	struct facts facts;
-	struct widen widen;
-	struct widen_slots slots;
+	struct widen widen, row_widen;
+	struct widen_slots slots, row_slots;
 	struct text scratch; /* what an emitter printed for one lane */
 	uint32_t block;
 	struct ranges ranges;
@@ -38,6 +38,7 @@ struct warp {
 	uint32_t n_places;   /* numbers our labels and slots */
 	unsigned n_slots;    /* most that one loop over lanes uses */
 	bool needs_fibers;   /* it meets or polls */
+	bool is_asked_for;   /* struct jit_warp's */
 	uint64_t *looked_at; /* checked code: values compared in this block */
 	char types[IR_DOUBLE + 1][24];
 };
@@ -51,26 +52,44 @@ static inline struct warp *warp_of(struct emit *emit)
 _Noreturn void warp_refuse(struct warp *warp, const char *why);
 
 /* value.c: registers as vectors, and the slots of the widener. */
-extern const struct widen_slots warp_slots; /* without a context */
+extern const struct widen_slots warp_slots, row_slots; /* without a context */
 const char *wide_type(struct warp *warp, enum ir_type type);
-struct value wide_numbers(struct warp *warp, enum ir_type type, int64_t stride); /* 0, stride... */
+/* 0, stride, ..., in each row. */
+struct value wide_numbers(struct warp *warp, enum ir_type type, int64_t stride);
+struct value wide_rows(struct warp *warp, enum ir_type type, struct value rows); /* to its lanes */
 struct value wide_splat(struct warp *warp, enum ir_type type, struct value scalar);
 /* The operand's value in every lane. */
 struct value wide_get(struct warp *warp, const struct ptx_operand *operand, enum ir_type type);
 /* Sets a register to a vector, or to a scalar in all lanes. */
 void wide_set(struct warp *warp, const struct ptx_operand *operand, struct value value,
     enum ir_type from, bool is_vector, bool is_signed);
-struct value mask_bits(struct warp *warp, struct value mask); /* as an i32 */
-void note_first_lane(struct warp *warp);		      /* for what goes wrong next */
+/* The operand's value per row, of what does not vary within one: "<rows x T>". */
+struct value row_get(struct warp *warp, const struct ptx_operand *operand, enum ir_type type);
+/* Sets a register of any kind to a value that is the same for all lanes. */
+void set_same(struct warp *warp, const struct ptx_operand *operand, struct value value,
+    enum ir_type type, bool is_signed);
+struct value mask_bits(struct warp *warp, struct value mask); /* as an i32; of 32 lanes at most */
+struct value mask_integer(struct warp *warp, struct value mask); /* with a bit per lane */
+struct value mask_any(struct warp *warp, struct value mask);
+/* Of such an integer, as an i32: how many bits are set, and which the lowest and highest are; of none,
+ * the width and -1. */
+struct value integer_count(struct warp *warp, struct value integer);
+struct value integer_first(struct warp *warp, struct value integer);
+struct value integer_last(struct warp *warp, struct value integer);
+/* The same as a struct sg_lanes, at the place given. */
+struct value integer_memory(struct warp *warp, struct value integer, const char *place);
+void note_first_lane(struct warp *warp); /* for what goes wrong next */
 bool value_varies(const struct warp *warp, uint32_t value);
-void print_registers(struct warp *warp);       /* their places */
-void print_special_vectors(struct warp *warp); /* of those that were used */
+bool value_has_rows(const struct warp *warp, uint32_t value); /* its place is a vector of rows' */
+void print_registers(struct warp *warp);		      /* their places */
+void print_special_vectors(struct warp *warp);		      /* of those that were used */
 
 /* Runs an emitter with its text kept apart, in warp->scratch; capture_widen() then appends it made
  * wide, false and nothing appended when that cannot be done. */
 void capture_begin(struct warp *warp);
 void capture_end(struct warp *warp);
 bool capture_widen(struct warp *warp);
+bool capture_widen_rows(struct warp *warp); /* a lane per row */
 bool capture_is_vector(const struct warp *warp, struct value value);
 
 /* lanes.c: the instruction's scratch text, for one active lane after the other. */
@@ -93,9 +112,9 @@ void ranges_begin(struct warp *warp);
 void ranges_end(struct warp *warp);
 /* Before each instruction, and the block's end. */
 void ranges_enter(struct warp *warp, uint32_t at);
-/* Is the access checked together with others, in the copy that is printed? Then, where it is. */
+/* Is the access checked together with others, in the copy that is printed? Then, where it is for a row of lanes. */
 bool ranges_has(struct warp *warp);
-struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address);
+struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address, unsigned row);
 
 /* atomic.c */
 void warp_atomic(struct warp *warp);

@@ -24,9 +24,9 @@ struct piece {
 	char text[WIDEN_OPERAND];
 };
 
-void widen_init(struct widen *widen, unsigned width, const struct widen_slots *slots)
+void widen_init(struct widen *widen, unsigned width, char letter, const struct widen_slots *slots)
 {
-	*widen = (struct widen){.width = width, .slots = slots};
+	*widen = (struct widen){.width = width, .letter = letter, .slots = slots};
 }
 
 void widen_fini(struct widen *widen)
@@ -169,13 +169,14 @@ void widen_splat(struct widen *widen, const char *type, const char *scalar, char
 		    width, type, width, type, type, scalar, width, type, width);
 		return;
 	}
-	text_format(widen->out, "  %%w%u = insertelement <%u x %s> poison, %s %s, i64 0\n",
-	    widen->n_names, width, type, type, scalar);
+	text_format(widen->out, "  %%%c%u = insertelement <%u x %s> poison, %s %s, i64 0\n",
+	    widen->letter, widen->n_names, width, type, type, scalar);
 	text_format(widen->out,
-	    "  %%w%u = shufflevector <%u x %s> %%w%u, <%u x %s> poison, <%u x i32> "
+	    "  %%%c%u = shufflevector <%u x %s> %%%c%u, <%u x %s> poison, <%u x i32> "
 	    "zeroinitializer\n",
-	    widen->n_names + 1, width, type, widen->n_names, width, type, width);
-	snprintf(vector, WIDEN_OPERAND, "%%w%u", widen->n_names + 1);
+	    widen->letter, widen->n_names + 1, width, type, widen->letter, widen->n_names, width,
+	    type, width);
+	snprintf(vector, WIDEN_OPERAND, "%%%c%u", widen->letter, widen->n_names + 1);
 	widen->n_names += 2;
 }
 
@@ -186,7 +187,7 @@ static void wide_operand(struct widen *widen, const struct line *line, const cha
 	if (is_vector(widen, line, operand->text))
 		/* A special register's scalar is lane 0's. */
 		snprintf(out->text, sizeof(out->text), "%.300s%s", operand->text,
-		    !line->all_vectors && operand->text[1] == 's' ? ".v" : "");
+		    !line->all_vectors && operand->text[1] == 's' ? widen->slots->suffix : "");
 	else
 		widen_splat(widen, type, operand->text, out->text);
 }
@@ -274,7 +275,7 @@ static void define_by_lane(struct widen *widen, const struct call *call)
 	struct piece type;
 
 	wide_type(widen, call->type.text, &type);
-	text_format(out, "define internal %s %s.w(", type.text, call->name.text);
+	text_format(out, "define internal %s %s.w%u(", type.text, call->name.text, width);
 	for (unsigned i = 0; i < call->count; i++)
 		text_format(out, "%s<%u x %s> %%a%u", i ? ", " : "", width, call->types[i].text, i);
 	text_format(out, ") nounwind {\n  %%r = alloca %s\n", type.text);
@@ -361,7 +362,7 @@ static bool widen_call(struct widen *widen, struct line *line, const char *resul
 	} else {
 		if (!need_function(widen, &call))
 			return false;
-		snprintf(name.text, sizeof(name.text), "%.300s.w", call.name.text);
+		snprintf(name.text, sizeof(name.text), "%.300s.w%u", call.name.text, widen->width);
 	}
 	for (unsigned i = 0; i < n_wide; i++)
 		wide_operand(widen, line, call.types[i].text, &call.operands[i], &operands[i]);
@@ -621,7 +622,7 @@ static void define_twin(struct widen *widen, const char *name)
 		return;
 	end = strstr(body, "}\n");
 	wide_type(widen, call.type.text, &type);
-	text_format(widen->out, "define internal %s %s.w(", type.text, name);
+	text_format(widen->out, "define internal %s %s.w%u(", type.text, name, widen->width);
 	for (unsigned i = 0; i < call.count; i++) {
 		wide_type(widen, call.types[i].text, &type);
 		text_format(widen->out, "%s%s %s", i ? ", " : "", type.text, call.operands[i].text);

@@ -22,24 +22,27 @@ struct widen_slots {
 	    void *context, const char *type, const char *value, bool is_vector, const char *slot);
 	/* Of names the text uses but does not make: special registers, %s<n>. */
 	bool (*is_vector)(void *context, const char *name);
+	const char *suffix; /* what such a name's vector has behind it */
 	void *context;
 };
 
 /* A program being widened: what its text needs beside itself is collected here. */
 struct widen {
 	unsigned width;
+	char letter;
 	struct text *out; /* where wide lines go */
 	const struct widen_slots *slots;
 	uint64_t *vectors; /* temporaries %t<n> that are vectors */
 	size_t n_vectors;
-	uint32_t n_names; /* of our own temporaries, %w<n> */
+	uint32_t n_names; /* of our own temporaries */
 	char **needed;	  /* functions, by name, that wide lines call */
 	size_t n_needed;
 	struct text declarations, definitions;
 	bool failed; /* out of memory */
 };
 
-void widen_init(struct widen *widen, unsigned width, const struct widen_slots *slots);
+/* letter starts the names of its temporaries. */
+void widen_init(struct widen *widen, unsigned width, char letter, const struct widen_slots *slots);
 void widen_fini(struct widen *widen);
 
 /* Appends the lines, made wide, to widen->out. False when one of them is not of the widenable kind;
