@@ -101,6 +101,7 @@ static bool needs_no_context(uint32_t id)
 	case API_rosenLaneEnd:
 	case API_rosenDeviceStatus:
 	case API_rosenDeviceLinks:
+	case API_rosenDeviceAsk:
 	case API_rosenSegmentUnmap:
 	case API_rosenJitLog:
 	case API_rosenOutput: /* a failed assertion too */

@@ -77,6 +77,7 @@ static struct {
 	int (*fields)(nvml_handle device, int n, struct nvml_field *fields);
 } nvml;
 static bool usable;
+static void *library;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static const struct {
@@ -109,7 +110,7 @@ static const struct {
 
 static void load(void)
 {
-	void *library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+	library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
 
 	if (!library || dlsym(library, "rosen_shim_marker"))
 		return;
@@ -208,6 +209,19 @@ bool nvml_device_status(const char *pci_bus_id, struct device_status *status)
 		return false;
 	ask_all(device, status);
 	return true;
+}
+
+struct nvml_device *nvml_device_find(const char *pci_bus_id)
+{
+	nvml_handle device;
+
+	pthread_once(&once, load);
+	return usable && nvml.by_bus(pci_bus_id, &device) == NVML_SUCCESS ? device : NULL;
+}
+
+void *nvml_function(const char *name)
+{
+	return dlsym(library, name);
 }
 
 /* --- links --- */

@@ -162,6 +162,24 @@ CUresult worker_rosenDeviceLinks(struct call *call, struct args_rosenDeviceLinks
 	return CUDA_SUCCESS;
 }
 
+CUresult worker_rosenDeviceAsk(struct call *call, struct args_rosenDeviceAsk *a)
+{
+	struct device_question question = {0};
+	struct device_answer answer;
+	char bus[32] = "";
+
+	CUresult r = call->backend->cuDeviceGetPCIBusId(bus, sizeof(bus), a->device);
+	if (r != CUDA_SUCCESS)
+		return r;
+	memcpy(&question, a->question, MIN(a->question_bytes, sizeof(question)));
+	if (call->worker->options.backend != CONTROL_BACKEND_CUDA ||
+	    !nvml_device_ask(bus, &question, &answer))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	memset(a->answer, 0, a->capacity);
+	memcpy(a->answer, &answer, MIN(a->capacity, sizeof(answer)));
+	return CUDA_SUCCESS;
+}
+
 CUresult worker_rosenDeviceStatus(struct call *call, struct args_rosenDeviceStatus *a)
 {
 	struct device_status status = {.size = sizeof(status)};

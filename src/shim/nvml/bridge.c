@@ -49,6 +49,15 @@ static CUresult bridge_links(int number, struct device_links *links)
 	return r;
 }
 
+static CUresult bridge_ask(
+    int number, const struct device_question *question, struct device_answer *answer)
+{
+	if (!device_find_real(number))
+		return CUDA_ERROR_INVALID_DEVICE;
+	memset(answer, 0, sizeof(*answer));
+	return remote_rosenDeviceAsk(number, question, sizeof(*question), answer, sizeof(*answer));
+}
+
 static bool bridge_process(int number, uint64_t *bytes)
 {
 	CUdevice device = device_visible(number);
@@ -70,6 +79,7 @@ static const struct nvml_bridge bridge = {
     .peer = bridge_peer,
     .status = bridge_status,
     .links = bridge_links,
+    .ask = bridge_ask,
     .process = bridge_process,
 };
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "abi/cuda.h"
+#include "wire/device_question.h"
 #include "wire/snapshot.h"
 #include "wire/status.h"
 
@@ -24,6 +25,8 @@ struct nvml_bridge {
 	const struct snapshot_peer *(*peer)(int number, int other);
 	CUresult (*status)(int number, struct device_status *status);
 	CUresult (*links)(int number, struct device_links *links);
+	CUresult (*ask)(
+	    int number, const struct device_question *question, struct device_answer *answer);
 	/* Whether this process uses the device, and how much of its memory it has allocated. */
 	bool (*process)(int number, uint64_t *bytes);
 };

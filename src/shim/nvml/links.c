@@ -126,6 +126,19 @@ static bool is_of_links(unsigned field)
 	       field == NVML_FI_DEV_NVLINK_GET_SPEED;
 }
 
+static void ask_field(nvmlDevice_t handle, nvmlFieldValue_t *value)
+{
+	const unsigned which[] = {value->fieldId, value->scopeId};
+	struct device_field field;
+
+	value->nvmlReturn = nvml_ask(
+	    handle, DEVICE_QUESTION_nvmlDeviceGetFieldValues, which, &field, sizeof(field));
+	if (value->nvmlReturn != NVML_SUCCESS)
+		return;
+	value->valueType = field.type;
+	value->value = field.value;
+}
+
 /* A field without an answer says so itself, as NVML does for what a device lacks. */
 nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t handle, int count, nvmlFieldValue_t *values)
 {
@@ -140,8 +153,10 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t handle, int count, nvmlFieldV
 		return NVML_ERROR_INVALID_ARGUMENT;
 	for (int i = 0; i < count; i++) {
 		values[i].nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
-		if (!is_of_links(values[i].fieldId))
+		if (!is_of_links(values[i].fieldId)) {
+			ask_field(handle, &values[i]);
 			continue;
+		}
 		if (!asked)
 			known = ask(handle, values, &links);
 		asked = true;

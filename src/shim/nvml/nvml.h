@@ -307,6 +307,88 @@ NVML_API nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, u
 NVML_API nvmlReturn_t nvmlDeviceGetTotalEccErrors(
     nvmlDevice_t device, unsigned type, unsigned counter, unsigned long long *count);
 
+/* --- facts of the hardware, asked one by one --- */
+
+#define NVML_GSP_FIRMWARE_LENGTH 64
+
+typedef struct {
+	unsigned long long bar1Total, bar1Free, bar1Used;
+} nvmlBAR1Memory_t;
+
+typedef struct {
+	unsigned max, high, partial, low, none;
+} nvmlRowRemapperHistogramValues_t;
+
+NVML_API nvmlReturn_t nvmlDeviceGetMaxPcieLinkGeneration(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetMaxPcieLinkWidth(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetGpuMaxPcieLinkGeneration(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPcieReplayCounter(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPcieLinkMaxSpeed(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPcieSpeed(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPowerManagementMode(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPowerManagementLimit(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPowerSource(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetDisplayMode(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetDisplayActive(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetNumGpuCores(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetNumFans(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetRetiredPagesPendingStatus(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetBusType(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetAdaptiveClockInfoStatus(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetInforomConfigurationChecksum(nvmlDevice_t device, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetEncoderUtilization(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetDecoderUtilization(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetJpgUtilization(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetOfaUtilization(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetGpuOperationMode(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareMode(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetAutoBoostedClocksEnabled(
+    nvmlDevice_t device, unsigned *first, unsigned *second);
+NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *correctable,
+    unsigned *uncorrectable, unsigned *pending, unsigned *failed);
+NVML_API nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(
+    nvmlDevice_t device, unsigned long long *out);
+NVML_API nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(
+    nvmlDevice_t device, unsigned long long *out);
+NVML_API nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(
+    nvmlDevice_t device, unsigned long long *out);
+NVML_API nvmlReturn_t nvmlDeviceGetSupportedClocksThrottleReasons(
+    nvmlDevice_t device, unsigned long long *out);
+NVML_API nvmlReturn_t nvmlDeviceGetSupportedClocksEventReasons(
+    nvmlDevice_t device, unsigned long long *out);
+NVML_API nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlBAR1Memory_t *memory);
+NVML_API nvmlReturn_t nvmlDeviceGetRowRemapperHistogram(
+    nvmlDevice_t device, nvmlRowRemapperHistogramValues_t *values);
+NVML_API nvmlReturn_t nvmlDeviceGetVbiosVersion(nvmlDevice_t device, char *out, unsigned length);
+NVML_API nvmlReturn_t nvmlDeviceGetInforomImageVersion(
+    nvmlDevice_t device, char *out, unsigned length);
+NVML_API nvmlReturn_t nvmlDeviceGetBoardPartNumber(nvmlDevice_t device, char *out, unsigned length);
+NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareVersion(nvmlDevice_t device, char *out);
+NVML_API nvmlReturn_t nvmlDeviceGetInforomVersion(
+    nvmlDevice_t device, unsigned object, char *out, unsigned length);
+NVML_API nvmlReturn_t nvmlDeviceGetTemperatureThreshold(
+    nvmlDevice_t device, unsigned which, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetApplicationsClock(
+    nvmlDevice_t device, unsigned which, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetDefaultApplicationsClock(
+    nvmlDevice_t device, unsigned which, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetMaxCustomerBoostClock(
+    nvmlDevice_t device, unsigned which, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetPcieThroughput(
+    nvmlDevice_t device, unsigned which, unsigned *out);
+NVML_API nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, unsigned type,
+    unsigned counter, unsigned location, unsigned long long *count);
+
 /* --- what joins devices --- */
 
 #define NVML_FI_DEV_NVLINK_LINK_COUNT 91

@@ -130,9 +130,9 @@ nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t handle, nvmlTemperature_v1_t
 	return r;
 }
 
-/* The worker tells two clocks; the others are not derived from them. */
+/* Two clocks are part of the status, the others are asked for one by one. */
 static nvmlReturn_t clock_of(nvmlDevice_t handle, nvmlClockType_t type, uint32_t bit, size_t sm,
-    size_t memory, unsigned *mhz)
+    size_t memory, enum device_question_number other, unsigned *mhz)
 {
 	struct nvml_device device;
 	nvmlReturn_t r = nvml_device_enter(handle, mhz, &device);
@@ -142,7 +142,7 @@ static nvmlReturn_t clock_of(nvmlDevice_t handle, nvmlClockType_t type, uint32_t
 	if ((unsigned)type >= NVML_CLOCK_COUNT)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	if (type != NVML_CLOCK_SM && type != NVML_CLOCK_MEM)
-		return NVML_ERROR_NOT_SUPPORTED;
+		return nvml_ask(handle, other, &(unsigned){type}, mhz, sizeof(*mhz));
 	return number(handle, bit, type == NVML_CLOCK_SM ? sm : memory, mhz);
 }
 
@@ -150,14 +150,16 @@ nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, u
 {
 	return clock_of(device, type, DEVICE_STATUS_CLOCKS,
 	    offsetof(struct device_status, clock_sm_mhz),
-	    offsetof(struct device_status, clock_memory_mhz), mhz);
+	    offsetof(struct device_status, clock_memory_mhz),
+	    DEVICE_QUESTION_nvmlDeviceGetClockInfo, mhz);
 }
 
 nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned *mhz)
 {
 	return clock_of(device, type, DEVICE_STATUS_CLOCKS_MAX,
 	    offsetof(struct device_status, clock_sm_max_mhz),
-	    offsetof(struct device_status, clock_memory_max_mhz), mhz);
+	    offsetof(struct device_status, clock_memory_max_mhz),
+	    DEVICE_QUESTION_nvmlDeviceGetMaxClockInfo, mhz);
 }
 
 nvmlReturn_t nvmlDeviceGetClock(
@@ -171,7 +173,8 @@ nvmlReturn_t nvmlDeviceGetClock(
 	if ((unsigned)id >= NVML_CLOCK_ID_COUNT)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	return id == NVML_CLOCK_ID_CURRENT ? nvmlDeviceGetClockInfo(handle, type, mhz)
-					   : NVML_ERROR_NOT_SUPPORTED;
+					   : nvml_ask(handle, DEVICE_QUESTION_nvmlDeviceGetClock,
+						 (unsigned[]){type, id}, mhz, sizeof(*mhz));
 }
 
 /* --- modes --- */
@@ -190,7 +193,7 @@ nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, unsigned *
 	return NVML_SUCCESS;
 }
 
-/* The worker tells one of the counters, the one that nvidia-smi's table shows. */
+/* One counter, which nvidia-smi's table shows, is part of the status. */
 nvmlReturn_t nvmlDeviceGetTotalEccErrors(
     nvmlDevice_t device, unsigned type, unsigned counter, unsigned long long *count)
 {
@@ -202,7 +205,8 @@ nvmlReturn_t nvmlDeviceGetTotalEccErrors(
 	if (type > NVML_MEMORY_ERROR_TYPE_UNCORRECTED || counter > NVML_AGGREGATE_ECC)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	if (type != NVML_MEMORY_ERROR_TYPE_UNCORRECTED || counter != NVML_VOLATILE_ECC)
-		return NVML_ERROR_NOT_SUPPORTED;
+		return nvml_ask(device, DEVICE_QUESTION_nvmlDeviceGetTotalEccErrors,
+		    (unsigned[]){type, counter}, count, sizeof(*count));
 	*count = status.ecc_errors;
 	return NVML_SUCCESS;
 }

@@ -36,6 +36,16 @@ static CUresult fake_links(int number, struct device_links *links)
 	return fake.answer;
 }
 
+static CUresult fake_ask(
+    int number, const struct device_question *question, struct device_answer *answer)
+{
+	fake.asked = number;
+	fake.n_asked++;
+	fake.question = *question;
+	*answer = fake.question_answer;
+	return fake.answer;
+}
+
 static bool fake_process(int number, uint64_t *bytes)
 {
 	*bytes = fake.bytes;
@@ -57,6 +67,7 @@ nvmlReturn_t nvml_libcuda_find(struct nvml_libcuda *libcuda)
 	    .peer = fake_peer,
 	    .status = fake_status,
 	    .links = fake_links,
+	    .ask = fake_ask,
 	    .process = fake_process,
 	};
 
@@ -73,6 +84,7 @@ void set(int device, CUdevice_attribute attribute, int value)
 void prepare(void)
 {
 	fake.snapshot.n_devices = 2;
+	fake.question_answer.result = NVML_ERROR_NOT_SUPPORTED;
 	fake.snapshot.driver_version = 13000;
 	strcpy(fake.snapshot.driver_text, "580.159");
 	for (int i = 0; i < 2; i++) {

@@ -14,6 +14,8 @@ struct nvml_fake {
 	struct snapshot_peer peer[2][2];
 	struct device_status status;
 	struct device_links links;
+	struct device_question question; /* the last one */
+	struct device_answer question_answer;
 	CUresult connect, answer;
 	nvmlReturn_t find;
 	bool uses;
