@@ -43,22 +43,6 @@ CUresult graph_external_pack(CUgraphNodeParams *p, struct launch_buffer *tail)
 	return CUDA_SUCCESS;
 }
 
-static CUgraphNodeParams of_signal(const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *parameters)
-{
-	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL};
-
-	memcpy(&p.extSemSignal, parameters, sizeof(*parameters));
-	return p;
-}
-
-static CUgraphNodeParams of_wait(const CUDA_EXT_SEM_WAIT_NODE_PARAMS *parameters)
-{
-	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT};
-
-	memcpy(&p.extSemWait, parameters, sizeof(*parameters));
-	return p;
-}
-
 static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, size_t count,
     CUgraphNodeParams p)
 {
@@ -85,67 +69,45 @@ static CUresult get(CUgraphNode node, CUgraphNodeType type, CUgraphNodeParams *p
 	return CUDA_SUCCESS;
 }
 
-/* --- signalling --- */
+/* What the interface has of one kind. params: the type of its parameters; member: where they lie. */
+#define KIND(name, node_type, params, member)                                                      \
+	static CUgraphNodeParams of_##name(const params *parameters)                               \
+	{                                                                                          \
+		CUgraphNodeParams p = {.type = node_type};                                         \
+                                                                                                   \
+		memcpy(&p.member, parameters, sizeof(*parameters));                                \
+		return p;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	CUresult shim_cuGraphAddExternalSemaphores##name##Node(CUgraphNode *node, CUgraph graph,   \
+	    const CUgraphNode *dependencies, size_t count, const params *parameters)               \
+	{                                                                                          \
+		return add(node, graph, dependencies, count, of_##name(parameters));               \
+	}                                                                                          \
+                                                                                                   \
+	CUresult shim_cuGraphExternalSemaphores##name##NodeGetParams(                              \
+	    CUgraphNode node, params *parameters)                                                  \
+	{                                                                                          \
+		CUgraphNodeParams p;                                                               \
+		CUresult r = get(node, node_type, &p);                                             \
+                                                                                                   \
+		if (r == CUDA_SUCCESS)                                                             \
+			memcpy(parameters, &p.member, sizeof(*parameters));                        \
+		return r;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	CUresult shim_cuGraphExternalSemaphores##name##NodeSetParams(                              \
+	    CUgraphNode node, const params *parameters)                                            \
+	{                                                                                          \
+		return graph_node_set(NULL, node, true, of_##name(parameters));                    \
+	}                                                                                          \
+                                                                                                   \
+	CUresult shim_cuGraphExecExternalSemaphores##name##NodeSetParams(                          \
+	    CUgraphExec exec, CUgraphNode node, const params *parameters)                          \
+	{                                                                                          \
+		return exec ? graph_node_set(exec, node, true, of_##name(parameters))              \
+			    : CUDA_ERROR_INVALID_VALUE;                                            \
+	}
 
-CUresult shim_cuGraphAddExternalSemaphoresSignalNode(CUgraphNode *node, CUgraph graph,
-    const CUgraphNode *dependencies, size_t count,
-    const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *parameters)
-{
-	return add(node, graph, dependencies, count, of_signal(parameters));
-}
-
-CUresult shim_cuGraphExternalSemaphoresSignalNodeGetParams(
-    CUgraphNode node, CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *parameters)
-{
-	CUgraphNodeParams p;
-	CUresult r = get(node, CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL, &p);
-
-	if (r == CUDA_SUCCESS)
-		memcpy(parameters, &p.extSemSignal, sizeof(*parameters));
-	return r;
-}
-
-CUresult shim_cuGraphExternalSemaphoresSignalNodeSetParams(
-    CUgraphNode node, const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *parameters)
-{
-	return graph_node_set(NULL, node, true, of_signal(parameters));
-}
-
-CUresult shim_cuGraphExecExternalSemaphoresSignalNodeSetParams(
-    CUgraphExec exec, CUgraphNode node, const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *parameters)
-{
-	return exec ? graph_node_set(exec, node, true, of_signal(parameters))
-		    : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* --- waiting --- */
-
-CUresult shim_cuGraphAddExternalSemaphoresWaitNode(CUgraphNode *node, CUgraph graph,
-    const CUgraphNode *dependencies, size_t count, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *parameters)
-{
-	return add(node, graph, dependencies, count, of_wait(parameters));
-}
-
-CUresult shim_cuGraphExternalSemaphoresWaitNodeGetParams(
-    CUgraphNode node, CUDA_EXT_SEM_WAIT_NODE_PARAMS *parameters)
-{
-	CUgraphNodeParams p;
-	CUresult r = get(node, CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT, &p);
-
-	if (r == CUDA_SUCCESS)
-		memcpy(parameters, &p.extSemWait, sizeof(*parameters));
-	return r;
-}
-
-CUresult shim_cuGraphExternalSemaphoresWaitNodeSetParams(
-    CUgraphNode node, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *parameters)
-{
-	return graph_node_set(NULL, node, true, of_wait(parameters));
-}
-
-CUresult shim_cuGraphExecExternalSemaphoresWaitNodeSetParams(
-    CUgraphExec exec, CUgraphNode node, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *parameters)
-{
-	return exec ? graph_node_set(exec, node, true, of_wait(parameters))
-		    : CUDA_ERROR_INVALID_VALUE;
-}
+KIND(Signal, CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL, CUDA_EXT_SEM_SIGNAL_NODE_PARAMS, extSemSignal)
+KIND(Wait, CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT, CUDA_EXT_SEM_WAIT_NODE_PARAMS, extSemWait)

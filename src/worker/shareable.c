@@ -31,6 +31,15 @@ static CUresult give_ticket(struct call *call, enum share_type type, int fd, uin
 		   ?: send_descriptor(call, number, ticket);
 }
 
+/* What the program's ticket stands for, of that type: the backend's descriptor, the caller's. */
+static CUresult take_ticket(
+    struct call *call, const CUipcMemHandle *name, enum share_type type, int *fd)
+{
+	struct control_share what;
+
+	return share_take(call->worker, name, SHARE_BIT(type), &what, fd);
+}
+
 CUresult worker_cuMemExportToShareableHandle(
     struct call *call, struct args_cuMemExportToShareableHandle *a)
 {
@@ -44,10 +53,9 @@ CUresult worker_cuMemExportToShareableHandle(
 CUresult worker_cuMemImportFromShareableHandle(
     struct call *call, struct args_cuMemImportFromShareableHandle *a)
 {
-	struct control_share what;
 	_cleanup_fd_ int fd = -1;
 
-	return share_take(call->worker, &a->name, SHARE_BIT(SHARE_ALLOCATION), &what, &fd)
+	return take_ticket(call, &a->name, SHARE_ALLOCATION, &fd)
 		   ?: call->backend->cuMemImportFromShareableHandle(a->handle, (void *)(intptr_t)fd,
 			  CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
 }
@@ -65,10 +73,9 @@ CUresult worker_cuMemPoolExportToShareableHandle(
 CUresult worker_cuMemPoolImportFromShareableHandle(
     struct call *call, struct args_cuMemPoolImportFromShareableHandle *a)
 {
-	struct control_share what;
 	_cleanup_fd_ int fd = -1;
 
-	return share_take(call->worker, &a->name, SHARE_BIT(SHARE_POOL), &what, &fd)
+	return take_ticket(call, &a->name, SHARE_POOL, &fd)
 		   ?: call->backend->cuMemPoolImportFromShareableHandle(a->mem_pool,
 			  (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, a->flags);
 }
