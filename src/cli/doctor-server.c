@@ -11,7 +11,7 @@
 
 #define ASK_MS 120000
 
-static void report_backend(struct doctor *doctor, struct json_object *backend)
+static bool report_backend(struct doctor *doctor, struct json_object *backend)
 {
 	const char *name = cli_text(backend, "backend"), *why = cli_text(backend, "why");
 	struct json_object *devices = json_object_object_get(backend, "devices");
@@ -27,32 +27,44 @@ static void report_backend(struct doctor *doctor, struct json_object *backend)
 		    "%zu device%s, CUDA %llu.%llu: %s", n_devices, n_devices == 1 ? "" : "s",
 		    (unsigned long long)version / 1000, (unsigned long long)version % 1000 / 10,
 		    cli_text(json_object_array_get_idx(devices, 0), "name"));
-		return;
+		return true;
 	}
 	doctor_find(doctor, cuda ? "cuda" : "softgpu", wanted ? FINDING_BAD : FINDING_NOTE,
 	    cuda ? "if there is an NVIDIA GPU: install its driver, and set cuda_library if its "
 		   "libcuda.so.1 lies in an unusual place"
 		 : "see the findings above; build Rosen with LLVM: make",
 	    "a worker found no device: %s", *why ? why : "the library reports none");
+	return false;
 }
 
-static void report_backends(struct doctor *doctor, const struct server_use *use)
+/* Says what each backend has. True, with its name, when one that programs may use has a device. */
+static bool report_backends(
+    struct doctor *doctor, const struct server_use *use, char name[CONFIG_TEXT_MAX])
 {
+	const char *wanted = doctor->config->backend;
 	struct json_object *backends = server_ask(use, "devices", NULL, ASK_MS);
 
 	if (!backends) {
 		doctor_find(doctor, "rosend", FINDING_BAD,
 		    "see its messages above; ROSEN_LOG=debug says more",
 		    "rosend at %s does not say what devices there are", use->socket);
-		return;
+		return false;
 	}
-	for (size_t i = 0; i < json_object_array_length(backends); i++)
-		report_backend(doctor, json_object_array_get_idx(backends, i));
+	*name = '\0';
+	for (size_t i = 0; i < json_object_array_length(backends); i++) {
+		struct json_object *backend = json_object_array_get_idx(backends, i);
+		bool fits =
+		    !strcmp(wanted, "auto") || !strcmp(wanted, cli_text(backend, "backend"));
+		if (report_backend(doctor, backend) && fits && !*name)
+			snprintf(name, CONFIG_TEXT_MAX, "%s", cli_text(backend, "backend"));
+	}
 	json_object_put(backends);
+	return *name;
 }
 
 void doctor_check_server(struct doctor *doctor)
 {
+	char name[CONFIG_TEXT_MAX];
 	struct server_use use;
 	int r = server_find(doctor->config, &use);
 
@@ -74,6 +86,8 @@ void doctor_check_server(struct doctor *doctor)
 			return;
 		}
 	}
-	report_backends(doctor, &use);
+	/* What is missing of the tree has been told. */
+	if (report_backends(doctor, &use, name) && access(doctor->install.bench_client, X_OK) == 0)
+		doctor_check_path(doctor, &use, name);
 	server_give(&use);
 }

@@ -127,8 +127,9 @@ const struct command command_doctor = {
     .arguments = "[--] [PROGRAM...]",
     .summary = "Find out what is missing, and how to mend it",
     .text = "Checks this installation, the kernel, the environment, the NVIDIA driver, the "
-	    "software GPU's compiler and rosend, and each PROGRAM that is named: whether it can "
-	    "be run with `rosen run`.\n"
+	    "software GPU's compiler and rosend, runs a program of its own through the whole "
+	    "path, and looks at each PROGRAM that is named: whether it can be run with "
+	    "`rosen run`.\n"
 	    "\n"
 	    "Exit status: 0 when nothing must be mended, 1 otherwise.\n",
     .run = run_doctor,

@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/install.h"
 #include "base/util.h"
+#include "cli/server.h"
 
 enum finding_state {
 	FINDING_GOOD,
@@ -48,6 +49,9 @@ void doctor_check_compiler(struct doctor *doctor);
 
 /* doctor-server.c: rosend and what its workers find. */
 void doctor_check_server(struct doctor *doctor);
+
+/* doctor-path.c: a program of ours at work on a backend that has a device. */
+void doctor_check_path(struct doctor *doctor, const struct server_use *use, const char *backend);
 
 /* doctor-program.c: a program someone wants to run. */
 void doctor_check_program(struct doctor *doctor, const char *program);

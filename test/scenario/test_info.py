@@ -78,7 +78,7 @@ class Info(Scenario):
         result = run("doctor", "--json")
         told = json.loads(result.stdout)
         states = {finding["check"]: finding["state"] for finding in told["findings"]}
-        for check in ("tree", "kernel", "addresses", "rosend", BACKEND):
+        for check in ("tree", "kernel", "addresses", "rosend", BACKEND, "path"):
             self.assertEqual(states[check], "ok", told)
         self.assertEqual(told["healthy"], "bad" not in states.values())
         self.assertEqual(result.returncode, 0 if told["healthy"] else 1)
