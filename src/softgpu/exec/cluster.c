@@ -4,6 +4,8 @@
  * A cluster's blocks are resident in one machine, their shared memory side by side, and run on its one
  * host thread: plain reads and writes will do, and whoever waits lets the others run.
  */
+#include <string.h>
+
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 
@@ -148,4 +150,36 @@ bool cluster_holds(const struct sg_lane *lane, uint64_t address)
 
 	return inside / SG_SHARED_STRIDE < cluster_blocks(lane) &&
 	       inside % SG_SHARED_STRIDE < lane->shared_size;
+}
+
+/* ---- blocks that have not begun ---- */
+
+/* 16 bytes, which only our own instructions look into. */
+struct answer {
+	uint32_t is_taken;
+	uint32_t block[3]; /* the first of the cluster */
+};
+
+void sg_cluster_cancel(struct sg_lane *lane, uint64_t answer, uint64_t mbarrier, bool to_all)
+{
+	struct sg_machine *machine = lane->block->machine;
+	struct sg_grid *grid = machine->grid;
+	struct sg_lane taken = {0};
+	struct answer result = {0};
+	uint64_t number;
+
+	if (!grid->launch->cooperative && grid_next_block(machine, grid, &number)) {
+		lane_set_number(&taken, grid, number);
+		result.is_taken = 1;
+		memcpy(result.block, taken.ctaid, sizeof(result.block));
+	}
+	for (uint32_t rank = 0; rank < cluster_blocks(lane); rank++) {
+		if (!to_all && rank != lane->block->rank)
+			continue;
+		memcpy(cluster_range(
+			   lane, sg_cluster_map(lane, answer, rank, false), sizeof(result), true),
+		    &result, sizeof(result));
+		mbarrier_complete(
+		    lane, sg_cluster_map(lane, mbarrier, rank, false), sizeof(result));
+	}
 }

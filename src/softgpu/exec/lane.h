@@ -100,11 +100,16 @@ enum sg_exchange {
 	SG_EXCHANGE_REDUX_AND,
 	SG_EXCHANGE_REDUX_OR,
 	SG_EXCHANGE_REDUX_XOR,
-	SG_EXCHANGE_ELECT,  /* result: leader | predicate << 32 */
-	SG_EXCHANGE_MATRIX, /* b: a union sg_matrix; value: the lane's array (exec/matrix.h) */
-	SG_EXCHANGE_WGMMA,  /* likewise (exec/wgmma.h) */
-	SG_EXCHANGE_ACTIVE, /* b: the place in the code, c: of the call that led there */
+	SG_EXCHANGE_REDUX_FLOAT, /* b: enum sg_redux_flags */
+	SG_EXCHANGE_ELECT,	 /* result: leader | predicate << 32 */
+	SG_EXCHANGE_MATRIX,	 /* b: a union sg_matrix; value: the lane's array (exec/matrix.h) */
+	SG_EXCHANGE_WGMMA,	 /* likewise (exec/wgmma.h) */
+	SG_EXCHANGE_ACTIVE,	 /* b: the place in the code, c: of the call that led there */
 };
+
+#define SG_NAN_F32 0x7fffffffu /* what PTX calls canonical */
+
+enum sg_redux_flags { SG_REDUX_MAX = 1, SG_REDUX_ABS = 2, SG_REDUX_NAN = 4 };
 
 /* The lane a shuffle reads, and whether it lies in the lane's segment; if not, it is itself. */
 static inline uint32_t sg_shuffle_source(

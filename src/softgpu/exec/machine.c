@@ -351,7 +351,7 @@ static void lane_set_number_in_cluster(
 	}
 }
 
-static void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number)
+void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number)
 {
 	const uint32_t *size = grid->launch->grid;
 

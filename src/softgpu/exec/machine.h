@@ -161,6 +161,9 @@ void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid);
  * to end. */
 bool grid_next_block(struct sg_machine *machine, struct sg_grid *grid, uint64_t *number);
 
+/* Makes a lane that of a block by its number, in the order blocks are handed out. */
+void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number);
+
 /* Makes a lane that of another thread of its block. */
 void lane_set_thread(struct sg_lane *lane, uint32_t number);
 

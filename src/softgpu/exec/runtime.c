@@ -270,6 +270,7 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_cluster_from_generic),
     ENTRY(sg_cluster_map),
     ENTRY(sg_cluster_rank),
+    ENTRY(sg_cluster_cancel),
     ENTRY(sg_matrix),
     ENTRY(sg_wgmma),
     ENTRY(sg_warpgroup_meet),

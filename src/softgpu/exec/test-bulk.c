@@ -1,4 +1,7 @@
 /* Bulk copies, reductions and remote stores, and the mbarriers they complete. */
+#include <math.h>
+
+#include "softgpu/exec/ptxas.h"
 #include "softgpu/exec/test-machine.h"
 
 #define HEAD ".version 8.6\n.target sm_100\n.address_size 64\n"
@@ -144,6 +147,62 @@ TEST(bulk_copies_outside_memory_end_the_grid)
 		     "[%d1], 128, [%r3];",
 		     ""),
 	    SG_FAULT_ILLEGAL_ADDRESS);
+}
+
+/* clang-format off */
+/* Each block counts itself and then every one it may take from those that have not begun. */
+static const char stealing[] = ".version 8.6\n.target sm_100a\n.address_size 64\n"
+    ".visible .entry k(.param .u64 counts) .reqnctapercluster 2, 1, 1 {\n"
+    ".reg .b64 %d<9>; .reg .b32 %r<9>; .reg .pred %p<3>; .reg .b128 %q;\n"
+    ".shared .align 16 .b8 answer[16]; .shared .align 8 .b64 bar;\n"
+    "ld.param.u64 %d1, [counts]; mov.u32 %r1, %ctaid.x; mov.u32 %r2, answer; mov.u32 %r3, bar; mov.u32 %r4, 0;\n"
+    "mov.u32 %r7, %cluster_ctarank;\n"
+    "mbarrier.init.shared::cta.b64 [%r3], 1; fence.mbarrier_init.release.cluster;\n"
+    "barrier.cluster.arrive; barrier.cluster.wait;\n"
+    "AGAIN: mul.wide.u32 %d2, %r1, 4; add.u64 %d2, %d1, %d2; red.global.add.u32 [%d2], 1;\n"
+    "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r3], 16;\n"
+    "barrier.cluster.arrive; barrier.cluster.wait; setp.ne.u32 %p2, %r7, 0;\n"
+    "@!%p2 clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes.multicast::cluster::all.b128 [%r2], [%r3];\n"
+    "WAIT: mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r3], %r4; @!%p1 bra WAIT; xor.b32 %r4, %r4, 1;\n"
+    "ld.shared.b128 %q, [%r2]; clusterlaunchcontrol.query_cancel.is_canceled.pred.b128 %p1, %q;\n"
+    "clusterlaunchcontrol.query_cancel.get_first_ctaid::x.b32.b128 %r1, %q; add.u32 %r1, %r1, %r7;\n"
+    "@%p1 bra AGAIN; barrier.cluster.arrive; barrier.cluster.wait; ret; }\n";
+/* clang-format on */
+
+TEST(blocks_take_over_others)
+{
+	uint32_t *counts = device_alloc(4096);
+	uint64_t params[] = {(uint64_t)counts};
+
+	ptxas_check(stealing, "sm_100a");
+	launch_fine(kernel_get(module_load(stealing), "k"), 100, 1, params, 1);
+	for (uint32_t i = 0; i < 100; i++)
+		CHECK_EQ(counts[i], 1);
+}
+
+/* clang-format off */
+static const char reductions[] = ".version 8.6\n.target sm_100a\n.address_size 64\n"
+    ".visible .entry k(.param .u64 io) { .reg .b64 %d<9>; .reg .b32 %r<9>;\n"
+    "ld.param.u64 %d1, [io]; mov.u32 %r1, %tid.x; mul.wide.u32 %d2, %r1, 4; add.u64 %d2, %d1, %d2;\n"
+    "ld.global.u32 %r2, [%d2];\n"
+    "redux.sync.min.f32 %r3, %r2, -1; redux.sync.max.abs.f32 %r4, %r2, -1; redux.sync.max.NaN.f32 %r5, %r2, -1;\n"
+    "redux.sync.max.f32 %r6, %r2, -1; st.global.v4.u32 [%d1+128], {%r3, %r4, %r5, %r6}; ret; }\n";
+/* clang-format on */
+
+TEST(reductions_of_floats)
+{
+	float *io = device_alloc(4096);
+	uint64_t params[] = {(uint64_t)io};
+	uint32_t nan;
+
+	ptxas_check(reductions, "sm_100a");
+	for (int i = 0; i < 32; i++)
+		io[i] = (float)(i * 7 % 32 - 20);
+	io[1] = NAN;
+	launch_fine(kernel_get(module_load(reductions), "k"), 1, 32, params, 1);
+	CHECK(io[32] == -20 && io[33] == 20 && io[35] == 11);
+	memcpy(&nan, &io[34], sizeof(nan));
+	CHECK_EQ(nan, 0x7fffffff);
 }
 
 /* Known, and refused by name: line and opcode are in the message. */

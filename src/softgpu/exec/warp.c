@@ -7,6 +7,9 @@
  * exception: its members are whoever is at the same place when no other lane of the warp can run,
  * so that the answer is the same as that of a GPU that reconverges as soon as it can.
  */
+#include <math.h>
+#include <string.h>
+
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix.h"
@@ -67,6 +70,29 @@ static uint32_t reduce_two(enum sg_exchange kind, uint32_t a, uint32_t b)
 	}
 }
 
+/* redux of f32: NaNs count only where the flags say so, or where there is nothing else. */
+static uint32_t reduce_floats(const struct sg_meeting *meeting, uint32_t members)
+{
+	uint32_t flags = meeting->arrivals[__builtin_ctz(members)]->b, bits;
+	float best = NAN;
+
+	for (uint32_t left = members; left; left &= left - 1) {
+		uint32_t word = (uint32_t)meeting->arrivals[__builtin_ctz(left)]->value;
+		float value;
+
+		memcpy(&value, &word, sizeof(value));
+		if (flags & SG_REDUX_ABS)
+			value = fabsf(value);
+		if (isnan(value) && flags & SG_REDUX_NAN)
+			return SG_NAN_F32;
+		if (isnan(best) || (flags & SG_REDUX_MAX ? value > best : value < best) ||
+		    (value == best && !signbit(value) == !!(flags & SG_REDUX_MAX)))
+			best = value;
+	}
+	memcpy(&bits, &best, sizeof(bits));
+	return isnan(best) ? SG_NAN_F32 : bits;
+}
+
 /* The result all members share. */
 static uint64_t common_result(
     const struct sg_meeting *meeting, uint32_t members, enum sg_exchange kind)
@@ -96,6 +122,8 @@ static uint64_t common_result(
 		return first;
 	case SG_EXCHANGE_ACTIVE:
 		return members;
+	case SG_EXCHANGE_REDUX_FLOAT:
+		return reduce_floats(meeting, members);
 	default:
 		return reduced;
 	}

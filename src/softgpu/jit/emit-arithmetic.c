@@ -168,10 +168,32 @@ static struct value multiply_wide(struct emit *emit, enum ptx_type type)
 	return emit_value(emit, "mul %s %s, %s", to, a.text, b.text);
 }
 
+/* add.f32.f16 d, a, c and fma.f32.f16 d, a, b, c: all but the last are narrow. */
+static bool is_mixed(const struct emit *emit)
+{
+	return emit->in->n_types == 2 && emit->in->types[0] == PTX_TYPE_f32 &&
+	       is_half(emit->in->types[1]);
+}
+
+static void emit_mixed(struct emit *emit, unsigned n, scalar_op *scalar)
+{
+	enum ptx_type narrow = type_at(emit, 1);
+	struct value values[3];
+
+	for (unsigned i = 0; i + 1 < n; i++)
+		values[i] = half_widen(emit, narrow, source(emit, i + 1, narrow));
+	values[n - 1] = source(emit, n, PTX_TYPE_f32);
+	destination(emit, 0, scalar(emit, PTX_TYPE_f32, values), PTX_TYPE_f32);
+}
+
 void emit_arithmetic(struct emit *emit)
 {
 	enum ptx_type type = type_at(emit, 0);
 
+	if (is_mixed(emit)) {
+		emit_mixed(emit, 2, binary);
+		return;
+	}
 	if (has(emit, PTX_MODIFIER_cc)) {
 		emit_carry(emit);
 	} else if (emit->in->opcode == PTX_OP_mul && has(emit, PTX_MODIFIER_wide)) {
@@ -212,7 +234,10 @@ static struct value fused(struct emit *emit, enum ptx_type type, const struct va
 
 void emit_fma(struct emit *emit)
 {
-	emit_elementwise(emit, type_at(emit, 0), 3, fused);
+	if (is_mixed(emit))
+		emit_mixed(emit, 3, fused);
+	else
+		emit_elementwise(emit, type_at(emit, 0), 3, fused);
 }
 
 static void multiply_add_wide(struct emit *emit, enum ptx_type type)

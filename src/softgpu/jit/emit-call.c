@@ -81,6 +81,7 @@ static bool jumps_back(const struct ptx_operand *operand, uint32_t position)
 static bool is_of_cluster(const struct ptx_instruction *in)
 {
 	return in->opcode == PTX_OP_mapa || in->opcode == PTX_OP_getctarank ||
+	       in->opcode == PTX_OP_clusterlaunchcontrol ||
 	       ptx_has(in, PTX_MODIFIER_shared_cluster) ||
 	       ((in->opcode == PTX_OP_bar || in->opcode == PTX_OP_barrier) &&
 		   ptx_has(in, PTX_MODIFIER_cluster));

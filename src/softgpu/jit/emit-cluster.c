@@ -1,6 +1,6 @@
 /*
- * Clusters (PTX ISA 9.7.9.23, 10): where a block is in its cluster, and addresses of other blocks'
- * shared memory. What a block's number says of its cluster is computed where it is asked for: few
+ * Clusters (PTX ISA 9.7.9.23, 10): where a block is in its cluster, addresses of other blocks' shared
+ * memory, and taking over blocks that have not begun (clusterlaunchcontrol). What a block's number says of its cluster is computed where it is asked for: few
  * kernels do.
  */
 #include "softgpu/exec/lane.h"
@@ -93,4 +93,58 @@ void emit_getctarank(struct emit *emit)
 	    emit_value(emit, "call i32 @sg_cluster_rank(ptr %%lane, i64 %s, i1 %d)", address.text,
 		space_of(emit) != PTX_SPACE_CLUSTER),
 	    PTX_TYPE_u32);
+}
+
+/* clusterlaunchcontrol.try_cancel...b128 [answer], [mbarrier] */
+static void try_cancel(struct emit *emit)
+{
+	struct value places[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		places[i] = bulk_address(emit, i);
+		if (space_of(emit) == PTX_SPACE_GENERIC)
+			places[i] = emit_value(emit,
+			    "call i64 @sg_cluster_from_generic(ptr %%lane, i64 %s)",
+			    places[i].text);
+	}
+	emit_line(emit, "call void @sg_cluster_cancel(ptr %%lane, i64 %s, i64 %s, i1 %d)",
+	    places[0].text, places[1].text, has(emit, PTX_MODIFIER_multicast_cluster_all));
+}
+
+/* Of four words: whether there is a block, and its place. */
+static struct value answer_word(struct emit *emit, struct value answer, unsigned word)
+{
+	struct value shifted = emit_value(emit, "lshr i128 %s, %u", answer.text, word * 32);
+
+	return emit_value(emit, "trunc i128 %s to i32", shifted.text);
+}
+
+/* clusterlaunchcontrol.query_cancel.what d, answer */
+void emit_clusterlaunchcontrol(struct emit *emit)
+{
+	static const enum ptx_modifier axes[] = {PTX_MODIFIER_get_first_ctaid_x,
+	    PTX_MODIFIER_get_first_ctaid_y, PTX_MODIFIER_get_first_ctaid_z};
+	const struct ptx_operand *d = emit->in->operands;
+	struct value answer;
+
+	if (has(emit, PTX_MODIFIER_try_cancel)) {
+		try_cancel(emit);
+		return;
+	}
+	answer = source(emit, 1, PTX_TYPE_b128);
+	if (has(emit, PTX_MODIFIER_is_canceled)) {
+		answer = emit_value(emit, "icmp ne i32 %s, 0", answer_word(emit, answer, 0).text);
+		operand_set(emit, d, answer, IR_I1, false);
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(axes); i++)
+		if (has(emit, axes[i])) {
+			operand_set(emit, d, answer_word(emit, answer, i + 1), IR_I32, false);
+			return;
+		}
+	if (!has(emit, PTX_MODIFIER_get_first_ctaid))
+		emit_unsupported(emit);
+	for (unsigned i = 0; i < 4; i++)
+		operand_set(emit, memory_element(emit, d, 4, i),
+		    answer_word(emit, answer, (i + 1) % 4), IR_I32, false);
 }

@@ -161,7 +161,7 @@ static struct value reserved_shared(struct emit *emit, unsigned offset)
 	return emit_value(emit, "add i32 %s, %u", base.text, offset);
 }
 
-/* Shared memory the system keeps to itself, and clusters. */
+/* Shared memory the system keeps to itself, what does not exist here, and clusters. */
 static struct value system_value(struct emit *emit, enum ptx_special special)
 {
 	switch (special) {
@@ -172,6 +172,8 @@ static struct value system_value(struct emit *emit, enum ptx_special special)
 		return reserved_shared(emit, SG_RESERVED_SECOND);
 	case PTX_SPECIAL_reserved_smem_offset_end:
 		return reserved_shared(emit, SG_RESERVED_SHARED);
+	case PTX_SPECIAL_pm0 ... PTX_SPECIAL_current_graph_exec:
+		return ir_constant(ir_of(ptx_special_type(special)), 0); /* nothing is counted */
 	case PTX_SPECIAL_reserved_smem_offset_cap:
 		return ir_constant(IR_I32, SG_RESERVED_SHARED);
 	default:

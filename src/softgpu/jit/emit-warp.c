@@ -95,11 +95,15 @@ void emit_redux(struct emit *emit)
 	enum ptx_type type = type_at(emit, 0);
 	bool is_signed = ptx_type_is_signed(type);
 	struct value value;
+	struct value flags = zero();
 	enum sg_exchange kind;
 
-	if (ptx_type_is_float(type))
-		emit_unsupported(emit);
-	if (has(emit, PTX_MODIFIER_add))
+	if (ptx_type_is_float(type)) {
+		kind = SG_EXCHANGE_REDUX_FLOAT;
+		flags = ir_constant(IR_I32, (has(emit, PTX_MODIFIER_max) ? SG_REDUX_MAX : 0) |
+						(has(emit, PTX_MODIFIER_abs) ? SG_REDUX_ABS : 0) |
+						(has(emit, PTX_MODIFIER_NaN) ? SG_REDUX_NAN : 0));
+	} else if (has(emit, PTX_MODIFIER_add))
 		kind = SG_EXCHANGE_REDUX_ADD;
 	else if (has(emit, PTX_MODIFIER_min))
 		kind = is_signed ? SG_EXCHANGE_REDUX_MIN_S : SG_EXCHANGE_REDUX_MIN_U;
@@ -109,9 +113,9 @@ void emit_redux(struct emit *emit)
 		kind = SG_EXCHANGE_REDUX_AND;
 	else
 		kind = has(emit, PTX_MODIFIER_or) ? SG_EXCHANGE_REDUX_OR : SG_EXCHANGE_REDUX_XOR;
-	value = emit_value(emit, "zext i32 %s to i64", source(emit, 1, type).text);
+	value = emit_value(emit, "zext i32 %s to i64", source(emit, 1, PTX_TYPE_b32).text);
 	set_low(emit, emit->in->operands,
-	    exchange(emit, kind, member_mask(emit, 2), value, zero(), zero()));
+	    exchange(emit, kind, member_mask(emit, 2), value, flags, zero()));
 }
 
 /*

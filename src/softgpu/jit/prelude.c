@@ -190,6 +190,7 @@ const char jit_prelude[] =
 	"declare i64 @sg_cluster_to_generic(ptr, i64) nounwind\n"
 	"declare i64 @sg_cluster_from_generic(ptr, i64) nounwind\n"
 	"declare i64 @sg_cluster_map(ptr, i64, i32, i1) nounwind\n"
+	"declare void @sg_cluster_cancel(ptr, i64, i64, i1) nounwind\n"
 	"declare i32 @sg_cluster_rank(ptr, i64, i1) nounwind\n"
 	"declare void @sg_wgmma(ptr, i32, ptr) nounwind\n"
 	"declare void @sg_warpgroup_meet(ptr) nounwind\n"

@@ -73,6 +73,13 @@
 	M(mbarrier_complete_tx_bytes, "mbarrier::complete_tx::bytes") M(read, "read")              \
 	M(bulk_group, "bulk_group") M(multicast_cluster, "multicast::cluster")                     \
 	M(shr7, "shr7") M(shr15, "shr15") M(po, "po") M(pack, "pack") M(range, "range") M(cvt, "cvt") M(async_generic, "async::generic") M(cp_mask, "cp_mask")                         \
+	M(tensormap, "tensormap") M(mask, "mask")                                                  \
+	/* asking for blocks that have not begun */                                                \
+	M(try_cancel, "try_cancel") M(query_cancel, "query_cancel")                                \
+	M(is_canceled, "is_canceled") M(get_first_ctaid, "get_first_ctaid")                        \
+	M(get_first_ctaid_x, "get_first_ctaid::x") M(get_first_ctaid_y, "get_first_ctaid::y")      \
+	M(get_first_ctaid_z, "get_first_ctaid::z")                                                 \
+	M(multicast_cluster_all, "multicast::cluster::all")                                        \
 	M(fence, "fence") M(mma_async, "mma_async")                                                \
 	/* narrow and sparse matrices */                                                           \
 	M(sp, "sp") M(sp_ordered_metadata, "sp::ordered_metadata")                                 \
@@ -142,6 +149,12 @@
 	S(reserved_smem_offset_cap, "%reserved_smem_offset_cap", u32)                              \
 	S(reserved_smem_offset_0, "%reserved_smem_offset_0", u32)                                  \
 	S(reserved_smem_offset_1, "%reserved_smem_offset_1", u32)                                  \
+	S(pm0, "%pm0", u32) S(pm1, "%pm1", u32) S(pm2, "%pm2", u32) S(pm3, "%pm3", u32)            \
+	S(pm4, "%pm4", u32) S(pm5, "%pm5", u32) S(pm6, "%pm6", u32) S(pm7, "%pm7", u32)            \
+	S(pm0_64, "%pm0_64", u64) S(pm1_64, "%pm1_64", u64) S(pm2_64, "%pm2_64", u64)              \
+	S(pm3_64, "%pm3_64", u64) S(pm4_64, "%pm4_64", u64) S(pm5_64, "%pm5_64", u64)              \
+	S(pm6_64, "%pm6_64", u64) S(pm7_64, "%pm7_64", u64)                                        \
+	S(current_graph_exec, "%current_graph_exec", u64)                                          \
 	S(envreg, "%envreg", u32)
 
 /* clang-format on */

@@ -49,6 +49,7 @@
 	OP(applypriority, 2, 2, 0, nothing) OP(discard, 2, 2, 0, nothing)                          \
 	OP(createpolicy, 2, 5, 0, createpolicy) OP(cp, 0, 6, PTX_OP_PLACE, cp)                                \
 	OP(mapa, 3, 3, 0, mapa) OP(getctarank, 2, 2, 0, getctarank)                                \
+	OP(clusterlaunchcontrol, 2, 2, 0, clusterlaunchcontrol)                                    \
 	OP(tensormap, 2, 3, 0, tensormap) OP(alloca, 2, 3, 0, alloca)                              \
 	OP(stacksave, 1, 1, 0, stacksave) OP(stackrestore, 1, 1, 0, stackrestore)                  \
 	/* synchronisation (9.7.13) */                                                             \
@@ -91,7 +92,7 @@
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(tcgen05) OP(multimem) OP(clusterlaunchcontrol)
+	OP(tcgen05) OP(multimem)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,
