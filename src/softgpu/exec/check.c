@@ -282,7 +282,10 @@ void sg_check_access(struct sg_lane *lane, uint64_t address, uint32_t size, uint
 {
 	struct access access = {.lane = lane, .thread = lane->number, .line = line, .flags = flags};
 
-	if (!lane->block->machine->check || !resolve(&access, &address, size))
+	uint32_t first = flags >> SG_CHECK_FIRST;
+
+	if (!lane->block->machine->check || (first && lane->lane_id >= first) ||
+	    !resolve(&access, &address, size))
 		return;
 	access.times = times_of(lane->block);
 	access.is_silent = data && !memcmp(bytes_at(&access, address), data, size);
@@ -292,7 +295,7 @@ void sg_check_access(struct sg_lane *lane, uint64_t address, uint32_t size, uint
 /* A lane's part of what all lanes write, element by element. */
 static void gather(uint8_t *out, const uint8_t *data, uint32_t lane, uint32_t size, uint32_t flags)
 {
-	uint32_t element = flags >> SG_CHECK_ELEMENT & 0xff, lanes = flags >> SG_CHECK_LANES;
+	uint32_t element = flags >> SG_CHECK_ELEMENT & 0xff, lanes = flags >> SG_CHECK_LANES & 0xff;
 
 	for (uint32_t i = 0; i < size / element; i++)
 		memcpy(out + (size_t)i * element, data + ((size_t)i * lanes + lane) * element,

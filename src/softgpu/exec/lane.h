@@ -161,7 +161,8 @@ struct sg_move {
 };
 
 /* What checked code tells the machine of an access (exec/check.c). Of a warp's, the width of the
- * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on. */
+ * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on; of one
+ * that only a warp's first threads take part in, how many, from SG_CHECK_FIRST on. */
 enum sg_check_flags {
 	SG_CHECK_WRITE = 1,
 	SG_CHECK_STRONG = 2, /* ordered by the memory model: atomic, volatile, relaxed... */
@@ -169,6 +170,7 @@ enum sg_check_flags {
 };
 #define SG_CHECK_ELEMENT 8
 #define SG_CHECK_LANES	 16
+#define SG_CHECK_FIRST	 24
 
 #define SG_BARRIERS 16 /* of a block; behind them one for each four warps */
 

@@ -133,6 +133,25 @@ TEST(a_generic_address_of_shared_memory)
 	    64, "shared memory at 0x4");
 }
 
+/* Only the first eight threads' rows are read. */
+TEST(rows_of_matrices)
+{
+	check_race("mov.u32 %s, words; shl.b32 %r1, %t, 4; add.u32 %s, %s, %r1;\n"
+		   "st.shared.u32 [%s], %t; xor.b32 %s, %s, 16;\n"
+		   "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r2}, [%s];",
+	    32, "reads shared memory at 0x");
+	check_clean("mov.u32 %s, words; shl.b32 %r1, %t, 4; add.u32 %s, %s, %r1;\n"
+		    "st.shared.u32 [%s], %t; bar.warp.sync -1; xor.b32 %s, %s, 16;\n"
+		    "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r2}, [%s];",
+	    32);
+	/* Rows of the threads that take part are their own. */
+	check_clean("mov.u32 %s, words; shl.b32 %r1, %t, 4; add.u32 %s, %s, %r1;\n"
+		    "st.shared.u32 [%s], %t; setp.gt.u32 %p1, %t, 7; selp.b32 %r1, 16, 0, %p1;\n"
+		    "xor.b32 %s, %s, %r1;\n"
+		    "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r2}, [%s];",
+	    32);
+}
+
 /* The barrier is one of a warp only. */
 TEST(a_barrier_of_too_few_threads)
 {

@@ -66,6 +66,23 @@ static unsigned async_copy(struct emit *emit, struct check_access accesses[CHECK
 	return resolve_space(&accesses[0]) && resolve_space(&accesses[1]) ? 2 : 0;
 }
 
+/* Rows of 16 bytes, eight a matrix, each by the address that one thread of the warp brings. */
+static unsigned matrix_rows(struct emit *emit, struct check_access *access)
+{
+	bool is_store = emit->in->opcode == PTX_OP_stmatrix;
+	unsigned n = has(emit, PTX_MODIFIER_x4) ? 4 : has(emit, PTX_MODIFIER_x2) ? 2 : 1;
+
+	if (!has(emit, PTX_MODIFIER_m8n8))
+		return 0;
+	*access = (struct check_access){
+	    .address = &emit->in->operands[is_store ? 0 : 1],
+	    .space = space_of(emit),
+	    .size = 16,
+	    .flags = (is_store ? SG_CHECK_WRITE : 0) | 8 * n << SG_CHECK_FIRST,
+	};
+	return resolve_space(access);
+}
+
 unsigned check_accesses(struct emit *emit, struct check_access accesses[CHECK_MOST_ACCESSES])
 {
 	const struct ptx_operand *operands = emit->in->operands;
@@ -75,6 +92,8 @@ unsigned check_accesses(struct emit *emit, struct check_access accesses[CHECK_MO
 
 	if (is_async_copy(emit))
 		return async_copy(emit, accesses);
+	if (opcode == PTX_OP_ldmatrix || opcode == PTX_OP_stmatrix)
+		return matrix_rows(emit, access);
 	if ((opcode != PTX_OP_ld && opcode != PTX_OP_ldu && opcode != PTX_OP_st && !is_rmw) ||
 	    has(emit, PTX_MODIFIER_async) || has(emit, PTX_MODIFIER_bulk))
 		return 0;
