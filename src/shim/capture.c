@@ -25,16 +25,10 @@
 
 /* Relaxed everywhere: a thread that must see another's capture has synchronised with it. */
 static _Atomic int open_captures;
-static _Atomic bool ever_captured;
 
 bool capture_may_be_open(void)
 {
 	return atomic_load_explicit(&open_captures, memory_order_relaxed);
-}
-
-bool capture_was_open(void)
-{
-	return atomic_load_explicit(&ever_captured, memory_order_relaxed);
 }
 
 CUresult capture_explain(CUresult r)
@@ -56,7 +50,6 @@ static CUresult begun(CUresult r)
 {
 	if (r != CUDA_SUCCESS)
 		return r;
-	atomic_store_explicit(&ever_captured, true, memory_order_relaxed);
 	atomic_fetch_add_explicit(&open_captures, 1, memory_order_relaxed);
 	return r;
 }

@@ -9,9 +9,6 @@
  * answer, since CUDA refuses them at once. */
 bool capture_may_be_open(void);
 
-/* Whether any ever was: events may have been recorded in it. */
-bool capture_was_open(void);
-
 /* Returns r, the result of a copy of ordinary memory; says what to do where a capture refused
  * it. */
 CUresult capture_explain(CUresult r);

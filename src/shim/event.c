@@ -3,6 +3,8 @@
  * own work. Of an event that other processes see too, the order with their calls counts as well: a
  * program that has recorded it tells the other process by means of its own, and the recording must
  * have happened by then. So calls on such events wait until the worker has got so far.
+ *
+ * An event that was recorded into a capture is asked about in vain until it is recorded anew.
  */
 #include "shim/event.h"
 
@@ -13,32 +15,77 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/capture.h"
 #include "shim/object.h"
 
 #define INTERPROCESS 4	/* CU_EVENT_INTERPROCESS */
 #define EVENT_FLAGS  7u /* all there are */
 
-/* What is attached to such an event: that it is one. */
-struct shared_event {
-	char nothing;
+/* What is attached to such an event. Relaxed everywhere: who uses an event has synchronised with the
+ * thread that made or recorded it. */
+struct noted_event {
+	_Atomic bool shared, captured;
 };
 
-static _Atomic bool any_shared;
+static _Atomic bool any_noted;
+
+/* NULL: out of memory, or event is none. */
+static struct noted_event *note(CUevent event)
+{
+	struct noted_event *fresh = calloc(1, sizeof(*fresh));
+	struct noted_event *noted =
+	    fresh ? shim_object_attach((uint64_t)event, HANDLE_EVENT, fresh) : NULL;
+
+	if (noted != fresh)
+		free(fresh);
+	atomic_store_explicit(&any_noted, true, memory_order_relaxed);
+	return noted;
+}
+
+static struct noted_event *noted(CUevent event)
+{
+	return unlikely(atomic_load_explicit(&any_noted, memory_order_relaxed))
+		   ? shim_object((uint64_t)event, HANDLE_EVENT)
+		   : NULL;
+}
 
 static void note_shared(CUevent event)
 {
-	struct shared_event *shared = malloc(sizeof(*shared));
+	struct noted_event *shared = note(event);
 
-	if (!shared || shim_object_attach((uint64_t)event, HANDLE_EVENT, shared) != shared)
-		free(shared);
-	/* Relaxed: who uses the event has learnt of it from the call that is making it. */
-	atomic_store_explicit(&any_shared, true, memory_order_relaxed);
+	if (shared)
+		atomic_store_explicit(&shared->shared, true, memory_order_relaxed);
 }
 
 bool event_is_shared(CUevent event)
 {
-	return unlikely(atomic_load_explicit(&any_shared, memory_order_relaxed)) &&
-	       shim_object((uint64_t)event, HANDLE_EVENT);
+	struct noted_event *event_noted = noted(event);
+
+	return event_noted && atomic_load_explicit(&event_noted->shared, memory_order_relaxed);
+}
+
+bool event_was_captured(CUevent event)
+{
+	struct noted_event *event_noted = noted(event);
+
+	return event_noted && atomic_load_explicit(&event_noted->captured, memory_order_relaxed);
+}
+
+/* Before event is recorded. */
+static CUresult note_record(CUevent event)
+{
+	bool captured = capture_may_be_open();
+	struct noted_event *event_noted = noted(event);
+
+	if (unlikely(
+		captured && !event_noted && shim_handle_alive((uint64_t)event, HANDLE_EVENT))) {
+		event_noted = note(event);
+		if (!event_noted)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (unlikely(event_noted))
+		atomic_store_explicit(&event_noted->captured, captured, memory_order_relaxed);
+	return CUDA_SUCCESS;
 }
 
 /* After something was posted that concerns event. */
@@ -74,12 +121,13 @@ CUresult shim_cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
 
 CUresult shim_cuEventRecord(CUevent event, CUstream stream)
 {
-	return settle(event, remote_cuEventRecord(event, stream));
+	return settle(event, note_record(event) ?: remote_cuEventRecord(event, stream));
 }
 
 CUresult shim_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
 {
-	return settle(event, remote_cuEventRecordWithFlags(event, stream, flags));
+	return settle(
+	    event, note_record(event) ?: remote_cuEventRecordWithFlags(event, stream, flags));
 }
 
 CUresult shim_cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)

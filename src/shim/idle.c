@@ -29,8 +29,8 @@ static bool stream_done(CUstream stream)
 
 static bool event_done(CUevent event)
 {
-	return event && shim_handle_alive((uint64_t)event, HANDLE_EVENT) && !capture_was_open() &&
-	       !event_is_shared(event) && all_done();
+	return event && shim_handle_alive((uint64_t)event, HANDLE_EVENT) &&
+	       !event_was_captured(event) && !event_is_shared(event) && all_done();
 }
 
 CUresult shim_cuStreamQuery(CUstream stream)

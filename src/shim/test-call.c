@@ -198,7 +198,17 @@ static bool serve(struct served *s)
 	case API_cuMemsetD8Async:
 		serve_memset(s);
 		return true;
+	case API_cuEventCreate:
+	case API_cuEventRecord:
+		return true;
+	case API_cuStreamEndCapture: {
+		CUgraph graph = (CUgraph)handle_id(true, HANDLE_GRAPH, 1, 1);
+		struct args_cuStreamEndCapture a = {.graph = &graph};
+		wire_encode_reply_cuStreamEndCapture(&s->writer, &a);
+		return true;
+	}
 	case API_cuCtxSynchronize:
+	case API_cuEventQuery:
 	case API_cuStreamSynchronize:
 	case API_cuStreamBeginCapture_v2:
 		fake.waits++;
@@ -463,6 +473,33 @@ TEST(what_is_known_to_be_done_is_not_believed_everywhere)
 	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
 	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
 	CHECK_EQ(fake.waits, 7);
+	stop(&pair);
+}
+
+TEST(events_of_captures_are_the_workers_to_judge)
+{
+	struct pair pair = start();
+	CUevent captured, other;
+	CUgraph graph;
+
+	session.known_idle = true;
+	atomic_store(&fake.publishes, true);
+	CHECK_EQ(shim_cuEventCreate(&captured, 0), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuEventCreate(&other, 0), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuEventRecord(captured, NULL), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuStreamEndCapture(NULL, &graph), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	unsigned before = fake.waits;
+	CHECK_EQ(shim_cuEventQuery(other), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, before);
+	CHECK_EQ(shim_cuEventQuery(captured), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, before + 1);
+	CHECK_EQ(shim_cuEventRecord(captured, NULL), CUDA_SUCCESS);
+	CHECK_EQ(shim_cuCtxSynchronize(), CUDA_SUCCESS);
+	before = fake.waits;
+	CHECK_EQ(shim_cuEventQuery(captured), CUDA_SUCCESS);
+	CHECK_EQ(fake.waits, before);
 	stop(&pair);
 }
 

@@ -28,9 +28,9 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define QUEUE	   32u /* jobs; a power of two. The driver holds more than that in each stream */
-#define WINDOW	   64  /* launches; changes of stream among them that pay: */
-#define CHANGES	   8
+#define QUEUE	   128u /* jobs; a power of two. The driver holds more than that in each stream */
+#define WINDOW	   256	/* launches; changes of stream among them that pay: */
+#define CHANGES	   4
 #define SLOTS	   256u
 #define STACK	   (256u << 10)
 #define CACHE_LINE 64
