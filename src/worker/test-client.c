@@ -110,6 +110,9 @@ void client_until_ended(void)
 	}
 }
 
+/* Two threads of a test may use one lane, which no program does: this is their order. */
+static _Atomic unsigned sent;
+
 uint32_t client_send(
     struct test_client *client, uint32_t id, uint16_t flags, const void *payload, size_t size)
 {
@@ -118,11 +121,14 @@ uint32_t client_send(
 	uint32_t seq, status = CUDA_ERROR_DEINITIALIZED;
 
 	flags |= client->flags;
+	atomic_fetch_add(&sent, 1);
 	int r = chan_begin(chan, client->lane, id, flags, size, &writer, &seq);
 	if (r < 0)
 		return status;
 	wire_put_raw(&writer, payload, size);
-	if (chan_commit(chan, client->lane, &writer) < 0 || !(flags & WIRE_F_REPLY))
+	r = chan_commit(chan, client->lane, &writer);
+	atomic_fetch_add(&sent, 1);
+	if (r < 0 || !(flags & WIRE_F_REPLY))
 		return status;
 	chan_wait(chan, client->lane, seq, 20000000000ull, &status, &client->reader);
 	return status;
