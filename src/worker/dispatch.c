@@ -31,6 +31,7 @@
 #include "worker/gpu_time.h"
 #include "worker/graph_end.h"
 #include "worker/graph_memory.h"
+#include "worker/graph_move.h"
 #include "worker/idle.h"
 #include "worker/image_store.h"
 #include "worker/ipc.h"
@@ -518,6 +519,7 @@ struct worker *worker_free(struct worker *worker)
 	links_free(worker);
 	ipc_free(worker->ipc);
 	graph_memory_free(worker);
+	graph_moves_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);
 	notifications_free(worker);

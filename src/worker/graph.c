@@ -14,17 +14,21 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/graph_move.h"
 #include "worker/prints.h"
 #include "worker/worker.h"
 
 /* Enters what was made under the id the client minted for it. */
-static CUresult adopt(struct call *call, uint64_t id, CUgraphExec exec, CUresult status)
+static CUresult adopt(
+    struct call *call, uint64_t id, CUgraphExec exec, CUgraph graph, CUresult status)
 {
 	if (status != CUDA_SUCCESS)
 		return CUDA_SUCCESS;
 	CUresult r = call_adopt(call, HANDLE_GRAPHEXEC, id, (uint64_t)exec);
 	if (r != CUDA_SUCCESS)
 		call->backend->cuGraphExecDestroy(exec);
+	else
+		graph_move_note(call->worker, exec, graph);
 	return r;
 }
 
@@ -34,7 +38,25 @@ CUresult worker_cuGraphInstantiate_v2(struct call *call, struct args_cuGraphInst
 
 	*a->status = call->backend->cuGraphInstantiate_v2(
 	    &exec, a->graph, a->error_node, a->log_bytes ? a->log : NULL, a->log_bytes);
-	return adopt(call, a->exec, exec, *a->status);
+	return adopt(call, a->exec, exec, a->graph, *a->status);
+}
+
+CUresult worker_cuGraphInstantiateWithFlags(
+    struct call *call, struct args_cuGraphInstantiateWithFlags *a)
+{
+	CUresult r = call->backend->cuGraphInstantiateWithFlags(a->exec, a->graph, a->flags);
+
+	if (r == CUDA_SUCCESS)
+		graph_move_note(call->worker, *a->exec, a->graph);
+	return r;
+}
+
+CUresult worker_cuGraphExecDestroy(struct call *call, struct args_cuGraphExecDestroy *a)
+{
+	CUresult r = call->backend->cuGraphExecDestroy(a->exec);
+
+	graph_move_forget(call, a->exec);
+	return r;
 }
 
 CUresult worker_cuGraphInstantiateWithParams(
@@ -46,7 +68,7 @@ CUresult worker_cuGraphInstantiateWithParams(
 	*a->status = call->backend->cuGraphInstantiateWithParams(&exec, a->graph, &parameters);
 	*a->error_node = parameters.hErrNode_out;
 	*a->result = parameters.result_out;
-	return adopt(call, a->exec, exec, *a->status);
+	return adopt(call, a->exec, exec, a->graph, *a->status);
 }
 
 CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecUpdate_v2 *a)
@@ -54,6 +76,8 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 	CUgraphExecUpdateResultInfo info = {0};
 
 	*a->status = call->backend->cuGraphExecUpdate_v2(a->exec, a->graph, &info);
+	if (*a->status == CUDA_SUCCESS)
+		graph_move_drop(call, a->exec, NULL);
 	*a->result = info.result;
 	*a->error_node = info.errorNode;
 	*a->error_from = info.errorFromNode;
@@ -62,7 +86,7 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 
 CUresult worker_cuGraphLaunch(struct call *call, struct args_cuGraphLaunch *a)
 {
-	CUresult r = call->backend->cuGraphLaunch(a->exec, a->stream);
+	CUresult r = graph_move_launch(call, a->exec, a->stream);
 
 	prints_launched(call, NULL, a->stream);
 	return r;

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/callback.h"
+#include "worker/graph_move.h"
 #include "worker/worker.h"
 
 #define NODES_MOST 2
@@ -57,7 +57,7 @@ static CUresult fill_and_give(struct call *call, CUgraph graph, const CUDA_MEMCP
 	    call, callback, graph, fill(call, graph, copy, callback, staged));
 }
 
-static CUresult make(struct call *call, const CUDA_MEMCPY_NODE_PARAMS *copy,
+CUresult graph_copy_make(struct call *call, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged, CUgraph *graph)
 {
 	CUresult r = call->backend->cuGraphCreate(graph, 0);
@@ -75,7 +75,7 @@ CUresult graph_copy_add(struct call *call, const struct args_rosenGraphNodeAdd *
 {
 	const struct backend *backend = call->backend;
 	CUgraph child;
-	CUresult r = make(call, copy, staged, &child);
+	CUresult r = graph_copy_make(call, copy, staged, &child);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -139,7 +139,7 @@ static CUresult set_exec(struct call *call, const struct args_rosenGraphNodeSet 
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged)
 {
 	CUgraph child;
-	CUresult r = make(call, copy, staged, &child);
+	CUresult r = graph_copy_make(call, copy, staged, &child);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -156,11 +156,8 @@ CUresult graph_copy_set(struct call *call, const struct args_rosenGraphNodeSet *
 	CUgraph graph;
 	size_t n;
 
-	if (!find(call, a->node, &graph, nodes, &n, &present)) {
-		log_warn_once("a graph's copy cannot be changed from pinned to ordinary memory");
-		callback_end(callback_new_copy(call, staged));
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
+	if (!find(call, a->node, &graph, nodes, &n, &present))
+		return graph_move_set(call, a, copy, staged);
 	if (a->exec)
 		return set_exec(call, a, copy, staged);
 	for (size_t i = 0; i < n; i++) {

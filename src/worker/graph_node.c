@@ -17,6 +17,7 @@
 #include "worker/graph_end.h"
 #include "worker/graph_external.h"
 #include "worker/graph_memory.h"
+#include "worker/graph_move.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
 
@@ -319,6 +320,8 @@ CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeS
 		return graph_copy_set(call, a, &node.p.memcpy, &node.staged);
 	r = a->generic ? set_any(call->backend, a->exec, a->node, &node.p)
 		       : set_by_type(call->backend, a->exec, a->node, &node.p);
+	if (r == CUDA_SUCCESS && a->exec && node.p.type == CU_GRAPH_NODE_TYPE_MEMCPY)
+		graph_move_drop(call, a->exec, a->node);
 	return node.callback ? callback_give_graph(call, node.callback, NULL, r) : r;
 }
 

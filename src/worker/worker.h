@@ -28,6 +28,7 @@ struct callbacks;
 struct gpu_time;
 struct control_share;
 struct graph_bodies;
+struct graph_origin;
 struct idle;
 struct issuers;
 struct graph_memory;
@@ -165,6 +166,8 @@ struct worker {
 	struct quarantine *quarantine;	    /* under memory_lock */
 	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
 	struct graph_bodies *graph_bodies;  /* under memory_lock */
+	struct graph_origin *graph_origins; /* under memory_lock */
+	_Atomic unsigned graph_moves;	    /* of all of them */
 	struct notification *notifications; /* under memory_lock; notification.c */
 	struct reference *references;	    /* under memory_lock; reference.h */
 	uint64_t next_reservation;	    /* under memory_lock; 0: none yet */

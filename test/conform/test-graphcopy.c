@@ -382,6 +382,44 @@ CONFORM(updates_bring_other_memory)
 		CHECK_EQ(t.result[i], 0);
 }
 
+/* From pinned memory to ordinary memory and back, as often as one likes. */
+CONFORM(executable_nodes_change_between_kinds_of_memory)
+{
+	struct fixture t = begin();
+	unsigned *pinned_in, *pinned_out;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned_in, BYTES));
+	OK(cuMemAllocHost((void **)&pinned_out, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, pinned_in));
+	CUgraphNode out =
+	    add_copy(&t, t.graph, add_increment(&t, t.graph, in), to_host(pinned_out, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 4; round++) {
+		unsigned *from = round % 2 ? t.source : pinned_in;
+		unsigned *to = round / 2 ? t.result : pinned_out;
+		CUDA_MEMCPY3D first = to_device(t.data, from), last = to_host(to, t.data);
+		OK(cuGraphExecMemcpyNodeSetParams(exec, in, &first, t.context));
+		OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		for (unsigned again = 0; again < 3; again++) {
+			fill(from, 100 * round + 10 * again);
+			OK(cuGraphLaunch(exec, t.stream));
+			OK(cuStreamSynchronize(t.stream));
+			check(to, 100 * round + 10 * again + 1);
+		}
+	}
+	NEEDS(cuGraphNodeSetEnabled(exec, out, 0));
+	fill(t.source, 7);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 321);
+	OK(cuGraphNodeSetEnabled(exec, out, 1));
+	OK(cuGraphLaunch(exec, t.stream)); /* may end before it has run */
+	OK(cuGraphExecDestroy(exec));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 8);
+}
+
 CONFORM(much_memory_again_and_again)
 {
 	struct fixture t = begin();
