@@ -4,40 +4,11 @@
  */
 #include <string.h>
 
+#include "abi/pointer.h"
 #include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/range.h"
-
-/* Bytes an attribute's answer takes; 0: no such attribute. */
-static size_t attribute_size(CUpointer_attribute attribute)
-{
-	static const uint8_t sizes[] = {
-	    [CU_POINTER_ATTRIBUTE_CONTEXT] = 8,
-	    [CU_POINTER_ATTRIBUTE_MEMORY_TYPE] = 4,
-	    [CU_POINTER_ATTRIBUTE_DEVICE_POINTER] = 8,
-	    [CU_POINTER_ATTRIBUTE_HOST_POINTER] = 8,
-	    [CU_POINTER_ATTRIBUTE_P2P_TOKENS] = 16,
-	    [CU_POINTER_ATTRIBUTE_SYNC_MEMOPS] = 4,
-	    [CU_POINTER_ATTRIBUTE_BUFFER_ID] = 8,
-	    [CU_POINTER_ATTRIBUTE_IS_MANAGED] = 4,
-	    [CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL] = 4,
-	    [CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE] = 4,
-	    [CU_POINTER_ATTRIBUTE_RANGE_START_ADDR] = 8,
-	    [CU_POINTER_ATTRIBUTE_RANGE_SIZE] = 8,
-	    [CU_POINTER_ATTRIBUTE_MAPPED] = 4,
-	    [CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES] = 8,
-	    [CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE] = 4,
-	    [CU_POINTER_ATTRIBUTE_ACCESS_FLAGS] = 4,
-	    [CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE] = 8,
-	    [CU_POINTER_ATTRIBUTE_MAPPING_SIZE] = 8,
-	    [CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR] = 8,
-	    [CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID] = 8,
-	    [CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE] = 4,
-	};
-
-	return (unsigned)attribute < ARRAY_SIZE(sizes) ? sizes[attribute] : 0;
-}
 
 /* Registered, but nothing the device could reach. */
 static bool is_staged(const struct range *range)
@@ -110,7 +81,7 @@ static bool answer(
 static CUresult get(
     const struct range *range, void *value, CUpointer_attribute attribute, CUdeviceptr address)
 {
-	size_t size = attribute_size(attribute);
+	size_t size = abi_pointer_attribute_size(attribute);
 	uint64_t known;
 
 	if (!size)
@@ -146,7 +117,7 @@ CUresult shim_cuPointerGetAttributes(
 	bool known = range_find(address, &range);
 
 	for (unsigned i = 0; i < count; i++) {
-		size_t size = attribute_size(attributes[i]);
+		size_t size = abi_pointer_attribute_size(attributes[i]);
 		if (!size || !values[i])
 			return CUDA_ERROR_INVALID_VALUE;
 		if (known && get(&range, values[i], attributes[i], address) == CUDA_SUCCESS)

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "abi/pointer.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/arena.h"
@@ -378,40 +379,9 @@ CUresult worker_cuMemGetAddressRange_v2(struct call *call, struct args_cuMemGetA
 	return CUDA_SUCCESS;
 }
 
-/* Bytes of an attribute's value; 0: none that is asked for here. */
-static size_t attribute_size(CUpointer_attribute attribute)
-{
-	switch (attribute) {
-	case CU_POINTER_ATTRIBUTE_CONTEXT:
-	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
-	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
-	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
-	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
-		return 8;
-	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
-	case CU_POINTER_ATTRIBUTE_MAPPED:
-	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
-	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-	case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
-		return 4;
-	default:
-		return 0;
-	}
-}
-
 CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGetAttribute *a)
 {
-	size_t size = attribute_size(a->attribute);
+	size_t size = abi_pointer_attribute_size(a->attribute);
 	uint64_t value[8] = {0}; /* more than any attribute takes */
 
 	if (!memory_is_clients(call, a->address, 1))
@@ -419,7 +389,8 @@ CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGe
 	CUresult r = call->backend->cuPointerGetAttribute(value, a->attribute, a->address);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!size || size > a->capacity)
+	/* Two words are tokens for other drivers of this machine, which are not the tenant's. */
+	if (!size || size > sizeof(value[0]) || size > a->capacity)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (a->attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
 		value[0] = call_id_of(call, HANDLE_CONTEXT, value[0]);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "abi/pointer.h"
 #include "base/util.h"
 #include "softgpu/driver/memory.h"
 
@@ -83,36 +84,11 @@ static bool pointer_facts(CUdeviceptr address, struct pointer_facts *facts)
 	return true;
 }
 
-/* Bytes that an attribute's value takes; 0: there is no such attribute. Truth values take four, as
- * with NVIDIA's driver. */
+/* 0: no such attribute here, where no other device's driver wants tokens. */
 static size_t attribute_size(CUpointer_attribute attribute)
 {
-	switch (attribute) {
-	case CU_POINTER_ATTRIBUTE_CONTEXT:
-	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
-	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
-	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
-	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
-		return 8;
-	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
-	case CU_POINTER_ATTRIBUTE_MAPPED:
-	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
-	case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
-		return 4;
-	default:
-		return 0;
-	}
+	return attribute == CU_POINTER_ATTRIBUTE_P2P_TOKENS ? 0
+							    : abi_pointer_attribute_size(attribute);
 }
 
 static bool facts_value(
