@@ -205,6 +205,11 @@ const struct command command_run = {
 	"\n"
 	"Exit status: the program's; 128 + N when signal N ended it; 127 when it was not found; "
 	"126 when it cannot be executed; 125 when rosen itself failed; 2 for a wrong command "
-	"line.\n",
+	"line.\n"
+	"\n"
+	"Examples:\n"
+	"  rosen run -- python3 train.py\n"
+	"  rosen run --backend softgpu --stats -- ./vectorAdd\n"
+	"  rosen run --trace trace.json -- ./a.out\n",
     .run = run,
 };

@@ -49,7 +49,11 @@ const struct command command_serve = {
     .arguments = "",
     .summary = "Serve GPUs to this host's programs",
     .text =
-	"Runs rosend in the foreground until SIGTERM, SIGINT or SIGHUP. Programs of this user that "
-	"are started with `rosen run` then share it. See rosend(8) for running it as a service.",
+	"Runs rosend in the foreground until SIGTERM, SIGINT or SIGHUP, or, after SIGUSR1, until "
+	"its last session is over. Programs of this user that are started with `rosen run` then "
+	"share it. See rosend(8) for running it as a service.\n"
+	"\n"
+	"Exit status: 0 after an orderly end, 1 when it could not serve, 2 for a wrong command "
+	"line.\n",
     .run = serve,
 };
