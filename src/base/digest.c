@@ -1,8 +1,8 @@
 /*
- * SHA-256 (FIPS 180-4) of sixteen inputs of one length in step, a lane of a vector each. The compiler makes
- * of it what a processor has: sixteen lanes are one register of AVX-512, and eight of SSE2. A single
- * input is the same work with one lane that counts; that is the end of the content and the tree's
- * root, 128th part of the whole.
+ * SHA-256 (FIPS 180-4) of sixteen inputs of one length in step, a lane of a vector each. The
+ * compiler makes of it what a processor has: sixteen lanes are one register of AVX-512, and four
+ * of SSE2. A single input is the same work with one lane that counts; that is the end of the
+ * content and the tree's root, 128th part of the whole.
  */
 #include "base/digest.h"
 

@@ -1,4 +1,5 @@
-/* The images rosend keeps: found by their user alone, bounded, and only what cannot change any more. */
+/* The images rosend keeps: found by their user alone, bounded, and only what cannot change any
+ * more. */
 #include "control/images.h"
 
 #include <errno.h>

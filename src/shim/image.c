@@ -1,7 +1,7 @@
 /*
  * See image.h. Whether the worker has an image only the worker knows: it is asked, by the content's
- * digest, and sent the image when it has not. That costs a question per image that is new; the answer
- * may be that another process of the same user sent it before.
+ * digest, and sent the image when it has not. That costs a question per image that is new; the
+ * answer may be that another process of the same user sent it before.
  */
 #include "shim/image.h"
 

@@ -1,7 +1,7 @@
 /*
- * A program image on its way to the worker: measured, since CUDA's prototypes give no length; without
- * what no device of the session can use (abi/image_thin.h); and first as a reference
- * only, for the worker that has had it before.
+ * A program image on its way to the worker: measured, since CUDA's prototypes give no length;
+ * without what no device of the session can use (abi/image_thin.h); and first as a reference only,
+ * for the worker that has had it before.
  *
  *	CUresult r = image_open(&image, pointer, limit, any_options);
  *	do

@@ -1,7 +1,8 @@
 /*
- * Questions about a device that the worker passes to the server's NVML as they are (rosenDeviceAsk):
- * QUESTION(form, function). Facts of the hardware only, none about who else uses it or which host it
- * is in. A question's number is its place, so the list grows at its end. Source: NVML API Reference.
+ * Questions about a device that the worker passes to the server's NVML as they are
+ * (rosenDeviceAsk): QUESTION(form, function). Facts of the hardware only, none about who else uses
+ * it or which host it is in. A question's number is its place, so the list grows at its end.
+ * Source: NVML API Reference.
  *
  * The form says what a function takes after the device and what it gives:
  *

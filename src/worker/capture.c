@@ -1,8 +1,8 @@
 /*
- * Stream capture. The worker keeps a list of the captures under way, since the modes its threads act
- * in (lane.c), freeing memory (memory.c) and staged copies depend on whether there are any, and since
- * to the backend all client threads are one: which of them may end a capture is checked here. And it
- * turns the arrays CUDA lends on a capturing stream's state into copies of bounded size.
+ * Stream capture. The worker keeps a list of the captures under way, since the modes its threads
+ * act in (lane.c), freeing memory (memory.c) and staged copies depend on whether there are any, and
+ * since to the backend all client threads are one: which of them may end a capture is checked here.
+ * And it turns the arrays CUDA lends on a capturing stream's state into copies of bounded size.
  *
  * All of it on the dispatcher.
  */

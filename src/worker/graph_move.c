@@ -1,7 +1,7 @@
 /*
- * A list of executable graphs with what they were made of, each with its moves. The lock is held over
- * a launch with moves, so that none of them ends meanwhile; a launch without any sees that by one
- * counter.
+ * A list of executable graphs with what they were made of, each with its moves. The lock is held
+ * over a launch with moves, so that none of them ends meanwhile; a launch without any sees that by
+ * one counter.
  */
 #include "worker/graph_move.h"
 
@@ -50,7 +50,8 @@ void graph_move_note(struct worker *worker, CUgraphExec exec, CUgraph graph)
 	pthread_mutex_unlock(&worker->memory_lock);
 }
 
-/* With the lock held: the moves of node, NULL for all. The backend ends one that runs when it has run. */
+/* With the lock held: the moves of node, NULL for all. The backend ends one that runs when it
+ * has run. */
 static void drop(struct worker *worker, struct graph_origin *origin, CUgraphNode node)
 {
 	struct move **at = origin ? &origin->moves : NULL;
@@ -127,7 +128,8 @@ static bool is_blind(struct call *call, CUgraphNode node)
 	}
 }
 
-/* Whether the graph has the node, and none that could see what the program's memory holds meanwhile. */
+/* Whether the graph has the node, and none that could see what the program's memory holds
+ * meanwhile. */
 static bool is_fit(struct call *call, CUgraph graph, CUgraphNode node)
 {
 	size_t n = 0;

@@ -1,9 +1,9 @@
 /*
- * Memcpy nodes of an executable graph that were made for memory which the worker reaches and are then given
- * ordinary memory of the program's (wire/graph_copy.h). What is executable cannot get a host node
- * any more. So the bytes are moved by a small graph of its own, launched ahead of the graph or behind
- * it; that is the same as in their turn as long as nobody looks meanwhile: where the graph has only
- * kernels, copies, memsets, memory and empty nodes. Other graphs are refused.
+ * Memcpy nodes of an executable graph that were made for memory which the worker reaches and are
+ * then given ordinary memory of the program's (wire/graph_copy.h). What is executable cannot get a
+ * host node any more. So the bytes are moved by a small graph of its own, launched ahead of the
+ * graph or behind it; that is the same as in their turn as long as nobody looks meanwhile: where
+ * the graph has only kernels, copies, memsets, memory and empty nodes. Other graphs are refused.
  *
  * Everything but launching is the dispatcher's.
  */

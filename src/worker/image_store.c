@@ -1,13 +1,13 @@
 /*
  * An image is kept as a memfd that nobody can change any more (seals), mapped here and handed to
  * rosend, which hands it to the workers of the user's other sessions: one copy in memory for all of
- * them. What an image is known by is its digest (base/digest.h), always computed here from the bytes
- * themselves: from those the client sent before they are offered to others, and from what another
- * worker offered before it is used. So neither a client's word nor another worker's is believed, and
- * what a client gets by naming a digest is content it must have had, or its user's.
+ * them. What an image is known by is its digest (base/digest.h), always computed here from the
+ * bytes themselves: from those the client sent before they are offered to others, and from what
+ * another worker offered before it is used. So neither a client's word nor another worker's is
+ * believed, and what a client gets by naming a digest is content it must have had, or its user's.
  *
- * Keeping is a thread's work, beside the backend's on the same bytes, which takes longer. A list, the
- * newest in front; it is short, since only large images are kept.
+ * Keeping is a thread's work, beside the backend's on the same bytes, which takes longer. A list,
+ * the newest in front; it is short, since only large images are kept.
  */
 #include "worker/image_store.h"
 

@@ -1,7 +1,7 @@
 /*
  * Images that came once, by content, so that the client need not send them again
- * (wire/image_reference.h): those of this session, and through rosend (control/images.h) those of all
- * sessions of its user. Any thread.
+ * (wire/image_reference.h): those of this session, and through rosend (control/images.h) those of
+ * all sessions of its user. Any thread.
  */
 #pragma once
 
@@ -13,7 +13,8 @@
 struct control_share;
 struct image_store;
 
-/* budget: bytes it may keep; 0: nothing is kept. ask: as worker_options.ask. NULL: out of memory. */
+/* budget: bytes it may keep; 0: nothing is kept. ask: as worker_options.ask. NULL: out of
+ * memory. */
 struct image_store *image_store_new(
     size_t budget, int (*ask)(struct control_share *message, int fd, int *got));
 struct image_store *image_store_free(struct image_store *store);
@@ -23,8 +24,8 @@ const void *image_store_take(struct image_store *store, const struct image_refer
 void image_store_give(struct image_store *store, const void *image);
 
 /*
- * Keeps an image, dropping what was used longest ago, on a thread of the store's: from begin to end,
- * which waits for it, the bytes and *keeping must stay.
+ * Keeps an image, dropping what was used longest ago, on a thread of the store's: from begin to
+ * end, which waits for it, the bytes and *keeping must stay.
  */
 struct image_keeping {
 	struct image_keeping *next;

@@ -1,4 +1,5 @@
-/* Images that are kept: found by content, bounded, not dropped in use, and checked where others kept them. */
+/* Images that are kept: found by content, bounded, not dropped in use, and checked where others
+ * kept them. */
 #include "worker/image_store.h"
 
 #include <errno.h>

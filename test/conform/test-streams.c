@@ -16,7 +16,8 @@ static void put(CUstream stream, unsigned value)
 	OK(conform_launch(conform_kernel("fill"), 1, 32, 0, stream, (void *[]){&data, &value, &n}));
 }
 
-/* The kernel is loaded by a first launch: loading may wait for everything, also for a stream that is held. */
+/* The kernel is loaded by a first launch: loading may wait for everything, also for a stream
+ * that is held. */
 static void begin(void)
 {
 	CUdevice device = conform_begin();

@@ -46,8 +46,8 @@ nvmlReturn_t nvml_device_enter(nvmlDevice_t handle, const void *out, struct nvml
 nvmlReturn_t nvml_pair_enter(nvmlDevice_t handle, nvmlDevice_t other_handle, const void *out,
     struct nvml_device *device, struct nvml_device *other);
 
-/* The answer to a question of wire/device_question.h: size bytes to out. argument: as many as its form
- * has, NULL for none. NVML_ERROR_NOT_SUPPORTED where the server knows none. */
+/* The answer to a question of wire/device_question.h: size bytes to out. argument: as many as
+ * its form has, NULL for none. NVML_ERROR_NOT_SUPPORTED where the server knows none. */
 nvmlReturn_t nvml_ask(nvmlDevice_t handle, enum device_question_number number,
     const unsigned *argument, void *out, size_t size);
 

@@ -1,6 +1,6 @@
 /*
- * Facts of the hardware that only the server's NVML knows: each function is one question to the worker
- * (wire/device_question.h), and its answer as it comes. Nothing is kept between questions.
+ * Facts of the hardware that only the server's NVML knows: each function is one question to the
+ * worker (wire/device_question.h), and its answer as it comes. Nothing is kept between questions.
  */
 #include <string.h>
 
