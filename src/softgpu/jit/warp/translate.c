@@ -207,6 +207,8 @@ static void check_kernel(struct warp *warp)
 {
 	const struct flow *flow = &warp->facts.flow;
 
+	if (warp->emit.program->uses_cluster)
+		warp_refuse(warp, "it works with other blocks of its cluster");
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *block = &flow->blocks[flow->order[i]];
 
