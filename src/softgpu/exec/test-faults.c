@@ -101,6 +101,51 @@ TEST(shared_memory_bounds)
 	CHECK_EQ(fault.is_write, 1);
 }
 
+/* One check does for both loads; the one that is outside is reported, after the store before it. */
+TEST(one_of_several_places_is_outside)
+{
+	uint32_t *memory = device_alloc(1 << 16);
+	struct sg_fault fault;
+
+	memory[0] = 0;
+	CHECK_EQ(run("bar.sync 0; ld.global.u32 %r1, [%a+-4096]; st.global.u32 [%a+-65536], 7;\n"
+		     "ld.volatile.global.u32 %r2, [%a]; bar.sync 0;",
+		     256, (uint64_t)memory + (1 << 16), &fault),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK(fault.address == (uint64_t)memory + (1 << 16));
+	CHECK_EQ(memory[0], 7);
+	CHECK_EQ(run("mov.u32 %r1, %tid.x; mul.wide.u32 %d1, %r1, 4; add.u64 %d1, %d1, %a;\n"
+		     "bar.sync 0; ld.global.u32 %r2, [%d1+-800]; ld.global.u32 %r3, [%d1+4];",
+		     256, SG_ARENA_BASE + SG_ARENA_SIZE - 800, &fault),
+	    SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK(!fault.is_write);
+	check_still_runs();
+}
+
+/* In a branch that threads of several warps take: offsets of those that do not are outside, too. */
+TEST(threads_that_run_are_inside)
+{
+	struct sg_fault fault;
+	static const char body[] =
+	    "mov.u32 %%r1, %%tid.x; mul.lo.u32 %%r2, %%r1, 4; mov.u32 %%r4, s; add.u32 %%r2, %%r2, "
+	    "%%r4;\n"
+	    "sub.u32 %%r2, %%r2, 40; bar.sync 0; setp.lt.u32 %%p1, %%r1, 10; @%%p1 bra L;\n"
+	    "setp.gt.u32 %%p2, %%r1, %u; @%%p2 bra L; st.shared.u32 [%%r2], %%r1;\n"
+	    "ld.shared.u32 %%r3, [%%r2]; st.global.u32 [%%a], %%r3; L: bar.sync 0;";
+	uint32_t *word = device_alloc(4);
+	char text[1000];
+
+	snprintf(text, sizeof(text), body, 13);
+	CHECK_EQ(run(text, 256, (uint64_t)word, &fault), 0);
+	CHECK_EQ(*word, 13);
+	snprintf(text, sizeof(text), body, 200);
+	CHECK_EQ(run(text, 256, (uint64_t)word, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+	CHECK_EQ(fault.address, 16);
+	CHECK_EQ(fault.thread[0], 14);
+	CHECK(fault.is_write);
+	check_still_runs();
+}
+
 TEST(trap)
 {
 	struct sg_fault fault;

@@ -9,8 +9,8 @@ enum { P0, P1, R0, R1, R2, R3, R4, D0, D1 };
 static struct ptx_unit *unit;
 static struct facts facts;
 
-/* Facts of a kernel of 32 lanes in rows, whose body is given. */
-static bool analyse(const char *body)
+/* Facts of a kernel of so many lanes in rows, whose body is given. */
+static bool analyse_rows(const char *body, uint32_t width, uint32_t row)
 {
 	static char text[4096];
 	struct ptx_error error;
@@ -23,7 +23,12 @@ static bool analyse(const char *body)
 	unit = ptx_parse("test", text, strlen(text), &error);
 	if (!unit)
 		test_fail(__FILE__, __LINE__, "line %u: %s", error.line, error.text);
-	return facts_init(&facts, unit->functions, 32, 32);
+	return facts_init(&facts, unit->functions, width, row);
+}
+
+static bool analyse(const char *body)
+{
+	return analyse_rows(body, 32, 32);
 }
 
 static void finish(void)
@@ -74,6 +79,46 @@ TEST(what_is_read_early)
 	CHECK(flow_reads_early(&facts.flow, R2));  /* written on one of two ways */
 	CHECK(!flow_reads_early(&facts.flow, R3)); /* on both */
 	CHECK(!flow_reads_early(&facts.flow, R4) && !flow_reads_early(&facts.flow, D0));
+	finish();
+}
+
+/* Four rows of 32: what has tid.y in it has a base per row, whatever it was multiplied with. */
+TEST(rows_of_lanes_have_bases)
+{
+	struct shape shape;
+
+	CHECK(analyse_rows(
+	    "mov.u32 %r0, %tid.y; mov.u32 %r1, %tid.x; ld.param.u32 %r2, [n];\n"
+	    "mad.lo.s32 %r3, %r0, %r2, %r1; ld.param.u64 %d0, [a];\n"
+	    "mul.wide.s32 %d1, %r3, 4; add.s64 %d1, %d1, %d0; ld.global.u32 %r4, [%d1];\n"
+	    "setp.lt.u32 %p0, %r0, 2; setp.lt.u32 %p1, %r1, 32;",
+	    128, 32));
+	CHECK(shape_is_flat(shape_of_value(&facts, R0)) && !is_uniform(R0));
+	CHECK(is_linear(R1, 1) && !shape_of_value(&facts, R1).by_row);
+	CHECK(is_uniform(R2));
+	shape = shape_of_value(&facts, D1);
+	CHECK(is_linear(R3, 1) && is_linear(D1, 4) && shape.by_row);
+	CHECK_EQ(shape.wrap, INT64_C(4) << 32);
+	CHECK(varies(R4));
+	CHECK(shape_is_flat(shape_of_value(&facts, P0)) && !is_uniform(P0));
+	CHECK(is_uniform(P1));
+	finish();
+}
+
+/* Beyond one warp, the number in the warp starts again every 32 lanes. */
+TEST(numbers_in_several_warps)
+{
+	CHECK(analyse_rows("mov.u32 %r0, %laneid; mov.u32 %r1, %warpid; mov.u32 %r2, %tid.x;\n"
+			   "shr.u32 %r3, %r2, 5; shr.u32 %r4, %r2, 8;",
+	    256, 256));
+	CHECK(varies(R0) && varies(R1) && varies(R3));
+	CHECK(is_linear(R2, 1) && is_uniform(R4));
+	finish();
+	CHECK(analyse_rows(
+	    "mov.u32 %r0, %laneid; and.b32 %r1, %r0, 24; shr.u32 %r2, %r0, 3;", 32, 8));
+	CHECK(is_linear(R0, 1) && shape_of_value(&facts, R0).by_row);
+	CHECK(
+	    shape_is_flat(shape_of_value(&facts, R1)) && shape_is_flat(shape_of_value(&facts, R2)));
 	finish();
 }
 
