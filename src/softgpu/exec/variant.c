@@ -168,8 +168,10 @@ static bool fits(const struct jit_warp *shape, const uint32_t block[3])
 	bool is_one_row = block[1] == 1 && block[2] == 1;
 	uint32_t n = block[0] * block[1] * block[2];
 
-	if (!shape->row)
+	if (shape->width == 1)
 		return true;
+	if (!shape->row) /* what is refused of rows would be of any */
+		return !is_one_row && block[0] % SG_WARP_SIZE;
 	if (shape->width > SG_WARP_SIZE && n % shape->width)
 		return false;
 	if (shape->row == shape->width)
@@ -180,7 +182,7 @@ static bool fits(const struct jit_warp *shape, const uint32_t block[3])
 static const struct sg_variant *find(
     struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
 {
-	uint32_t most = lanes ?: lanes_wanted();
+	uint32_t most = kernel->uses_cluster ? 1 : lanes ?: lanes_wanted();
 
 	for (unsigned i = 0; i < MOST_VARIANTS; i++) {
 		if (shapes[i].width > most || !fits(&shapes[i], block))
