@@ -44,7 +44,10 @@ class Install(Scenario):
             unit = f"{self.prefix}/lib/systemd/{kind}/rosend.service"
             result = subprocess.run(["systemd-analyze", "verify", "--man=no", f"--{kind}", unit],
                                     capture_output=True, text=True, env=environment(XDG_RUNTIME_DIR=self.prefix))
-            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            if "Failed to initialize manager" in result.stderr:
+                self.skipTest("systemd-analyze does not run here: " + result.stderr.strip().splitlines()[0])
+            # It speaks of this machine's other units as well.
+            self.assertNotIn("rosend.service", result.stderr)
 
     def complete(self, *words):
         """What bash offers for the last of these words."""
