@@ -198,12 +198,22 @@ CONFORM(memory_of_other_blocks)
 	}
 }
 
-CONFORM(the_barrier_has_phases)
+static void check_phases(bool is_cooperative)
 {
-	const unsigned grid[3] = {4, 1, 1}, cluster[3] = {2, 1, 1};
 	uint32_t words[4][WORDS], value[2] = {0, 0}, box[2] = {0, 1};
-	begin();
 	CUdeviceptr out = zeroed(sizeof(words));
+	CUlaunchAttribute attributes[2] = {
+	    {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, .value.clusterDim = {2, 1, 1}},
+	    {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = is_cooperative},
+	};
+	CUlaunchConfig config = {.gridDimX = 4,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = THREADS,
+	    .blockDimY = 1,
+	    .blockDimZ = 1,
+	    .attrs = attributes,
+	    .numAttrs = 2};
 
 	for (unsigned i = 0; i < 10; i++) {
 		uint32_t seen[2] = {box[1], box[0]};
@@ -211,12 +221,19 @@ CONFORM(the_barrier_has_phases)
 		for (unsigned rank = 0; rank < 2; rank++)
 			box[rank] = value[rank] = value[rank] * 3 + seen[rank];
 	}
-	OK(launch(kernel_of(phases_ptx, "phases"), grid, cluster, (void *[]){&out}));
+	OK(cuLaunchKernelEx(&config, kernel_of(phases_ptx, "phases"), (void *[]){&out}, NULL));
 	OK(cuMemcpyDtoH(words, out, sizeof(words)));
 	for (uint32_t i = 0; i < 4; i++) {
 		CHECK_EQ(words[i][0], value[i % 2]);
 		CHECK_EQ(words[i][1], 10);
 	}
+}
+
+CONFORM(the_barrier_has_phases)
+{
+	begin();
+	check_phases(false);
+	check_phases(true);
 }
 
 CONFORM(copies_to_all_blocks)
