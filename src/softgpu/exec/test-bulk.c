@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "softgpu/exec/ptxas.h"
+#include "softgpu/exec/tensor.h"
 #include "softgpu/exec/test-machine.h"
 
 #define HEAD ".version 8.6\n.target sm_100\n.address_size 64\n"
@@ -203,6 +204,35 @@ TEST(reductions_of_floats)
 	CHECK(io[32] == -20 && io[33] == 20 && io[35] == 11);
 	memcpy(&nan, &io[34], sizeof(nan));
 	CHECK_EQ(nan, 0x7fffffff);
+}
+
+/* Any bytes may stand where a tensor map should: none, one of another rank, one that leads nowhere. */
+TEST(tensor_maps_that_are_none_end_the_grid)
+{
+	static const char load[] = "cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::"
+				   "complete_tx::bytes [%r2], [%d1, {0, 0}], [%r3];\n";
+	uint32_t *memory = device_alloc(4096);
+	struct sg_tensor_map map = {.magic = SG_TENSOR_MAGIC,
+	    .rank = 2,
+	    .address = 64,
+	    .last = {31, 1},
+	    .box = {31, 1},
+	    .steps = {1, 1}};
+
+	CHECK_EQ(try_run(memory, 64, load, ""), SG_FAULT_ILLEGAL_ADDRESS);
+	memcpy(memory, &map, sizeof(map));
+	CHECK_EQ(try_run(memory, 64, load, ""), SG_FAULT_ILLEGAL_ADDRESS);
+	map.address = (uint64_t)memory;
+	map.rank = 3;
+	memcpy(memory, &map, sizeof(map));
+	CHECK_EQ(try_run(memory, 64, load, ""), SG_FAULT_ILLEGAL_ADDRESS);
+	map.rank = 2;
+	map.box[1] = 255; /* more than there is shared memory */
+	memcpy(memory, &map, sizeof(map));
+	CHECK_EQ(try_run(memory, 64, load, ""), SG_FAULT_ILLEGAL_ADDRESS);
+	map.box[1] = 1;
+	memcpy(memory, &map, sizeof(map));
+	CHECK_EQ(try_run(memory, 64, load, ""), 0);
 }
 
 /* Known, and refused by name: line and opcode are in the message. */

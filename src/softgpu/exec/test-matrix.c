@@ -160,6 +160,24 @@ TEST(mma_with_scales)
 		run_scaled(&all[i]);
 }
 
+TEST(products_of_warpgroups_outside_memory_end_the_grid)
+{
+	struct sg_module *module = module_load(
+	    ".version 8.0\n.target sm_90a\n.address_size 64\n"
+	    ".visible .entry k(.param .u64 place) { .reg .b32 %r<9>; .reg .b64 %d<3>; .reg .pred "
+	    "%p;\n"
+	    ".shared .align 128 .b8 s[1024]; ld.param.u64 %d1, [place]; setp.eq.u64 %p, %d1, 0;\n"
+	    "st.shared.u32 [s], 1;\n"
+	    "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%r1, %r2, %r3, %r4}, %d1, %d1, %p, "
+	    "1, 1, 0, 0;\n"
+	    "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; ret; }\n");
+	uint64_t params[] = {0x3fff};
+	struct sg_fault fault;
+
+	CHECK_EQ(
+	    launch(kernel_get(module, "k"), 1, 128, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+}
+
 TEST(matrices_outside_memory_end_the_grid)
 {
 	struct sg_module *module = module_load(HEAD
