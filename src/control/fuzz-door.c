@@ -27,7 +27,7 @@ static void set_up(void)
 	config.lanes = 1;
 	strcpy(config.allow_users, "7, 8,9");
 	strcpy(config.allow_groups, "7");
-	if (server_init(&server, &config, -1, false) < 0)
+	if (server_init(&server, &config) < 0)
 		abort();
 	strcpy(server.install.worker, "/nonexistent");
 }

@@ -221,19 +221,21 @@ static void begin_warming(struct server *server, const struct arguments *a)
 static int serve(const struct config *config, const struct arguments *a)
 {
 	struct server server;
-	bool own_path;
+	bool own_path = false;
 	int listener = -1;
-	int r = open_listener(config, a, &listener, &own_path);
 
-	if (r < 0)
-		return r;
 	raise_file_limit();
-	r = server_init(&server, config, listener, own_path);
+	int r = server_init(&server, config);
 	if (r < 0)
 		return error_trace(r);
 	r = watch_signals(&server);
 	if (r == 0)
 		r = watch_leash(&server, a->leash_fd);
+	/* The last thing that can fail: who sees the socket is served. */
+	if (r == 0)
+		r = open_listener(config, a, &listener, &own_path);
+	if (r == 0)
+		r = server_listen(&server, listener, own_path);
 	if (r == 0) {
 		begin_warming(&server, a);
 		listen_notify("READY=1");

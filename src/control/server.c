@@ -107,10 +107,8 @@ static void on_connection(void *data, unsigned events)
 		pause_accepting(server, errno);
 }
 
-int server_init(struct server *server, const struct config *config, int listener, bool own_path)
+int server_init(struct server *server, const struct config *config)
 {
-	struct sockaddr_un address = {0};
-	socklen_t size = sizeof(address);
 	char error[ADMIT_ERROR_MAX];
 
 	*server = (struct server){.config = *config, .started_ns = clock_now_ns()};
@@ -121,8 +119,6 @@ int server_init(struct server *server, const struct config *config, int listener
 	list_init(&server->warm);
 	list_init(&server->shares);
 	list_init(&server->images);
-	if (own_path && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
-		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
 	int r = admit_init(&server->admit, config->allow_users, config->allow_groups, error);
 	if (r < 0)
 		log_error("%s", error);
@@ -130,17 +126,18 @@ int server_init(struct server *server, const struct config *config, int listener
 		r = install_find(&server->install);
 	if (r == 0)
 		r = event_loop_new(&server->loop);
-	if (r < 0) {
-		unlink(server->socket_path);
-		fd_close(listener);
-		return error_trace(r);
-	}
-	if (listener < 0)
-		return 0;
-	r = watch_new(server->loop, listener, WATCH_READ, on_connection, server, &server->listener);
-	if (r < 0)
-		server_fini(server);
 	return error_trace(r);
+}
+
+int server_listen(struct server *server, int listener, bool own_path)
+{
+	struct sockaddr_un address = {0};
+	socklen_t size = sizeof(address);
+
+	if (own_path && getsockname(listener, (struct sockaddr *)&address, &size) == 0)
+		memcpy(server->socket_path, address.sun_path, sizeof(server->socket_path) - 1);
+	return error_trace(watch_new(
+	    server->loop, listener, WATCH_READ, on_connection, server, &server->listener));
 }
 
 static void free_clients(struct server *server)

@@ -55,9 +55,11 @@ struct server {
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; empty: none */
 };
 
-/* config is copied. listener: a listening SOCK_SEQPACKET socket, taken over also on failure; -1:
- * none (fuzzing). own_path: its path in the file system is ours to remove. */
-int server_init(struct server *server, const struct config *config, int listener, bool own_path);
+/* config is copied. -EINVAL after a message: it names users nobody knows. */
+int server_init(struct server *server, const struct config *config);
+/* listener: a listening SOCK_SEQPACKET socket, taken over also on failure. own_path: its path in the
+ * file system is ours to remove. */
+int server_listen(struct server *server, int listener, bool own_path);
 void server_fini(struct server *server);
 
 /*
