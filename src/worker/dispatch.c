@@ -44,6 +44,7 @@
 #include "worker/reference.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
+#include "worker/sync_memops.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
@@ -522,6 +523,7 @@ struct worker *worker_free(struct worker *worker)
 	graph_moves_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);
+	sync_memops_free(worker);
 	notifications_free(worker);
 	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
 		free(worker->lanes[i].streams);

@@ -28,7 +28,7 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define QUEUE	   128u /* jobs; a power of two. The driver holds more than that in each stream */
+#define QUEUE	   256u /* jobs; a power of two. The driver holds more than that in each stream */
 #define WINDOW	   256	/* launches; changes of stream among them that pay: */
 #define CHANGES	   4
 #define SLOTS	   256u
@@ -214,7 +214,11 @@ static void count_launch(struct issuers *issuers, CUstream stream)
 	issuers->last = stream;
 	if (++issuers->launches < WINDOW)
 		return;
-	issuers->pays = issuers->changes >= CHANGES && start_all(issuers);
+	bool pays = issuers->changes >= CHANGES && start_all(issuers);
+	if (pays != issuers->pays)
+		log_debug("launches are issued %s: %u changes of stream in %d launches",
+		    pays ? "side by side" : "by the dispatcher", issuers->changes, WINDOW);
+	issuers->pays = pays;
 	issuers->launches = issuers->changes = 0;
 }
 

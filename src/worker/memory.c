@@ -20,6 +20,7 @@
 #include "worker/ipc.h"
 #include "worker/mirror.h"
 #include "worker/segment.h"
+#include "worker/sync_memops.h"
 #include "worker/worker.h"
 
 /* --- arenas --- */
@@ -212,6 +213,7 @@ CUresult worker_cuMemFree_v2(struct call *call, struct args_cuMemFree_v2 *a)
 	}
 	if (base != a->address)
 		return CUDA_ERROR_INVALID_VALUE;
+	sync_memops_forget(worker, base);
 	ipc_memory_freed(worker, a->address);
 	CUresult r = wait_for_device(call, &waited);
 	if (!waited)
@@ -383,6 +385,9 @@ CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGe
 {
 	size_t size = abi_pointer_attribute_size(a->attribute);
 	uint64_t value[8] = {0}; /* more than any attribute takes */
+	struct arena *arena = memory_arena_at(call->worker, a->address);
+	CUdeviceptr base;
+	size_t bytes;
 
 	if (!memory_is_clients(call, a->address, 1))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -392,6 +397,9 @@ CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGe
 	/* Two words are tokens for other drivers of this machine, which are not the tenant's. */
 	if (!size || size > sizeof(value[0]) || size > a->capacity)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	if (a->attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && arena &&
+	    arena_find(arena, a->address, &base, &bytes))
+		value[0] = sync_memops_asked_for(call->worker, base);
 	if (a->attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
 		value[0] = call_id_of(call, HANDLE_CONTEXT, value[0]);
 	if (a->attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)

@@ -41,6 +41,7 @@ struct mirrors;
 struct prints;
 struct segments;
 struct staging;
+struct sync_memops;
 
 #define WORKER_HANDLES_BYTES (256u << 20) /* memory of the table of objects */
 #define WORKER_JOBS_MAX	     256	  /* calls of one lane waiting for its waiter */
@@ -165,6 +166,7 @@ struct worker {
 	struct retained *retained;	    /* under memory_lock; memory.c */
 	struct quarantine *quarantine;	    /* under memory_lock */
 	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
+	struct sync_memops *sync_memops;    /* under memory_lock; sync_memops.c */
 	struct graph_bodies *graph_bodies;  /* under memory_lock */
 	struct graph_origin *graph_origins; /* under memory_lock */
 	_Atomic unsigned graph_moves;	    /* of all of them */
