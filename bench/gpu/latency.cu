@@ -9,6 +9,7 @@
  * With the argument "first" it answers how many milliseconds the first use of CUDA took, and ends.
  */
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -149,9 +150,13 @@ static void add_rate(const char *name, unsigned threads, int launches, bool wait
 {
 	rows.push_back({name, 0, (int)threads * launches, [=](int n) {
 				std::vector<std::thread> all;
+				std::atomic<unsigned> ready{0};
 
 				for (unsigned t = 0; t < threads; t++)
-					all.emplace_back([=] {
+					all.emplace_back([=, &ready] {
+						ready++;
+						while (ready < threads)
+							std::this_thread::yield();
 						cudaStream_t own = streams[t];
 						for (int i = 0; i < n / (int)threads; i++) {
 							saxpy<<<1, 32, 0, own>>>(d, e, 1.0f, 1);
