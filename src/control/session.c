@@ -297,7 +297,6 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .arena = config->arena,
 	    .quiet_waits = config->quiet_waits,
 	    .known_idle = config->known_idle,
-	    .short_waits = config->short_waits,
 	    .measure = session->run && session->run->measure &&
 		       session->reply.capabilities & HELLO_CAN_TIMES,
 	    .measure_gpu = session->run && session->run->measure_gpu,

@@ -53,7 +53,6 @@ struct control_start {
 	uint32_t arena;	      /* the setting of that name */
 	uint32_t quiet_waits; /* the setting of that name */
 	uint32_t known_idle;  /* the setting of that name */
-	uint32_t short_waits; /* the setting of that name */
 	uint32_t measure;     /* 1: time in the backend, into statistics and answers */
 	uint32_t measure_gpu; /* 1: and time on the GPU, into the statistics */
 	uint32_t lanes, functions;

@@ -19,8 +19,6 @@
  * What kernels printed is due when a wait ends, and asking does not bring it: prints.h says when a
  * wait that ended well must synchronise too.
  *
- * Where nothing but a short copy is under way, the dispatcher waits in the driver (may_wait_here()).
- *
  * A stream or event that its own program destroys meanwhile is found out by its id before the
  * driver is asked. A lane's own stream has none, and is looked for where it is kept.
  */
@@ -139,38 +137,9 @@ static CUresult await(struct call *call, enum handle_kind kind, uint64_t real,
 	return call_continue(call, finish, state);
 }
 
-/*
- * The driver's own wait notices the end sooner than questions do. It is the better one where it keeps
- * nobody from anything: the client has sent nothing more, nothing else is awaited, and it is over as
- * soon as a short copy is.
- */
-static bool may_wait_here(struct call *call, CUstream stream)
-{
-	struct worker *worker = call->worker;
-
-	return worker->options.short_waits && !call->issuer && !worker->awaits.n &&
-	       idle_ends_soon(call, stream) && !chan_has_next(worker->chan);
-}
-
-static CUresult wait_here(struct call *call, CUstream stream)
-{
-	uint64_t mark = prints_mark(call->worker);
-	CUresult r = call->backend->cuStreamSynchronize(stream);
-
-	if (r == CUDA_SUCCESS) {
-		prints_written(call, stream, mark);
-		idle_stream_done(call, stream);
-	}
-	gpu_time_harvest(call);
-	idle_publish(call->worker);
-	return r;
-}
-
 CUresult call_await_stream(struct call *call, CUstream stream,
     CUresult (*then)(struct call *call, void *state), void *state)
 {
-	if (!then && may_wait_here(call, stream))
-		return wait_here(call, stream);
 	return await(call, HANDLE_STREAM, (uint64_t)stream, then, state);
 }
 

@@ -60,7 +60,6 @@ static void make_worker(void)
 	    .ring_size = 128 << 10, .staging_size = 1 << 20, .lanes = LANES, .functions = 16};
 	struct worker_options options = {.arena = true,
 	    .quiet_waits = true,
-	    .short_waits = true,
 	    .known_idle = true,
 	    .no_waiters = true,
 	    .measure_gpu = true,

@@ -27,16 +27,12 @@
 #include "worker/worker.h"
 
 #define STREAMS_MAX 32
-#define SHORT_COPY  ((size_t)1 << 20) /* a bus of 25 GB/s takes 40 us for it */
-#define NOT_SHORT   SIZE_MAX
 
 enum idle_class { UNKNOWN, STREAMED, QUIET, ENDS_STREAM };
 
 struct unfinished {
 	CUcontext context;
 	CUstream stream;
-	size_t copied; /* bytes of copies, if there is nothing else, or NOT_SHORT */
-	size_t before; /* the same without what the newest call put into it */
 };
 
 struct idle {
@@ -221,46 +217,15 @@ static CUstream named(CUstream stream)
 	return stream == CU_STREAM_LEGACY ? NULL : stream;
 }
 
-/* What it is nobody knows yet: idle_copied() comes later. */
 static void put_into(struct idle *idle, CUcontext context, CUstream stream)
 {
-	int i = find(idle, context, stream);
-
 	changed(idle);
-	if (i >= 0) {
-		idle->streams[i].before = idle->streams[i].copied;
-		idle->streams[i].copied = NOT_SHORT;
-	} else if (idle->n == STREAMS_MAX) {
-		idle->unknown = true;
-	} else {
-		idle->streams[idle->n++] =
-		    (struct unfinished){context, stream, .copied = NOT_SHORT, .before = 0};
-	}
-}
-
-void idle_copied(struct call *call, CUstream stream, size_t bytes)
-{
-	struct idle *idle = call->worker->idle;
-
-	if (!idle || call_job(call)->entry->blocks)
+	if (find(idle, context, stream) >= 0)
 		return;
-	int i = find(idle, call_job(call)->context, named(stream));
-	if (i >= 0 && idle->streams[i].before <= SHORT_COPY && bytes <= SHORT_COPY)
-		idle->streams[i].copied = idle->streams[i].before + bytes;
-}
-
-bool idle_ends_soon(struct call *call, CUstream stream)
-{
-	struct idle *idle = call->worker->idle;
-
-	if (!idle || call_job(call)->entry->blocks)
-		return false;
-	take_news(idle);
-	/* Relaxed: captures begin on this thread. */
-	return idle->n == 1 && find(idle, call_job(call)->context, named(stream)) == 0 &&
-	       idle->streams[0].copied <= SHORT_COPY && !idle->unknown && !idle->many_contexts &&
-	       !are_away(idle) &&
-	       !atomic_load_explicit(&call->worker->captures, memory_order_relaxed);
+	if (idle->n == STREAMS_MAX)
+		idle->unknown = true;
+	else
+		idle->streams[idle->n++] = (struct unfinished){context, stream};
 }
 
 void idle_stream(struct call *call, CUstream stream)

@@ -33,13 +33,6 @@ void idle_ended(struct worker *worker, struct job *job);
 
 /* The backend said just now that all in stream is done. */
 void idle_stream_done(struct call *call, CUstream stream);
-/*
- * What the call at hand put into stream, which it named, is only a copy of bytes between the device and
- * pinned memory. idle_ends_soon(): nothing is unfinished but a few such copies in stream, so that it is
- * done within microseconds.
- */
-void idle_copied(struct call *call, CUstream stream, size_t bytes);
-bool idle_ends_soon(struct call *call, CUstream stream);
 /* Tells the client, if nothing is unfinished. */
 void idle_publish(struct worker *worker);
 

@@ -219,7 +219,6 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .warm = warm,
 	    .quiet_waits = start->quiet_waits,
 	    .known_idle = start->known_idle,
-	    .short_waits = start->short_waits,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,

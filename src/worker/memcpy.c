@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
-#include "worker/idle.h"
 #include "worker/memory.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
@@ -35,14 +34,6 @@ static bool in_segment(struct call *call, CUdeviceptr address, size_t bytes)
 static CUstream default_stream(struct call *call)
 {
 	return call_stream(call, 0);
-}
-
-/* The call was nothing but this copy. */
-static CUresult copied(struct call *call, CUstream stream, size_t bytes, CUresult issued)
-{
-	if (issued == CUDA_SUCCESS)
-		idle_copied(call, stream, bytes);
-	return issued;
 }
 
 /* A copy that is over when the call is, in the default stream of this caller. */
@@ -97,19 +88,17 @@ CUresult worker_cuMemcpyHtoD_v2(struct call *call, struct args_cuMemcpyHtoD_v2 *
 	CUstream stream = default_stream(call);
 	return call->error
 		   ?: then_await(call, stream,
-			  copied(call, stream, a->bytes,
-			      call->backend->cuMemcpyHtoDAsync_v2(
-				  a->destination, source, a->bytes, stream)));
+			  call->backend->cuMemcpyHtoDAsync_v2(
+			      a->destination, source, a->bytes, stream));
 }
 
 CUresult worker_cuMemcpyHtoDAsync_v2(struct call *call, struct args_cuMemcpyHtoDAsync_v2 *a)
 {
 	if (!in_segment(call, a->source, a->bytes) || !may_reach(call, a->destination, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return copied(call, a->stream, a->bytes,
-	    GPU_TIMED(call, a->stream,
-		call->backend->cuMemcpyHtoDAsync_v2(
-		    a->destination, (const void *)a->source, a->bytes, a->stream)));
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyHtoDAsync_v2(
+		a->destination, (const void *)a->source, a->bytes, a->stream));
 }
 
 CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *a)
@@ -121,19 +110,17 @@ CUresult worker_cuMemcpyDtoH_v2(struct call *call, struct args_cuMemcpyDtoH_v2 *
 	CUstream stream = default_stream(call);
 	return call->error
 		   ?: then_await(call, stream,
-			  copied(call, stream, a->bytes,
-			      call->backend->cuMemcpyDtoHAsync_v2(
-				  destination, a->source, a->bytes, stream)));
+			  call->backend->cuMemcpyDtoHAsync_v2(
+			      destination, a->source, a->bytes, stream));
 }
 
 CUresult worker_cuMemcpyDtoHAsync_v2(struct call *call, struct args_cuMemcpyDtoHAsync_v2 *a)
 {
 	if (!in_segment(call, a->destination, a->bytes) || !may_reach(call, a->source, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	return copied(call, a->stream, a->bytes,
-	    GPU_TIMED(call, a->stream,
-		call->backend->cuMemcpyDtoHAsync_v2(
-		    (void *)a->destination, a->source, a->bytes, a->stream)));
+	return GPU_TIMED(call, a->stream,
+	    call->backend->cuMemcpyDtoHAsync_v2(
+		(void *)a->destination, a->source, a->bytes, a->stream));
 }
 
 static CUresult device_to_device(

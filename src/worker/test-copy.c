@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/test.h"
 #include "worker/test-client.h"
@@ -81,118 +80,6 @@ TEST(copy_through_a_segment)
 	in.source = SEGMENT_ADDRESS;
 	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
 	munmap(mine, 8192);
-	client_stop(&t, NULL);
-}
-
-/* --- short copies, for which the dispatcher waits in the driver --- */
-
-static const struct worker_options waiting = {.arena = true,
-    .quiet_waits = true,
-    .known_idle = true,
-    .short_waits = true,
-    .await_ns = 60 * NSEC_PER_SEC};
-
-#define PINNED (2u << 20)
-
-static struct test_client start_pinned(const struct worker_options *options, CUdeviceptr *device)
-{
-	struct test_client t = client_start_over(OVER_MEMFD, options);
-	struct args_cuCtxSynchronize settle = {0};
-
-	*device = allocate(&t, PINNED);
-	send_segment(&t, 5, sealed(PINNED));
-	CHECK_EQ(map_segment(&t, 5, SEGMENT_ADDRESS, PINNED), CUDA_SUCCESS);
-	CHECK_EQ(CALL(&t, cuCtxSynchronize, &settle), CUDA_SUCCESS);
-	fake.queries = fake.synchronised = 0;
-	return t;
-}
-
-static void post_copy(struct test_client *t, CUdeviceptr device, size_t bytes)
-{
-	struct args_cuMemcpyHtoDAsync_v2 in = {
-	    .destination = device, .source = SEGMENT_ADDRESS, .bytes = bytes};
-
-	POST(t, cuMemcpyHtoDAsync_v2, &in);
-}
-
-/* Waits for the default stream: whether the driver was asked how it is, and not told to wait. */
-static bool asks(struct test_client *t)
-{
-	struct args_cuStreamSynchronize wait = {0};
-	unsigned queries = fake.queries, synchronised = fake.synchronised;
-
-	CHECK_EQ(CALL(t, cuStreamSynchronize, &wait), CUDA_SUCCESS);
-	CHECK_EQ(fake.queries - queries + fake.synchronised - synchronised, 1);
-	CHECK(chan_is_idle(t->pair.client));
-	return fake.queries != queries;
-}
-
-TEST(copy_that_is_short_is_waited_for_in_the_driver)
-{
-	CUdeviceptr device;
-
-	if (!FAKE_HAS_WINDOW)
-		SKIP("the sanitizer has the windows");
-	struct test_client t = start_pinned(&waiting, &device);
-	struct args_cuMemcpyDtoH_v2 out = {
-	    .destination = SEGMENT_ADDRESS, .source = device, .bytes = 4096};
-	struct args_cuMemsetD8Async set = {.address = device, .count = 16};
-
-	post_copy(&t, device, 1 << 20);
-	CHECK(!asks(&t));
-	post_copy(&t, device, 1 << 19);
-	post_copy(&t, device, 1 << 19);
-	CHECK(!asks(&t));
-	CHECK_EQ(CALL(&t, cuMemcpyDtoH_v2, &out), CUDA_SUCCESS);
-	CHECK_EQ(fake.synchronised, 3);
-	/* Too much of it, in one and in several; and something that is no copy, before or after. */
-	post_copy(&t, device, (1 << 20) + 1);
-	CHECK(asks(&t));
-	post_copy(&t, device, 1 << 20);
-	post_copy(&t, device, 1);
-	CHECK(asks(&t));
-	POST(&t, cuMemsetD8Async, &set);
-	post_copy(&t, device, 16);
-	CHECK(asks(&t));
-	post_copy(&t, device, 16);
-	POST(&t, cuMemsetD8Async, &set);
-	CHECK(asks(&t));
-	post_copy(&t, device, 16);
-	CHECK(!asks(&t));
-	client_stop(&t, NULL);
-}
-
-TEST(copy_that_is_short_beside_other_work)
-{
-	CUstream stream = (CUstream)handle_id(false, HANDLE_STREAM, 1, 1), id = stream;
-	struct args_cuStreamCreate create = {.stream = &stream};
-	CUdeviceptr device;
-
-	if (!FAKE_HAS_WINDOW)
-		SKIP("the sanitizer has the windows");
-	struct test_client t = start_pinned(&waiting, &device);
-	struct args_cuMemsetD8Async set = {.address = device, .count = 16, .stream = id};
-	struct args_cuStreamSynchronize wait = {0};
-
-	POST(&t, cuStreamCreate, &create);
-	POST(&t, cuMemsetD8Async, &set);
-	post_copy(&t, device, 16);
-	CHECK_EQ(CALL(&t, cuStreamSynchronize, &wait), CUDA_SUCCESS);
-	CHECK_EQ(fake.synchronised, 0);
-	client_stop(&t, NULL);
-}
-
-TEST(copy_that_is_short_without_the_setting)
-{
-	struct worker_options options = waiting;
-	CUdeviceptr device;
-
-	if (!FAKE_HAS_WINDOW)
-		SKIP("the sanitizer has the windows");
-	options.short_waits = false;
-	struct test_client t = start_pinned(&options, &device);
-	post_copy(&t, device, 16);
-	CHECK(asks(&t));
 	client_stop(&t, NULL);
 }
 

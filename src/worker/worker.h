@@ -55,7 +55,6 @@ struct worker_options {
 	unsigned warm;	  /* 1 + the device whose primary context was made in advance; 0: none */
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
-	bool short_waits; /* the setting of that name; only with known_idle */
 	unsigned issuers; /* threads that may issue beside the dispatcher */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
