@@ -14,6 +14,7 @@ def tricks():
     return {setting["variable"]: setting["off"] for setting in settings if "off" in setting}
 
 
+@unittest.skipIf(BACKEND == "cuda", "on a GPU test/gpu/run --without does this, beside the native runs")
 class Tricks(Scenario):
     def pass_without(self, **off):
         """All programs at once, as many as there are processors."""
