@@ -23,7 +23,8 @@
 #include "softgpu/image/image.h"
 #include "softgpu/mem/arena.h"
 
-#define MODULE_PTX_MAX 90 /* PTX ISA 9.0, of CUDA 13.0 */
+#define NEWEST_MACHINE_CODE 121 /* of CUDA 13's libraries: 12.1 */
+#define MODULE_PTX_MAX	    90	/* PTX ISA 9.0, of CUDA 13.0 */
 
 static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -121,8 +122,27 @@ CUresult sg_module_link(const struct sg_text *texts, size_t n_texts, uint64_t co
 	return module_result(r);
 }
 
+/* NVIDIA's libraries have PTX beside machine code for devices that came after them, and choose it on
+ * such a device only. */
+static void explain_no_ptx(void)
+{
+	unsigned claimed = (unsigned)sg_device.capability;
+
+	if (claimed > NEWEST_MACHINE_CODE)
+		log_warn_once("an image has no PTX that a device of compute capability %u.%u runs, "
+			      "and the software GPU runs nothing else",
+		    claimed / 10, claimed % 10);
+	else
+		log_warn_once("an image has no PTX that a device of compute capability %u.%u runs, "
+			      "and the software GPU runs nothing else: a program needs PTX of its "
+			      "own; NVIDIA's libraries choose theirs with SOFTGPU_CC=13.0",
+		    claimed / 10, claimed % 10);
+}
+
 CUresult sg_module_image_result(int r)
 {
+	if (r == SG_IMAGE_NO_PTX)
+		explain_no_ptx();
 	return r == 0		       ? CUDA_SUCCESS
 	       : r == SG_IMAGE_NO_PTX  ? CUDA_ERROR_NO_BINARY_FOR_GPU
 	       : r == SG_IMAGE_INVALID ? CUDA_ERROR_INVALID_IMAGE
