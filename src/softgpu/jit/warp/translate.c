@@ -17,6 +17,8 @@
 #include "softgpu/jit/check.h"
 #include "softgpu/jit/warp/warp.h"
 
+#define MOST_MEETINGS 200000u
+
 _Noreturn void warp_refuse(struct warp *warp, const char *why)
 {
 	emit_fail(&warp->emit, "%s", why);
@@ -203,10 +205,26 @@ static void check_pressure(struct warp *warp)
 	}
 }
 
+/*
+ * Any waiting lanes may go on at a join, so that nearly each value comes to it from several blocks.
+ * LLVM would take minutes for some kernels that a thread at a time compiles in a second.
+ */
+static void check_joins(struct warp *warp)
+{
+	const struct flow *flow = &warp->facts.flow;
+	size_t joins = 0;
+
+	for (uint32_t i = 0; i < flow->n_blocks; i++)
+		joins += bits_has(warp->facts.joins, i);
+	if (joins * flow->n_values > MOST_MEETINGS)
+		warp_refuse(warp, "too many values meet where lanes join");
+}
+
 static void check_kernel(struct warp *warp)
 {
 	const struct flow *flow = &warp->facts.flow;
 
+	check_joins(warp);
 	if (warp->emit.program->uses_cluster)
 		warp_refuse(warp, "it works with other blocks of its cluster");
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
