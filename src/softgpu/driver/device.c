@@ -39,7 +39,7 @@ static const struct capability {
     {103, 2048, 32, 228 * KIB, 227 * KIB, KIB},
     {120, 1536, 24, 100 * KIB, 99 * KIB, KIB},
     {121, 1536, 24, 100 * KIB, 99 * KIB, KIB},
-    {130, 1536, 24, 100 * KIB, 99 * KIB, KIB},
+    {130, 2048, 32, 228 * KIB, 227 * KIB, KIB},
 };
 
 #define ATTRIBUTE(name) CU_DEVICE_ATTRIBUTE_##name
