@@ -260,10 +260,14 @@ static void take_doubles(union sg_matrix matrix, enum sg_matrix_operand operand,
     const struct layout *layout, uint32_t *const lanes[], unsigned offset, double *to)
 {
 	unsigned n = elements_per_lane(matrix, operand);
+	const uint16_t *place = layout->to[operand];
 
-	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
-		memcpy(&to[layout->to[operand][i]],
-		    lanes[i / n] ? lanes[i / n] + offset + 2 * (i % n) : nothing, sizeof(*to));
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
+		const uint32_t *words = lanes[lane] ? lanes[lane] + offset : nothing;
+
+		for (unsigned e = 0; e < n; e++)
+			memcpy(&to[*place++], words + 2 * e, sizeof(*to));
+	}
 }
 
 static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
@@ -278,10 +282,10 @@ static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
 	take_doubles(matrix, SG_MATRIX_C, layout, lanes, b + sg_matrix_words(matrix, SG_MATRIX_B),
 	    all.c.doubles);
 	multiply_doubles(product_of(matrix), all.a.doubles, all.b.doubles, all.c.doubles);
-	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++)
-		if (lanes[i / n])
-			memcpy(lanes[i / n] + 2 * (i % n),
-			    &all.c.doubles[layout->to[SG_MATRIX_D][i]], sizeof(double));
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		for (unsigned e = 0; lanes[lane] && e < n; e++)
+			memcpy(lanes[lane] + 2 * e,
+			    &all.c.doubles[layout->to[SG_MATRIX_D][lane * n + e]], sizeof(double));
 }
 
 /* Single bits are matrices of 32-bit words. */
