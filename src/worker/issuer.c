@@ -5,7 +5,8 @@
  *
  * Handing over costs more than a tenth of a launch, and a program with one busy stream gains nothing.
  * So the dispatcher counts how often launches change from one stream to another, and only starts with
- * this, and goes on with it, while they do so often.
+ * this when they do so often, and goes on with it for a while when they do no longer: threads that find
+ * the ring full take turns of a thousand records.
  *
  * Captures, GPU time and mirrors of managed variables keep state on the dispatcher with every launch;
  * while there are any, it keeps the launches too. The default streams stay with it as well: what is
@@ -28,9 +29,10 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define QUEUE	   256u /* jobs; a power of two. The driver holds more than that in each stream */
-#define WINDOW	   256	/* launches; changes of stream among them that pay: */
+#define QUEUE	   1024u /* jobs; a power of two. The driver holds more than that in each stream */
+#define WINDOW	   256	 /* launches; changes of stream among them that pay: */
 #define CHANGES	   4
+#define QUIET	   16 /* windows without so many, after which it no longer does */
 #define SLOTS	   256u
 #define STACK	   (256u << 10)
 #define CACHE_LINE 64
@@ -56,7 +58,7 @@ struct issuers {
 	bool refused; /* a thread could not be made: no further try */
 
 	bool pays, busy; /* busy: something was handed over since all was settled */
-	unsigned launches, changes;
+	unsigned launches, changes, quiet;
 	CUstream last;
 
 	uint8_t slots[SLOTS]; /* 1 + the issuer of the streams of a slot, 0: none yet */
@@ -214,7 +216,9 @@ static void count_launch(struct issuers *issuers, CUstream stream)
 	issuers->last = stream;
 	if (++issuers->launches < WINDOW)
 		return;
-	bool pays = issuers->changes >= CHANGES && start_all(issuers);
+	issuers->quiet = issuers->changes >= CHANGES ? 0 : issuers->quiet + 1;
+	bool pays =
+	    (!issuers->quiet || (issuers->pays && issuers->quiet < QUIET)) && start_all(issuers);
 	if (pays != issuers->pays)
 		log_debug("launches are issued %s: %u changes of stream in %d launches",
 		    pays ? "side by side" : "by the dispatcher", issuers->changes, WINDOW);

@@ -77,10 +77,11 @@ CUresult worker_cuPointerSetAttribute(struct call *call, struct args_cuPointerSe
 	CUdeviceptr base;
 	size_t size;
 
-	if (!memory_is_clients(call, a->address, 1))
+	/* No other attribute can be set. */
+	if (a->attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS ||
+	    !memory_is_clients(call, a->address, 1))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (a->attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !arena ||
-	    !arena_find(arena, a->address, &base, &size))
+	if (!arena || !arena_find(arena, a->address, &base, &size))
 		return call->backend->cuPointerSetAttribute(a->value, a->attribute, a->address);
 	if (!a->value)
 		return CUDA_ERROR_INVALID_VALUE;

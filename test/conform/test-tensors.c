@@ -398,7 +398,7 @@ CONFORM(image_to_column)
 /* A map in device memory whose address and inner size a kernel changes. */
 CONFORM(maps_changed_by_kernels)
 {
-	static const int32_t at[DIMS] = {8, 1};
+	static const int32_t at[DIMS] = {16, 1};
 	static uint8_t got[SHARED], want[SHARED];
 	struct tensor t = {.type = CU_TENSOR_MAP_DATA_TYPE_UINT8,
 	    .size = 1,
