@@ -418,7 +418,7 @@ CONFORM(maps_changed_by_kernels)
 	    "fence.proxy.tensormap::generic.release.gpu;\n"
 	    "fence.proxy.tensormap::generic.acquire.gpu [%%d1], 128;\n"
 	    "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%%r2], "
-	    "[%%d1, {8, 1}], [%%r3];",
+	    "[%%d1, {16, 1}], [%%r3];",
 	    (unsigned long long)in_memory, (unsigned long long)second);
 	run(text, &map, got, sizeof(got), (uint32_t)bytes);
 	CHECK_BYTES(got, want, sizeof(want));
