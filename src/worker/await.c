@@ -143,11 +143,6 @@ CUresult call_await_stream(struct call *call, CUstream stream,
 	return await(call, HANDLE_STREAM, (uint64_t)stream, then, state);
 }
 
-CUresult call_await_event(struct call *call, CUevent event)
-{
-	return await(call, HANDLE_EVENT, (uint64_t)event, NULL, NULL);
-}
-
 CUresult worker_cuStreamSynchronize(struct call *call, struct args_cuStreamSynchronize *a)
 {
 	call->issuer = issuers_for_wait(call, a->stream);
@@ -156,7 +151,7 @@ CUresult worker_cuStreamSynchronize(struct call *call, struct args_cuStreamSynch
 
 CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchronize *a)
 {
-	return call_await_event(call, a->event);
+	return await(call, HANDLE_EVENT, (uint64_t)a->event, NULL, NULL);
 }
 
 /*

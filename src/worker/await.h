@@ -1,6 +1,6 @@
 /*
  * Awaiting: calls that have issued their work and end when a stream or an event has got there
- * (call_await_stream(), call_await_event() in call.h). The dispatcher looks at them between records
+ * (call_await_stream() in call.h). The dispatcher looks at them between records
  * for a while, as issuers do between launches; whoever takes longer goes to its lane's waiter. Each
  * list belongs to one thread.
  */

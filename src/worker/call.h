@@ -66,13 +66,12 @@ CUresult call_continue(
 
 /*
  * As call_continue(), for a call whose second half only waits until stream has done all that was put
- * into it, or event has happened. The dispatcher keeps the call and looks from time to time, which
+ * into it. The dispatcher keeps the call and looks from time to time, which
  * is quicker than another thread when the wait is short. done (NULL: nothing to do) runs after
  * success, on either thread; it encodes the outputs, and its result is the call's.
  */
 CUresult call_await_stream(struct call *call, CUstream stream,
     CUresult (*done)(struct call *call, void *state), void *state);
-CUresult call_await_event(struct call *call, CUevent event);
 
 /* The backend's handle of id, 0 and call->error set when id is not alive or of another kind. Kinds
  * FUNCTION and KERNEL stand for each other, as in CUDA. A NULL id gives NULL without an error. */

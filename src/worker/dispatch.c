@@ -58,7 +58,8 @@ static const char *name_of(uint32_t id)
 	return desc ? desc->name : "an unknown function";
 }
 
-void worker_end(struct worker *worker, const char *format, ...)
+/* Ends the session; the first reason is kept. */
+_printf_(2, 3) static void worker_end(struct worker *worker, const char *format, ...)
 {
 	va_list arguments;
 

@@ -155,7 +155,8 @@ static struct waiter *waiter_new(struct worker *worker, struct lane *lane)
 	return start_thread(waiter) < 0 ? waiter_free(waiter) : waiter;
 }
 
-/* Under the lane's waiter_lock: a waiter that retires is gone as soon as it likes. */
+/* Under the lane's waiter_lock: a waiter that retires is gone as soon as it likes. 0 or a negative
+ * errno, and then the job is still the caller's. */
 static int submit(struct worker *worker, struct lane *lane, struct job *job)
 {
 	if (!lane->waiter)
@@ -175,22 +176,19 @@ static int submit(struct worker *worker, struct lane *lane, struct job *job)
 	return 0;
 }
 
-int waiter_submit(struct worker *worker, struct job *job)
-{
-	struct lane *lane = job->lane;
-
-	pthread_mutex_lock(&lane->waiter_lock);
-	int r = submit(worker, lane, job);
-	pthread_mutex_unlock(&lane->waiter_lock);
-	return r;
-}
-
 void waiter_take(struct worker *worker, struct job *job)
 {
+	struct lane *lane = job->lane; /* the job is the waiter's soon */
+
 	idle_leaves(worker, job);
 	if (unlikely(worker->options.no_waiters)) {
 		waiter_serve(worker, job);
-	} else if (waiter_submit(worker, job) < 0) {
+		return;
+	}
+	pthread_mutex_lock(&lane->waiter_lock);
+	int r = submit(worker, lane, job);
+	pthread_mutex_unlock(&lane->waiter_lock);
+	if (r < 0) {
 		log_error("no thread could be made to wait for the GPU");
 		job_end(worker, job, CUDA_ERROR_OUT_OF_MEMORY);
 	}

@@ -8,11 +8,8 @@ struct job;
 struct lane;
 struct worker;
 
-/* Hands job to its lane's waiter. Blocks while WORKER_JOBS_MAX are queued; 0 or a negative errno,
- * and then the job is still the caller's. Dispatcher and issuers. */
-int waiter_submit(struct worker *worker, struct job *job);
-
-/* The same, and where there is no waiter to be had the job ends with an error. */
+/* Hands job to its lane's waiter; where there is none to be had the job ends with an error. Blocks
+ * while WORKER_JOBS_MAX are queued. Dispatcher and issuers. */
 void waiter_take(struct worker *worker, struct job *job);
 
 /* What a waiter does with a job, on this thread. */

@@ -207,9 +207,6 @@ int worker_feed(struct worker *worker, const struct wire_record *record);
 /* Waits for the waiters, which must be able to end; a session's process just exits instead. */
 struct worker *worker_free(struct worker *worker);
 
-/* Ends the session from any thread; the first reason is kept. */
-void worker_end(struct worker *worker, const char *format, ...) _printf_(2, 3);
-
 /* The calling thread's backend state becomes what a call of this lane needs; cheap when it is so
  * already. epoch: see context_epoch. */
 CUresult lane_enter(

@@ -2,6 +2,7 @@
 conformance programs through Rosen on the software GPU."""
 import concurrent.futures
 import glob
+import unittest
 
 from scenario import *
 

@@ -181,7 +181,7 @@ static struct value system_value(struct emit *emit, enum ptx_special special)
 	}
 }
 
-struct value special_value(struct emit *emit, const struct ptx_operand *operand)
+static struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 {
 	switch (operand->special) {
 		FIELD(tid_x, IR_I32, tid[0]);
@@ -227,7 +227,7 @@ struct value special_value(struct emit *emit, const struct ptx_operand *operand)
 }
 
 /* The address of a variable in its own space: an i64. */
-struct value variable_address(struct emit *emit, const struct ptx_variable *variable)
+static struct value variable_address(struct emit *emit, const struct ptx_variable *variable)
 {
 	const struct ptx_variable *v = variable->definition;
 

@@ -64,8 +64,6 @@ struct value convert_bits(
 /* The instruction's operand as a value of a PTX type. */
 struct value source(struct emit *emit, unsigned index, enum ptx_type type);
 void destination(struct emit *emit, unsigned index, struct value value, enum ptx_type type);
-struct value special_value(struct emit *emit, const struct ptx_operand *operand);
-struct value variable_address(struct emit *emit, const struct ptx_variable *variable);
 struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
 struct value lane_fact(
     struct emit *emit, const char *type, size_t offset); /* one that never changes */
