@@ -29,8 +29,8 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define QUEUE	   1024u /* jobs; a power of two. The driver holds more than that in each stream */
-#define WINDOW	   256	 /* launches; changes of stream among them that pay: */
+#define QUEUE	   128u /* jobs; a power of two. The driver holds more than that in each stream */
+#define WINDOW	   256	/* launches; changes of stream among them that pay: */
 #define CHANGES	   4
 #define QUIET	   16 /* windows without so many, after which it no longer does */
 #define SLOTS	   256u
