@@ -1,6 +1,6 @@
 /*
- * bench-softgpu: kernels on the software GPU against plain C, and against PoCL where it is installed,
- * all on one thread.
+ * bench-softgpu: kernels on the software GPU against plain C, and against PoCL where it is
+ * installed, all on one thread.
  *
  *	bench-softgpu [ROUNDS [CASE...]]
  *

@@ -31,8 +31,8 @@ const struct bench_case *bench_cases(void);
 /* Kernels that count start from zero. */
 void bench_clear(void);
 
-/* softgpu.c. Milliseconds from the launch to its end; exits with a word when it fails. The first run of a kernel
- * compiles it. */
+/* softgpu.c. Milliseconds from the launch to its end; exits with a word when it fails. The first
+ * run of a kernel compiles it. */
 double softgpu_run(const struct bench_case *bench, unsigned lanes);
 
 /* opencl.c. PoCL on one thread, until the process ends; or NULL with a line on why not. */

@@ -3,10 +3,10 @@
  *
  *	bench-compile FILE [MOST]
  *
- * FILE is PTX text, or a library or program with fatbins inside. Of all its kernels MOST (64), evenly
- * spaced, are compiled as their first launch would compile them, once with an empty cache and once
- * from what that left there. What is printed is a table in Markdown by the kernels' size: medians of
- * processor time.
+ * FILE is PTX text, or a library or program with fatbins inside. Of all its kernels MOST (64),
+ * evenly spaced, are compiled as their first launch would compile them, once with an empty cache
+ * and once from what that left there. What is printed is a table in Markdown by the kernels' size:
+ * medians of processor time.
  */
 #include <fcntl.h>
 #include <stdio.h>

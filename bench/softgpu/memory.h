@@ -13,7 +13,7 @@ void *bench_take(size_t size);
 
 /*
  * The clock of all ways: milliseconds of processor time of the whole process, in which one thread
- * works at a time (PoCL's is another than the one that waits for it). What other programs take of the
- * machine's processors does not count.
+ * works at a time (PoCL's is another than the one that waits for it). What other programs take of
+ * the machine's processors does not count.
  */
 double bench_now_ms(void);

@@ -1,7 +1,7 @@
 /*
  * The kernels in OpenCL C on PoCL. libOpenCL.so.1 is looked for when the program runs, so that it
- * builds and runs where there is none. The declarations are what the OpenCL 1.2 specification says of
- * the few functions used.
+ * builds and runs where there is none. The declarations are what the OpenCL 1.2 specification says
+ * of the few functions used.
  *
  * PoCL's device is this CPU and works in the host's memory: its buffers are those of all the other
  * ways (CL_MEM_USE_HOST_PTR), made before a launch and mapped after it, outside of what is timed.

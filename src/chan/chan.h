@@ -79,16 +79,16 @@ void chan_lane_give(struct chan *chan, uint16_t lane);
 /*
  * Opens a record of exactly payload bytes (a multiple of WIRE_ALIGN, at most WIRE_RECORD_MAX minus
  * the header) at the ring's head, waiting for room if need be: records of all threads are in the
- * order of their chan_begin(). *writer points into the ring. *seq: the number to wait for. What other
- * threads begin later the worker sees only after this one's chan_commit(): between the two calls do
- * nothing but write. A lane has one record open at a time.
+ * order of their chan_begin(). *writer points into the ring. *seq: the number to wait for. What
+ * other threads begin later the worker sees only after this one's chan_commit(): between the two
+ * calls do nothing but write. A lane has one record open at a time.
  */
 int chan_begin(struct chan *chan, uint16_t lane, uint32_t id, uint16_t flags, size_t payload,
     struct wire_writer *writer, uint32_t *seq);
 
 /* Publishes the lane's open record, as soon as those begun before it are; wakes the worker if it is
- * parked. A writer that failed or did not fill the payload is an -EINVAL (the record is published as
- * padding). */
+ * parked. A writer that failed or did not fill the payload is an -EINVAL (the record is published
+ * as padding). */
 int chan_commit(struct chan *chan, uint16_t lane, const struct wire_writer *writer);
 
 /* Whether the worker has published that nothing is unfinished, and nothing was sent since. */
@@ -107,7 +107,8 @@ int chan_try_post(struct chan *chan, uint16_t lane, uint32_t id);
 int chan_wait(struct chan *chan, uint16_t lane, uint32_t seq, uint64_t timeout_ns, uint32_t *status,
     struct wire_reader *reader);
 /*
- * The same for an unasked reply (see chan_reply_done()), which may never come: the thread soon sleeps.
+ * The same for an unasked reply (see chan_reply_done()), which may never come: the thread soon
+ * sleeps.
  */
 int chan_wait_unasked(
     struct chan *chan, uint16_t lane, uint32_t seq, uint32_t *status, struct wire_reader *reader);
@@ -171,8 +172,8 @@ struct wire_writer chan_reply_begin(struct chan *chan, uint16_t lane);
 void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
 /*
- * The same for the dispatcher's thread: a waiter that sleeps is woken by the next chan_wake(), which
- * chan_next(), and chan_has_next() when there is nothing, do as well.
+ * The same for the dispatcher's thread: a waiter that sleeps is woken by the next chan_wake(),
+ * which chan_next(), and chan_has_next() when there is nothing, do as well.
  */
 void chan_reply_commit_soon(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);

@@ -1,31 +1,31 @@
 /*
  * The client's half of the command ring: any of its threads, no lock.
  *
- * A call takes its place in the ring with one compare-and-swap of the cursor `reserved`, which is also
- * where its order is decided: a call that returned in one thread lies before any that another begins
- * afterwards. Its bytes are then written in place while other threads write theirs.
+ * A call takes its place in the ring with one compare-and-swap of the cursor `reserved`, which is
+ * also where its order is decided: a call that returned in one thread lies before any that another
+ * begins afterwards. Its bytes are then written in place while other threads write theirs.
  *
- * The region's head may pass a record only when that record and all before it are complete. It moves
- * by turns, and nobody waits for a turn: `published` is the head, and who finds his record beginning
- * there publishes it. Who finds it elsewhere leaves a mark that says where his record ends, and goes;
- * whoever publishes takes the marks that follow, and publishes those records as well. Mark and
- * `published` are the two words of a race: one side stores the mark and looks at `published`, the
- * other stores `published` and looks at the mark, both with a full fence between, so that one of them
- * at least sees the other's; when both do, the exchange that takes the mark gives the record to one.
- * doc/model/posting.pml is the model of it.
+ * The region's head may pass a record only when that record and all before it are complete. It
+ * moves by turns, and nobody waits for a turn: `published` is the head, and who finds his record
+ * beginning there publishes it. Who finds it elsewhere leaves a mark that says where his record
+ * ends, and goes; whoever publishes takes the marks that follow, and publishes those records as
+ * well. Mark and `published` are the two words of a race: one side stores the mark and looks at
+ * `published`, the other stores `published` and looks at the mark, both with a full fence between,
+ * so that one of them at least sees the other's; when both do, the exchange that takes the mark
+ * gives the record to one. doc/model/posting.pml is the model of it.
  *
- * So a posting thread waits for no other thread, and when the kernel stops one of them in the middle
- * of a record the others go on and leave marks. Under contention four cache lines move per call: the
- * one with `reserved`, the record's, the mark's, and one publisher's share of head and `published`;
- * alone, none but the ring's own, and those are asked for well ahead.
+ * So a posting thread waits for no other thread, and when the kernel stops one of them in the
+ * middle of a record the others go on and leave marks. Under contention four cache lines move per
+ * call: the one with `reserved`, the record's, the mark's, and one publisher's share of head and
+ * `published`; alone, none but the ring's own, and those are asked for well ahead.
  *
  * A record never wraps: when it does not fit before the ring's end, a WIRE_ID_PAD record fills the
  * rest and is published together with it. The rest may be as small as 8 bytes, therefore a pad is
  * the first half of a header only.
  *
  * Who finds the ring full stands in line behind a mutex, so that a large record is not starved by
- * small ones, and sleeps until a quarter of the ring is free: being woken for every record would cost
- * both sides a system call per record, and watching the worker's cursor a cache line.
+ * small ones, and sleeps until a quarter of the ring is free: being woken for every record would
+ * cost both sides a system call per record, and watching the worker's cursor a cache line.
  */
 #include <errno.h>
 #include <sched.h>
@@ -273,8 +273,9 @@ static bool nobody_behind(struct chan *chan, uint64_t end)
 }
 
 /*
- * The end of what is complete from here on. Who was alone the last time asks `reserved`, which then is
- * in his cache while marks are not; among others it is everybody's, and the next mark is wanted anyway.
+ * The end of what is complete from here on. Who was alone the last time asks `reserved`, which then
+ * is in his cache while marks are not; among others it is everybody's, and the next mark is wanted
+ * anyway.
  */
 static uint64_t take_marks(struct chan *chan, uint64_t end, bool alone)
 {
@@ -289,7 +290,8 @@ static uint64_t take_marks(struct chan *chan, uint64_t end, bool alone)
 	return end;
 }
 
-/* By the one whose turn it is, and for those behind. Where the worker will be sent to in the end. */
+/* By the one whose turn it is, and for those behind. Where the worker will be sent to in the
+ * end. */
 static uint64_t publish(struct chan *chan, uint64_t end, bool alone)
 {
 	struct producer *p = &chan->producer;
@@ -376,7 +378,7 @@ bool chan_is_idle(struct chan *chan)
 	/* Acquire: what the worker saw done is visible to us. */
 	uint64_t idle = atomic_load_explicit(&chan->control->idle, memory_order_acquire);
 
-	/* What has a place counts as sent, for a call that returned may have left a mark. Relaxed: our
-	 * side's own word; what other threads of it send meanwhile is their race. */
+	/* What has a place counts as sent, for a call that returned may have left a mark. Relaxed:
+	 * our side's own word; what other threads of it send meanwhile is their race. */
 	return idle && idle == atomic_load_explicit(&chan->producer.reserved, memory_order_relaxed);
 }

@@ -13,10 +13,10 @@
  * is no offset to check and none to forge.
  *
  * One writer per word, and a place of its own in the cache for each word that a spinning side
- * watches: the two processors then exchange a line only when there is news in it. Cursors count bytes since the channel was
- * made and never wrap (2^64 bytes at 10 GB/s last 58 years); their place in the ring is the cursor
- * modulo the ring's size, full and empty differ without a spare byte, and a cursor that goes
- * backwards or too far ahead is recognised as a lie.
+ * watches: the two processors then exchange a line only when there is news in it. Cursors count
+ * bytes since the channel was made and never wrap (2^64 bytes at 10 GB/s last 58 years); their
+ * place in the ring is the cursor modulo the ring's size, full and empty differ without a spare
+ * byte, and a cursor that goes backwards or too far ahead is recognised as a lie.
  *
  * Going to sleep. Each place where a side can wait has one doorbell. The waiter
  *
@@ -112,9 +112,9 @@ struct region_control {
 	alignas(REGION_APART) _Atomic uint32_t posted_error;
 
 	/*
-	 * The cursor behind the last record by which everything sent before was found done. The worker
-	 * stores it (release) after it learned so; the client's acquire load makes what the work
-	 * wrote to shared memory visible to it.
+	 * The cursor behind the last record by which everything sent before was found done. The
+	 * worker stores it (release) after it learned so; the client's acquire load makes what the
+	 * work wrote to shared memory visible to it.
 	 */
 	alignas(REGION_APART) _Atomic uint64_t idle;
 };

@@ -1,16 +1,17 @@
 /*
- * The command ring as the worker sees it: the consumer runs on the dispatcher and copies each record
- * out before anyone looks at it. post.c is the client's half.
+ * The command ring as the worker sees it: the consumer runs on the dispatcher and copies each
+ * record out before anyone looks at it. post.c is the client's half.
  *
  * Each side keeps its own cursor privately and only stores it to the region, so the peer cannot
  * move it; of the peer's cursor it keeps the value last seen and looks again only when that does
  * not suffice, so that in a steady stream the cache line of a cursor travels once per batch and not
- * once per record. The client is told of the tail when all that was seen of its records is taken, and
- * meanwhile whenever a sixteenth of the ring is.
+ * once per record. The client is told of the tail when all that was seen of its records is taken,
+ * and meanwhile whenever a sixteenth of the ring is.
  *
- * A fence waits until what was stored has got to memory, and a reply's cache line is on its way for as
- * long as a short call takes to serve. So a reply's doorbell, like the tail's, is looked at behind the
- * one fence of the next record, which is copied meanwhile; or at once when there is none.
+ * A fence waits until what was stored has got to memory, and a reply's cache line is on its way for
+ * as long as a short call takes to serve. So a reply's doorbell, like the tail's, is looked at
+ * behind the one fence of the next record, which is copied meanwhile; or at once when there is
+ * none.
  */
 #include <errno.h>
 #include <string.h>

@@ -507,8 +507,8 @@ TEST(what_has_a_place_is_sent)
 }
 
 /*
- * A call that returned in one thread comes before what another begins afterwards: each thread reads a
- * number that others have posted before, and posts one that is not less.
+ * A call that returned in one thread comes before what another begins afterwards: each thread reads
+ * a number that others have posted before, and posts one that is not less.
  */
 struct causal {
 	struct chan *client;

@@ -10,12 +10,12 @@
  *
  * A reply is worth more: its thread can do nothing else, and whoever waits for a GPU without Rosen
  * watches too, in the driver and without end. A processor that went idle meanwhile takes tens of
- * microseconds to come back, which a wait of milliseconds would still feel. So a reply is watched for
- * up to REPLY_PATIENCE times the setting. And a worker that sleeps costs its client a system call for
- * the next record, which a program that computes a little between its calls would pay each time: it
- * watches for up to WORK_PATIENCE times the setting, half a millisecond as a rule. Past the setting
- * itself a watcher offers its processor to others between looks, and parks as soon as one of them
- * took it.
+ * microseconds to come back, which a wait of milliseconds would still feel. So a reply is watched
+ * for up to REPLY_PATIENCE times the setting. And a worker that sleeps costs its client a system
+ * call for the next record, which a program that computes a little between its calls would pay each
+ * time: it watches for up to WORK_PATIENCE times the setting, half a millisecond as a rule. Past
+ * the setting itself a watcher offers its processor to others between looks, and parks as soon as
+ * one of them took it.
  *
  * On a machine with few processors the watched peer may be waiting for the very processor that the
  * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is

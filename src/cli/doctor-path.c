@@ -1,6 +1,7 @@
 /*
- * The check that everything else is for: a program started as `rosen run` starts one, whose bytes go to
- * the device and come back. The client of `rosen bench` is that program, as it looks at what it gets.
+ * The check that everything else is for: a program started as `rosen run` starts one, whose bytes
+ * go to the device and come back. The client of `rosen bench` is that program, as it looks at what
+ * it gets.
  */
 #include <stdio.h>
 

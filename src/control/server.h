@@ -57,8 +57,8 @@ struct server {
 
 /* config is copied. -EINVAL after a message: it names users nobody knows. */
 int server_init(struct server *server, const struct config *config);
-/* listener: a listening SOCK_SEQPACKET socket, taken over also on failure. own_path: its path in the
- * file system is ours to remove. */
+/* listener: a listening SOCK_SEQPACKET socket, taken over also on failure. own_path: its path in
+ * the file system is ours to remove. */
 int server_listen(struct server *server, int listener, bool own_path);
 void server_fini(struct server *server);
 

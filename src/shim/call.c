@@ -2,9 +2,9 @@
  * How a call leaves the process: call.h says what the generated code sees.
  *
  * A thread takes a lane of the channel at its first call and keeps it until it ends. What a lane
- * stands for in the worker (the thread's current context and its stream capture mode) is told lazily:
- * only when a call is about to leave and the worker's idea is out of date, by a posted record just
- * before it.
+ * stands for in the worker (the thread's current context and its stream capture mode) is told
+ * lazily: only when a call is about to leave and the worker's idea is out of date, by a posted
+ * record just before it.
  *
  * The common call fits a record: shim_call_begin() opens it in the ring and the payload is encoded
  * in place, while what other threads send behind it waits, so nothing may happen between begin and
@@ -12,10 +12,10 @@
  * payload that does not fit is encoded to memory of its own and goes ahead through staging; outputs
  * that do not fit a lane come back through a staging run whose place the record begins with.
  *
- * Errors of posted calls are kept by the worker in the channel's control page. Any later posted call
- * reports them, and so does a waiting call that brings nothing back; one that brings something back
- * (a new allocation) does not, since the program would lose what it got. Errors that end a context
- * are remembered, so that every later call gives them, as CUDA does.
+ * Errors of posted calls are kept by the worker in the channel's control page. Any later posted
+ * call reports them, and so does a waiting call that brings nothing back; one that brings something
+ * back (a new allocation) does not, since the program would lose what it got. Errors that end a
+ * context are remembered, so that every later call gives them, as CUDA does.
  */
 #include "shim/call.h"
 

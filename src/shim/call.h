@@ -69,8 +69,8 @@ CUresult shim_call_wait(struct shim_call *call);
  */
 void shim_context_ended(CUcontext context);
 
-/* Whether calls can leave the process and answers may be kept: the session is there, calls do not all
- * wait, and no context has ended in an error. */
+/* Whether calls can leave the process and answers may be kept: the session is there, calls do not
+ * all wait, and no context has ended in an error. */
 bool shim_call_usable(void);
 
 /* The error that a posted call left, once; CUDA_SUCCESS when there is none. */

@@ -3,10 +3,11 @@
  *
  * The callback thread takes a lane of its own when the first callback is registered, posts
  * rosenHostCalls, and from then on only waits for replies in that lane. Each says which function is
- * due. When the function has returned the thread says so twice: with chan_reply_done(), which reaches
- * the worker whatever state it is in, and by a record that wakes it. The second is a courtesy, left
- * out where the ring is full: the dispatcher may be stuck inside the driver behind a full stream that
- * waits for this callback or for the next one, which this thread must then be free to run.
+ * due. When the function has returned the thread says so twice: with chan_reply_done(), which
+ * reaches the worker whatever state it is in, and by a record that wakes it. The second is a
+ * courtesy, left out where the ring is full: the dispatcher may be stuck inside the driver behind a
+ * full stream that waits for this callback or for the next one, which this thread must then be free
+ * to run.
  *
  * The thread is never joined: it lives as long as the process.
  */

@@ -1,12 +1,12 @@
 /*
  * Stream capture as far as the client takes part: libraries ask before nearly every call whether a
  * stream is capturing. Captures begin only through this interface, so the shim counts the open ones
- * and answers "no" itself while there are none. The capture mode is a property of the calling thread
- * and lives in its block.
+ * and answers "no" itself while there are none. The capture mode is a property of the calling
+ * thread and lives in its block.
  *
- * A dependency list that CUDA lends belongs to the asking thread here and lasts until it asks again;
- * what a program may do with the driver's own list (use it before touching the stream again) it can
- * do with this.
+ * A dependency list that CUDA lends belongs to the asking thread here and lasts until it asks
+ * again; what a program may do with the driver's own list (use it before touching the stream again)
+ * it can do with this.
  */
 #include "shim/capture.h"
 #include <pthread.h>

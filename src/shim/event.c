@@ -21,8 +21,8 @@
 #define INTERPROCESS 4	/* CU_EVENT_INTERPROCESS */
 #define EVENT_FLAGS  7u /* all there are */
 
-/* What is attached to such an event. Relaxed everywhere: who uses an event has synchronised with the
- * thread that made or recorded it. */
+/* What is attached to such an event. Relaxed everywhere: who uses an event has synchronised with
+ * the thread that made or recorded it. */
 struct noted_event {
 	_Atomic bool shared, captured;
 };

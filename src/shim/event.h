@@ -9,5 +9,6 @@
  * it. */
 bool event_is_shared(CUevent event);
 
-/* Whether event was last recorded while a capture may have been open: then it may be a node of a graph. */
+/* Whether event was last recorded while a capture may have been open: then it may be a node of a
+ * graph. */
 bool event_was_captured(CUevent event);

@@ -69,7 +69,8 @@ static CUresult get(CUgraphNode node, CUgraphNodeType type, CUgraphNodeParams *p
 	return CUDA_SUCCESS;
 }
 
-/* What the interface has of one kind. params: the type of its parameters; member: where they lie. */
+/* What the interface has of one kind. params: the type of its parameters; member: where they
+ * lie. */
 #define KIND(name, node_type, params, member)                                                      \
 	static CUgraphNodeParams of_##name(const params *parameters)                               \
 	{                                                                                          \

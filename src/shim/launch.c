@@ -222,7 +222,8 @@ CUresult shim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, un
 		struct args_cuLaunchCooperativeKernel a = {function, grid_x, grid_y, grid_z,
 		    block_x, block_y, block_z, shared, stream, launch.parameters.bytes,
 		    launch.parameters.size};
-		/* Whether all blocks fit at once only the backend knows, and CUDA says so at once. */
+		/* Whether all blocks fit at once only the backend knows, and CUDA says so at
+		 * once. */
 		r = shim_call_begin(&call, API_cuLaunchCooperativeKernel,
 		    wire_size_cuLaunchCooperativeKernel(&a), SHIM_WAIT, 0);
 		if (r == CUDA_SUCCESS) {

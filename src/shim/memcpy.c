@@ -5,9 +5,10 @@
  *
  * Into the device nothing is waited for: once the bytes are captured the program may reuse its
  * memory, which is all that CUDA promises for pageable memory. Only when the destination is not in
- * the range map, or a capture may refuse it, the call waits, because CUDA says so at once. Out of the device every
- * copy to ordinary memory waits; large ones fill one half of a staging run while the other half is
- * being copied out. Between ordinary memory on both sides the stream is drained, then memcpy().
+ * the range map, or a capture may refuse it, the call waits, because CUDA says so at once. Out of
+ * the device every copy to ordinary memory waits; large ones fill one half of a staging run while
+ * the other half is being copied out. Between ordinary memory on both sides the stream is drained,
+ * then memcpy().
  */
 #include <string.h>
 
@@ -26,7 +27,8 @@
 #include "shim/session.h"
 #include "shim/team.h"
 
-/* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the ring. */
+/* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the
+ * ring. */
 #define INLINE_MAX (16u << 10)
 /* A copy is cut into a few chunks, so that moving one overlaps the device's work on another; small
  * enough to stay in a processor's cache on the way, large enough not to feel the message. */

@@ -1,6 +1,6 @@
 /*
- * Where an address is, for copies: memory the worker can reach (device memory, pinned and registered
- * segments), memory of this process, or both.
+ * Where an address is, for copies: memory the worker can reach (device memory, pinned and
+ * registered segments), memory of this process, or both.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ struct place {
 /* Ordinary memory is what nothing is known of. */
 struct place place_find(uint64_t address);
 
-/* The same for what a program calls host memory: a managed variable is its mirror in this process. */
+/* The same for what a program calls host memory: a managed variable is its mirror in this
+ * process. */
 struct place place_of_host(const void *pointer);
 
 /* All of [address, address + bytes) is known to the range map, so that a copy there cannot fail for

@@ -8,10 +8,10 @@
  *
  * It does so for PATIENCE times as long as an idle thread watches memory. The driver's own way of
  * waiting burns a processor too, so this costs nothing while there are processors to spare, and a
- * dispatcher that stays awake takes the client's next record at once instead of tens of microseconds
- * later. The longer a wait takes already, the less often the driver is asked. After LATE times that
- * long, or where processors are few, others may run between two looks; and where they are few the
- * dispatcher gives up soon. Then a waiter blocks as the driver sees fit.
+ * dispatcher that stays awake takes the client's next record at once instead of tens of
+ * microseconds later. The longer a wait takes already, the less often the driver is asked. After
+ * LATE times that long, or where processors are few, others may run between two looks; and where
+ * they are few the dispatcher gives up soon. Then a waiter blocks as the driver sees fit.
  *
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
@@ -155,8 +155,8 @@ CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchro
 }
 
 /*
- * When all streams in which there is something are done, synchronising does not wait, and is done all
- * the same: it says what else CUDA has to say.
+ * When all streams in which there is something are done, synchronising does not wait, and is done
+ * all the same: it says what else CUDA has to say.
  */
 CUresult worker_cuCtxSynchronize(struct call *call, struct args_cuCtxSynchronize *a)
 {

@@ -23,14 +23,14 @@ struct awaits {
 /* Takes job, which awaits something. False: it is the caller's still, for a waiter. */
 bool awaits_add(struct worker *worker, struct awaits *awaits, struct job *job);
 
-/* Asks about the next one in turn, of which there must be some. Whether others may run before the one
- * after it. */
+/* Asks about the next one in turn, of which there must be some. Whether others may run before the
+ * one after it. */
 bool awaits_ask(struct worker *worker, struct awaits *awaits);
 
 /* All of them go to their waiters. */
 void awaits_hand_over(struct worker *worker, struct awaits *awaits);
 
-/* The dispatcher's: looks at what it awaits, and at the staging runs under way, until the client has
- * sent something more or nothing is left. Whether the client had sent something already, and nothing
- * else was to do. */
+/* The dispatcher's: looks at what it awaits, and at the staging runs under way, until the client
+ * has sent something more or nothing is left. Whether the client had sent something already, and
+ * nothing else was to do. */
 bool awaits_look(struct worker *worker);

@@ -14,7 +14,8 @@ struct backend_host {
 	CUresult (*cuMemHostUnregister)(void *memory);
 	CUresult (*cuMemHostGetDevicePointer_v2)(
 	    CUdeviceptr *address, void *memory, unsigned flags);
-	/* Bytes of device memory in use, on the software GPU; NULL: the backend has no such word. */
+	/* Bytes of device memory in use, on the software GPU; NULL: the backend has no such
+	 * word. */
 	uint64_t (*rosen_softgpu_memory)(void);
 };
 

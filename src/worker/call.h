@@ -65,10 +65,10 @@ CUresult call_continue(
     struct call *call, CUresult (*finish)(struct call *call, void *state), void *state);
 
 /*
- * As call_continue(), for a call whose second half only waits until stream has done all that was put
- * into it. The dispatcher keeps the call and looks from time to time, which
- * is quicker than another thread when the wait is short. done (NULL: nothing to do) runs after
- * success, on either thread; it encodes the outputs, and its result is the call's.
+ * As call_continue(), for a call whose second half only waits until stream has done all that was
+ * put into it. The dispatcher keeps the call and looks from time to time, which is quicker than
+ * another thread when the wait is short. done (NULL: nothing to do) runs after success, on either
+ * thread; it encodes the outputs, and its result is the call's.
  */
 CUresult call_await_stream(struct call *call, CUstream stream,
     CUresult (*done)(struct call *call, void *state), void *state);

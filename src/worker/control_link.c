@@ -1,8 +1,8 @@
 /*
  * One thread of the worker looks at the control socket, with a second's beat for the status rosend
- * shows, and hands answers to the thread that asked, one at a time. When rosend hangs up, the process
- * ends at once: its end frees everything it holds, and waiting for the GPU's consent is the kernel's
- * business.
+ * shows, and hands answers to the thread that asked, one at a time. When rosend hangs up, the
+ * process ends at once: its end frees everything it holds, and waiting for the GPU's consent is the
+ * kernel's business.
  *
  * A crash (a fault inside a driver, an assertion) is told by a signal handler that only formats and
  * sends; the default action then makes the exit status true. The handler is installed before the

@@ -315,8 +315,8 @@ static void open_call(struct worker *worker, struct job *job)
 }
 
 /*
- * The job is the dispatcher's own again at once, or leaves its hands. Between an answer and the next
- * record nothing is locked, for that would wait until the answer's cache line has moved.
+ * The job is the dispatcher's own again at once, or leaves its hands. Between an answer and the
+ * next record nothing is locked, for that would wait until the answer's cache line has moved.
  */
 static void run(struct worker *worker, struct job *job)
 {

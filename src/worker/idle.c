@@ -1,15 +1,16 @@
 /*
- * A cursor says it all: the client compares it with what it has sent (src/shim/idle.c), so nothing is
- * ever taken back, and a record that is still in the ring makes the client ask.
+ * A cursor says it all: the client compares it with what it has sent (src/shim/idle.c), so nothing
+ * is ever taken back, and a record that is still in the ring makes the client ask.
  *
- * Functions fall into four classes. Those with a stream argument that orders them put work into that
- * stream, as do copies that mean the default stream; quiet ones put none anywhere, by what CUDA says
- * about them; destroying a stream leaves its work without a name; the rest is unknown. A job that goes
- * to a waiter may put work into streams later, so nothing is published while one is there.
+ * Functions fall into four classes. Those with a stream argument that orders them put work into
+ * that stream, as do copies that mean the default stream; quiet ones put none anywhere, by what
+ * CUDA says about them; destroying a stream leaves its work without a name; the rest is unknown. A
+ * job that goes to a waiter may put work into streams later, so nothing is published while one is
+ * there.
  *
  * A query of a stream that finds it done takes it off the list; so does a context's synchronisation
- * with all streams, if nothing was put into any since it began. That is only believed while a single
- * context is in use: of a stream's context the list knows nothing.
+ * with all streams, if nothing was put into any since it began. That is only believed while a
+ * single context is in use: of a stream's context the list knows nothing.
  *
  * Nothing is published during captures, whose streams must not be asked; with mirrors of managed
  * variables, which are brought over when the program asks; nor after a context ended.

@@ -1,8 +1,9 @@
 /*
  * What the client may know by itself: that nothing it sent is unfinished. The dispatcher keeps a
  * list of the streams into which it put work since they were last found done; when that list is
- * empty it tells the client up to which record this holds (chan_publish_idle()). As long as the client
- * has sent nothing more, all its streams and events are done, and no error can come any more.
+ * empty it tells the client up to which record this holds (chan_publish_idle()). As long as the
+ * client has sent nothing more, all its streams and events are done, and no error can come any
+ * more.
  *
  * Whatever is not known to put work only where its stream argument says makes everything unknown,
  * until the context was synchronised. Dispatcher only, unless said otherwise.
@@ -38,9 +39,9 @@ void idle_publish(struct worker *worker);
 
 /*
  * Synchronising the current context. idle_context_asks(): whether what is unfinished in it can be
- * found out without waiting: CUDA_SUCCESS when nothing is, CUDA_ERROR_NOT_READY, and any other result
- * when only waiting tells. idle_context_done(): it was synchronised after idle_mark() gave mark. Any
- * thread.
+ * found out without waiting: CUDA_SUCCESS when nothing is, CUDA_ERROR_NOT_READY, and any other
+ * result when only waiting tells. idle_context_done(): it was synchronised after idle_mark() gave
+ * mark. Any thread.
  */
 CUresult idle_context_asks(struct call *call);
 uint64_t idle_mark(struct worker *worker);

@@ -3,17 +3,17 @@
  * follows from its handle by a table that never changes once an entry is used, so that nothing need
  * be known of streams that end.
  *
- * Handing over costs more than a tenth of a launch, and a program with one busy stream gains nothing.
- * So the dispatcher counts how often launches change from one stream to another, and only starts with
- * this when they do so often, and goes on with it for a while when they do no longer: threads that find
- * the ring full take turns of a thousand records.
+ * Handing over costs more than a tenth of a launch, and a program with one busy stream gains
+ * nothing. So the dispatcher counts how often launches change from one stream to another, and only
+ * starts with this when they do so often, and goes on with it for a while when they do no longer:
+ * threads that find the ring full take turns of a thousand records.
  *
- * Captures, GPU time and mirrors of managed variables keep state on the dispatcher with every launch;
- * while there are any, it keeps the launches too. The default streams stay with it as well: what is
- * put into the legacy one is ordered with all others.
+ * Captures, GPU time and mirrors of managed variables keep state on the dispatcher with every
+ * launch; while there are any, it keeps the launches too. The default streams stay with it as well:
+ * what is put into the legacy one is ordered with all others.
  *
- * An issuer looks after what it awaits between two jobs as the dispatcher does (await.c), and watches
- * its queue as long as an idle side of a channel watches memory before it sleeps.
+ * An issuer looks after what it awaits between two jobs as the dispatcher does (await.c), and
+ * watches its queue as long as an idle side of a channel watches memory before it sleeps.
  */
 #include "worker/issuer.h"
 
@@ -70,8 +70,8 @@ struct issuers {
 
 static bool has_more(struct issuer *issuer)
 {
-	/* Acquire: the job behind the new count. Sequentially consistent, since before sleeping it must
-	 * not be read earlier than `asleep` is written. */
+	/* Acquire: the job behind the new count. Sequentially consistent, since before sleeping it
+	 * must not be read earlier than `asleep` is written. */
 	return atomic_load_explicit(&issuer->pushed, memory_order_seq_cst) !=
 	       atomic_load_explicit(&issuer->served, memory_order_relaxed);
 }
@@ -87,8 +87,8 @@ static bool rest(struct issuer *issuer)
 		__builtin_ia32_pause();
 	} while (clock_now_ns() - start < patience);
 	pthread_mutex_lock(&issuer->lock);
-	/* Sequentially consistent, as are the dispatcher's count and its look at this: one of the two
-	 * sees what the other wrote. */
+	/* Sequentially consistent, as are the dispatcher's count and its look at this: one of the
+	 * two sees what the other wrote. */
 	atomic_store_explicit(&issuer->asleep, true, memory_order_seq_cst);
 	while (!has_more(issuer) && !issuer->stopping)
 		pthread_cond_wait(&issuer->more, &issuer->lock);
@@ -117,7 +117,8 @@ static void *issue(void *argument)
 		if (has_more(issuer)) {
 			uint32_t at = atomic_load_explicit(&issuer->served, memory_order_relaxed);
 			serve(issuer, issuer->queue[at % QUEUE]);
-			/* Release: the dispatcher that sees the count sees what the call has done. */
+			/* Release: the dispatcher that sees the count sees what the call has
+			 * done. */
 			atomic_store_explicit(&issuer->served, at + 1, memory_order_release);
 		} else if (!issuer->awaits.n && !rest(issuer)) {
 			return NULL;

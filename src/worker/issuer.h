@@ -30,8 +30,8 @@ struct issuers *issuers_free(struct issuers *issuers);
  * all others issuers_settle() comes first. */
 bool issuers_know(uint32_t id);
 
-/* Who shall put a launch into stream, or wait for it, in the dispatcher's place. NULL: the dispatcher
- * itself, and then all that was handed over is in its stream. */
+/* Who shall put a launch into stream, or wait for it, in the dispatcher's place. NULL: the
+ * dispatcher itself, and then all that was handed over is in its stream. */
 struct issuer *issuers_for_launch(struct call *call, CUstream stream);
 struct issuer *issuers_for_wait(struct call *call, CUstream stream);
 
@@ -43,6 +43,6 @@ void issuers_settle(struct worker *worker);
 /* Whether it is. */
 bool issuers_are_settled(const struct worker *worker);
 
-/* The same as issuers_settle(), and what issuers wait for goes to waiters: before a capture begins, during which
- * nothing may be asked. */
+/* The same as issuers_settle(), and what issuers wait for goes to waiters: before a capture begins,
+ * during which nothing may be asked. */
 void issuers_rest(struct worker *worker);

@@ -6,9 +6,9 @@
  * changes. The memory is void when any context was made or ended (context_epoch), since a new
  * context may get an old one's address.
  *
- * Capture modes: to the backend all client threads are the dispatcher thread. A thread-local capture
- * of one lane must not forbid unsafe calls to the others, so a lane that has no capture of its own,
- * while none is global, acts in mode relaxed.
+ * Capture modes: to the backend all client threads are the dispatcher thread. A thread-local
+ * capture of one lane must not forbid unsafe calls to the others, so a lane that has no capture of
+ * its own, while none is global, acts in mode relaxed.
  *
  * Default streams: CU_STREAM_PER_THREAD on the dispatcher would be one stream for all lanes. Each
  * lane therefore has one real stream per context, made with flags 0: it synchronises with the

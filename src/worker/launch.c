@@ -1,6 +1,6 @@
 /*
- * Launches. The shim sends the parameter buffer laid out as the backend said (rosenFunctionInfo), or
- * as the program passed it in `extra`; it goes to the backend as `extra`, straight out of the
+ * Launches. The shim sends the parameter buffer laid out as the backend said (rosenFunctionInfo),
+ * or as the program passed it in `extra`; it goes to the backend as `extra`, straight out of the
  * private record. The backend knows the function's own parameter size and refuses another. While a
  * stream is captured the backend gets pointers to the single parameters (launch.h says why).
  *

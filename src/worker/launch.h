@@ -1,4 +1,5 @@
-/* What launches and the kernel nodes of graphs share: how parameters and attributes reach the backend.
+/* What launches and the kernel nodes of graphs share: how parameters and attributes reach the
+ * backend.
  */
 #pragma once
 
@@ -15,8 +16,9 @@ struct launch_parameters {
 
 /*
  * One by one, for what becomes a node of a graph: NVIDIA's driver refuses the cooperative attribute
- * for a node that has `extra`. function may be a kernel. As `extra` after all where the backend does
- * not tell the layout (before CUDA 12.4). CUDA_ERROR_INVALID_VALUE: the buffer ends before the last.
+ * for a node that has `extra`. function may be a kernel. As `extra` after all where the backend
+ * does not tell the layout (before CUDA 12.4). CUDA_ERROR_INVALID_VALUE: the buffer ends before the
+ * last.
  */
 CUresult launch_as_values(struct call *call, CUfunction function, const void *parameters,
     size_t bytes, struct launch_parameters *out);

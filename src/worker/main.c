@@ -1,9 +1,9 @@
 /*
  * rosen-worker: one process per client process, started by rosend and by nobody else.
  *
- * Life. rosend forks and executes this with a control socket as descriptor 3. The worker first jails
- * itself, so that everything it opens later is inside; then it waits for CONTROL_START, which may
- * be the beginning of one of two lives:
+ * Life. rosend forks and executes this with a control socket as descriptor 3. The worker first
+ * jails itself, so that everything it opens later is inside; then it waits for CONTROL_START, which
+ * may be the beginning of one of two lives:
  *
  *   probe     the backend is loaded, the devices are reported, the process exits. rosend learns in
  *             this way what the host has without ever loading a GPU driver itself.
@@ -26,8 +26,9 @@
  *   - when the client broke the protocol: last words go to both sides first;
  *   - by a crash, whose last words a signal handler sends.
  *
- * Threads. main is the dispatcher; one thread watches the control socket; waiters (waiter.c) and the
- * staging area's reaper (staging.c) appear when needed; the channel and the backend have their own.
+ * Threads. main is the dispatcher; one thread watches the control socket; waiters (waiter.c) and
+ * the staging area's reaper (staging.c) appear when needed; the channel and the backend have their
+ * own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -139,8 +140,8 @@ static bool warm_up(const struct control_warm *order)
 	return true;
 }
 
-/* A context may break while it waits (the device was reset, or fell off the bus); then rosend starts
- * a new worker. */
+/* A context may break while it waits (the device was reset, or fell off the bus); then rosend
+ * starts a new worker. */
 static bool still_good(void)
 {
 	CUcontext context, popped;

@@ -2,7 +2,8 @@
  * Copies. api/memcpy.api says which form the shim sends when. What is decided here is whose memory
  * an address is: a host side must lie in a segment of the client's or in the staging area, a device
  * side in device memory or, since the device reaches those too, in a segment, before the backend
- * sees it; otherwise a client could read and write this process. Sizes come from the private record.
+ * sees it; otherwise a client could read and write this process. Sizes come from the private
+ * record.
  *
  * Copies that take the default stream by not naming one mean the lane's own under WIRE_F_PTDS.
  */
@@ -196,8 +197,8 @@ CUresult worker_cuMemcpyAtoHAsync_v2(struct call *call, struct args_cuMemcpyAtoH
 /* --- the program's ordinary memory --- */
 
 /*
- * A capture would keep the address of a record or of a staging run, which is reused at once: a graph
- * must not see either.
+ * A capture would keep the address of a record or of a staging run, which is reused at once: a
+ * graph must not see either.
  */
 static CUresult refuse_capture(struct call *call, CUstream stream)
 {

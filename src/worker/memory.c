@@ -46,8 +46,8 @@ static uint64_t slice_size(const struct backend *backend)
 }
 
 /*
- * The backend's own allocator copies between devices that do not reach each other, by way of the host;
- * arenas cannot.
+ * The backend's own allocator copies between devices that do not reach each other, by way of the
+ * host; arenas cannot.
  */
 static bool reaches_all_others(const struct backend *backend, CUdevice device)
 {
@@ -106,9 +106,9 @@ struct arena *memory_arena_at(struct worker *worker, CUdeviceptr address)
 /* --- allocating --- */
 
 /*
- * The error that broke the current context, if one did: the arena can hand out addresses without the
- * backend, but a program that allocates on a broken context is told, as CUDA tells it. Not while a
- * stream captures: a query of the default stream would spoil the capture.
+ * The error that broke the current context, if one did: the arena can hand out addresses without
+ * the backend, but a program that allocates on a broken context is told, as CUDA tells it. Not
+ * while a stream captures: a query of the default stream would spoil the capture.
  */
 static CUresult context_error(struct call *call)
 {
@@ -259,8 +259,8 @@ void memory_forget_context(struct worker *worker, CUcontext context)
 /* --- peers --- */
 
 /*
- * Memory of the peer's device becomes accessible from the current one. The backend's own call covers
- * its own allocations; the arena's are mapped device by device.
+ * Memory of the peer's device becomes accessible from the current one. The backend's own call
+ * covers its own allocations; the arena's are mapped device by device.
  */
 static CUresult allow_peer(struct call *call, CUcontext peer, bool allow)
 {

@@ -1,6 +1,6 @@
 /*
- * libnvidia-ml.so.1 by dlopen, with our own declarations of the few functions asked for (source: the
- * NVML API reference). One row per question: its function, where the answer goes, its bit. A
+ * libnvidia-ml.so.1 by dlopen, with our own declarations of the few functions asked for (source:
+ * the NVML API reference). One row per question: its function, where the answer goes, its bit. A
  * function an older library lacks leaves its fields unset.
  */
 #include "worker/nvml.h"

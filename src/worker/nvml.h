@@ -1,6 +1,6 @@
 /*
- * What NVIDIA's management library tells of a device: load, temperature, clocks. Loaded at the first
- * question; everything here is optional, and what is not known stays unset. Any thread.
+ * What NVIDIA's management library tells of a device: load, temperature, clocks. Loaded at the
+ * first question; everything here is optional, and what is not known stays unset. Any thread.
  */
 #pragma once
 

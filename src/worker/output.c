@@ -1,8 +1,8 @@
 /*
- * The files are sparse and as long as a session could ever print; the driver's descriptor moves through
- * them and a cursor of ours follows in a mapping. A byte that was never written is zero, and text
- * does not begin with one (if it did, it would come with the text after it). What was fetched is given back
- * to the kernel in large pieces.
+ * The files are sparse and as long as a session could ever print; the driver's descriptor moves
+ * through them and a cursor of ours follows in a mapping. A byte that was never written is zero,
+ * and text does not begin with one (if it did, it would come with the text after it). What was
+ * fetched is given back to the kernel in large pieces.
  *
  * All of it belongs to the process, as descriptors 1 and 2 do.
  */

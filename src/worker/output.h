@@ -4,8 +4,8 @@
  * waiting call returns.
  *
  * output_redirect() puts a file in memory under both descriptors. Whether something was written is
- * one look at the byte where the next text will begin, so every answer can ask. An answer that finds
- * something says so (WIRE_STATUS_OUTPUT) and the client fetches it (rosenOutput).
+ * one look at the byte where the next text will begin, so every answer can ask. An answer that
+ * finds something says so (WIRE_STATUS_OUTPUT) and the client fetches it (rosenOutput).
  */
 #pragma once
 

@@ -3,9 +3,9 @@
  * back to the client only later. An event is recorded behind the copy, and the dispatcher asks the
  * oldest whether it has happened, between records, as it does for calls that await something: a
  * large copy is a row of chunks that each take tens of microseconds, and waking another thread for
- * each would cost as much as the copy. A run that takes longer goes to one thread, the reaper, which
- * looks at all it has from time to time. It asks instead of waiting: streams finish in any order,
- * and a run held up behind another stream's could be the one that stream is waiting for.
+ * each would cost as much as the copy. A run that takes longer goes to one thread, the reaper,
+ * which looks at all it has from time to time. It asks instead of waiting: streams finish in any
+ * order, and a run held up behind another stream's could be the one that stream is waiting for.
  *
  * Events are used again, in the context they were made in. When contexts came or went nobody knows
  * which events are left, and those kept are forgotten; there are few.

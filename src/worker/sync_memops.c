@@ -1,7 +1,8 @@
 /*
- * CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of an arena's memory. The driver refuses the attribute for memory that
- * is mapped, as an arena's is. What it promises shows only to devices that reach the memory past CUDA,
- * and a tenant has none; so the wish is kept for whoever asks, until the memory is freed.
+ * CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of an arena's memory. The driver refuses the attribute for
+ * memory that is mapped, as an arena's is. What it promises shows only to devices that reach the
+ * memory past CUDA, and a tenant has none; so the wish is kept for whoever asks, until the memory
+ * is freed.
  */
 #include "worker/sync_memops.h"
 

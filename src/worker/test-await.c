@@ -1,7 +1,7 @@
 /*
- * Calls that await a stream or an event: the dispatcher answers short waits itself and serves others
- * meanwhile, long ones go to waiters, and nothing that happens to what is awaited, or to the client,
- * leaves a call without its answer.
+ * Calls that await a stream or an event: the dispatcher answers short waits itself and serves
+ * others meanwhile, long ones go to waiters, and nothing that happens to what is awaited, or to the
+ * client, leaves a call without its answer.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -75,8 +75,8 @@ unsigned fake_access(uint64_t address);
 /* Whether [address, address + bytes) is device memory that is mapped. */
 bool fake_is_mapped(uint64_t address, size_t bytes);
 
-/* Between the fake's own files: whether this call shall fail, with fake.fail_with; whether the calling
- * thread has a context. */
+/* Between the fake's own files: whether this call shall fail, with fake.fail_with; whether the
+ * calling thread has a context. */
 bool fake_fails(void);
 bool fake_has_context(void);
 #define FALLIBLE()                                                                                 \

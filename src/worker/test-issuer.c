@@ -1,6 +1,7 @@
 /*
  * Launches beside the dispatcher: several streams at the same time, each in its order, and whatever
- * else the client asks for after them; errors, waits, captures and the end of the session as without.
+ * else the client asks for after them; errors, waits, captures and the end of the session as
+ * without.
  */
 #include <unistd.h>
 

@@ -2,9 +2,9 @@
  * The worker's inside: what dispatcher, waiters and the hand-written worker_X() functions share.
  * One struct worker per process (tests make several, one after the other).
  *
- * Threads: one dispatcher (worker_run()), one waiter per lane that ever had to wait (waiter.h), a few
- * issuers where they pay (issuer.h).
- * Fields say who may touch them; "any" means atomics or the named lock.
+ * Threads: one dispatcher (worker_run()), one waiter per lane that ever had to wait (waiter.h), a
+ * few issuers where they pay (issuer.h). Fields say who may touch them; "any" means atomics or the
+ * named lock.
  */
 #pragma once
 
@@ -227,8 +227,8 @@ void lane_end(struct worker *worker, struct lane *lane);
 /* The thread that began them is gone. Dispatcher only. */
 void capture_forget_lane(struct worker *worker, struct lane *lane);
 
-/* Bytes of device memory that the session holds: all of it on the software GPU, else its arenas'. Any
- * thread. */
+/* Bytes of device memory that the session holds: all of it on the software GPU, else its arenas'.
+ * Any thread. */
 uint64_t worker_device_memory(struct worker *worker);
 
 /* What worker_free() frees of capture.c, link.c and notification.c. */

@@ -1,6 +1,6 @@
 /*
- * Clusters of blocks: what a block knows of its place, the cluster's barrier, and other blocks' shared
- * memory. For devices of compute capability 9.0 and later.
+ * Clusters of blocks: what a block knows of its place, the cluster's barrier, and other blocks'
+ * shared memory. For devices of compute capability 9.0 and later.
  */
 #include "conform.h"
 

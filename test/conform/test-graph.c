@@ -616,7 +616,8 @@ CONFORM(host_nodes)
 	check_device(&t, 111);
 }
 
-/* A node whose body runs when the handle's value is not zero, which is its default at every launch. */
+/* A node whose body runs when the handle's value is not zero, which is its default at every
+ * launch. */
 static void add_if(struct graph_test *t, const CUgraphNode *after, unsigned value)
 {
 	CUgraphNodeParams parameters = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};

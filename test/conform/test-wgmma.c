@@ -1,7 +1,7 @@
 /*
- * Products of a warpgroup: every type, all layouts of shared memory, A from registers. Small integers,
- * exact in every type, are compared with three loops. For compute capability 9.0 alone (sm_90a), and
- * for the software GPU, which takes any target.
+ * Products of a warpgroup: every type, all layouts of shared memory, A from registers. Small
+ * integers, exact in every type, are compared with three loops. For compute capability 9.0 alone
+ * (sm_90a), and for the software GPU, which takes any target.
  */
 #include "conform.h"
 
@@ -64,8 +64,8 @@ static size_t swizzled(size_t offset, unsigned width)
 }
 
 /*
- * Where an element is; line counts along m or n. Pieces have 8 lines of `width` bytes. Turned ones have
- * 8 steps of k as lines, and lines along the bytes. The strides are those of descriptor().
+ * Where an element is; line counts along m or n. Pieces have 8 lines of `width` bytes. Turned ones
+ * have 8 steps of k as lines, and lines along the bytes. The strides are those of descriptor().
  */
 static size_t place_of(unsigned width, bool turned, unsigned lines, unsigned size, unsigned line,
     unsigned k, unsigned skip)

@@ -1,8 +1,8 @@
 /*
  * A CUDA program whose kernel fails: fault KIND. It says what the wait for the kernel gave, and
  * what an allocation afterwards gave: the error stays. Exit status 0 when it could ask at all.
- * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other memory
- * by then.
+ * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other
+ * memory by then.
  */
 #include <stdlib.h>
 #include <string.h>

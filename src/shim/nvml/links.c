@@ -1,6 +1,7 @@
 /*
- * NVLinks: how many a device has, which work, and what is at their other ends. NCCL chooses its ways
- * between GPUs by them. One message for all links of a device, and none is kept: NCCL asks once.
+ * NVLinks: how many a device has, which work, and what is at their other ends. NCCL chooses its
+ * ways between GPUs by them. One message for all links of a device, and none is kept: NCCL asks
+ * once.
  */
 #include <string.h>
 
@@ -80,7 +81,8 @@ static nvmlReturn_t remote(nvmlDevice_t device, unsigned number, nvmlPciInfo_t *
 	    .pciDeviceId = link.remote_id,
 	    .pciSubSystemId = link.remote_subsystem};
 	memcpy(info.busId, link.remote_bus_id, sizeof(info.busId));
-	/* The short form has four digits of the domain: it begins with the last four of the eight. */
+	/* The short form has four digits of the domain: it begins with the last four of the
+	 * eight. */
 	if (strlen(info.busId) > 4)
 		memcpy(info.busIdLegacy, info.busId + 4, sizeof(info.busIdLegacy) - 1);
 	memcpy(pci, &info, size);

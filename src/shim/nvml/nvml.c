@@ -7,10 +7,10 @@
  * what changes. So a process that uses both libraries is one session, and a process that only
  * monitors needs no GPU memory.
  *
- * Of NVML's 440 names 123 are live (nvml.h) and 317 are exported without an answer (nosup.def); test
- * nvml-names counts them. A live function answers only what the snapshot or the worker really says,
- * otherwise NVML_ERROR_NOT_SUPPORTED; in particular no NVLink, MIG, fabric or confidential computing
- * is claimed. NVML knows no CUDA_VISIBLE_DEVICES: all devices of the tenant are shown.
+ * Of NVML's 440 names 123 are live (nvml.h) and 317 are exported without an answer (nosup.def);
+ * test nvml-names counts them. A live function answers only what the snapshot or the worker really
+ * says, otherwise NVML_ERROR_NOT_SUPPORTED; in particular no NVLink, MIG, fabric or confidential
+ * computing is claimed. NVML knows no CUDA_VISIBLE_DEVICES: all devices of the tenant are shown.
  *
  * Checks come in this order: initialised, device and pointers, values, versions of structs, what
  * the backend knows. Any thread; there is no lock here. In the child of a fork() the parent's
@@ -181,8 +181,9 @@ nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned length)
 }
 
 /*
- * CUDA's major version and the driver's, as NVIDIA's own library says: nvidia-smi compares the latter
- * with its own and refuses to work with another. Where there is no driver it is Rosen's version.
+ * CUDA's major version and the driver's, as NVIDIA's own library says: nvidia-smi compares the
+ * latter with its own and refuses to work with another. Where there is no driver it is Rosen's
+ * version.
  */
 nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned length)
 {

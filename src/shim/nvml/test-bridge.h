@@ -1,6 +1,7 @@
 /*
- * A bridge of the tests' own, with two devices: the second of the snapshot comes first on the PCI bus.
- * Each rule is checked with the answers beside it, so that a refusal is known to come from the rule.
+ * A bridge of the tests' own, with two devices: the second of the snapshot comes first on the PCI
+ * bus. Each rule is checked with the answers beside it, so that a refusal is known to come from the
+ * rule.
  */
 #pragma once
 

@@ -116,7 +116,8 @@ static uint64_t event_capture_id(struct sg_event *event)
 	return id;
 }
 
-/* Takes the reference and the tail. capture_id: the event now stands for a place in that capture. */
+/* Takes the reference and the tail. capture_id: the event now stands for a place in that
+ * capture. */
 static void event_set_marker(
     struct sg_event *event, struct sg_work *marker, uint64_t capture_id, struct sg_tail tail)
 {
@@ -412,8 +413,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 	return cuEventElapsedTime(ms, start, end);
 }
 
-/* Work that waits for what was last recorded, and in *marker a reference to what it must come after;
- * either may be NULL. No work and success: the event was never recorded. */
+/* Work that waits for what was last recorded, and in *marker a reference to what it must come
+ * after; either may be NULL. No work and success: the event was never recorded. */
 static CUresult event_wait_work(
     struct sg_event *event, struct sg_work **wait, struct sg_work **marker)
 {

@@ -253,8 +253,8 @@ void sg_registration_drop(uint64_t context_id)
 	pthread_mutex_unlock(&registration_lock);
 }
 
-/* Memory in the window's shared part is seen where it is. Of other memory kernels see whole pages; 0
- * when it is private to the program and cannot be shared. */
+/* Memory in the window's shared part is seen where it is. Of other memory kernels see whole pages;
+ * 0 when it is private to the program and cannot be shared. */
 static uint64_t registration_alias(const struct sg_context *context, uint64_t host, size_t size)
 {
 	if (host - SG_SHARED_BASE < SG_SHARED_SIZE &&

@@ -1,10 +1,10 @@
 /*
  * Memory shared with other processes: CUDA's inter-process handles, and descriptors.
  *
- * An allocation is private until it is first shared; then its bytes move into a file in memory at the
- * same address, which other processes map at addresses of their own. A handle says where that file
- * can be had: process, descriptor, and inode, since a descriptor's number may be used again. Who may
- * look at another process's descriptors is the kernel's decision.
+ * An allocation is private until it is first shared; then its bytes move into a file in memory at
+ * the same address, which other processes map at addresses of their own. A handle says where that
+ * file can be had: process, descriptor, and inode, since a descriptor's number may be used again.
+ * Who may look at another process's descriptors is the kernel's decision.
  */
 #include <errno.h>
 #include <fcntl.h>

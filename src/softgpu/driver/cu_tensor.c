@@ -1,7 +1,7 @@
 /*
  * Tensor maps: what a program says of a tensor becomes the 128 bytes that the machine's copies read
- * (softgpu/exec/tensor.h). The rules are those of the driver's documentation; interleaved layouts and
- * loads along the width only (im2col::w) are refused.
+ * (softgpu/exec/tensor.h). The rules are those of the driver's documentation; interleaved layouts
+ * and loads along the width only (im2col::w) are refused.
  */
 #include "softgpu/driver/driver.h"
 

@@ -1,8 +1,8 @@
 /*
- * Virtual memory management: physical memory is a file in memory, an address range a reservation in the
- * arena, and mapping is mapping (softgpu/mem/virtual.h). Physical memory lives as long as a handle or a
- * mapping of it does, and its file as long as any process has it; a descriptor that was exported is
- * that file.
+ * Virtual memory management: physical memory is a file in memory, an address range a reservation in
+ * the arena, and mapping is mapping (softgpu/mem/virtual.h). Physical memory lives as long as a
+ * handle or a mapping of it does, and its file as long as any process has it; a descriptor that was
+ * exported is that file.
  */
 #include <errno.h>
 #include <fcntl.h>

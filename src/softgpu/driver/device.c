@@ -22,9 +22,9 @@
 struct sg_device sg_device;
 
 /*
- * CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability". The last is a
- * device later than the libraries of CUDA 13.0 know: where those would choose machine code for 12.0,
- * they fall back to their PTX.
+ * CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability". The last is
+ * a device later than the libraries of CUDA 13.0 know: where those would choose machine code for
+ * 12.0, they fall back to their PTX.
  */
 static const struct capability {
 	int capability, threads_per_sm, blocks_per_sm, shared_per_sm, shared_optin, reserved_shared;

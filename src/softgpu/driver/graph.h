@@ -1,6 +1,6 @@
 /*
- * Graphs, made node by node or by capturing streams. A node keeps a piece of work instead of running
- * it; what a graph becomes when it is instantiated is in graph_exec.h.
+ * Graphs, made node by node or by capturing streams. A node keeps a piece of work instead of
+ * running it; what a graph becomes when it is instantiated is in graph_exec.h.
  *
  * Work that is kept in a graph is run many times and must not change itself. Changing a node's
  * parameters gives it other work, so whoever shares the old one is not disturbed.
@@ -26,8 +26,8 @@ struct sg_edge {
 	CUgraphEdgeData data;
 };
 
-/* The value a conditional node looks at, a word of device memory whose address is its handle. Shared
- * by a graph and what was made of it. */
+/* The value a conditional node looks at, a word of device memory whose address is its handle.
+ * Shared by a graph and what was made of it. */
 struct sg_condition {
 	atomic_uint references;
 	uint64_t address;
@@ -103,8 +103,8 @@ CUresult sg_graph_add(struct sg_graph *graph, struct sg_work *work, struct sg_no
 void sg_node_free(struct sg_node *node);
 /* Other work of the same type; takes the reference. */
 void sg_node_set_work(struct sg_node *node, struct sg_work *work);
-/* Bodies for a conditional node, or one for a child graph. The graphs become the node's, and the array
- * from malloc() too. */
+/* Bodies for a conditional node, or one for a child graph. The graphs become the node's, and the
+ * array from malloc() too. */
 CUresult sg_node_set_bodies(struct sg_node *node, struct sg_graph **bodies, unsigned n);
 
 /* CUDA_ERROR_INVALID_VALUE: an edge to itself, from another graph, or there already. */
@@ -125,8 +125,8 @@ struct sg_work *sg_graph_memory_work(struct sg_graph_memory *memory, CUgraphNode
 struct sg_graph_memory *sg_graph_memory_find(uint64_t address);
 /* Returns what it was. */
 bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live);
-/* Bytes, of all graphs; resetting one of the highest values to what is now; giving back what no launch
- * has allocated, while no work runs. */
+/* Bytes, of all graphs; resetting one of the highest values to what is now; giving back what no
+ * launch has allocated, while no work runs. */
 uint64_t sg_graph_memory_usage(CUgraphMem_attribute attribute);
 void sg_graph_memory_forget_high(bool of_used);
 void sg_graph_memory_trim(void);

@@ -1,13 +1,14 @@
 /*
- * One lock guards all runs; it is not held while a step runs. A run is a variable of the thread that
- * began it, which leaves only when none of its steps is running: whoever has taken a step may touch it.
+ * One lock guards all runs; it is not held while a step runs. A run is a variable of the thread
+ * that began it, which leaves only when none of its steps is running: whoever has taken a step may
+ * touch it.
  *
  * Steps are taken in the order they become ready, but those that wait for events or words in memory
  * last: what they wait for may be another branch's doing.
  *
- * Whoever takes a step and leaves others calls one helper, who does the same: many small steps are done
- * before that helper is awake. Steps that only move memory are not worth more threads than there are
- * processors; any other may wait for another branch, and always has somebody called.
+ * Whoever takes a step and leaves others calls one helper, who does the same: many small steps are
+ * done before that helper is awake. Steps that only move memory are not worth more threads than
+ * there are processors; any other may wait for another branch, and always has somebody called.
  */
 #include "softgpu/driver/graph_branches.h"
 

@@ -2,8 +2,8 @@
  * What a graph becomes when it is instantiated: a program, whose steps are the graph's nodes in an
  * order that fulfils all dependencies, run one after the other.
  *
- * A program that is being launched does not change: a change of an executable graph makes it a copy,
- * which shares the work. So what was launched before runs as it was, as CUDA demands.
+ * A program that is being launched does not change: a change of an executable graph makes it a
+ * copy, which shares the work. So what was launched before runs as it was, as CUDA demands.
  */
 #pragma once
 
@@ -54,15 +54,15 @@ struct sg_program *sg_program_copy(const struct sg_program *program);
 /* The step made from a node, in a child graph too; NULL: there is none. */
 struct sg_step *sg_program_find(struct sg_program *program, uint64_t node_id);
 
-/* Why a program cannot take another's place; *number: the step of it, in its graph's order, where they
- * differ. */
+/* Why a program cannot take another's place; *number: the step of it, in its graph's order, where
+ * they differ. */
 CUgraphExecUpdateResult sg_program_compare(
     const struct sg_program *old, const struct sg_program *other, size_t *number);
 /* The other program's steps take the numbers and switches of the old one's. */
 void sg_program_adopt(struct sg_program *other, const struct sg_program *old);
 
-/* Queues the program in the stream, and behind the launch *last, a reference or NULL, whose place it
- * takes. CUDA_ERROR_INVALID_VALUE: it would allocate what it has not freed,
- * and frees_first does not allow it to. */
+/* Queues the program in the stream, and behind the launch *last, a reference or NULL, whose place
+ * it takes. CUDA_ERROR_INVALID_VALUE: it would allocate what it has not freed, and frees_first does
+ * not allow it to. */
 CUresult sg_program_launch(
     struct sg_program *program, struct sg_stream *stream, bool frees_first, struct sg_work **last);

@@ -1,7 +1,7 @@
 /*
- * A node's work is made by the function that would otherwise queue it, on a stream of its own that is
- * captured: so a node does what the call does, checks what it checks, and is refused for the same
- * reasons.
+ * A node's work is made by the function that would otherwise queue it, on a stream of its own that
+ * is captured: so a node does what the call does, checks what it checks, and is refused for the
+ * same reasons.
  */
 #include "softgpu/driver/graph_node.h"
 

@@ -25,8 +25,8 @@ struct sg_launch_traits {
 struct sg_launch_traits sg_launch_traits(const struct sg_work *work);
 
 /*
- * The blocks of the clusters a launch makes, and the grid in blocks: *grid counts clusters where the
- * kernel says so. Fails where they do not fit the kernel, the device or the grid.
+ * The blocks of the clusters a launch makes, and the grid in blocks: *grid counts clusters where
+ * the kernel says so. Fails where they do not fit the kernel, the device or the grid.
  */
 CUresult sg_function_cluster(const struct sg_function *function, const unsigned named[3],
     unsigned grid[3], unsigned cluster[3]);

@@ -122,8 +122,8 @@ CUresult sg_module_link(const struct sg_text *texts, size_t n_texts, uint64_t co
 	return module_result(r);
 }
 
-/* NVIDIA's libraries have PTX beside machine code for devices that came after them, and choose it on
- * such a device only. */
+/* NVIDIA's libraries have PTX beside machine code for devices that came after them, and choose it
+ * on such a device only. */
 static void explain_no_ptx(void)
 {
 	unsigned claimed = (unsigned)sg_device.capability;

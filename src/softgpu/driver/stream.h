@@ -38,8 +38,8 @@ struct sg_work {
 	void (*fini)(struct sg_work *work); /* with the last reference; may be NULL */
 	/* After run, or instead of it when the context has failed; may be NULL. */
 	void (*finished)(struct sg_work *work);
-	/* The parameters of a graph's node that does this; pointers in them are the work's. NULL for
-	 * work that is no node or has none. */
+	/* The parameters of a graph's node that does this; pointers in them are the work's. NULL
+	 * for work that is no node or has none. */
 	void (*describe)(struct sg_work *work, CUgraphNodeParams *params);
 	bool always;
 	enum sg_node_kind node;
@@ -118,8 +118,8 @@ CUresult sg_context_submit(struct sg_context *context, struct sg_work *work);
 /* The same with work that all later work in the context waits for. */
 CUresult sg_context_gate(struct sg_context *context, struct sg_work *work, struct sg_work *after);
 
-/* As sg_stream_submit(), and returns after it is done, with its result or the context's error. Runs it on the
- * calling thread where nothing stands before it. */
+/* As sg_stream_submit(), and returns after it is done, with its result or the context's error. Runs
+ * it on the calling thread where nothing stands before it. */
 CUresult sg_stream_run(struct sg_stream *stream, struct sg_work *work);
 
 /* Waits for everything submitted so far. The context's error afterwards. */

@@ -1,6 +1,6 @@
 /*
- * Device-side library functions: printf, assert, malloc, free, a graph's condition. They run on the calling thread's
- * fiber.
+ * Device-side library functions: printf, assert, malloc, free, a graph's condition. They run on the
+ * calling thread's fiber.
  *
  * Everything a kernel passes is its own doing: strings are copied out of the arena before any lock
  * is taken, so that a bad pointer ends the grid and nothing else.

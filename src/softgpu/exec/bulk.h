@@ -6,7 +6,8 @@
 
 struct sg_lane;
 
-/* Neither: device memory, or a generic address. CLUSTER: an address in the window shared::cluster. */
+/* Neither: device memory, or a generic address. CLUSTER: an address in the window
+ * shared::cluster. */
 enum sg_bulk_spaces { SG_BULK_TO_SHARED = 1, SG_BULK_FROM_SHARED = 2, SG_BULK_TO_CLUSTER = 4 };
 
 enum sg_bulk_reduction {

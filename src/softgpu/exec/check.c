@@ -1,19 +1,19 @@
 /*
- * SOFTGPU_CHECK=1 at run time: threads of a block that race, and values that were wrongly taken to be
- * the same for a warp's threads. Checked code calls this before each access to shared and global
+ * SOFTGPU_CHECK=1 at run time: threads of a block that race, and values that were wrongly taken to
+ * be the same for a warp's threads. Checked code calls this before each access to shared and global
  * memory; barriers call it when they open.
  *
- * Each word of a block's shared memory, and the words of global memory that it touched last, remember
- * who wrote and read them. Two touches of a byte race when two threads do it, one of them writes, the
- * memory model does not order both (atomics, volatile), and nothing came between: a barrier of the
- * block, a fence or a wait for an mbarrier of any of its threads, for two threads of one warp also a
- * barrier of the warp. What came between is a number, the block's time, which is never the same in two
- * blocks of a machine: touches of older times are forgotten by comparing it. A block's threads run on
- * one host thread, so that nothing here is locked.
+ * Each word of a block's shared memory, and the words of global memory that it touched last,
+ * remember who wrote and read them. Two touches of a byte race when two threads do it, one of them
+ * writes, the memory model does not order both (atomics, volatile), and nothing came between: a
+ * barrier of the block, a fence or a wait for an mbarrier of any of its threads, for two threads of
+ * one warp also a barrier of the warp. What came between is a number, the block's time, which is
+ * never the same in two blocks of a machine: touches of older times are forgotten by comparing it.
+ * A block's threads run on one host thread, so that nothing here is locked.
  *
- * So what is reported are hints: a race that a fence of some other thread happened to come between is
- * missed, as are those beyond the few threads that a word remembers. Writing what is there already
- * races with no other write, as with flags that many threads set.
+ * So what is reported are hints: a race that a fence of some other thread happened to come between
+ * is missed, as are those beyond the few threads that a word remembers. Writing what is there
+ * already races with no other write, as with flags that many threads set.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -166,8 +166,8 @@ static void compare(const struct access *access, const struct touches *touches, 
 	}
 }
 
-/* Takes the thread's own place, a free one, or that of a touch of the warp's that is of the past; where
- * all are taken, others have to do. */
+/* Takes the thread's own place, a free one, or that of a touch of the warp's that is of the past;
+ * where all are taken, others have to do. */
 static void remember(const struct access *access, struct touches *touches, uint8_t bytes)
 {
 	uint32_t now = access->times->warps[access->thread / SG_WARP_SIZE];

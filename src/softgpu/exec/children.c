@@ -4,9 +4,9 @@
  * A kernel asks for a parameter buffer (an address in device memory it fills in) and launches it
  * into a stream. The runtime promises that children run before their parent counts as complete, in
  * order within a stream, and those of the tail stream last; it never promised that they run beside
- * it. So what a grid launches, copies and fills is noted, and done when its own blocks have ended, in
- * the order asked for, by the thread that launched it; the grandchildren of a child come before its
- * next sibling. With one order for all, streams and events have nothing left to do.
+ * it. So what a grid launches, copies and fills is noted, and done when its own blocks have ended,
+ * in the order asked for, by the thread that launched it; the grandchildren of a child come before
+ * its next sibling. With one order for all, streams and events have nothing left to do.
  *
  * The calls come from any of the grid's host threads; one lock serves them all.
  */

@@ -1,8 +1,9 @@
 /*
- * Clusters of blocks (PTX ISA 5.1, 9.7.13): a barrier, and looking into other blocks' shared memory.
+ * Clusters of blocks (PTX ISA 5.1, 9.7.13): a barrier, and looking into other blocks' shared
+ * memory.
  *
- * A cluster's blocks are resident in one machine, their shared memory side by side, and run on its one
- * host thread: plain reads and writes will do, and whoever waits lets the others run.
+ * A cluster's blocks are resident in one machine, their shared memory side by side, and run on its
+ * one host thread: plain reads and writes will do, and whoever waits lets the others run.
  */
 #include <string.h>
 
@@ -123,7 +124,8 @@ uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address)
 	return SG_CLUSTER_ADDRESS(rank, inside % SG_SHARED_STRIDE);
 }
 
-/* The same place in another block's memory; an address that is none where there is no such block. */
+/* The same place in another block's memory; an address that is none where there is no such
+ * block. */
 uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic)
 {
 	uint64_t offset;

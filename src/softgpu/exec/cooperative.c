@@ -1,10 +1,10 @@
 /*
  * Cooperative grids: all blocks are resident, so that they may wait for each other.
  *
- * Their blocks are shared out over a crew of machines, each with a host thread that runs its share to
- * the end. All of the crew run at once, which blocks that wait for other machines' blocks rely on; so
- * the crew's threads are not those that help other grids, and no share is given out before it is
- * known how many machines there are. Small grids stay on the launching thread: waiting for a
+ * Their blocks are shared out over a crew of machines, each with a host thread that runs its share
+ * to the end. All of the crew run at once, which blocks that wait for other machines' blocks rely
+ * on; so the crew's threads are not those that help other grids, and no share is given out before
+ * it is known how many machines there are. Small grids stay on the launching thread: waiting for a
  * neighbour is then a switch of stacks.
  */
 #include <pthread.h>

@@ -37,11 +37,12 @@ uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address);
 uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address);
 uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic);
 uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic);
-/* Takes the next blocks nobody runs, if there are any, and answers the block, or the whole cluster. */
+/* Takes the next blocks nobody runs, if there are any, and answers the block, or the whole
+ * cluster. */
 void sg_cluster_cancel(struct sg_lane *lane, uint64_t answer, uint64_t mbarrier, bool to_all);
 
-/* check.c: of checked code; lanes are bits, flags enum sg_check_flags. data, which may be NULL: what
- * is written. */
+/* check.c: of checked code; lanes are bits, flags enum sg_check_flags. data, which may be NULL:
+ * what is written. */
 void sg_check_access(struct sg_lane *lane, uint64_t address, uint32_t size, uint32_t flags,
     uint32_t line, const uint8_t *data);
 void sg_check_accesses(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,

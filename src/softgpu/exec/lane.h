@@ -139,7 +139,8 @@ static inline uint32_t sg_shuffle_source(
 	return (uint32_t)(*valid ? from : lane);
 }
 
-/* What a whole warp of 32 brings to an exchange, aligned to 256 bytes; entries of lanes that do not run mean nothing. */
+/* What a whole warp of 32 brings to an exchange, aligned to 256 bytes; entries of lanes that do not
+ * run mean nothing. */
 struct sg_exchange_table {
 	uint64_t value[32], result[32];
 	uint32_t b[32], c[32], members[32];
@@ -161,8 +162,8 @@ struct sg_move {
 };
 
 /* What checked code tells the machine of an access (exec/check.c). Of a warp's, the width of the
- * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on; of one
- * that only a warp's first threads take part in, how many, from SG_CHECK_FIRST on. */
+ * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on; of
+ * one that only a warp's first threads take part in, how many, from SG_CHECK_FIRST on. */
 enum sg_check_flags {
 	SG_CHECK_WRITE = 1,
 	SG_CHECK_STRONG = 2, /* ordered by the memory model: atomic, volatile, relaxed... */
@@ -175,9 +176,9 @@ enum sg_check_flags {
 #define SG_BARRIERS 16 /* of a block; behind them one for each four warps */
 
 /*
- * Clusters. The shared memory of a cluster's blocks lies SG_SHARED_STRIDE apart, by rank. An address in
- * the window shared::cluster is an offset in the block's own memory, or SG_CLUSTER_ADDRESS() of any
- * block of the cluster.
+ * Clusters. The shared memory of a cluster's blocks lies SG_SHARED_STRIDE apart, by rank. An
+ * address in the window shared::cluster is an offset in the block's own memory, or
+ * SG_CLUSTER_ADDRESS() of any block of the cluster.
  */
 #define SG_SHARED_STRIDE		 (UINT64_C(256) << 10)
 #define SG_CLUSTER_RANK_BIT		 24

@@ -10,11 +10,12 @@
  * are plain. Nothing is committed before it is touched; stacks stay mapped for the next launch.
  *
  * A kernel's code runs one thread, or the threads of a warp in step (struct sg_variant). Where they
- * never meet others, or all of a block's are in step, a block runs on one stack, one after the other. Otherwise each thread or warp is
- * a fiber: a lane, a stack, a place in one run queue. Whoever is last at a barrier or exchange
- * computes its result and wakes the others; nobody spins. When no fiber is ready the block is
- * settled: lanes that asked for the active mask get it, exited threads are counted in, and if that
- * wakes nobody the threads wait for each other and the grid ends as a deadlock.
+ * never meet others, or all of a block's are in step, a block runs on one stack, one after the
+ * other. Otherwise each thread or warp is a fiber: a lane, a stack, a place in one run queue.
+ * Whoever is last at a barrier or exchange computes its result and wakes the others; nobody spins.
+ * When no fiber is ready the block is settled: lanes that asked for the active mask get it, exited
+ * threads are counted in, and if that wakes nobody the threads wait for each other and the grid
+ * ends as a deadlock.
  *
  * A fault abandons the fibers where they stand: they own nothing but their stacks.
  */
@@ -142,8 +143,8 @@ uint32_t machine_capacity(uint32_t local_bytes)
 	return (uint32_t)((SERIAL_OFFSET - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
 }
 
-/* Makes sure of n stacks of at least size bytes. A change of size starts over, for larger ones or for
- * more than there is room for. */
+/* Makes sure of n stacks of at least size bytes. A change of size starts over, for larger ones or
+ * for more than there is room for. */
 static bool ensure_stacks(struct sg_machine *machine, uint64_t size, uint32_t n)
 {
 	uint64_t base = machine->slice + STACK_OFFSET;

@@ -211,8 +211,8 @@ bool warp_settle(struct sg_warp *warp, bool force);
 void barrier_threads_exit(struct sg_block *block, uint32_t n);
 bool barrier_settle(struct sg_block *block);
 
-/* children.c: does what the grid's blocks asked the device runtime for, once they have ended. 0, or the
- * fault kind with *fault filled in. */
+/* children.c: does what the grid's blocks asked the device runtime for, once they have ended. 0, or
+ * the fault kind with *fault filled in. */
 int children_run(struct sg_grid *parent, struct sg_fault *fault);
 void children_free(struct sg_grid *parent);
 
@@ -231,8 +231,8 @@ void watchdog_end(struct sg_grid *grid);
 
 /* fault.c: the machine of the calling thread while it runs a kernel. */
 void fault_install(void);
-/* For threads about to be started: the program's signals are not for them. Faults are synchronous and
- * come anyway. */
+/* For threads about to be started: the program's signals are not for them. Faults are synchronous
+ * and come anyway. */
 void fault_block_signals(sigset_t *old);
 void fault_enter(struct sg_machine *machine); /* signal stack on */
 void fault_leave(struct sg_machine *machine);

@@ -1,11 +1,11 @@
 /*
- * mma with a sparse A, with scales, and of the narrowest floats (PTX ISA 9.7.14.6: mma.sp, .block_scale,
- * .kind).
+ * mma with a sparse A, with scales, and of the narrowest floats (PTX ISA 9.7.14.6: mma.sp,
+ * .block_scale, .kind).
  *
- * All sums are made in double, which holds the products and any scale exactly, and rounded once. Half
- * of a sparse A is in the registers; a lane or more of each four bring indices of where it belongs:
- * 4 bits, two indices, for the stored half of each chunk. A chunk is 4 elements, 2 of 32 bits, or 4
- * pairs of 4 bits.
+ * All sums are made in double, which holds the products and any scale exactly, and rounded once.
+ * Half of a sparse A is in the registers; a lane or more of each four bring indices of where it
+ * belongs: 4 bits, two indices, for the stored half of each chunk. A chunk is 4 elements, 2 of 32
+ * bits, or 4 pairs of 4 bits.
  */
 #include "softgpu/exec/matrix-special.h"
 

@@ -4,8 +4,8 @@
  * document, written here per shape; ldmatrix, stmatrix and mma are also used together, as real
  * kernels do.
  *
- * Two tests include this: the software GPU's own, and one of test/conform, which asks NVIDIA's driver
- * as well. They define MATRIX_TEST(name), matrix_memory() and matrix_run() before.
+ * Two tests include this: the software GPU's own, and one of test/conform, which asks NVIDIA's
+ * driver as well. They define MATRIX_TEST(name), matrix_memory() and matrix_run() before.
  */
 #pragma once
 
@@ -15,8 +15,8 @@
 
 /* Zeroed memory of the host, for a kernel to work on. */
 static void *matrix_memory(size_t size);
-/* Runs one warp of the kernel "k" on size bytes; its parameters are their address and that of the byte
- * at out. What it wrote is in memory afterwards. */
+/* Runs one warp of the kernel "k" on size bytes; its parameters are their address and that of the
+ * byte at out. What it wrote is in memory afterwards. */
 static void matrix_run(const char *ptx, void *memory, size_t size, size_t out);
 
 #define HEAD	   ".version 8.7\n.target sm_90\n.address_size 64\n"
@@ -186,7 +186,8 @@ static char *write_kernel(const struct mma *mma)
 	return text;
 }
 
-/* The figures of mma.m16n8 and m8n8: lane = 4 group + t; per is how many elements a register has. */
+/* The figures of mma.m16n8 and m8n8: lane = 4 group + t; per is how many elements a register
+ * has. */
 static void bring(const struct mma *mma, uint32_t (*lanes)[WORDS])
 {
 	unsigned bits = bits_of(mma->type), wide = bits == 64 ? 2 : 1,
@@ -269,8 +270,8 @@ MATRIX_TEST(mma_of_every_shape)
 
 static int32_t stored[16 * 64];
 
-/* Half of each row: two of four elements, one of two (t), or two pairs of four (n). Returns the indices
- * of a chunk, and fills a and stored. */
+/* Half of each row: two of four elements, one of two (t), or two pairs of four (n). Returns the
+ * indices of a chunk, and fills a and stored. */
 static uint32_t choose(const struct mma *mma, unsigned row, unsigned chunk, unsigned seed)
 {
 	static const uint8_t pairs[6] = {0x4, 0x8, 0xc, 0x9, 0xd, 0xe};
@@ -289,7 +290,8 @@ static uint32_t choose(const struct mma *mma, unsigned row, unsigned chunk, unsi
 }
 
 /* Indices of wide types: a lane of four has a row's four chunks in its lower half, those of the row
- * eight below in its upper half. Of bytes and less: eight chunks, of one row and the other in turn. */
+ * eight below in its upper half. Of bytes and less: eight chunks, of one row and the other in
+ * turn. */
 static void bring_indices(const struct mma *mma, unsigned selector, uint32_t (*lanes)[WORDS])
 {
 	unsigned bits = bits_of(mma->type), width = mma->type == 'n' ? 8 : mma->type == 't' ? 2 : 4;
@@ -423,8 +425,8 @@ MATRIX_TEST(mma_of_quads)
 }
 
 /* clang-format off */
-/* A 16x16 by 16x8 product as kernels do it: rows of shared memory, ldmatrix, mma, stmatrix. 768 bytes
- * come in: A, then B, by rows. */
+/* A 16x16 by 16x8 product as kernels do it: rows of shared memory, ldmatrix, mma, stmatrix. 768
+ * bytes come in: A, then B, by rows. */
 static const char product[] = HEAD
     ".visible .entry k(.param .u64 in, .param .u64 out) {\n"
     ".reg .b32 %r<40>; .reg .b64 %d<9>; .reg .pred %p;\n"

@@ -2,8 +2,8 @@
  * Matrix instructions (PTX ISA 9.7.14): what compiled code passes to the machine, and how a warp's
  * registers hold a matrix.
  *
- * Each lane brings an array of 32-bit words, its registers in the order of the operands (A, B, C of a
- * multiplication; an f64 takes two words), and finds its part of the result at the array's start.
+ * Each lane brings an array of 32-bit words, its registers in the order of the operands (A, B, C of
+ * a multiplication; an f64 takes two words), and finds its part of the result at the array's start.
  */
 #pragma once
 
@@ -41,7 +41,8 @@ enum sg_matrix_kind {
 	SG_MATRIX_LOAD,	 /* ldmatrix: words 0 and 1 are a row's host address, or 0 */
 	SG_MATRIX_STORE, /* stmatrix: likewise, then the registers */
 	SG_MATRIX_MOVE,	 /* movmatrix */
-	/* mma with half of A left out, with scales, with both: what they need beside the operands follows C */
+	/* mma with half of A left out, with scales, with both: what they need beside the operands
+	 * follows C */
 	SG_MATRIX_SPARSE,
 	SG_MATRIX_SCALED,
 	SG_MATRIX_SPARSE_SCALED,
@@ -155,8 +156,8 @@ void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
 void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words);
 
 /*
- * wmma.load and wmma.store of one lane, which needs no other: an operand's part in words, from or to
- * memory at base, rows (columns, when by_column) stride elements apart. Ends the grid when the
+ * wmma.load and wmma.store of one lane, which needs no other: an operand's part in words, from or
+ * to memory at base, rows (columns, when by_column) stride elements apart. Ends the grid when the
  * matrix is not all inside the shared memory (is_shared: base is an offset there) or the arena.
  */
 void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,

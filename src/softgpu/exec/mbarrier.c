@@ -1,7 +1,7 @@
 /*
- * Barriers that live in shared memory (PTX ISA 9.7.13, mbarrier). Their 64 bits are ours to lay out.
- * A cluster's threads share one host thread, so plain reads and writes will do; whoever tests in vain
- * lets the others run.
+ * Barriers that live in shared memory (PTX ISA 9.7.13, mbarrier). Their 64 bits are ours to lay
+ * out. A cluster's threads share one host thread, so plain reads and writes will do; whoever tests
+ * in vain lets the others run.
  */
 #include <string.h>
 

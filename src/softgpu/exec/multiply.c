@@ -1,8 +1,9 @@
 /*
  * The arithmetic of matrix instructions, on plain arrays of float, double or int32_t.
  *
- * All of it is loops over eight neighbours, compiled for three generations of x86-64; the newest that
- * the processor knows is chosen when the library is loaded. The results do not depend on which.
+ * All of it is loops over eight neighbours, compiled for three generations of x86-64; the newest
+ * that the processor knows is chosen when the library is loaded. The results do not depend on
+ * which.
  */
 #include "softgpu/exec/multiply.h"
 

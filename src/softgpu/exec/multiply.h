@@ -1,6 +1,6 @@
 /*
- * Products of the small matrices of matrix.c: c (m by n) += a (m by k) * b (k by n), each row by row;
- * n is a multiple of 8. Sums run over k in order. Any thread, nothing kept.
+ * Products of the small matrices of matrix.c: c (m by n) += a (m by k) * b (k by n), each row by
+ * row; n is a multiple of 8. Sums run over k in order. Any thread, nothing kept.
  */
 #pragma once
 

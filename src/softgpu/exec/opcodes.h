@@ -1,6 +1,6 @@
 /*
- * What opcodes.def needs: its rows' type, its words for bits, and a module with a kernel per row. Both
- * tests that read it include this and define ROWS.
+ * What opcodes.def needs: its rows' type, its words for bits, and a module with a kernel per row.
+ * Both tests that read it include this and define ROWS.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
  * Tensor maps and copies by them (PTX ISA 5.5.8, 9.7.9.27): what the driver encodes, compiled code
  * passes, and the machine reads.
  *
- * A map's 128 bytes are opaque to programs, so that their layout is ours. Kernels can write any bytes
- * there: whoever reads one checks it.
+ * A map's 128 bytes are opaque to programs, so that their layout is ours. Kernels can write any
+ * bytes there: whoever reads one checks it.
  */
 #pragma once
 

@@ -8,8 +8,8 @@
 #define HEAD ".version 8.6\n.target sm_100\n.address_size 64\n"
 
 /* clang-format off */
-/* A kernel of one warp: thread 0 does `body`, all wait for the mbarrier, then each has its number in
- * %r1, the device memory in %d1 and 256 words of shared memory at s. */
+/* A kernel of one warp: thread 0 does `body`, all wait for the mbarrier, then each has its number
+ * in %r1, the device memory in %d1 and 256 words of shared memory at s. */
 static const char frame[] = HEAD
     ".visible .entry k(.param .u64 memory) {\n"
     ".reg .b64 %%d<9>; .reg .b32 %%r<9>; .reg .pred %%p<3>;\n"
@@ -206,7 +206,8 @@ TEST(reductions_of_floats)
 	CHECK_EQ(nan, 0x7fffffff);
 }
 
-/* Any bytes may stand where a tensor map should: none, one of another rank, one that leads nowhere. */
+/* Any bytes may stand where a tensor map should: none, one of another rank, one that leads
+ * nowhere. */
 TEST(tensor_maps_that_are_none_end_the_grid)
 {
 	static const char load[] = "cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::"

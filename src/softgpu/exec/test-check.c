@@ -30,8 +30,9 @@ static int launch_listening(
 	return r;
 }
 
-/* Runs a kernel of a row of threads, whose %t is its number, %s its word's offset in shared memory, and
- * %a its word's address in global memory; each time another kernel, for places are reported once. */
+/* Runs a kernel of a row of threads, whose %t is its number, %s its word's offset in shared memory,
+ * and %a its word's address in global memory; each time another kernel, for places are reported
+ * once. */
 static void run(const char *body, uint32_t threads, uint32_t width)
 {
 	static char text[4096];
@@ -83,8 +84,8 @@ static void check_clean(const char *body, uint32_t threads)
 	}
 }
 
-/* Line 10 of the text is the body's first. A thread of two that race comes first, and which one depends on
- * the machine. */
+/* Line 10 of the text is the body's first. A thread of two that race comes first, and which one
+ * depends on the machine. */
 TEST(a_write_of_what_another_thread_read)
 {
 	check_race("ld.shared.u32 %r2, [%s];\nxor.b32 %s, %s, 128;\nst.shared.u32 [%s], %t;", 64,

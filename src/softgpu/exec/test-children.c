@@ -1,4 +1,5 @@
-/* Kernels that launch kernels: what runs, in which order, and what a launch that cannot be gives. */
+/* Kernels that launch kernels: what runs, in which order, and what a launch that cannot be
+ * gives. */
 #include "softgpu/exec/test-machine.h"
 
 /* clang-format off */

@@ -1,6 +1,6 @@
 /*
- * That every form of an instruction either runs or is refused by name, line and opcode, and that what
- * ptxas takes we read. What the instructions compute is opcodes.def's to say.
+ * That every form of an instruction either runs or is refused by name, line and opcode, and that
+ * what ptxas takes we read. What the instructions compute is opcodes.def's to say.
  */
 #include "softgpu/exec/ptxas.h"
 #include "softgpu/exec/test-machine.h"

@@ -495,7 +495,8 @@ TEST(cooperative_grid)
 	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
 }
 
-/* Several blocks of one machine that never meet, each with a deep frame on the one stack they share. */
+/* Several blocks of one machine that never meet, each with a deep frame on the one stack they
+ * share. */
 TEST(cooperative_blocks_that_never_meet)
 {
 	struct sg_module *module = module_load(
@@ -576,8 +577,8 @@ TEST(serial_and_meeting_kernels_in_turn)
 	CHECK_EQ(*count, 12 * 1024);
 }
 
-/* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane may
- * run ahead of the others through the fence, whoever runs them. */
+/* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane
+ * may run ahead of the others through the fence, whoever runs them. */
 TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
 {
 	enum { BLOCKS = 200 };

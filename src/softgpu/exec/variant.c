@@ -4,9 +4,9 @@
  * Threads run in step, a warp at a time, where the translator for warps takes the kernel: 32 lanes,
  * in one row of the block or in several whole ones; 16 or 8 if only rows of that length do and
  * nothing in the kernel speaks of warps; else 32 with their places looked up. Kernels with barriers
- * try to run up to eight warps as one, for what runs in step need not wait. What is not taken
- * runs a thread at a time, which is also what SOFTGPU_LANES=1 asks for; other numbers ask for at most
- * so many lanes.
+ * try to run up to eight warps as one, for what runs in step need not wait. What is not taken runs
+ * a thread at a time, which is also what SOFTGPU_LANES=1 asks for; other numbers ask for at most so
+ * many lanes.
  */
 #include <stdatomic.h>
 #include <stdio.h>

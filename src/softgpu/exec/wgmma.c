@@ -1,7 +1,7 @@
 /*
- * wgmma: a warp's part of the product at the place where it is issued, which the rules of asynchronous
- * copies and products allow. Waiting for the products is where the four warps meet, for afterwards one
- * thread may say on behalf of all that shared memory is free.
+ * wgmma: a warp's part of the product at the place where it is issued, which the rules of
+ * asynchronous copies and products allow. Waiting for the products is where the four warps meet,
+ * for afterwards one thread may say on behalf of all that shared memory is free.
  *
  * Matrices lie in shared memory in pieces of 8 rows of 16, 32, 64 or 128 bytes, the wider ones
  * swizzled; a descriptor has the first piece's address, two strides and the width. Major is the

@@ -1,6 +1,6 @@
 /*
- * Products of a warpgroup (PTX ISA 9.7.15, wgmma): what compiled code passes to the machine. Each of the
- * four warps has 16 rows of A and D; they share B, which is in shared memory, as A may be.
+ * Products of a warpgroup (PTX ISA 9.7.15, wgmma): what compiled code passes to the machine. Each
+ * of the four warps has 16 rows of A and D; they share B, which is in shared memory, as A may be.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * What checked code has beside the instructions; see check.h. It is added here and not in the emitters
- * of the accesses: those know how an access is done best, this only where it goes.
+ * What checked code has beside the instructions; see check.h. It is added here and not in the
+ * emitters of the accesses: those know how an access is done best, this only where it goes.
  */
 #include "softgpu/jit/check.h"
 

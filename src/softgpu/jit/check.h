@@ -1,15 +1,16 @@
 /*
- * SOFTGPU_CHECK=1 in compiled code: before each access to shared or global memory the machine is told
- * of it, fences and warp barriers are told, local variables start poisoned, and in code for warps what
- * the analyses take to be the same for all lanes is computed for each (warp/check.c). Programs that
- * are not checked have nothing of it in their IR; those that are have another IR, and so another key
- * in the object cache.
+ * SOFTGPU_CHECK=1 in compiled code: before each access to shared or global memory the machine is
+ * told of it, fences and warp barriers are told, local variables start poisoned, and in code for
+ * warps what the analyses take to be the same for all lanes is computed for each (warp/check.c).
+ * Programs that are not checked have nothing of it in their IR; those that are have another IR, and
+ * so another key in the object cache.
  */
 #pragma once
 
 #include "softgpu/jit/emit.h"
 
-/* What the instruction does to memory that threads share; the address's operand lives as long as it. */
+/* What the instruction does to memory that threads share; the address's operand lives as long as
+ * it. */
 struct check_access {
 	const struct ptx_operand *address;
 	const struct ptx_operand *data; /* what is written, where that is known; else NULL */

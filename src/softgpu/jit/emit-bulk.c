@@ -1,7 +1,8 @@
 /*
  * Bulk copies and remote stores (PTX ISA 9.7.9.25 and its neighbours): cp.async.bulk,
- * cp.reduce.async.bulk, st.async, red.async, st.bulk. They are done at once, which their rules allow:
- * groups are always complete, and an mbarrier that waits for bytes gets them at the same moment.
+ * cp.reduce.async.bulk, st.async, red.async, st.bulk. They are done at once, which their rules
+ * allow: groups are always complete, and an mbarrier that waits for bytes gets them at the same
+ * moment.
  */
 #include "softgpu/exec/bulk.h"
 #include "softgpu/exec/lane.h"
@@ -109,8 +110,9 @@ static void multicast(struct emit *emit, struct value to, struct value from, str
 }
 
 /*
- * cp.async.bulk.dst.src.mbarrier::complete_tx::bytes [to], [from], size, [mbarrier] {, mask, policy}
- * cp.async.bulk.global.shared::cta.bulk_group{.cp_mask} [to], [from], size {, policy} {, bytes}
+ * cp.async.bulk.dst.src.mbarrier::complete_tx::bytes [to], [from], size, [mbarrier] {, mask,
+ * policy} cp.async.bulk.global.shared::cta.bulk_group{.cp_mask} [to], [from], size {, policy} {,
+ * bytes}
  *
  * What completes the copy says where it goes: an mbarrier's copies end in shared memory.
  */

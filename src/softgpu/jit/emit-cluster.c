@@ -1,7 +1,7 @@
 /*
- * Clusters (PTX ISA 9.7.9.23, 10): where a block is in its cluster, addresses of other blocks' shared
- * memory, and taking over blocks that have not begun (clusterlaunchcontrol). What a block's number says of its cluster is computed where it is asked for: few
- * kernels do.
+ * Clusters (PTX ISA 9.7.9.23, 10): where a block is in its cluster, addresses of other blocks'
+ * shared memory, and taking over blocks that have not begun (clusterlaunchcontrol). What a block's
+ * number says of its cluster is computed where it is asked for: few kernels do.
  */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"

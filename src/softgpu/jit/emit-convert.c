@@ -278,7 +278,8 @@ static struct value saturated_bits(struct emit *emit, struct value a, enum ptx_t
 	return emit_value(emit, "and i32 %s, %d", a.text, (1 << bits) - 1);
 }
 
-/* cvt.pack.sat.u16.s32 d, a, b; cvt.pack.sat.u8.s32.b32 d, a, b, c: a above b above c's lower bits. */
+/* cvt.pack.sat.u16.s32 d, a, b; cvt.pack.sat.u8.s32.b32 d, a, b, c: a above b above c's lower
+ * bits. */
 static void convert_pack(struct emit *emit)
 {
 	enum ptx_type type = type_at(emit, 0);

@@ -315,7 +315,8 @@ static uint32_t is_by_column(struct emit *emit)
 	return has(emit, PTX_MODIFIER_col);
 }
 
-/* Base and stride (in elements) of wmma.load and wmma.store; without a stride the matrix is dense. */
+/* Base and stride (in elements) of wmma.load and wmma.store; without a stride the matrix is
+ * dense. */
 static struct value matrix_address(struct emit *emit, union sg_matrix matrix,
     enum sg_matrix_operand which, unsigned index, struct value *stride, bool *is_shared)
 {
@@ -400,7 +401,8 @@ static unsigned matrices_of(struct emit *emit)
 	return has(emit, PTX_MODIFIER_x4) ? 4 : has(emit, PTX_MODIFIER_x2) ? 2 : 1;
 }
 
-/* The first 8 lanes of each matrix bring a row's address; what the others bring is not looked at. */
+/* The first 8 lanes of each matrix bring a row's address; what the others bring is not looked
+ * at. */
 static void bring_row(
     struct emit *emit, uint32_t slot, unsigned n, bool is_write, const struct ptx_operand *address)
 {

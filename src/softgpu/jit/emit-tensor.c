@@ -1,7 +1,7 @@
 /*
  * Tensor maps (PTX ISA 9.7.9.27): cp.async.bulk.tensor and its reductions, tensormap.replace and
- * tensormap.cp_fenceproxy. The machine does the copies (softgpu/exec/tensor.c), at once, as all bulk
- * copies.
+ * tensormap.cp_fenceproxy. The machine does the copies (softgpu/exec/tensor.c), at once, as all
+ * bulk copies.
  */
 #include "softgpu/exec/bulk.h"
 #include "softgpu/exec/tensor.h"

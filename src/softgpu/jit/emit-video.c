@@ -1,6 +1,6 @@
 /*
- * Video instructions: scalar ones (PTX ISA 9.7.17), vadd.s32.u32.u32.sat d, a.b0, b.h1; and SIMD ones
- * (9.7.18), vadd4.s32.s32.s32 d.b20, a.b7531, b.b3210, c. The machine computes them
+ * Video instructions: scalar ones (PTX ISA 9.7.17), vadd.s32.u32.u32.sat d, a.b0, b.h1; and SIMD
+ * ones (9.7.18), vadd4.s32.s32.s32 d.b20, a.b7531, b.b3210, c. The machine computes them
  * (softgpu/exec/video.c, runtime.c).
  */
 #include "softgpu/exec/lane.h"

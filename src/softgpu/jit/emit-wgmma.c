@@ -1,7 +1,7 @@
 /*
  * wgmma (PTX ISA 9.7.15): registers to a struct on the stack, the machine computes
- * (softgpu/exec/wgmma.c), the results come back. Fences and groups of products have nothing to order;
- * waiting for a group is where the warpgroup meets.
+ * (softgpu/exec/wgmma.c), the results come back. Fences and groups of products have nothing to
+ * order; waiting for a group is where the warpgroup meets.
  */
 #include "softgpu/exec/wgmma.h"
 #include "softgpu/jit/emit.h"

@@ -261,9 +261,10 @@ void emit_choose_register_types(struct emit *emit)
 }
 
 /*
- * Registers that may be read before they are written start as zero, where PTX says nothing: a kernel
- * that does so must not differ from run to run. Not the others: for a place with a single write LLVM
- * need not search the whole function for where values meet, which took most of a large kernel's time.
+ * Registers that may be read before they are written start as zero, where PTX says nothing: a
+ * kernel that does so must not differ from run to run. Not the others: for a place with a single
+ * write LLVM need not search the whole function for where values meet, which took most of a large
+ * kernel's time.
  */
 static void emit_registers(struct emit *emit)
 {

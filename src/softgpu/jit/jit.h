@@ -44,9 +44,9 @@ bool jit_translate(const struct jit_program *program, struct text *ir, struct ji
 /* How a kernel is made for warps. */
 struct jit_warp {
 	unsigned width; /* lanes: 8, 16, 32, 64, 128 or 256 */
-	/* Lanes that have one tid.y and tid.z, and consecutive tid.x from a multiple of row on: width; or
-	 * less where that is the block's own width, and the rows' tid.y are consecutive; or 0, when nothing
-	 * is known of how threads lie. */
+	/* Lanes that have one tid.y and tid.z, and consecutive tid.x from a multiple of row on:
+	 * width; or less where that is the block's own width, and the rows' tid.y are consecutive;
+	 * or 0, when nothing is known of how threads lie. */
 	unsigned row;
 	bool is_asked_for; /* more lanes than 32 even where that is hardly faster */
 };

@@ -2,8 +2,8 @@
  * softgpu-llvm.so: LLVM IR in, machine code of this CPU out, by LLVM's C interface (16 to 19).
  *
  * Compiling makes an object file, which the core may keep on disk; loading links one into the
- * process. One LLJIT serves the process; each object is under a resource tracker of its own, so that
- * unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
+ * process. One LLJIT serves the process; each object is under a resource tracker of its own, so
+ * that unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
  * beyond them costs as much again and gains nothing here. The caller holds a lock around every
  * function.
  */
@@ -35,8 +35,9 @@
 	",simplifycfg,adce),globaldce"
 
 /*
- * Where each access is checked, code is full of branches that are never taken, and LLVM likes to move
- * a value behind them to its only use. The values are wide: what it needs would wait on the stack.
+ * Where each access is checked, code is full of branches that are never taken, and LLVM likes to
+ * move a value behind them to its only use. The values are wide: what it needs would wait on the
+ * stack.
  */
 #define NO_SINKING "-instcombine-code-sinking=false", "-disable-machine-sink"
 

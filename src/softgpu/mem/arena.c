@@ -9,8 +9,8 @@
  * pages over the old ones. Capacity is counted here and not left to the kernel, because a program
  * must get CUDA's out-of-memory error long before the host is in trouble.
  *
- * With SOFTGPU_CHECK new device memory is poisoned, which commits it, and freed address space rests in
- * the quarantine before it becomes a gap again.
+ * With SOFTGPU_CHECK new device memory is poisoned, which commits it, and freed address space rests
+ * in the quarantine before it becomes a gap again.
  */
 #include "softgpu/mem/arena.h"
 

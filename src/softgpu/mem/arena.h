@@ -8,9 +8,9 @@
  *   [SG_EXEC_WINDOW_BASE, + SG_EXEC_WINDOW_SIZE) stacks, shared memory, parameters of running
  *                                                kernels (softgpu/exec maps it, nobody else)
  *
- * The first part is reserved without access. An allocation makes its own pages accessible and leaves
- * one page behind them that is not; freeing takes the access away and gives the memory back. A
- * program with very many allocations gets the later ones without that page, because the kernel
+ * The first part is reserved without access. An allocation makes its own pages accessible and
+ * leaves one page behind them that is not; freeing takes the access away and gives the memory back.
+ * A program with very many allocations gets the later ones without that page, because the kernel
  * limits the number of mappings (vm.max_map_count).
  *
  * All functions may be called from any thread. Return codes: 0 or a negative errno.
@@ -91,14 +91,14 @@ int sg_arena_alloc(struct sg_range *range, size_t align);
 int sg_arena_alias(struct sg_range *range);
 
 /*
- * A descriptor, the caller's, of the memory of the allocation (of kind DEVICE or POOL) that begins at
- * address, in whole pages.
- * The first time its bytes move into shared memory: nobody may be using it meanwhile.
+ * A descriptor, the caller's, of the memory of the allocation (of kind DEVICE or POOL) that begins
+ * at address, in whole pages. The first time its bytes move into shared memory: nobody may be using
+ * it meanwhile.
  */
 int sg_arena_share(uint64_t address, int *fd);
 
-/* Maps what such a descriptor stands for, from offset on (a multiple of the page), as *range says, of
- * kind IPC or EXTERNAL. -EINVAL: it is not that much shared memory. Takes no capacity. */
+/* Maps what such a descriptor stands for, from offset on (a multiple of the page), as *range says,
+ * of kind IPC or EXTERNAL. -EINVAL: it is not that much shared memory. Takes no capacity. */
 int sg_arena_map(struct sg_range *range, int fd, uint64_t offset);
 
 /* A range without memory, in which parts can be mapped (virtual.h). -ENOMEM: there is no room. */
@@ -115,8 +115,8 @@ void sg_arena_discharge(size_t size);
 /* -ENOENT: no allocation begins at address. */
 int sg_arena_free(uint64_t address);
 
-/* Frees everything that belongs to a context; freed, which may be NULL, is told of each, and must not
- * call back. */
+/* Frees everything that belongs to a context; freed, which may be NULL, is told of each, and must
+ * not call back. */
 void sg_arena_free_context(uint64_t context_id, void (*freed)(const struct sg_range *range));
 
 /* The allocation that contains address. False: none does. */

@@ -1,6 +1,6 @@
 /*
- * SOFTGPU_CHECK=1: the software GPU looks for mistakes of the programs that use it, and for its own.
- * What is looked for, and by whom:
+ * SOFTGPU_CHECK=1: the software GPU looks for mistakes of the programs that use it, and for its
+ * own. What is looked for, and by whom:
  *
  *   memory that nobody has written         is filled with SG_POISON (here; exec/check.c)
  *   memory that was freed                  keeps its place in the window, inaccessible (arena.c)

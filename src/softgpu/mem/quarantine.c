@@ -1,4 +1,5 @@
-/* A ring. Its memory is there only in processes that use it: untouched pages of .bss cost nothing. */
+/* A ring. Its memory is there only in processes that use it: untouched pages of .bss cost
+ * nothing. */
 #include "softgpu/mem/quarantine.h"
 
 #include "softgpu/mem/arena.h"

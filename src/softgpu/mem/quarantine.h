@@ -13,8 +13,8 @@ struct quarantine_span {
 	uint64_t address, size;
 };
 
-/* False when it is full, of entries or because a quarter of the window would lie in it: then something
- * has to be taken first. */
+/* False when it is full, of entries or because a quarter of the window would lie in it: then
+ * something has to be taken first. */
 bool quarantine_put(uint64_t address, uint64_t size);
 /* What has been there longest; false: nothing is. */
 bool quarantine_take(struct quarantine_span *span);

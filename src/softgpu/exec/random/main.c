@@ -1,8 +1,8 @@
 /*
- * random-ptx SECONDS [SEED]: makes random kernels for that long, from that seed on, runs each in every
- * way the machine has, and compares with the interpreter. A mismatch prints the kernel and its seed
- * and ends with status 1; without a compiler the status is 77 (skipped). random-ptx print SEED only
- * prints a kernel.
+ * random-ptx SECONDS [SEED]: makes random kernels for that long, from that seed on, runs each in
+ * every way the machine has, and compares with the interpreter. A mismatch prints the kernel and
+ * its seed and ends with status 1; without a compiler the status is 77 (skipped). random-ptx print
+ * SEED only prints a kernel.
  */
 #include <errno.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 /*
  * Atomics of a warp (PTX ISA 9.7.13, atom and red).
  *
- * Lanes that add the same to one place are one addition; whoever wants to know what was there before
- * sees the lanes come in turn. Different integers for one place are combined first. For places of
- * their own, lanes come one after the other without a loop when all are there. What is left is done
- * lane by lane by the scalar machine's text.
+ * Lanes that add the same to one place are one addition; whoever wants to know what was there
+ * before sees the lanes come in turn. Different integers for one place are combined first. For
+ * places of their own, lanes come one after the other without a loop when all are there. What is
+ * left is done lane by lane by the scalar machine's text.
  */
 #include <stdio.h>
 

@@ -6,8 +6,8 @@
  * itself: computed by the same emitter made wide, from vectors alone, and kept by the lanes that do
  * not run. What is not computed (loads, votes, calls) is taken over. Where a lane then reads such a
  * register, what it would have and what stands for it must be one: otherwise shape.c, facts.c or
- * flow.c is wrong, and the kernel ends with a line that says so. A block's lanes do not grow, so that
- * a register that was looked at in a block needs no second look before it is written.
+ * flow.c is wrong, and the kernel ends with a line that says so. A block's lanes do not grow, so
+ * that a register that was looked at in a block needs no second look before it is written.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,8 +269,8 @@ static bool compute_own(struct warp *warp)
 	return done;
 }
 
-/* A clock gives something else when it is read again; the address of a lane's own variable is what the
- * register says by definition. */
+/* A clock gives something else when it is read again; the address of a lane's own variable is what
+ * the register says by definition. */
 static bool cannot_compute(const struct ptx_instruction *in)
 {
 	for (unsigned i = 0; i < in->n_operands; i++) {

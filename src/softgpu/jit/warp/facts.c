@@ -195,7 +195,8 @@ static uint32_t find_exits(struct facts *facts, const struct flow_loop *loop, ui
 	return n;
 }
 
-/* The first block of the loop that all of the blocks come to, themselves included; FLOW_NONE: none. */
+/* The first block of the loop that all of the blocks come to, themselves included; FLOW_NONE:
+ * none. */
 static uint32_t meeting_of(
     const struct flow *flow, uint32_t loop, const uint32_t *blocks, uint32_t n)
 {

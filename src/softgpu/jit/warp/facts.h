@@ -16,9 +16,10 @@ enum shape_kind {
 };
 
 /*
- * Of a linear value, only lane 0's is kept: that of each row's first lane when their bases differ. A 64-bit value made from a 32-bit one may have to take
- * back 2^32 from the lanes behind an overflow: wrap is what those lanes lack, by now; which lanes
- * they are is kept beside the value, and is nearly always none.
+ * Of a linear value, only lane 0's is kept: that of each row's first lane when their bases differ.
+ * A 64-bit value made from a 32-bit one may have to take back 2^32 from the lanes behind an
+ * overflow: wrap is what those lanes lack, by now; which lanes they are is kept beside the value,
+ * and is nearly always none.
  */
 struct shape {
 	enum shape_kind kind;

@@ -73,8 +73,8 @@ _Noreturn void flow_fail(struct flow *flow, const char *reason);
 uint32_t flow_target(const struct flow *flow, uint32_t block, uint32_t instruction);
 
 /*
- * The block all ways from a block of the loop (FLOW_NONE: of the function) come to next, before they
- * leave the loop or go back to its header; FLOW_NONE when there is no such block.
+ * The block all ways from a block of the loop (FLOW_NONE: of the function) come to next, before
+ * they leave the loop or go back to its header; FLOW_NONE when there is no such block.
  */
 uint32_t flow_postdominator(const struct flow *flow, uint32_t loop, uint32_t block);
 
@@ -88,7 +88,8 @@ typedef void flow_visitor(void *context, uint32_t value, bool is_result);
 void flow_visit(
     const struct flow *flow, const struct ptx_instruction *in, flow_visitor *visit, void *context);
 
-/* Whether some way through the function reads the value before it writes it: lanes then see zero. */
+/* Whether some way through the function reads the value before it writes it: lanes then see
+ * zero. */
 static inline bool flow_reads_early(const struct flow *flow, uint32_t value)
 {
 	return bits_has(flow->blocks[0].live_in, value);

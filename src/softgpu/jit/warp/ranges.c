@@ -2,11 +2,11 @@
  * Blocks in two copies: one for when all lanes run, with fewer checks.
  *
  * Code that compilers unroll reads many places at constant distances from one register. Accesses
- * through a register that nobody writes in between are one range, checked as a whole at the first of
- * them. The copy that does so is for whole warps, and knows that too: it has no masks. Where lanes
- * are missing or a check fails, control goes over to the other copy, which checks each access by
- * itself and finds out whose fault it is. Registers have places in memory at this stage, so that it
- * can be entered at any instruction.
+ * through a register that nobody writes in between are one range, checked as a whole at the first
+ * of them. The copy that does so is for whole warps, and knows that too: it has no masks. Where
+ * lanes are missing or a check fails, control goes over to the other copy, which checks each access
+ * by itself and finds out whose fault it is. Registers have places in memory at this stage, so that
+ * it can be entered at any instruction.
  *
  * What is predicated checks for itself: the range's first access must be one that happens.
  */
@@ -170,7 +170,8 @@ bool ranges_find(struct warp *warp, uint32_t number)
 	return ranges->n_accesses > 1;
 }
 
-/* Whether the instruction's access is part of a range, and control is in the copy that trusts it. */
+/* Whether the instruction's access is part of a range, and control is in the copy that trusts
+ * it. */
 static struct range *range_of(struct warp *warp)
 {
 	const struct ranges *ranges = &warp->ranges;

@@ -87,8 +87,8 @@ static void find_related(const struct flow *flow, uint32_t block, uint64_t *rela
 }
 
 /*
- * Some lanes meet in a block while others are elsewhere. Those others are no members, unless there is
- * a place beside this one where they wait for these.
+ * Some lanes meet in a block while others are elsewhere. Those others are no members, unless there
+ * is a place beside this one where they wait for these.
  */
 static bool may_meet_elsewhere(const struct facts *facts, uint32_t block)
 {
@@ -161,8 +161,8 @@ static void check_loops(struct warp *warp)
 #define MOST_LANE_INSTRUCTIONS (2048u * SG_WARP_SIZE)
 
 /*
- * Several warps as one are for kernels whose warps would wait for each other. What lanes of one warp
- * say to each other, beside shuffles, speaks of 32.
+ * Several warps as one are for kernels whose warps would wait for each other. What lanes of one
+ * warp say to each other, beside shuffles, speaks of 32.
  */
 static bool wants_many_lanes(const struct ptx_function *function, const struct jit_warp *shape)
 {

@@ -93,8 +93,8 @@ static bool is_narrow(const struct warp *warp, const struct access *access)
 	return base->kind == PTX_OPERAND_REGISTER && ir_bits(warp->emit.registers[base->reg]) == 32;
 }
 
-/* Are so many bytes behind the offset's first one, and its element's, inside? One compare finds an end
- * outside or a start misaligned: see emit-memory.c. */
+/* Are so many bytes behind the offset's first one, and its element's, inside? One compare finds an
+ * end outside or a start misaligned: see emit-memory.c. */
 static struct value is_inside(
     struct warp *warp, const struct access *access, struct value offset, struct value span)
 {
@@ -145,8 +145,8 @@ static struct value no_lane_wraps(struct warp *warp, const struct access *access
 	return emit_value(&warp->emit, "icmp eq i%u %s, 0", width, bits.text);
 }
 
-/* Where the vector starts, with a branch to fine when all its elements are good, to some when those of
- * the lanes that run are, or to apart. */
+/* Where the vector starts, with a branch to fine when all its elements are good, to some when those
+ * of the lanes that run are, or to apart. */
 static struct value check_ends(struct warp *warp, const struct access *access, struct value base,
     uint32_t fine, uint32_t some, uint32_t apart)
 {

@@ -1,10 +1,12 @@
 /*
  * Inside the warp machine's translator: its state, and what its parts do for each other.
  *
- * A kernel becomes void kernel(struct sg_lane *lane, i32 n): one call runs the threads of a
- * warp of W lanes, of which the first n exist. lane describes the first of them. A register whose lanes
+ * A kernel becomes void kernel(struct sg_lane *lane, i32 n): one call runs the threads of a warp of
+ * W lanes, of which the first n exist. lane describes the first of them. A register whose lanes
  * differ has a vector for its place, any other register a scalar, which for a linear one is lane
- * 0's; where it differs between rows of lanes, a vector of the rows' scalars. %scratch is memory for what the machine's functions are shown of all lanes. Per block b that lanes may wait at, %pend.b has those that do; %mask has those that run.
+ * 0's; where it differs between rows of lanes, a vector of the rows' scalars. %scratch is memory
+ * for what the machine's functions are shown of all lanes. Per block b that lanes may wait at,
+ * %pend.b has those that do; %mask has those that run.
  */
 #pragma once
 
@@ -71,8 +73,8 @@ void set_same(struct warp *warp, const struct ptx_operand *operand, struct value
 struct value mask_bits(struct warp *warp, struct value mask); /* as an i32; of 32 lanes at most */
 struct value mask_integer(struct warp *warp, struct value mask); /* with a bit per lane */
 struct value mask_any(struct warp *warp, struct value mask);
-/* Of such an integer, as an i32: how many bits are set, and which the lowest and highest are; of none,
- * the width and -1. */
+/* Of such an integer, as an i32: how many bits are set, and which the lowest and highest are; of
+ * none, the width and -1. */
 struct value integer_count(struct warp *warp, struct value integer);
 struct value integer_first(struct warp *warp, struct value integer);
 struct value integer_last(struct warp *warp, struct value integer);
@@ -112,7 +114,8 @@ void ranges_begin(struct warp *warp);
 void ranges_end(struct warp *warp);
 /* Before each instruction, and the block's end. */
 void ranges_enter(struct warp *warp, uint32_t at);
-/* Is the access checked together with others, in the copy that is printed? Then, where it is for a row of lanes. */
+/* Is the access checked together with others, in the copy that is printed? Then, where it is for a
+ * row of lanes. */
 bool ranges_has(struct warp *warp);
 struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address, unsigned row);
 
