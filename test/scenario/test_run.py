@@ -31,6 +31,16 @@ class Run(Scenario):
         for word in ("calls", "messages", "waits", "bytes", "GPU"):
             self.assertIn(word.lower(), result.stderr.lower())
 
+    def test_the_demo_says_nothing_of_its_kernels(self):
+        """No kernel of it may have to run a thread at a time: the software GPU would say so."""
+        raymarch = os.path.join(os.path.dirname(STAGE), "examples/raymarch")
+        if BACKEND != "softgpu" or not os.path.exists(raymarch):
+            self.skipTest("the demo is for the software GPU, and was not built without libpng")
+        with tempfile.TemporaryDirectory() as folder:
+            result = run("run", "--backend", BACKEND, "--", raymarch, "-o", os.path.join(folder, "demo.png"),
+                         XDG_CACHE_HOME=folder)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
     def test_statistics_say_where_time_went(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "stats.json")

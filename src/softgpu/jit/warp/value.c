@@ -182,7 +182,7 @@ static void print_linear(struct warp *warp, const char *result, uint32_t reg, st
 	struct emit *emit = &warp->emit;
 	enum ir_type type = emit->registers[reg];
 	unsigned width = warp->facts.width;
-	struct value base, lack, numbers = wide_numbers(warp, type, shape.stride);
+	struct value base, lack, numbers;
 	char rows[32];
 
 	if (shape.by_row) {
@@ -193,6 +193,12 @@ static void print_linear(struct warp *warp, const char *result, uint32_t reg, st
 		base = emit_value(emit, "load %s, ptr %%r%u", ir_name(type), reg);
 		base = wide_splat(warp, type, base);
 	}
+	if (!shape.stride) { /* of any type: the same in all lanes of a row */
+		emit_line(emit, "%s = bitcast %s %s to %s", result, wide_type(warp, type),
+		    base.text, wide_type(warp, type));
+		return;
+	}
+	numbers = wide_numbers(warp, type, shape.stride);
 	if (!shape.wrap) {
 		emit_line(emit, "%s = add %s %s, %s", result, wide_type(warp, type), base.text,
 		    numbers.text);
