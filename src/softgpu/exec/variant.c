@@ -139,7 +139,13 @@ static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
 	}
 	text_fini(&ir);
 	progress_end(&progress);
-	if (r == SG_MODULE_INTERNAL && variant->width > 1) {
+	if (r == SG_MODULE_INTERNAL && variant->width > 1 && sg_checks()) {
+		log_error("SOFTGPU_CHECK: kernel %s: its code for warps was refused, which is a "
+			  "mistake of the "
+			  "software GPU. Please report it; SOFTGPU_LANES=1 runs the kernel without "
+			  "it: %s",
+		    kernel->info.name, kernel->prepare_message);
+	} else if (r == SG_MODULE_INTERNAL && variant->width > 1) {
 		log_warn(
 		    "kernel %s: its code for warps was refused, it runs a thread at a time: %s",
 		    kernel->info.name, kernel->prepare_message);
