@@ -133,3 +133,18 @@ uint32_t client_send(
 	chan_wait(chan, client->lane, seq, 20000000000ull, &status, &client->reader);
 	return status;
 }
+
+CUfunction client_function(struct test_client *t)
+{
+	CUmodule module = (CUmodule)handle_id(false, HANDLE_MODULE, 1, 1);
+	CUfunction function = NULL;
+	static const char image[] = ".version 7.0\n";
+	struct args_cuModuleLoadDataEx load = {
+	    .module = &module, .image = image, .image_bytes = sizeof(image)};
+	struct args_cuModuleGetFunction get = {
+	    .function = &function, .module = module, .name = "f"};
+
+	CHECK_EQ(CALL(t, cuModuleLoadDataEx, &load), CUDA_SUCCESS);
+	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
+	return function;
+}

@@ -48,6 +48,9 @@ uint32_t client_send(
 /* Another lane of the same client, as another thread would have; its context is told too. */
 struct test_client client_lane(const struct test_client *client);
 
+/* Loads a module, and gets a function of it. */
+CUfunction client_function(struct test_client *client);
+
 #define CLIENT_SEND(client, name, arguments, more)                                                 \
 	({                                                                                         \
 		uint8_t client_payload[WIRE_RECORD_MAX];                                           \

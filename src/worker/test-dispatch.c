@@ -33,21 +33,6 @@ static uint64_t mint(enum handle_kind kind, uint32_t index)
 	return handle_id(false, kind, 1, index);
 }
 
-static uint64_t load_function(struct test_client *t)
-{
-	CUmodule module = (CUmodule)mint(HANDLE_MODULE, 1);
-	CUfunction function = NULL;
-	static const char image[] = ".version 7.0\n";
-	struct args_cuModuleLoadDataEx load = {
-	    .module = &module, .image = image, .image_bytes = sizeof(image)};
-	struct args_cuModuleGetFunction get = {
-	    .function = &function, .module = module, .name = "f"};
-
-	CHECK_EQ(CALL(t, cuModuleLoadDataEx, &load), CUDA_SUCCESS);
-	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
-	return (uint64_t)function;
-}
-
 TEST(dispatch_copies_in_and_out)
 {
 	struct test_client t = client_start(NULL);
@@ -74,7 +59,7 @@ TEST(dispatch_launches_with_the_clients_parameters)
 	struct test_client t = client_start(NULL);
 	uint64_t parameters[2] = {0x1234, 42}, stream = mint(HANDLE_STREAM, 1);
 	struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
-	struct args_cuLaunchKernel launch = {.function = (CUfunction)load_function(&t),
+	struct args_cuLaunchKernel launch = {.function = client_function(&t),
 	    .grid_x = 5,
 	    .block_x = 1,
 	    .parameters = parameters,
@@ -102,7 +87,7 @@ TEST(dispatch_tells_the_first_error_of_posted_calls)
 	uint32_t row = FN_cuLaunchKernel;
 
 	POST(&t, cuLaunchKernel, &launch);
-	launch.function = (CUfunction)load_function(&t);
+	launch.function = client_function(&t);
 	launch.parameter_bytes = 0;
 	fake.fail_in = 0;
 	fake.fail_with = CUDA_ERROR_LAUNCH_FAILED;
@@ -175,7 +160,7 @@ TEST(dispatch_lane_has_its_own_default_stream)
 {
 	struct test_client t = client_start(NULL), other = client_lane(&t);
 	struct args_cuLaunchKernel launch = {
-	    .function = (CUfunction)load_function(&t), .grid_x = 1, .stream = CU_STREAM_PER_THREAD};
+	    .function = client_function(&t), .grid_x = 1, .stream = CU_STREAM_PER_THREAD};
 	struct args_rosenLaneEnd end = {0};
 	CUstream first;
 
@@ -506,7 +491,7 @@ TEST(dispatch_function_information)
 	uint64_t layout[4] = {0};
 	unsigned n = 0;
 	int threads = 0, shared = 0;
-	struct args_rosenFunctionInfo info = {.function = (CUfunction)load_function(&t),
+	struct args_rosenFunctionInfo info = {.function = client_function(&t),
 	    .layout = layout,
 	    .capacity = 4,
 	    .n_parameters = &n,
@@ -525,7 +510,7 @@ TEST(dispatch_function_information)
 TEST(dispatch_unload_ends_the_functions_ids)
 {
 	struct test_client t = client_start(NULL);
-	uint64_t function = load_function(&t);
+	uint64_t function = (uint64_t)client_function(&t);
 	struct args_cuModuleUnload unload = {.module = (CUmodule)mint(HANDLE_MODULE, 1)};
 
 	CHECK_EQ(handles_find(client_worker()->handles, HANDLE_FUNCTION, function),
@@ -544,7 +529,7 @@ TEST(dispatch_unload_ends_the_references_ids)
 	struct args_cuModuleUnload unload = {.module = (CUmodule)mint(HANDLE_MODULE, 1)};
 	struct args_cuModuleGetTexRef get = {&texture, unload.module, "t"};
 
-	load_function(&t);
+	(uint64_t)client_function(&t);
 	CHECK_EQ(CALL(&t, cuModuleGetTexRef, &get), CUDA_SUCCESS);
 	CHECK_EQ(handle_kind_of((uint64_t)texture), HANDLE_TEXREF);
 	get.texture = &again;
@@ -595,8 +580,7 @@ TEST(dispatch_measures_gpu_time)
 {
 	struct worker_options options = {.measure_gpu = true};
 	struct test_client t = client_start(&options);
-	struct args_cuLaunchKernel launch = {
-	    .function = (CUfunction)load_function(&t), .grid_x = 1};
+	struct args_cuLaunchKernel launch = {.function = client_function(&t), .grid_x = 1};
 
 	for (unsigned i = 0; i < 10; i++)
 		POST(&t, cuLaunchKernel, &launch);

@@ -104,21 +104,6 @@ static CUstream new_stream(struct test_client *t, uint32_t index)
 	return (CUstream)mint(HANDLE_STREAM, index);
 }
 
-static CUfunction load_function(struct test_client *t)
-{
-	CUmodule module = (CUmodule)mint(HANDLE_MODULE, 1);
-	CUfunction function = NULL;
-	static const char image[] = ".version 7.0\n";
-	struct args_cuModuleLoadDataEx load = {
-	    .module = &module, .image = image, .image_bytes = sizeof(image)};
-	struct args_cuModuleGetFunction get = {
-	    .function = &function, .module = module, .name = "f"};
-
-	CHECK_EQ(CALL(t, cuModuleLoadDataEx, &load), CUDA_SUCCESS);
-	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
-	return function;
-}
-
 struct program {
 	struct test_client client;
 	CUfunction function;
@@ -130,7 +115,7 @@ static struct program begin(const struct worker_options *options)
 {
 	struct program p = {.client = client_start(options)};
 
-	p.function = load_function(&p.client);
+	p.function = client_function(&p.client);
 	for (uint32_t i = 0; i < STREAMS; i++)
 		p.streams[i] = new_stream(&p.client, i + 1);
 	fake.on_launch = on_launch;

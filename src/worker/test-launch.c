@@ -2,21 +2,6 @@
 #include "base/test.h"
 #include "worker/test-client.h"
 
-static uint64_t load_function(struct test_client *t)
-{
-	CUmodule module = (CUmodule)handle_id(false, HANDLE_MODULE, 1, 1);
-	CUfunction function = NULL;
-	static const char image[] = ".version 7.0\n";
-	struct args_cuModuleLoadDataEx load = {
-	    .module = &module, .image = image, .image_bytes = sizeof(image)};
-	struct args_cuModuleGetFunction get = {
-	    .function = &function, .module = module, .name = "f"};
-
-	CHECK_EQ(CALL(t, cuModuleLoadDataEx, &load), CUDA_SUCCESS);
-	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
-	return (uint64_t)function;
-}
-
 static struct args_cuLaunchKernelEx launch_of(
     uint64_t function, CUlaunchAttribute *attributes, unsigned n)
 {
@@ -37,7 +22,8 @@ static struct args_cuLaunchKernelEx launch_of(
 TEST(launch_attribute_events_are_translated)
 {
 	struct test_client t = client_start(NULL);
-	uint64_t function = load_function(&t), event = handle_id(false, HANDLE_EVENT, 1, 1);
+	uint64_t function = (uint64_t)client_function(&t),
+		 event = handle_id(false, HANDLE_EVENT, 1, 1);
 	struct args_cuEventCreate create = {.event = (CUevent *)&event};
 	CUlaunchAttribute attributes[2] = {
 	    {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT},
@@ -67,7 +53,8 @@ TEST(launch_brings_back_what_the_driver_writes_into_an_attribute)
 {
 	struct test_client t = client_start(NULL);
 	CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE};
-	struct args_cuLaunchKernelEx launch = launch_of(load_function(&t), &attribute, 1);
+	struct args_cuLaunchKernelEx launch =
+	    launch_of((uint64_t)client_function(&t), &attribute, 1);
 	uint64_t node = 0;
 	struct args_rosenLaunchUpdatable updatable = {.function = launch.function,
 	    .grid_x = 1,
@@ -94,7 +81,8 @@ TEST(launch_unknown_attributes_pass)
 {
 	struct test_client t = client_start(NULL);
 	CUlaunchAttribute attribute = {.id = (CUlaunchAttributeID)999};
-	struct args_cuLaunchKernelEx launch = launch_of(load_function(&t), &attribute, 1);
+	struct args_cuLaunchKernelEx launch =
+	    launch_of((uint64_t)client_function(&t), &attribute, 1);
 
 	memset(&attribute.value, 0x5a, sizeof(attribute.value));
 	CHECK_EQ(LAUNCH(&t, &launch), CUDA_SUCCESS);
@@ -106,7 +94,8 @@ TEST(launch_too_many_attributes_or_parameters)
 {
 	struct test_client t = client_start(NULL);
 	CUlaunchAttribute *attributes = calloc(300, sizeof(*attributes));
-	struct args_cuLaunchKernelEx launch = launch_of(load_function(&t), attributes, 300);
+	struct args_cuLaunchKernelEx launch =
+	    launch_of((uint64_t)client_function(&t), attributes, 300);
 	static uint8_t parameters[WIRE_RECORD_MAX];
 
 	CHECK_EQ(LAUNCH(&t, &launch), CUDA_ERROR_INVALID_VALUE);
@@ -137,7 +126,7 @@ TEST(launch_cooperative_has_the_attribute)
 {
 	struct test_client t = client_start(NULL);
 	struct args_cuLaunchCooperativeKernel launch = {
-	    .function = (CUfunction)load_function(&t), .grid_x = 3};
+	    .function = client_function(&t), .grid_x = 3};
 
 	CHECK_EQ(CLIENT_SEND(&t, cuLaunchCooperativeKernel, &launch, WIRE_F_REPLY), CUDA_SUCCESS);
 	CHECK_EQ(fake.last_launch.n_attributes, 1);
@@ -154,7 +143,8 @@ TEST(launch_truncated_payloads_end_the_session)
 
 	for (size_t cut = 8; cut < 300; cut += 8) {
 		struct test_client t = client_start(NULL);
-		struct args_cuLaunchKernelEx launch = launch_of(load_function(&t), &attribute, 1);
+		struct args_cuLaunchKernelEx launch =
+		    launch_of((uint64_t)client_function(&t), &attribute, 1);
 		uint8_t payload[512];
 		launch.parameters = parameters;
 		launch.parameter_bytes = sizeof(parameters);

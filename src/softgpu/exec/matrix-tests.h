@@ -212,15 +212,9 @@ static void bring(const struct mma *mma, uint32_t (*lanes)[WORDS])
 	}
 }
 
-static void run_mma(const struct mma *mma)
+/* The sums that the lanes of a warp hold. */
+static void check_product(const struct mma *mma, uint32_t (*out)[WORDS])
 {
-	uint32_t(*in)[WORDS] = matrix_memory(2 * LANES_SIZE), (*out)[WORDS] = in + 32;
-
-	fill(a, mma->m * mma->k, mma->type, mma->k + mma->type);
-	fill(b, mma->k * mma->n, mma->type, mma->k + 7);
-	fill(c, mma->m * mma->n, 's', 5);
-	bring(mma, in);
-	matrix_run(write_kernel(mma), in, 2 * LANES_SIZE, LANES_SIZE);
 	for (unsigned lane = 0; lane < 32; lane++)
 		for (unsigned i = 0; i < mma->m * 8 / 32; i++) {
 			unsigned row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
@@ -231,6 +225,18 @@ static void run_mma(const struct mma *mma)
 				test_fail(__FILE__, __LINE__, "%s: (%u,%u) is %d, wanted %d",
 				    mma->name, row, column, got, want);
 		}
+}
+
+static void run_mma(const struct mma *mma)
+{
+	uint32_t(*in)[WORDS] = matrix_memory(2 * LANES_SIZE), (*out)[WORDS] = in + 32;
+
+	fill(a, mma->m * mma->k, mma->type, mma->k + mma->type);
+	fill(b, mma->k * mma->n, mma->type, mma->k + 7);
+	fill(c, mma->m * mma->n, 's', 5);
+	bring(mma, in);
+	matrix_run(write_kernel(mma), in, 2 * LANES_SIZE, LANES_SIZE);
+	check_product(mma, out);
 }
 
 MATRIX_TEST(mma_of_every_shape)
@@ -345,16 +351,7 @@ static void run_sparse(const struct mma *mma, unsigned selector)
 	memset(a, 0, sizeof(a));
 	bring_indices(mma, selector, in);
 	matrix_run(write_sparse_kernel(mma, selector), in, 2 * LANES_SIZE, LANES_SIZE);
-	for (unsigned lane = 0; lane < 32; lane++)
-		for (unsigned i = 0; i < 4; i++) {
-			unsigned row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
-			int32_t got = get(out[lane], mma->sum, i),
-				want = expected(mma, row, column);
-
-			if (got != want)
-				test_fail(__FILE__, __LINE__, "%s: (%u,%u) is %d, wanted %d",
-				    mma->name, row, column, got, want);
-		}
+	check_product(mma, out);
 }
 
 MATRIX_TEST(sparse_mma)

@@ -1,11 +1,10 @@
 /* Device memory: zeroed, guarded, bounded, found by address, and gone with its context. */
 #include <errno.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #include "base/test.h"
 #include "softgpu/mem/arena.h"
+#include "softgpu/mem/test-readable.h"
 
 #define MIB (1u << 20)
 
@@ -15,26 +14,6 @@ static uint64_t alloc(size_t size)
 
 	CHECK_EQ(sg_arena_alloc(&range, 256), 0);
 	return range.address;
-}
-
-static sigjmp_buf fault;
-
-static void on_fault(int signal)
-{
-	siglongjmp(fault, signal);
-}
-
-static bool is_readable(uint64_t address)
-{
-	bool readable = false;
-
-	signal(SIGSEGV, on_fault);
-	if (!sigsetjmp(fault, 1)) {
-		(void)*(volatile char *)address;
-		readable = true;
-	}
-	signal(SIGSEGV, SIG_DFL);
-	return readable;
 }
 
 TEST(memory_is_zero_writable_and_guarded)
