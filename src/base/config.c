@@ -251,6 +251,8 @@ static char *trim(char *text)
 	return text;
 }
 
+/* A user's folder that this process may not look into, as another user's is after su, is no mistake
+ * of the file's. */
 static FILE *open_standard_file(char *path, size_t size)
 {
 	const char *given = getenv("ROSEN_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
@@ -265,44 +267,72 @@ static FILE *open_standard_file(char *path, size_t size)
 	else
 		snprintf(path, size, "%s/.config/rosen/rosen.conf", home ?: "");
 	FILE *file = fopen(path, "re");
-	if (!file) {
-		snprintf(path, size, "/etc/rosen/rosen.conf");
-		file = fopen(path, "re");
+	if (file)
+		return file;
+	if (errno == EACCES)
+		log_warn("passed over the settings in %s: %s", path, strerror(errno));
+	else if (errno != ENOENT && errno != ENOTDIR)
+		return NULL;
+	snprintf(path, size, "/etc/rosen/rosen.conf");
+	return fopen(path, "re");
+}
+
+/* One line of a file: nothing, a comment, or "name = value". */
+static int read_line(struct config *config, char *line, char *error, size_t error_size)
+{
+	char *text = trim(line), *equals = strchr(text, '=');
+
+	if (!*text || *text == '#')
+		return 0;
+	if (!equals) {
+		snprintf(error, error_size, "\"%s\" is not of the form name = value", text);
+		return error_origin(-EINVAL);
 	}
-	return file;
+	*equals = '\0';
+	return error_trace(
+	    set_named(config, trim(text), trim(equals + 1), CONFIG_FILE, error, error_size));
+}
+
+static int cannot_read(const char *name, int code, char *error, size_t error_size)
+{
+	snprintf(error, error_size,
+	    "cannot read the settings file %s: %s: mend that, or name another file in ROSEN_CONFIG",
+	    name, strerror(code));
+	return error_origin(-code);
+}
+
+static int read_lines(
+    struct config *config, FILE *file, const char *name, char *error, size_t error_size)
+{
+	char *line = NULL, detail[384];
+	size_t room = 0;
+	int r = 0;
+
+	for (unsigned number = 1; r == 0 && getline(&line, &room, file) >= 0; number++) {
+		r = read_line(config, line, detail, sizeof(detail));
+		if (r < 0)
+			snprintf(error, error_size, "%s:%u: %s", name, number, detail);
+	}
+	free(line);
+	if (r == 0 && ferror(file))
+		return cannot_read(name, errno, error, error_size);
+	return error_trace(r);
 }
 
 int config_read_file(struct config *config, const char *path, char *error, size_t error_size)
 {
-	char name[4096], line[1024], detail[384];
-	int r = 0;
+	char name[4096];
 
 	snprintf(name, sizeof(name), "%s", path ?: "");
 	FILE *file = path ? fopen(path, "re") : open_standard_file(name, sizeof(name));
 	if (!file) {
-		if (!path && !getenv("ROSEN_CONFIG"))
+		if (!path && !getenv("ROSEN_CONFIG") && (errno == ENOENT || errno == ENOTDIR))
 			return 0;
-		snprintf(error, error_size, "%s: %s", name, strerror(errno));
-		return error_origin(-errno);
+		return cannot_read(name, errno, error, error_size);
 	}
-	for (unsigned number = 1; r == 0 && fgets(line, sizeof(line), file); number++) {
-		char *text = trim(line), *equals = strchr(text, '=');
-		if (!*text || *text == '#')
-			continue;
-		if (equals) {
-			*equals = '\0';
-			r = set_named(config, trim(text), trim(equals + 1), CONFIG_FILE, detail,
-			    sizeof(detail));
-		} else {
-			r = error_origin(-EINVAL);
-			snprintf(
-			    detail, sizeof(detail), "\"%s\" is not of the form name = value", text);
-		}
-		if (r)
-			snprintf(error, error_size, "%s:%u: %s", name, number, detail);
-	}
+	int r = read_lines(config, file, name, error, error_size);
 	fclose(file);
-	return r;
+	return error_trace(r);
 }
 
 int config_load(struct config *config, const char *path, char *error, size_t error_size)

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_TEXT_MAX 256
+#define CONFIG_TEXT_MAX	 256
+#define CONFIG_ERROR_MAX 1024 /* room for any message of this module */
 
 /* Where a value came from; a later one wins. */
 enum config_source { CONFIG_STANDARD, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
@@ -57,8 +58,8 @@ void config_read_environment(struct config *config);
 
 /*
  * Applies a file. path NULL: $ROSEN_CONFIG, else $XDG_CONFIG_HOME/rosen/rosen.conf (or ~/.config),
- * else /etc/rosen/rosen.conf; none of them existing is fine. Bad lines: -EINVAL, and error says
- * file, line and mend.
+ * else /etc/rosen/rosen.conf; none of them existing is fine. Bad lines: -EINVAL or -ENOENT; a file
+ * that cannot be read: what errno was. error says file, line and mend.
  */
 int config_read_file(struct config *config, const char *path, char *error, size_t error_size);
 

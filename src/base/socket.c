@@ -21,12 +21,13 @@
 #include "base/fd.h"
 #include "base/util.h"
 
-#define BACKLOG 128
+#define BACKLOG		128
+#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 
 static int make_address(const char *path, struct sockaddr_un *address)
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (!*path || strlen(path) >= sizeof(address->sun_path))
+	if (!*path || strlen(path) >= SOCKET_PATH_MAX)
 		return error_origin(-ENAMETOOLONG);
 	strcpy(address->sun_path, path);
 	return 0;
@@ -51,7 +52,7 @@ int socket_connect(const char *path, int *out)
 
 static int open_folder(const char *path, bool private_folder, int *out, char *error)
 {
-	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)] = ".";
+	char folder[SOCKET_PATH_MAX] = ".";
 	const char *slash = strrchr(path, '/');
 	struct stat status;
 	int r = 0;
@@ -126,6 +127,12 @@ int socket_listen(const char *path, bool private_folder, bool for_all, int *out,
 	_cleanup_fd_ int folder = -1;
 
 	*error = '\0';
+	if (strlen(path) >= SOCKET_PATH_MAX) {
+		snprintf(error, SOCKET_ERROR_MAX,
+		    "%s is too long for a socket's path, which has at most %zu bytes", path,
+		    SOCKET_PATH_MAX - 1);
+		return error_origin(-ENAMETOOLONG);
+	}
 	int r = open_folder(path, private_folder, &folder, error);
 	if (r < 0)
 		return error_trace(r);
@@ -136,7 +143,8 @@ int socket_listen(const char *path, bool private_folder, bool for_all, int *out,
 	if (r == 0)
 		r = bind_and_listen(path, for_all, out);
 	if (r < 0 && !*error)
-		snprintf(error, SOCKET_ERROR_MAX, "cannot listen at %s: %s", path, strerror(-r));
+		snprintf(error, SOCKET_ERROR_MAX, "cannot listen at %s: %s: choose another socket",
+		    path, strerror(-r));
 	return error_trace(r);
 }
 

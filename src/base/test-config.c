@@ -140,6 +140,47 @@ TEST(wrong_lines_are_named)
 	CHECK(strstr(error, "no setting \"beckend\""));
 	CHECK_EQ(dir_remove(folder), 0);
 	CHECK_EQ(config_load(&config, path, error, sizeof(error)), -ENOENT);
+	CHECK(strstr(error, "cannot read the settings file"));
+	CHECK_EQ(config_load(&config, "/", error, sizeof(error)), -EISDIR);
+	CHECK(strstr(error, "settings file /: Is a directory"));
+}
+
+/* A comment is as long as one likes; none of it is taken for a setting. */
+TEST(long_lines_are_one_line)
+{
+	char folder[64], path[96], error[512], text[8192] = "#";
+	struct config config;
+
+	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
+	snprintf(path, sizeof(path), "%s/rosen.conf", folder);
+	while (strlen(text) < 5000)
+		strcat(text, " lanes = 8");
+	write_file(path, strcat(text, "\nspin_us = 7\n"));
+	CHECK_EQ(config_load(&config, path, error, sizeof(error)), 0);
+	CHECK_EQ(config.lanes, 1024);
+	CHECK_EQ(config.spin_us, 7);
+	CHECK_EQ(dir_remove(folder), 0);
+}
+
+/* Of the user's own place and the host's the first that is there is read. */
+TEST(users_file_comes_before_the_hosts)
+{
+	char folder[64], path[96], error[512];
+	struct config config;
+
+	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
+	unsetenv("ROSEN_CONFIG");
+	setenv("XDG_CONFIG_HOME", folder, 1);
+	snprintf(path, sizeof(path), "%s/rosen", folder);
+	CHECK_EQ(dir_make_private(path), 0);
+	snprintf(path, sizeof(path), "%s/rosen/rosen.conf", folder);
+	write_file(path, "spin_us = 7\n");
+	CHECK_EQ(config_load(&config, NULL, error, sizeof(error)), 0);
+	CHECK_EQ(config.spin_us, 7);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(dir_make_private(path), 0);
+	CHECK_EQ(config_load(&config, NULL, error, sizeof(error)), -EISDIR);
+	CHECK_EQ(dir_remove(folder), 0);
 }
 
 TEST(variables_are_upper_case)

@@ -118,6 +118,19 @@ TEST(listening_replaces_a_dead_socket_only)
 	CHECK_EQ(dir_remove(folder), 0);
 }
 
+/* The folder of a path that is too long for a socket is not made, nor one that it begins like. */
+TEST(listening_at_a_long_path_makes_nothing)
+{
+	char folder[64], path[400], error[SOCKET_ERROR_MAX];
+	int fd;
+
+	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
+	snprintf(path, sizeof(path), "%s/%0200d/s", folder, 0);
+	CHECK_EQ(socket_listen(path, true, false, &fd, error), -ENAMETOOLONG);
+	CHECK(strstr(error, "at most 107 bytes"));
+	CHECK_EQ(rmdir(folder), 0);
+}
+
 struct values {
 	bool loud;
 	const char *name;

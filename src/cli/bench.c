@@ -437,8 +437,10 @@ static int bench(const struct command *command, int argc, char **argv)
 		return CLI_FAILED;
 	}
 	const struct cli_flag flags[] = {{"backend", backend}, {"server", server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) ||
-	    server_take(&config, true, &bench.use) < 0)
+	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
+	if (done)
+		return done;
+	if (server_take(&config, true, &bench.use) < 0)
 		return CLI_FAILED;
 	bench.progress = isatty(STDERR_FILENO);
 	bench.plan = (struct run_plan){

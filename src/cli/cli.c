@@ -72,19 +72,22 @@ struct option_row cli_setting(const char *name, const char *argument, const char
 	return row;
 }
 
-bool cli_load_config(struct config *config, const struct cli_flag *flags, size_t n_flags)
+int cli_load_config(struct config *config, const struct cli_flag *flags, size_t n_flags)
 {
-	char error[512];
-	int r = config_load(config, NULL, error, sizeof(error));
+	char error[CONFIG_ERROR_MAX];
 
-	for (size_t i = 0; r == 0 && i < n_flags; i++)
-		if (flags[i].value)
-			r = config_set(config, flags[i].name, flags[i].value, error, sizeof(error));
-	if (r < 0) {
+	if (config_load(config, NULL, error, sizeof(error)) < 0) {
 		cli_error("%s", error);
-		return false;
+		return CLI_FAILED;
 	}
-	return true;
+	for (size_t i = 0; i < n_flags; i++) {
+		if (flags[i].value &&
+		    config_set(config, flags[i].name, flags[i].value, error, sizeof(error)) < 0) {
+			cli_error("--%s", error);
+			return CLI_USAGE;
+		}
+	}
+	return CLI_OK;
 }
 
 int cli_print_json(struct json_object *object)

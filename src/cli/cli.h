@@ -47,8 +47,11 @@ struct cli_flag {
 	const char *name, *value;
 };
 
-/* Loads file and environment, then the flags. False: a message was printed. */
-bool cli_load_config(struct config *config, const struct cli_flag *flags, size_t n_flags);
+/*
+ * Loads file and environment, then the flags. CLI_OK, or the exit status, a message having been
+ * printed: CLI_USAGE for the value of a flag, CLI_FAILED for file and environment.
+ */
+int cli_load_config(struct config *config, const struct cli_flag *flags, size_t n_flags);
 
 /* Prints "rosen: ..." to stderr. */
 void cli_error(const char *format, ...) _printf_(1, 2);

@@ -60,8 +60,10 @@ static int devices(const struct command *command, int argc, char **argv)
 	if (done >= 0)
 		return done;
 	const struct cli_flag flags[] = {{"server", server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) ||
-	    server_take(&config, false, &use) < 0)
+	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
+	if (done)
+		return done;
+	if (server_take(&config, false, &use) < 0)
 		return CLI_FAILED;
 	struct json_object *backends = server_ask(&use, "devices", NULL, ASK_MS);
 	server_give(&use);

@@ -50,7 +50,7 @@ static void report(struct doctor *doctor, struct json_object *first, bool good)
 void doctor_check_path(struct doctor *doctor, const struct server_use *use, const char *backend)
 {
 	struct config config = *doctor->config;
-	char error[CONFIG_TEXT_MAX];
+	char error[CONFIG_ERROR_MAX];
 	struct bench_client client;
 	struct run_plan plan = {
 	    .config = &config,

@@ -76,11 +76,11 @@ static size_t count_bad(const struct doctor *doctor)
 
 static void check_config(struct doctor *doctor, struct config *config)
 {
-	char error[512];
+	char error[CONFIG_ERROR_MAX];
 
 	if (config_load(config, NULL, error, sizeof(error)) < 0)
 		doctor_find(doctor, "settings", FINDING_BAD,
-		    "correct that line; `man rosen.conf` describes all settings", "%s", error);
+		    "correct that; `man rosen.conf` describes all settings", "%s", error);
 }
 
 static int run_doctor(const struct command *command, int argc, char **argv)

@@ -191,8 +191,9 @@ static int info(const struct command *command, int argc, char **argv)
 	if (a.coverage)
 		return show_coverage(a.json);
 	const struct cli_flag flags[] = {{"backend", a.backend}, {"server", a.server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)))
-		return CLI_FAILED;
+	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
+	if (done)
+		return done;
 	return a.config ? show_config(&config, a.json) : show_installation(&config, a.json);
 }
 

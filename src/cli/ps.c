@@ -58,8 +58,9 @@ static int ps(const struct command *command, int argc, char **argv)
 	if (done >= 0)
 		return done;
 	const struct cli_flag flags[] = {{"server", server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)))
-		return CLI_FAILED;
+	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
+	if (done)
+		return done;
 	int r = server_find(&config, &use);
 	if (r == 1)
 		cli_error("no rosend runs at %s: start one with `rosen serve`, or name one with "

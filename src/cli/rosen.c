@@ -60,6 +60,10 @@ static int run_help(const struct command *command, int argc, char **argv)
 	const struct command *about = find_command(argv[rest]);
 	if (!about)
 		return CLI_USAGE;
+	if (rest + 1 < argc) {
+		cli_error("one command at a time: `rosen help %s`", about->name);
+		return CLI_USAGE;
+	}
 	help[0] = argv[rest];
 	return about->run(about, 2, help);
 }

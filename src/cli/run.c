@@ -173,8 +173,10 @@ static int run(const struct command *command, int argc, char **argv)
 		return CLI_USAGE;
 	}
 	const struct cli_flag flags[] = {{"backend", a.backend}, {"server", a.server}};
-	if (!cli_load_config(&config, flags, ARRAY_SIZE(flags)) || !can_write(a.stats_json) ||
-	    !can_write(a.trace) || server_take(&config, true, &use) < 0)
+	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
+	if (done)
+		return done == CLI_USAGE ? CLI_USAGE : RUN_FAILED;
+	if (!can_write(a.stats_json) || !can_write(a.trace) || server_take(&config, true, &use) < 0)
 		return RUN_FAILED;
 	make_id(id);
 	struct run_plan plan = {.config = &config,

@@ -97,22 +97,26 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 	return 0;
 }
 
+/* An exit status: EXIT_USAGE for the value of a flag. */
 static int load_config(struct config *config, const struct arguments *a)
 {
 	const char *const flags[][2] = {
 	    {"server", a->socket}, {"backend", a->backend}, {"log", a->log}};
-	char error[512];
+	char error[CONFIG_ERROR_MAX];
 
-	int r = config_load(config, a->config, error, sizeof(error));
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(flags); i++)
-		if (flags[i][1])
-			r = config_set(config, flags[i][0], flags[i][1], error, sizeof(error));
-	if (r < 0) {
+	if (config_load(config, a->config, error, sizeof(error)) < 0) {
 		log_error("%s", error);
-		return r;
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (flags[i][1] &&
+		    config_set(config, flags[i][0], flags[i][1], error, sizeof(error)) < 0) {
+			fprintf(stderr, "rosend: --%s\n", error);
+			return EXIT_USAGE;
+		}
 	}
 	log_set_level_named(config->log);
-	return 0;
+	return EXIT_SUCCESS;
 }
 
 /* *own_path: no service manager listens there when rosend is gone. */
@@ -258,8 +262,9 @@ int main(int argc, char **argv)
 	int done = read_arguments(argc, argv, &arguments);
 	if (done)
 		return done - 1;
-	if (load_config(&config, &arguments) < 0)
-		return EXIT_FAILURE;
+	done = load_config(&config, &arguments);
+	if (done)
+		return done;
 	int r = serve(&config, &arguments);
 	if (r < 0)
 		log_error("cannot serve: %s", strerror(-r));
