@@ -19,6 +19,15 @@ extern const char conform_ptx[];
 #define OK(call)	   conform_check(__FILE__, __LINE__, #call, (call), CUDA_SUCCESS)
 #define GIVES(call, error) conform_check(__FILE__, __LINE__, #call, (call), (error))
 
+/* For functions that not every device has: the test is skipped where one is not supported. */
+#define NEEDS(call)                                                                                \
+	do {                                                                                       \
+		CUresult needs_r = (call);                                                         \
+		if (needs_r == CUDA_ERROR_NOT_SUPPORTED)                                           \
+			SKIP("this device does not support " #call);                               \
+		conform_check(__FILE__, __LINE__, #call, needs_r, CUDA_SUCCESS);                   \
+	} while (0)
+
 static inline const char *conform_name(CUresult r)
 {
 	const char *name = NULL;

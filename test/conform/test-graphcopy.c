@@ -7,14 +7,6 @@
 
 enum { N = 20000, BYTES = 4 * N };
 
-#define NEEDS(call)                                                                                \
-	do {                                                                                       \
-		CUresult needs_r = (call);                                                         \
-		if (needs_r == CUDA_ERROR_NOT_SUPPORTED)                                           \
-			SKIP("this device does not support " #call);                               \
-		conform_check(__FILE__, __LINE__, #call, needs_r, CUDA_SUCCESS);                   \
-	} while (0)
-
 struct fixture {
 	CUcontext context;
 	CUgraph graph;

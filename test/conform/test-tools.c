@@ -7,14 +7,6 @@
 
 #include "conform.h"
 
-#define NEEDS(call)                                                                                \
-	do {                                                                                       \
-		CUresult needs_result = (call);                                                    \
-		if (needs_result == CUDA_ERROR_NOT_SUPPORTED)                                      \
-			SKIP("not supported: " #call);                                             \
-		conform_check(__FILE__, __LINE__, #call, needs_result, CUDA_SUCCESS);              \
-	} while (0)
-
 static unsigned n_messages;
 static char last_message[1024];
 
