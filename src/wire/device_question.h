@@ -72,7 +72,8 @@
 	QUESTION(OF2_NUMBER, nvmlDeviceGetClock)                                                   \
 	QUESTION(OF2_WIDE, nvmlDeviceGetTotalEccErrors)                                            \
 	QUESTION(OF3_WIDE, nvmlDeviceGetMemoryErrorCounter)                                        \
-	QUESTION(FIELD, nvmlDeviceGetFieldValues)
+	QUESTION(FIELD, nvmlDeviceGetFieldValues)                                                  \
+	QUESTION(OF_NUMBER, nvmlDeviceGetNvLinkRemoteDeviceType)
 
 enum device_question_number {
 #define QUESTION(form, function) DEVICE_QUESTION_##function,

@@ -7,7 +7,7 @@
  * what changes. So a process that uses both libraries is one session, and a process that only
  * monitors needs no GPU memory.
  *
- * Of NVML's 440 names 123 are live (nvml.h) and 317 are exported without an answer (nosup.def);
+ * Of NVML's 440 names 124 are live (nvml.h) and 316 are exported without an answer (nosup.def);
  * test nvml-names counts them. A live function answers only what the snapshot or the worker really
  * says, otherwise NVML_ERROR_NOT_SUPPORTED; in particular no NVLink, MIG, fabric or confidential
  * computing is claimed. NVML knows no CUDA_VISIBLE_DEVICES: all devices of the tenant are shown.

@@ -1,7 +1,8 @@
 /*
  * NVML as this library offers it: the names, types and values of NVIDIA's Management Library that
- * its live functions use. Source: NVML API Reference Manual. A struct that the caller gives with a
- * version holds its own size there, and the number of its form in the top byte.
+ * its live functions use. Source: NVML API Reference Manual. Where a function takes or gives one of
+ * several dozen enumerations that are only passed on, it is an unsigned here. A struct that the
+ * caller gives with a version holds its own size there, and the number of its form in the top byte.
  *
  * All functions may be called from any thread. Before nvmlInit() all but nvmlErrorString(), the
  * CUDA driver's version and nvmlInit() itself answer NVML_ERROR_UNINITIALIZED.
@@ -93,7 +94,6 @@ typedef enum {
 
 typedef enum {
 	NVML_TEMPERATURE_GPU,
-	NVML_TEMPERATURE_GPU_MAX,
 	NVML_TEMPERATURE_COUNT,
 } nvmlTemperatureSensors_t;
 
@@ -400,6 +400,8 @@ NVML_API nvmlReturn_t nvmlDeviceGetNvLinkVersion(
     nvmlDevice_t device, unsigned number, unsigned *version);
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkCapability(
     nvmlDevice_t device, unsigned number, unsigned capability, unsigned *has);
+NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemoteDeviceType(
+    nvmlDevice_t device, unsigned number, unsigned *type);
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo(
     nvmlDevice_t device, unsigned number, nvmlPciInfo_t *pci);
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo_v2(

@@ -160,6 +160,7 @@ OF_NUMBER(nvmlDeviceGetApplicationsClock)
 OF_NUMBER(nvmlDeviceGetDefaultApplicationsClock)
 OF_NUMBER(nvmlDeviceGetMaxCustomerBoostClock)
 OF_NUMBER(nvmlDeviceGetPcieThroughput)
+OF_NUMBER(nvmlDeviceGetNvLinkRemoteDeviceType)
 
 nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlBAR1Memory_t *memory)
 {

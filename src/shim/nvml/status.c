@@ -109,8 +109,6 @@ nvmlReturn_t nvmlDeviceGetTemperature(
 		return r;
 	if ((unsigned)sensor >= NVML_TEMPERATURE_COUNT)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	if (sensor != NVML_TEMPERATURE_GPU)
-		return NVML_ERROR_NOT_SUPPORTED;
 	return number(handle, DEVICE_STATUS_TEMPERATURE,
 	    offsetof(struct device_status, temperature_c), celsius);
 }

@@ -119,8 +119,6 @@ TEST(temperature)
 	CHECK_EQ(celsius, 37);
 	CHECK_EQ(nvmlDeviceGetTemperatureV(device, &form), NVML_SUCCESS);
 	CHECK_EQ(form.temperature, 37);
-	CHECK_EQ(nvmlDeviceGetTemperature(device, NVML_TEMPERATURE_GPU_MAX, &celsius),
-	    NVML_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(nvmlDeviceGetTemperature(device, NVML_TEMPERATURE_COUNT, &celsius),
 	    NVML_ERROR_INVALID_ARGUMENT);
 	CHECK_EQ(nvmlDeviceGetTemperature(device, NVML_TEMPERATURE_GPU, NULL),
