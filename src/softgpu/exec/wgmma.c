@@ -2,10 +2,6 @@
  * wgmma: a warp's part of the product at the place where it is issued, which the rules of
  * asynchronous copies and products allow. Waiting for the products is where the four warps meet,
  * for afterwards one thread may say on behalf of all that shared memory is free.
- *
- * Matrices lie in shared memory in pieces of 8 rows of 16, 32, 64 or 128 bytes, the wider ones
- * swizzled; a descriptor has the first piece's address, two strides and the width. Major is the
- * dimension whose elements are neighbours.
  */
 #include "softgpu/exec/wgmma.h"
 
@@ -16,65 +12,31 @@
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix-special.h"
 #include "softgpu/exec/multiply.h"
+#include "softgpu/exec/shared-matrix.h"
 
 #define ROWS	     16u /* of a warp */
-#define PIECE	     16u /* bytes */
 #define ROW_ELEMENTS SG_WGMMA_ROW
 
-/* A descriptor, taken apart. */
-struct place {
-	struct sg_lane *lane;
-	uint64_t start, leading, stride, base;
-	unsigned width;	  /* bytes of a piece's row */
-	unsigned swizzle; /* bits of an address that change */
-};
-
-static struct place place_of(struct sg_lane *lane, uint64_t descriptor)
+static struct shared_matrix place_of(uint64_t descriptor)
 {
 	/* Of the modes none, 128, 64 and 32 bytes. */
-	static const uint8_t widths[] = {16, 128, 64, 32}, swizzles[] = {0, 7, 3, 1};
-	unsigned mode = descriptor >> 62;
+	static const uint8_t widths[] = {SG_PIECE_BYTES, 128, 64, 32};
+	struct shared_matrix matrix = shared_matrix_of(descriptor);
 
-	return (struct place){
-	    .lane = lane,
-	    .start = (descriptor & 0x3fff) << 4,
-	    .leading = (descriptor >> 16 & 0x3fff) << 4,
-	    .stride = (descriptor >> 32 & 0x3fff) << 4,
-	    .base = descriptor >> 49 & 7,
-	    .width = widths[mode],
-	    .swizzle = swizzles[mode],
-	};
-}
-
-/* Where byte `along` of line `line` is: along the major dimension, across the other. */
-static uint64_t address_of(
-    const struct place *place, bool transposed, uint64_t line, uint64_t along)
-{
-	uint64_t address = place->start;
-
-	if (!place->swizzle) {
-		/* Pieces along k are leading apart, along the other dimension stride. */
-		uint64_t k = transposed ? line / 8 : along / PIECE;
-		uint64_t other = transposed ? along / PIECE : line / 8;
-
-		return address + k * place->leading + other * place->stride + line % 8 * PIECE +
-		       along % PIECE;
-	}
-	address += line / 8 * place->stride + line % 8 * place->width;
-	address += along / place->width * place->leading + along % place->width;
-	return address ^ (((address >> 7) - place->base) & place->swizzle) << 4;
+	shared_matrix_swizzle(&matrix, widths[descriptor >> 62]);
+	return matrix;
 }
 
 /* Elements of a row of A (a column of B) along k, as bits. */
-static void fetch(const struct place *place, bool transposed, unsigned size, uint64_t row,
-    uint32_t out[ROW_ELEMENTS])
+static void fetch(struct sg_lane *lane, const struct shared_matrix *place, bool transposed,
+    unsigned size, uint64_t row, uint32_t out[ROW_ELEMENTS])
 {
 	for (unsigned i = 0; i < SG_WGMMA_ROW / size; i++) {
-		uint64_t address = transposed ? address_of(place, true, i, row * size)
-					      : address_of(place, false, row, i * size);
+		uint64_t offset = transposed ? shared_matrix_offset(place, true, i, row * size)
+					     : shared_matrix_offset(place, false, row, i * size);
 
 		out[i] = 0;
-		memcpy(&out[i], fault_check_range(place->lane, address, size, true, false), size);
+		memcpy(&out[i], fault_check_range(lane, offset, size, true, false), size);
 	}
 }
 
@@ -106,11 +68,11 @@ static _Thread_local struct product scratch;
 
 static void take_a(struct product *product, struct sg_lane *self, uint64_t descriptor)
 {
-	struct place place = place_of(self, descriptor);
+	struct shared_matrix place = place_of(descriptor);
 	uint64_t first = self->warp_id % 4 * ROWS;
 
 	for (unsigned row = 0; row < ROWS; row++)
-		fetch(&place, product->form.a_transposed, product->size, first + row,
+		fetch(self, &place, product->form.a_transposed, product->size, first + row,
 		    &product->a[row * product->k]);
 }
 
@@ -131,11 +93,11 @@ static void take_a_registers(struct product *product)
 
 static void take_b(struct product *product, struct sg_lane *self, uint64_t descriptor)
 {
-	struct place place = place_of(self, descriptor);
+	struct shared_matrix place = place_of(descriptor);
 	uint32_t column[ROW_ELEMENTS];
 
 	for (unsigned n = 0; n < product->columns; n++) {
-		fetch(&place, product->form.b_transposed, product->size, n, column);
+		fetch(self, &place, product->form.b_transposed, product->size, n, column);
 		for (unsigned i = 0; i < product->k; i++)
 			product->b[i * product->columns + n] = column[i];
 	}
