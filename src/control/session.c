@@ -79,6 +79,8 @@ static void session_free(struct session *session)
 	forget_region(session);
 	free(session);
 	admin_sessions_changed(server);
+	/* One that never became live has taken a warm worker all the same. */
+	warm_fill_soon(server);
 	server_check_drained(server);
 }
 

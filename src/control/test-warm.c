@@ -149,6 +149,29 @@ TEST(session_gets_the_warm_worker)
 	test_tree_stop(&tree);
 }
 
+/* A client that leaves before it has its session has used up the worker all the same. */
+TEST(pool_is_filled_again_after_a_client_in_a_hurry)
+{
+	struct test_tree tree = start("ok", "1");
+	uint64_t limit = clock_now_ns() + 5 * NSEC_PER_SEC;
+	struct hello_request hello;
+	int fd;
+
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	hello_request_init(&hello);
+	CHECK_EQ(socket_connect(tree.socket, &fd), 0);
+	CHECK_EQ(fd_send(fd, &hello, sizeof(hello), NULL, 0), 0);
+	fd_close(fd);
+	while (kill(warm, 0) == 0) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
+	}
+	wait_for_warm(&tree, 1);
+	CHECK_EQ(test_tree_processes(&tree), 1 + 1);
+	test_tree_stop(&tree);
+}
+
 TEST(other_backend_gets_a_new_worker)
 {
 	struct test_tree tree = start("ok", "1");

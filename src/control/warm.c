@@ -9,8 +9,8 @@
  *		  -> freed	it died; another is started
  *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is
- * filled when rosend starts and a moment after a session has become live: opening a backend takes
- * the driver's locks, and would slow down the start of the program there. After a failure it rests
+ * filled when rosend starts and a moment after a session has become live or is over: opening a
+ * backend takes the driver's locks, and would slow down the start of the program there. After a failure it rests
  * a while, so that a backend that cannot open does not keep a processor busy.
  */
 #include "control/warm.h"
