@@ -21,11 +21,12 @@ ROSEN = os.path.join(STAGE, "bin", "rosen")
 
 
 def wait_for(condition, seconds, what):
-    """Polls condition until it is true; fails the test when that takes longer than seconds."""
+    """Polls condition until it is true; fails the test when that takes longer than seconds. what: what was
+    waited for, or a function that says it when it did not come."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
+            raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s")
         time.sleep(0.01)
     return value
 
@@ -152,7 +153,7 @@ class Scenario(unittest.TestCase):
 
     def tearDown(self):
         try:
-            wait_for(lambda: not self.leftovers(), 1.5, f"processes gone: {self.leftovers()}")
+            wait_for(lambda: not self.leftovers(), 1.5, lambda: f"processes gone: {self.leftovers()}")
         finally:
             for pid in self.leftovers():
                 with contextlib.suppress(ProcessLookupError):  # it went just now

@@ -33,13 +33,16 @@ class Cycles(Scenario):
 
     def test_many_processes_leave_nothing_behind(self):
         server = self.server()
+        self.cycle(server, 0)  # rosend keeps the images of a program it has not seen before
+        wait_for(lambda: not server.workers(), 2, "the first worker ends")
         open_files, memory = descriptors(server.pid), gpu_memory()
         with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
             for done in [pool.submit(self.cycle, server, i) for i in range(CYCLES)]:
                 done.result()
         wait_for(lambda: not server.workers(), 2, "all workers end")
-        wait_for(lambda: descriptors(server.pid) == open_files, 2, "rosend closes its descriptors")
-        wait_for(lambda: gpu_memory() == memory, 5, f"GPU memory is as it was: {memory}, now {gpu_memory()}")
+        wait_for(lambda: descriptors(server.pid) <= open_files, 2,
+                 lambda: f"rosend has {open_files} descriptors open, as after one program; now {descriptors(server.pid)}")
+        wait_for(lambda: gpu_memory() == memory, 5, lambda: f"GPU memory is as it was: {memory}, now {gpu_memory()}")
         self.assertEqual(json.loads(run("ps", "--server", server.socket, "--json").stdout), [])
         server.stop()
 

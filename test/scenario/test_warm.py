@@ -72,7 +72,8 @@ class Warm(Scenario):
                 os.kill(pid, signal.SIGKILL)
             client.communicate(timeout=5)
             wait_for(lambda: self.sessions(server) == [], 1, "the session ends")
-            wait_for(lambda: len(server.workers()) == 1, 5, "only the next warm worker is left")
+            wait_for(lambda: len(server.workers()) == 1, 5,
+                     lambda: f"only the next warm worker is left; now {server.workers()}\n{server.text()}")
         server.stop()
 
     def test_a_killed_rosend_takes_its_warm_workers_with_it(self):
