@@ -24,6 +24,7 @@
 #include "shim/coredump.h"
 #include "shim/device.h"
 #include "shim/entry.h"
+#include "shim/graph_change.h"
 #include "shim/limit.h"
 #include "shim/object.h"
 #include "shim/range.h"
@@ -130,6 +131,7 @@ static void forget_contents(CUcontext context)
 {
 	range_drop_context(context);
 	limit_forget(context);
+	graph_changes_forget();
 	shim_context_ended(context);
 }
 
@@ -426,6 +428,7 @@ void context_ended(CUcontext context)
 
 	limit_forget(context);
 	coredump_forget(context);
+	graph_changes_forget();
 	shim_context_ended(context);
 	if (thread->context == context) {
 		thread->depth--;

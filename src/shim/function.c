@@ -18,6 +18,7 @@
 #include "shim/call.h"
 #include "shim/context.h"
 #include "shim/device.h"
+#include "shim/graph_change.h"
 #include "shim/object.h"
 #include "shim/session.h"
 #include "shim/text.h"
@@ -175,6 +176,7 @@ static void attribute_was_set(struct function *f, CUfunction_attribute attribute
 {
 	if (!f || (unsigned)attribute >= FUNCTION_ATTRIBUTES)
 		return;
+	graph_changes_forget();
 	forget_answers(f, attribute);
 	struct function *same = shim_object(
 	    (uint64_t)atomic_load_explicit(&f->function, memory_order_acquire), HANDLE_FUNCTION);

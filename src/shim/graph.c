@@ -14,6 +14,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/graph_change.h"
 
 #define DRAWING_FIRST (64u << 10)
 
@@ -68,6 +69,8 @@ CUresult shim_cuGraphExecUpdate_v2(
 	CUgraphExecUpdateResult result;
 	CUgraphNode culprit, from;
 	CUresult status;
+
+	graph_changes_forget();
 	CUresult r = remote_cuGraphExecUpdate_v2(exec, graph, &result, &culprit, &from, &status);
 
 	if (r != CUDA_SUCCESS)
@@ -96,6 +99,7 @@ CUresult shim_cuGraphDestroy(CUgraph graph)
 	size_t count = shim_handle_count(HANDLE_GRAPHNODE);
 	CUresult r;
 
+	graph_changes_forget();
 	if (!count)
 		return remote_cuGraphDestroy(graph);
 	uint64_t *nodes = calloc(count, sizeof(*nodes));

@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/api_codec.h"
+#include "gen/api_ids.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/callback.h"
+#include "shim/graph_change.h"
 #include "shim/graph_copy.h"
 #include "shim/graph_external.h"
 #include "shim/graph_node.h"
@@ -334,10 +337,49 @@ CUresult graph_node_set(CUgraphExec exec, CUgraphNode node, bool generic, CUgrap
 	return r;
 }
 
+/* remote_rosenGraphNodeSet() that does not wait. */
+static CUresult post_set(const struct args_rosenGraphNodeSet *a)
+{
+	struct shim_call call;
+	CUresult r = shim_call_begin(
+	    &call, API_rosenGraphNodeSet, wire_size_rosenGraphNodeSet(a), SHIM_POST, 0);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_rosenGraphNodeSet(&call.writer, a);
+	return shim_call_end(&call, shim_call_finish(&call));
+}
+
+/* A kernel's arguments change again and again between launches (graph_change.h). */
+static CUresult set_exec_kernel(
+    CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams *p)
+{
+	_Alignas(16) char stack[LAUNCH_ON_STACK];
+	struct graph_change change = graph_change_of(exec, node, &p->kernel);
+	bool plain = !p->kernel.extra; /* then their size is right */
+	struct launch_buffer tail = {0};
+
+	CUresult r = pack(p, false, stack, &tail);
+	if (r == CUDA_SUCCESS) {
+		struct args_rosenGraphNodeSet a = {exec, node, generic, p, tail.bytes, tail.size};
+		if (plain && graph_change_is_sure(&change)) {
+			r = post_set(&a);
+		} else {
+			r = remote_rosenGraphNodeSet(exec, node, generic, p, tail.bytes, tail.size);
+			if (r == CUDA_SUCCESS)
+				graph_change_note(&change);
+		}
+	}
+	free(tail.heap);
+	return r;
+}
+
 static CUresult set_exec(CUgraphExec exec, CUgraphNode node, bool generic, CUgraphNodeParams p)
 {
-	/* NULL would mean the node itself. */
-	return exec ? graph_node_set(exec, node, generic, p) : CUDA_ERROR_INVALID_VALUE;
+	if (!exec) /* it would mean the node itself */
+		return CUDA_ERROR_INVALID_VALUE;
+	return p.type == CU_GRAPH_NODE_TYPE_KERNEL ? set_exec_kernel(exec, node, generic, &p)
+						   : graph_node_set(exec, node, generic, p);
 }
 
 CUresult shim_cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *parameters)

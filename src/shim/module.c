@@ -11,6 +11,7 @@
 #include "gen/shim_remote.h"
 #include "shim/context.h"
 #include "shim/file.h"
+#include "shim/graph_change.h"
 #include "shim/image.h"
 #include "shim/jit.h"
 #include "shim/mirror.h"
@@ -88,6 +89,7 @@ CUresult shim_cuModuleLoad(CUmodule *module, const char *path)
 
 CUresult shim_cuModuleUnload(CUmodule module)
 {
+	graph_changes_forget();
 	CUresult r = remote_cuModuleUnload(module);
 
 	if (r == CUDA_SUCCESS)
@@ -209,6 +211,7 @@ CUresult shim_cuLibraryUnload(CUlibrary library)
 {
 	if (session_usable() != CUDA_SUCCESS)
 		return CUDA_ERROR_DEINITIALIZED;
+	graph_changes_forget();
 	CUresult r = remote_cuLibraryUnload(library);
 	if (r == CUDA_SUCCESS)
 		range_drop_owner((uint64_t)library);

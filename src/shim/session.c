@@ -41,6 +41,7 @@
 #include "shim/callback.h"
 #include "shim/descriptor.h"
 #include "shim/device.h"
+#include "shim/graph_change.h"
 #include "shim/logs.h"
 #include "shim/object.h"
 #include "shim/observe.h"
@@ -76,6 +77,7 @@ static void after_fork(void)
 	logs_after_fork();
 	team_after_fork();
 	pool_reuse_after_fork();
+	graph_changes_after_fork();
 	if (session.chan) {
 		chan_abandon(session.chan);
 		session.chan = NULL;
@@ -251,6 +253,7 @@ static CUresult connect_locked(void)
 	session.cache = session.config.cache;
 	session.known_idle = session.config.known_idle;
 	session.pool_reuse = session.config.pool_reuse;
+	session.graph_posts = session.config.graph_posts;
 
 	CUresult r = attach();
 	if (r != CUDA_SUCCESS)

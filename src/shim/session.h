@@ -38,7 +38,7 @@ struct session {
 	struct config config;
 	uint64_t id;
 	uint64_t capabilities; /* HELLO_CAN_* both sides have */
-	bool sync, cache, known_idle, pool_reuse, stats, trace;
+	bool sync, cache, known_idle, pool_reuse, graph_posts, stats, trace;
 	/* The window is ours, so that mapping into it hits nobody. */
 	bool device_reserved, host_reserved;
 };

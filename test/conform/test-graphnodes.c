@@ -343,3 +343,57 @@ CONFORM(misuse_is_an_error)
 	parameters.blockDimX = 0;
 	CHECK(cuGraphAddKernelNode(&node, t.graph, NULL, 0, &parameters) != CUDA_SUCCESS);
 }
+
+static void set_value(
+    struct graph_test *t, CUgraphExec exec, CUgraphNode node, unsigned value, CUresult wanted)
+{
+	int n = N;
+	CUDA_KERNEL_NODE_PARAMS parameters = kernel(t->fill, (void *[]){&t->data, &value, &n});
+
+	if (wanted != CUDA_SUCCESS)
+		parameters.blockDimX = 0;
+	GIVES(cuGraphExecKernelNodeSetParams(exec, node, &parameters), wanted);
+}
+
+/* Each launch has the arguments that were set before it, and a failure is told at once, however
+ * often the same has succeeded. */
+CONFORM(arguments_change_between_launches)
+{
+	struct graph_test t = begin();
+	unsigned value = 0, *seen;
+	int n = N;
+
+	OK(cuMemAllocHost((void **)&seen, 100 * N * sizeof(unsigned)));
+	CUgraphNode node = add_kernel(t.graph, NULL, 0, t.fill, (void *[]){&t.data, &value, &n});
+	add_kernel(t.graph, &node, 1, t.increment, (void *[]){&t.data, &n});
+	CUgraphExec exec = instantiate(t.graph), second = instantiate(t.graph);
+	for (unsigned i = 0; i < 100; i++) {
+		set_value(&t, exec, node, 1000 + i, CUDA_SUCCESS);
+		set_value(&t, second, node, 5000 + i, CUDA_SUCCESS);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuMemcpyDtoHAsync(seen + i * N, t.data, N * sizeof(unsigned), t.stream));
+	}
+	OK(cuStreamSynchronize(t.stream));
+	for (unsigned i = 0; i < 100 * N; i++)
+		CHECK_EQ(seen[i], 1001 + i / N);
+	set_value(&t, exec, node, 1, CUDA_ERROR_INVALID_VALUE);
+	run_graph(&t, exec);
+	check_device(&t, 1100); /* as it was */
+	run_graph(&t, second);
+	check_device(&t, 5100);
+
+	/* An update may make anything of the node. */
+	CUgraphExecUpdateResultInfo info;
+	CUgraph changed;
+	unsigned nine = 9;
+	OK(cuGraphCreate(&changed, 0));
+	CUgraphNode first = add_kernel(changed, NULL, 0, t.fill, (void *[]){&t.data, &nine, &n});
+	add_kernel(changed, &first, 1, t.increment, (void *[]){&t.data, &n});
+	OK(cuGraphExecUpdate(exec, changed, &info));
+	run_graph(&t, exec);
+	check_device(&t, 10);
+	set_value(&t, exec, node, 20, CUDA_SUCCESS);
+	run_graph(&t, exec);
+	check_device(&t, 21);
+	OK(cuGraphExecDestroy(second));
+}
