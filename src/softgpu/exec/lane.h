@@ -37,8 +37,9 @@ struct sg_lane {
 	uint32_t number;       /* in the block */
 	uint32_t device_error; /* of the device runtime's last call that failed */
 	/* Of a warp's first lane, for code that runs warps: */
-	uint32_t current;     /* the lane that is done alone, written by compiled code */
-	const uint32_t *tids; /* x of 32 lanes, then y, then z */
+	uint32_t current;	/* the lane that is done alone, written by compiled code */
+	const uint32_t *tids;	/* x of 32 lanes, then y, then z */
+	struct sg_tally *tally; /* the machine's: tally.h */
 };
 
 /*

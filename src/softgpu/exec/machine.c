@@ -30,6 +30,7 @@
 
 #include "base/util.h"
 #include "softgpu/exec/context.h"
+#include "softgpu/exec/tally.h"
 #include "softgpu/mem/check.h"
 
 #define MAX_MACHINES 64u
@@ -77,10 +78,12 @@ static struct sg_machine *new_machine(void)
 	machine->index = n_machines;
 	machine->slice = SG_EXEC_WINDOW_BASE + n_machines * SLICE_SIZE;
 	machine->signal_stack = malloc(MACHINE_SIGNAL_STACK);
+	machine->tally = calloc(1, sizeof(*machine->tally));
 	machine->check = sg_checks() ? check_new() : NULL;
-	if (!machine->signal_stack || !reserve(machine->slice, SLICE_SIZE) ||
+	if (!machine->signal_stack || !machine->tally || !reserve(machine->slice, SLICE_SIZE) ||
 	    !map(machine->slice + PARAM_OFFSET, MACHINE_PARAM_BYTES, PROT_READ | PROT_WRITE)) {
 		free(machine->signal_stack);
+		free(machine->tally);
 		free(machine->check);
 		free(machine);
 		return NULL;
@@ -291,8 +294,11 @@ _Noreturn void machine_leave(struct sg_machine *machine)
 
 _Noreturn void machine_exit(struct sg_fiber *fiber)
 {
+	struct sg_machine *machine = fiber->lane.block->machine;
+
+	tally_empty(machine->tally);
 	fiber->state = FIBER_DONE;
-	machine_leave(fiber->lane.block->machine);
+	machine_leave(machine);
 }
 
 void machine_record_fault(struct sg_machine *machine, const struct sg_lane *lane,
@@ -389,6 +395,7 @@ static void lane_set_block(
 	    .envreg = grid->envreg,
 	    .cluster = grid->cluster,
 	    .block = block,
+	    .tally = block->machine->tally,
 	};
 	memcpy(lane->ntid, launch->block, sizeof(lane->ntid));
 	memcpy(lane->nctaid, launch->grid, sizeof(lane->nctaid));
@@ -683,6 +690,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->first_block = first;
 	machine->ready = NULL;
 	machine->polls = 0;
+	tally_begin(machine->tally);
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
 	    !(grid->has_fibers ? ensure_stacks(machine, stack, n_fibers)
 			       : ensure_serial_stack(machine, SERIAL_STACK + stack))) {

@@ -129,6 +129,7 @@ struct sg_machine {
 	uint32_t polls;	 /* yields in a row */
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
+	struct sg_tally *tally;
 	struct sg_check *check; /* check.c's; NULL: nothing is checked */
 	bool goes_on;		/* a serial fiber takes the grid's blocks until none is left */
 	uint64_t first_block;	/* number in the grid of blocks[0] */

@@ -13,6 +13,7 @@
 #include "softgpu/exec/matrix.h"
 #include "softgpu/exec/runtime-float.h"
 #include "softgpu/exec/sample.h"
+#include "softgpu/exec/tally.h"
 #include "softgpu/exec/tensor.h"
 #include "softgpu/exec/wgmma.h"
 
@@ -283,6 +284,9 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(sg_warp_leave),
     ENTRY(sg_warp_move),
     ENTRY(sg_lane_of),
+    ENTRY(sg_tally_learn),
+    ENTRY(sg_tally_close),
+    ENTRY(sg_tally_empty),
     ENTRY(sg_mbarrier),
     ENTRY(sg_mbarrier_pending),
     ENTRY(sg_fault_access),

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -104,6 +105,13 @@ static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
 	return REFUSED;
 }
 
+static bool may_tally(void)
+{
+	const char *setting = getenv("SOFTGPU_TALLY");
+
+	return !setting || strcmp(setting, "0") != 0;
+}
+
 static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir)
 {
 	struct jit_program program = {
@@ -116,6 +124,7 @@ static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struc
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
 	    .uses_cluster = kernel->uses_cluster,
 	    .is_checked = sg_checks(),
+	    .may_tally = !sg_checks() && may_tally(),
 	};
 
 	kernel_place_shared(kernel);

@@ -233,6 +233,7 @@ void warp_load(struct warp *warp)
 		run_by_lane(warp);
 		return;
 	}
+	warp_tally_guard(warp, access.address, access.space, access.size * access.count);
 	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		load_same(warp, &access);
@@ -260,6 +261,7 @@ void warp_store(struct warp *warp)
 		run_by_lane(warp);
 		return;
 	}
+	warp_tally_guard(warp, access.address, access.space, access.size * access.count);
 	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		store_same(warp, &access);

@@ -3,8 +3,8 @@
  *
  * Lanes that add the same to one place are one addition; whoever wants to know what was there
  * before sees the lanes come in turn. Different integers for one place are combined first. For
- * places of their own, lanes come one after the other without a loop when all are there. What is
- * left is done lane by lane by the scalar machine's text.
+ * places of their own, lanes come one after the other without a loop when all are there; sums of
+ * them may wait a while (tally.c). What is left is done lane by lane by the scalar machine's text.
  */
 #include <stdio.h>
 
@@ -203,6 +203,16 @@ static void run_straight(struct warp *warp, const struct update *update)
 	emit_start_block(emit, done);
 }
 
+/* Into sums of the machine's own, where that is possible. */
+static void run_tallied(struct warp *warp, const struct update *update)
+{
+	struct warp_tally way;
+
+	warp_tally_begin(warp, update->address, update->value, update->ir, &way);
+	run_straight(warp, update);
+	warp_tally_end(warp, &way);
+}
+
 void warp_atomic(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
@@ -217,6 +227,8 @@ void warp_atomic(struct warp *warp)
 	if (!shape_is_uniform(shape_of_address(&warp->facts, update.address))) {
 		if (update.result)
 			run_by_lane(warp);
+		else if (warp_tally_takes(warp, update.type))
+			run_tallied(warp, &update);
 		else
 			run_straight(warp, &update);
 		return;

@@ -4,12 +4,12 @@
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"
 
-static struct value address_vector(struct warp *warp, const struct access *access)
+struct value access_addresses(struct warp *warp, const struct ptx_operand *address)
 {
 	struct value value;
 
 	capture_begin(warp);
-	value = effective_address(&warp->emit, access->address);
+	value = effective_address(&warp->emit, address);
 	capture_end(warp);
 	if (!capture_widen(warp))
 		warp_refuse(warp, "an address cannot be made wide");
@@ -22,7 +22,8 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	struct emit *emit = &warp->emit;
 	unsigned width = warp->facts.width, size = access->size * access->count;
 	const char *type = wide_type(warp, IR_I64);
-	struct value addresses = address_vector(warp, access), offsets = addresses, limit, inside;
+	struct value addresses = access_addresses(warp, access->address), offsets = addresses,
+		     limit, inside;
 	uint32_t fine = emit_new_block(emit), bad = emit_new_block(emit);
 	char declaration[120];
 

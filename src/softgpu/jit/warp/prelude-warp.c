@@ -10,5 +10,8 @@ const char warp_prelude[] =
     "declare void @sg_warp_leave(ptr, i32) nounwind\n"
     "declare i32 @sg_warp_barrier(ptr, i32, i32, i32, i32, i32) nounwind\n"
     "declare void @sg_warp_barrier_arrive(ptr, i32, i32, i32) nounwind\n"
+    "declare void @sg_tally_learn(ptr, ptr, ptr, i32) nounwind\n"
+    "declare void @sg_tally_close(ptr) nounwind cold\n"
+    "declare void @sg_tally_empty(ptr) nounwind cold\n"
     /* Frames may be larger than the page that guards a stack. */
     "attributes #3 = { nounwind \"frame-pointer\"=\"none\" \"probe-stack\"=\"inline-asm\" }\n";

@@ -654,6 +654,7 @@ static void translate(struct warp *warp)
 	emit->function = program->entry;
 	name_types(warp);
 	check_kernel(warp);
+	warp_tally_find(warp);
 	text_append(emit->out, jit_prelude, strlen(jit_prelude));
 	text_append(emit->out, warp_prelude, strlen(warp_prelude));
 	if (program->is_checked)

@@ -41,6 +41,7 @@ struct warp {
 	unsigned n_slots;    /* most that one loop over lanes uses */
 	bool needs_fibers;   /* it meets or polls */
 	bool is_asked_for;   /* struct jit_warp's */
+	unsigned tally;	     /* bytes of the counters it keeps sums of: tally.c; 0: none */
 	uint64_t *looked_at; /* checked code: values compared in this block */
 	char types[IR_DOUBLE + 1][24];
 };
@@ -101,6 +102,8 @@ void print_slots(struct warp *warp); /* memory all these loops share */
 /* access.c */
 void warp_load(struct warp *warp);
 void warp_store(struct warp *warp);
+/* All lanes' addresses, as a vector. */
+struct value access_addresses(struct warp *warp, const struct ptx_operand *address);
 /* All lanes' pointers of an address of a read-modify-write, checked: "<W x ptr>". */
 struct value access_pointers(struct warp *warp, const struct ptx_operand *address, unsigned size);
 /* Around what must not happen when no lane is meant: from begin on, some are. */
@@ -121,6 +124,23 @@ struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address
 
 /* atomic.c */
 void warp_atomic(struct warp *warp);
+
+/* tally.c */
+/* Sets warp->tally. */
+void warp_tally_find(struct warp *warp);
+/* Are additions of this kind kept as sums? */
+bool warp_tally_takes(const struct warp *warp, enum ptx_type type);
+/* Adds all lanes' values to their sums; between begin and end is the code for when that cannot be. */
+struct warp_tally {
+	struct value addresses; /* all lanes' */
+	uint32_t done;
+};
+void warp_tally_begin(struct warp *warp, const struct ptx_operand *address,
+    const struct ptx_operand *value, enum ir_type type, struct warp_tally *way);
+void warp_tally_end(struct warp *warp, const struct warp_tally *way);
+/* Before a load or store of so many bytes a lane. */
+void warp_tally_guard(
+    struct warp *warp, const struct ptx_operand *address, enum ptx_space space, unsigned size);
 
 /* meet.c: barriers, votes, shuffles. */
 void warp_meet(struct warp *warp);
