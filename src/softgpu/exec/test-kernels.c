@@ -606,3 +606,38 @@ TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
 	}
 	CHECK_BYTES(data, want, sizeof(want));
 }
+
+/* Half of the blocks write pairs of one number, the others read them meanwhile on another host
+ * thread: never halves of two. */
+TEST_LIMIT(ordered_pairs_are_read_whole, 120)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry k(.param .u64 pairs, .param .u64 counts, .param .u64 rounds) {\n"
+	    ".reg .b64 %d<9>; .reg .b32 %r<5>; .reg .pred %p<4>;\n"
+	    "ld.param.u64 %d1, [pairs]; ld.param.u64 %d2, [counts]; ld.param.u64 %d3, [rounds];\n"
+	    "mov.u32 %r1, %tid.x; mad.wide.u32 %d1, %r1, 48, %d1; mov.u32 %r2, %ctaid.x;\n"
+	    "setp.ge.u32 %p1, %r2, 2; red.global.add.u32 [%d2], 1;\n"
+	    "WAIT: ld.acquire.gpu.global.u32 %r3, [%d2]; setp.lt.u32 %p2, %r3, 4096; @%p2 bra "
+	    "WAIT;\n"
+	    "setp.ge.u32 %p2, %r1, 32; @%p2 ret;\n"
+	    "LOOP: @%p1 bra READ; st.relaxed.gpu.global.v2.u64 [%d1], {%d3, %d3}; bra NEXT;\n"
+	    "READ: ld.relaxed.gpu.global.v2.u64 {%d5, %d6}, [%d1]; setp.ne.u64 %p2, %d5, %d6;\n"
+	    "@%p2 red.global.add.u32 [%d2+4], 1;\n"
+	    "NEXT: sub.u64 %d3, %d3, 1; setp.ne.u64 %p3, %d3, 0; @%p3 bra LOOP; ret; }\n");
+	uint64_t *pairs = device_alloc(32 * 6 * sizeof(*pairs));
+	uint32_t *counts = device_alloc(8);
+	uint64_t params[] = {(uint64_t)pairs, (uint64_t)counts, 500000};
+	struct sg_launch l = {.grid = {4, 1, 1},
+	    .block = {1024, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params),
+	    .cooperative = true};
+	struct sg_fault fault;
+
+	for (l.lanes = 1; l.lanes <= 32; l.lanes += 31) {
+		memset(counts, 0, 8);
+		CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
+		CHECK_EQ(counts[0], 4096);
+		CHECK_EQ(counts[1], 0);
+	}
+}

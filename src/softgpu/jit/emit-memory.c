@@ -6,7 +6,8 @@
  * holds only when the n low bits are zero. Variables of the function itself need no check.
  *
  * Weak accesses are plain; volatile, relaxed, acquire and release ones are LLVM's atomics of that
- * order, sc fences are seq_cst.
+ * order, sc fences are seq_cst. An ordered vector of up to 16 bytes is one access: more than PTX
+ * promises, but what GPUs do, and CUB's scans read a sum together with what it is the sum of.
  */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
@@ -205,56 +206,118 @@ const struct ptx_operand *memory_element(
 	return &operand->elements[i];
 }
 
+bool memory_is_one(struct emit *emit, const struct ptx_operand *address)
+{
+	enum ir_type type = ir_of(type_at(emit, 0));
+	unsigned count = memory_vector_size(emit), bits = ir_bits(type) * count;
+
+	return memory_ordering(emit) && bits <= 128 && (count > 1 || type == IR_I128) &&
+	       !is_own_variable(address, bits / 8);
+}
+
+static struct value element_pointer(
+    struct emit *emit, struct value base, enum ir_type type, unsigned i)
+{
+	return i ? emit_value(
+		       emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * ir_bits(type) / 8)
+		 : base;
+}
+
+/* Parameters keep the caller's alignment, which may be less. */
+static unsigned element_align(struct emit *emit, enum ir_type type)
+{
+	return space_of(emit) == PTX_SPACE_PARAM ? 1 : ir_bits(type) / 8;
+}
+
+static bool is_constant(const struct emit *emit, const struct ptx_operand *address)
+{
+	return emit->function->is_entry && has(emit, PTX_MODIFIER_param) &&
+	       address->elements->kind == PTX_OPERAND_VARIABLE &&
+	       address->elements->variable->is_kernel_param;
+}
+
+void memory_load_elements(struct emit *emit, struct value base, struct value *values)
+{
+	enum ir_type type = ir_of(type_at(emit, 0));
+	const struct ptx_operand *address = &emit->in->operands[1];
+	unsigned count = memory_vector_size(emit), size = ir_bits(type) / 8 * count;
+	const char *whole = ir_name(ir_of_bits(size * 8));
+	struct value vector;
+
+	if (!memory_is_one(emit, address)) {
+		for (unsigned i = 0; i < count; i++)
+			values[i] = memory_load(emit, element_pointer(emit, base, type, i), type,
+			    element_align(emit, type),
+			    is_constant(emit, address) ? ", !invariant.load !0" : "");
+		return;
+	}
+	vector = emit_value(emit, "load atomic volatile %s, ptr %s %s, align %u", whole, base.text,
+	    memory_ordering(emit), size);
+	vector = emit_value(
+	    emit, "bitcast %s %s to <%u x %s>", whole, vector.text, count, ir_name(type));
+	for (unsigned i = 0; i < count; i++)
+		values[i] = emit_value(emit, "extractelement <%u x %s> %s, i64 %u", count,
+		    ir_name(type), vector.text, i);
+}
+
+void memory_store_elements(struct emit *emit, struct value base, const struct value *values)
+{
+	enum ir_type type = ir_of(type_at(emit, 0));
+	unsigned count = memory_vector_size(emit), size = ir_bits(type) / 8 * count;
+	const char *whole = ir_name(ir_of_bits(size * 8));
+	struct value vector = {"poison"};
+	bool has_all = true;
+
+	for (unsigned i = 0; i < count; i++)
+		has_all = has_all && *values[i].text;
+	if (!has_all || !memory_is_one(emit, emit->in->operands)) {
+		for (unsigned i = 0; i < count; i++)
+			if (*values[i].text)
+				memory_store(emit, element_pointer(emit, base, type, i), values[i],
+				    type, element_align(emit, type));
+		return;
+	}
+	for (unsigned i = 0; i < count; i++)
+		vector = emit_value(emit, "insertelement <%u x %s> %s, %s %s, i64 %u", count,
+		    ir_name(type), vector.text, ir_name(type), values[i].text, i);
+	vector = emit_value(
+	    emit, "bitcast <%u x %s> %s to %s", count, ir_name(type), vector.text, whole);
+	emit_line(emit, "store atomic volatile %s %s, ptr %s %s, align %u", whole, vector.text,
+	    base.text, memory_ordering(emit), size);
+}
+
 void emit_ld(struct emit *emit)
 {
-	const struct ptx_instruction *in = emit->in;
+	const struct ptx_operand *operands = emit->in->operands;
 	enum ptx_type type = type_at(emit, 0);
-	enum ptx_space space = space_of(emit);
-	enum ir_type ir = ir_of(type);
-	unsigned count = memory_vector_size(emit), size = ptx_type_bits(type) / 8;
-	struct value base = memory_pointer(emit, &in->operands[1], space, size * count, false);
-	/* Parameters keep the caller's alignment, which may be less. */
-	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
+	unsigned count = memory_vector_size(emit);
+	struct value values[8];
 
-	for (unsigned i = 0; i < count; i++) {
-		struct value at = base, value;
-
-		if (i)
-			at = emit_value(
-			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
-		value = memory_load(emit, at, ir, align,
-		    emit->function->is_entry && space == PTX_SPACE_PARAM &&
-			    in->operands[1].elements->kind == PTX_OPERAND_VARIABLE &&
-			    in->operands[1].elements->variable->is_kernel_param
-			? ", !invariant.load !0"
-			: "");
-		operand_set(emit, memory_element(emit, in->operands, count, i), value, ir,
+	memory_load_elements(emit,
+	    memory_pointer(
+		emit, &operands[1], space_of(emit), ptx_type_bits(type) / 8 * count, false),
+	    values);
+	for (unsigned i = 0; i < count; i++)
+		operand_set(emit, memory_element(emit, operands, count, i), values[i], ir_of(type),
 		    ptx_type_is_signed(type));
-	}
 }
 
 static void store(struct emit *emit)
 {
-	const struct ptx_instruction *in = emit->in;
+	const struct ptx_operand *operands = emit->in->operands;
 	enum ptx_type type = type_at(emit, 0);
-	enum ptx_space space = space_of(emit);
-	enum ir_type ir = ir_of(type);
-	unsigned count = memory_vector_size(emit), size = ptx_type_bits(type) / 8;
-	struct value base = memory_pointer(emit, &in->operands[0], space, size * count, true);
-	unsigned align = space == PTX_SPACE_PARAM ? 1 : size;
+	unsigned count = memory_vector_size(emit);
+	struct value base =
+	    memory_pointer(emit, operands, space_of(emit), ptx_type_bits(type) / 8 * count, true);
+	struct value values[8] = {0};
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct ptx_operand *operand =
-		    memory_element(emit, &in->operands[1], count, i);
-		struct value at = base;
+		const struct ptx_operand *operand = memory_element(emit, &operands[1], count, i);
 
-		if (operand->kind == PTX_OPERAND_SINK)
-			continue;
-		if (i)
-			at = emit_value(
-			    emit, "getelementptr i8, ptr %s, i64 %u", base.text, i * size);
-		memory_store(emit, at, operand_get(emit, operand, ir, false), ir, align);
+		if (operand->kind != PTX_OPERAND_SINK)
+			values[i] = operand_get(emit, operand, ir_of(type), false);
 	}
+	memory_store_elements(emit, base, values);
 }
 
 void emit_st(struct emit *emit)

@@ -83,6 +83,11 @@ struct value memory_update(
     struct emit *emit, enum ptx_type type, struct value pointer, struct value value);
 void memory_store(
     struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align);
+/* The elements of ld and st at a checked pointer; of st, those without text are left out. */
+void memory_load_elements(struct emit *emit, struct value base, struct value *values);
+void memory_store_elements(struct emit *emit, struct value base, const struct value *values);
+/* Whether they are one access for other threads. */
+bool memory_is_one(struct emit *emit, const struct ptx_operand *address);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 

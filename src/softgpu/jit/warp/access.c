@@ -6,7 +6,8 @@
  *   (vector.c); in the copy of a block that is for whole warps, one check does for several accesses
  *   (ranges.c);
  * - anything else: a gather or scatter, with every lane checked at once (gather.c);
- * - bytes and halfwords without order, 128-bit values, a function's own variables: lane by lane.
+ * - bytes and halfwords without order, 128-bit values, ordered vectors, a function's own variables:
+ *   lane by lane.
  *
  * Ordered and volatile accesses are the same instructions: on x86 each element's load acquires and
  * each store releases. The compiler must not move them, which a fence of no instruction says.
@@ -119,17 +120,16 @@ static void load_elements(
 {
 	struct emit *emit = &warp->emit;
 	bool is_signed = ptx_type_is_signed(access->type);
+	struct value values[8];
 
+	memory_load_elements(emit, base, values);
 	for (unsigned i = 0; i < access->count; i++) {
 		const struct ptx_operand *to = access_element(warp, access, i);
-		struct value value =
-		    memory_load(emit, access_element_pointer(warp, access, base, i), access->ir,
-			access->space == PTX_SPACE_PARAM ? 1 : access->size, "");
 
 		if (is_scalar)
-			operand_set(emit, to, value, access->ir, is_signed);
+			operand_set(emit, to, values[i], access->ir, is_signed);
 		else
-			set_same(warp, to, value, access->ir, is_signed);
+			set_same(warp, to, values[i], access->ir, is_signed);
 	}
 }
 
@@ -172,20 +172,20 @@ static void store_same(struct warp *warp, const struct access *access)
 	struct value base = is_checked ? ranges_pointer(warp, access->address, 0)
 				       : memory_pointer(emit, access->address, access->space,
 					     access->size * access->count, true);
+	struct value values[8] = {0};
 
 	for (unsigned i = 0; i < access->count; i++) {
 		const struct ptx_operand *operand = access_element(warp, access, i);
-		struct value value;
 
 		if (operand->kind == PTX_OPERAND_SINK)
 			continue;
 		if (shape_is_uniform(shape_of_operand(&warp->facts, operand, 0)))
-			value = operand_get(emit, operand, access->ir, false);
+			values[i] = operand_get(emit, operand, access->ir, false);
 		else
-			value = last_value(warp, wide_get(warp, operand, access->ir), access->ir);
-		memory_store(emit, access_element_pointer(warp, access, base, i), value, access->ir,
-		    access->space == PTX_SPACE_PARAM ? 1 : access->size);
+			values[i] =
+			    last_value(warp, wide_get(warp, operand, access->ir), access->ir);
 	}
+	memory_store_elements(emit, base, values);
 	end_if_any(warp, none);
 }
 
@@ -224,12 +224,19 @@ static bool has_gather(const struct access *access)
 	return access->size == 4 || access->size == 8;
 }
 
+/* Always: the rest asks later. */
+static bool goes_by_lane(struct warp *warp, const struct access *access)
+{
+	return access_is_own(access) ||
+	       (memory_is_one(&warp->emit, access->address) && !shape_is_uniform(access->shape));
+}
+
 void warp_load(struct warp *warp)
 {
 	struct access access;
 
 	access_init(warp, &access, false);
-	if (access_is_own(&access)) {
+	if (goes_by_lane(warp, &access)) {
 		run_by_lane(warp);
 		return;
 	}
@@ -257,7 +264,7 @@ void warp_store(struct warp *warp)
 	struct access access;
 
 	access_init(warp, &access, true);
-	if (access_is_own(&access)) {
+	if (goes_by_lane(warp, &access)) {
 		run_by_lane(warp);
 		return;
 	}
