@@ -28,23 +28,26 @@
 #include "shim/limit.h"
 #include "shim/object.h"
 #include "shim/range.h"
+#include "shim/session.h"
 #include "shim/thread.h"
 
 /* Attached to the id of a context the program made. */
 struct context {
 	CUdevice device;
 	uint64_t number;
-	bool narrow;		/* of cuCtxCreate as it was before CUDA 3.2 */
-	_Atomic uint32_t users; /* creating is the first */
+	bool narrow;		  /* of cuCtxCreate as it was before CUDA 3.2 */
+	_Atomic uint32_t users;	  /* creating is the first */
+	_Atomic uint32_t version; /* of its API; 0: not asked yet */
 };
 
 static struct primary {
 	_Atomic uint32_t retained;
 	_Atomic uint32_t active; /* 0 or 1 */
 	_Atomic uint32_t flags;
-	_Atomic uint64_t number; /* 0: not given yet */
-	_Atomic uint32_t users;	 /* of cuCtxAttach */
-} primaries[WIRE_DEVICES_MAX];	 /* by visible ordinal */
+	_Atomic uint64_t number;  /* 0: not given yet */
+	_Atomic uint32_t users;	  /* of cuCtxAttach */
+	_Atomic uint32_t version; /* of its API; 0: not asked yet */
+} primaries[WIRE_DEVICES_MAX];	  /* by visible ordinal */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t last_number;
@@ -376,15 +379,38 @@ static struct context *made_by_program(CUcontext context)
 	return is_primary(context) ? NULL : shim_object((uint64_t)context, HANDLE_CONTEXT);
 }
 
+/* Where a context's version is remembered; NULL: it is not active. */
+static _Atomic uint32_t *version_of(CUcontext context)
+{
+	CUdevice device;
+
+	if (is_primary(context) && context_device(context, &device))
+		return primaries[device].active ? &primaries[device].version : NULL;
+	struct context *object = made_by_program(context);
+	return object ? &object->version : NULL;
+}
+
+/* The runtime asks in every new thread, which would else wait for all that the others have sent. */
 CUresult shim_cuCtxGetApiVersion(CUcontext context, unsigned *version)
 {
-	const struct context *object = made_by_program(context ?: shim_thread.context);
+	CUcontext asked = context ?: shim_thread.context;
+	const struct context *object = made_by_program(asked);
+	_Atomic uint32_t *known = session.cache && shim_call_usable() ? version_of(asked) : NULL;
 
 	if (object && object->narrow) {
 		*version = NARROW_API_VERSION;
 		return CUDA_SUCCESS;
 	}
-	return remote_cuCtxGetApiVersion(context, version);
+	/* Relaxed: the number is all there is to it. */
+	uint32_t before = known ? atomic_load_explicit(known, memory_order_relaxed) : 0;
+	if (before) {
+		*version = before;
+		return CUDA_SUCCESS;
+	}
+	CUresult r = remote_cuCtxGetApiVersion(context, version);
+	if (r == CUDA_SUCCESS && known)
+		atomic_store_explicit(known, *version, memory_order_relaxed);
+	return r;
 }
 
 CUresult shim_enter_narrow(void)

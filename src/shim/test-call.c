@@ -13,6 +13,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/context.h"
 #include "shim/object.h"
 #include "shim/range.h"
 #include "shim/session.h"
@@ -28,7 +29,7 @@ static struct fake {
 	struct chan *chan;
 	uint8_t memory[MEMORY_SIZE];
 	uint64_t context[LANES];
-	_Atomic unsigned lane_states, lane_ends, replies, waits;
+	_Atomic unsigned lane_states, lane_ends, replies, waits, versions;
 	_Atomic unsigned pool_allocations, pool_frees;
 	_Atomic uint64_t pool_freed, freed_in; /* the newest, and the lane's context */
 	_Atomic bool publishes; /* says that nothing is unfinished when it was waited for */
@@ -154,6 +155,14 @@ static void serve_memset(struct served *s)
 	s->result = (CUresult)a.count;
 }
 
+static void serve_version(struct served *s)
+{
+	SERVE(cuCtxGetApiVersion);
+	fake.versions++;
+	*a.version = 3020;
+	wire_encode_reply_cuCtxGetApiVersion(&s->writer, &a);
+}
+
 static bool serve(struct served *s)
 {
 	switch (s->record->id) {
@@ -174,6 +183,9 @@ static bool serve(struct served *s)
 		return true;
 	case API_cuModuleLoadDataEx:
 		serve_load(s);
+		return true;
+	case API_cuCtxGetApiVersion:
+		serve_version(s);
 		return true;
 	case API_cuMemAlloc_v2:
 		return serve_alloc(s);
@@ -510,6 +522,24 @@ static CUdeviceptr pool_allocate(size_t bytes, CUstream stream)
 	CHECK_EQ(shim_cuMemAllocAsync(&address, bytes, stream), CUDA_SUCCESS);
 	CHECK(address);
 	return address;
+}
+
+/* A new thread would wait for its answer behind all that others have sent. */
+TEST(the_version_of_a_context_is_asked_once)
+{
+	struct pair pair = start();
+	CUcontext context = (CUcontext)shim_handle_new(HANDLE_CONTEXT);
+	unsigned version = 0;
+
+	CHECK_EQ(context_adopt(context, 0, 1), CUDA_SUCCESS);
+	for (unsigned cache = 0; cache < 2; cache++) {
+		session.cache = cache;
+		for (int i = 0; i < 5; i++)
+			CHECK_EQ(shim_cuCtxGetApiVersion(context, &version), CUDA_SUCCESS);
+		CHECK_EQ(version, 3020);
+		CHECK_EQ(fake.versions, cache ? 6 : 5);
+	}
+	stop(&pair);
 }
 
 TEST(memory_freed_in_stream_order_is_used_again)

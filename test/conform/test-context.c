@@ -161,19 +161,24 @@ CONFORM(the_primary_context_is_reset)
 {
 	CUcontext context;
 	CUdeviceptr before;
-	unsigned flags;
+	unsigned flags, version, again;
 	int active;
 
 	conform_begin();
 	check_works();
 	OK(cuMemAlloc(&before, 64 << 20));
+	OK(cuCtxGetCurrent(&context));
+	OK(cuCtxGetApiVersion(context, &version));
 	OK(cuDevicePrimaryCtxReset(0));
+	CHECK(cuCtxGetApiVersion(context, &again) != CUDA_SUCCESS);
 	OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK_EQ(active, 0);
 	OK(cuDevicePrimaryCtxRetain(&context, 0));
 	OK(cuCtxSetCurrent(context));
 	OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK_EQ(active, 1);
+	OK(cuCtxGetApiVersion(NULL, &again));
+	CHECK_EQ(again, version);
 	CHECK(cuMemFree(before) != CUDA_SUCCESS);
 	check_works();
 }
