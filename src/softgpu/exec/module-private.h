@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "base/digest.h"
 #include "base/pool.h"
 #include "softgpu/exec/lane.h"
 #include "softgpu/exec/module.h"
@@ -49,6 +50,7 @@ struct sg_module {
 	struct sg_memory_ops memory;
 	struct ptx_unit **units;
 	size_t n_units;
+	struct digest texts;		 /* that they were parsed from, and their names */
 	struct ptx_function **functions; /* with bodies */
 	size_t n_functions;
 	struct ptx_function **handles;

@@ -34,6 +34,16 @@ void log_format(struct sg_log *log, const char *format, ...)
 	}
 }
 
+/* The module's texts so far, and one more. */
+static void note_text(struct sg_module *module, const struct sg_ptx_input *input)
+{
+	const char *name = input->name ?: "";
+	const struct digest all[] = {
+	    module->texts, digest_of(input->text, input->size), digest_of(name, strlen(name))};
+
+	module->texts = digest_of(all, sizeof(all));
+}
+
 static int parse_all(struct sg_module *module, const struct sg_ptx_input *inputs, size_t n_inputs,
     struct sg_log *error_log)
 {
@@ -58,6 +68,7 @@ static int parse_all(struct sg_module *module, const struct sg_ptx_input *inputs
 			return SG_MODULE_INVALID;
 		}
 		module->n_units++;
+		note_text(module, &inputs[i]);
 	}
 	return 0;
 }

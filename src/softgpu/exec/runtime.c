@@ -259,7 +259,7 @@ float __extendhfsf2(_Float16 x);
 
 #define BUILTIN(name, n_returns, n_params) ENTRY(sg_builtin_##name),
 
-const struct jit_symbol runtime_symbols[] = {
+static const struct jit_symbol symbols[] = {
     ENTRY(sg_exchange),
     ENTRY(sg_barrier),
     ENTRY(sg_barrier_arrive),
@@ -365,4 +365,4 @@ const struct jit_symbol runtime_symbols[] = {
     ENTRY(__truncdfhf2),
     ENTRY(__extendhfsf2),
 };
-const size_t runtime_n_symbols = ARRAY_SIZE(runtime_symbols);
+const struct jit_machine runtime_machine = {symbols, ARRAY_SIZE(symbols)};

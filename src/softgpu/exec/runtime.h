@@ -3,5 +3,4 @@
 
 #include "softgpu/jit/jit.h"
 
-extern const struct jit_symbol runtime_symbols[];
-extern const size_t runtime_n_symbols;
+extern const struct jit_machine runtime_machine;

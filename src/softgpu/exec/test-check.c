@@ -265,6 +265,7 @@ static int run_with_mistake(const char *right, const char *wrong, struct sg_faul
 	    .params_size = sizeof(params)};
 	struct sg_variant *variant = kernel->variants;
 	struct jit_error error;
+	struct jit_ir changed;
 	struct text ir;
 	char *place;
 	int r;
@@ -275,9 +276,8 @@ static int run_with_mistake(const char *right, const char *wrong, struct sg_faul
 	place = strstr(ir.bytes, right);
 	CHECK(place && strlen(right) == strlen(wrong));
 	memcpy(place, wrong, strlen(wrong));
-	CHECK_EQ(jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols, said,
-		     sizeof(said), &variant->code),
-	    0);
+	changed = (struct jit_ir){ir.bytes, ir.size, digest_of(ir.bytes, ir.size)};
+	CHECK_EQ(jit_compile(&changed, &runtime_machine, said, sizeof(said), &variant->code), 0);
 	text_fini(&ir);
 	variant->entry = jit_code_entry(variant->code);
 	r = launch_listening(kernel, &l, fault);

@@ -1,11 +1,5 @@
 /* Loading: variables and their values, linking of several texts, what is refused and how it is
  * said. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/dir.h"
 #include "softgpu/exec/test-machine.h"
 
 TEST(variables_and_initial_values)
@@ -245,62 +239,4 @@ TEST(addresses_of_shared_variables)
 	launch_fine(kernel_get(module, "b"), 1, 1, params, 1);
 	CHECK_EQ(out[0], 41);
 	CHECK_EQ(out[1], 42);
-}
-
-static void find_only_file(const char *folder, char *path, size_t size)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *item;
-	unsigned count = 0;
-
-	while (dir && (item = readdir(dir)))
-		if (*item->d_name != '.') {
-			snprintf(path, size, "%s/%s", folder, item->d_name);
-			count++;
-		}
-	closedir(dir);
-	CHECK_EQ(count, 1);
-}
-
-static void prepare_fresh(const char *text, uint32_t *word, uint32_t want)
-{
-	struct sg_module *module = module_load(text);
-	uint64_t params[] = {(uint64_t)word};
-
-	launch_fine(kernel_get(module, "k"), 1, 1, params, 1);
-	CHECK_EQ(*word, want);
-	*word = 0;
-	sg_module_unload(module);
-}
-
-/* The same kernel again is not compiled again: its file is used, and made anew when damaged. */
-TEST(kernels_are_kept_on_disk)
-{
-	static const char text[] =
-	    PTX_HEAD ".visible .entry k(.param .u64 a) { .reg .b64 %a; ld.param.u64 %a, [a]; "
-		     "st.global.u32 [%a], 7; ret; }\n";
-	uint32_t *word = device_alloc(4);
-	char folder[256], path[600];
-	struct stat first, again;
-	int fd;
-
-	CHECK_EQ(dir_make_temporary("cache", folder, sizeof(folder)), 0);
-	setenv("SOFTGPU_CACHE", folder, 1);
-	prepare_fresh(text, word, 7);
-	find_only_file(folder, path, sizeof(path));
-	CHECK_EQ(utimensat(AT_FDCWD, path, (const struct timespec[]){{1000, 0}, {1000, 0}}, 0), 0);
-	CHECK_EQ(stat(path, &first), 0);
-	prepare_fresh(text, word, 7);
-	CHECK_EQ(stat(path, &again), 0);
-	CHECK_EQ(again.st_ino, first.st_ino);
-	CHECK(again.st_mtime > 1000);
-
-	fd = open(path, O_WRONLY);
-	CHECK_EQ(pwrite(fd, "damage", 6, first.st_size / 2), 6);
-	close(fd);
-	prepare_fresh(text, word, 7);
-	CHECK_EQ(stat(path, &again), 0);
-	CHECK(again.st_ino != first.st_ino);
-	CHECK_EQ(again.st_size, first.st_size);
-	dir_remove(folder);
 }

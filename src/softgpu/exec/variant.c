@@ -18,6 +18,7 @@
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/module-private.h"
 #include "softgpu/exec/runtime.h"
+#include "softgpu/jit/known.h"
 #include "softgpu/jit/progress.h"
 #include "softgpu/mem/check.h"
 
@@ -80,6 +81,21 @@ static void dump(
 	fclose(file);
 }
 
+/* What the translator is told beside the program. A translation is known by all of it, so that
+ * there must be no unused bytes between. */
+struct settings {
+	uint64_t asks_for_lanes, is_checked, may_tally;
+};
+
+static struct settings settings_now(void)
+{
+	const char *tally = getenv("SOFTGPU_TALLY");
+
+	return (struct settings){.asks_for_lanes = getenv("SOFTGPU_LANES") != NULL,
+	    .is_checked = sg_checks(),
+	    .may_tally = !sg_checks() && (!tally || strcmp(tally, "0") != 0)};
+}
+
 static int translate_threads(
     struct sg_kernel *kernel, const struct jit_program *program, struct text *ir)
 {
@@ -92,28 +108,35 @@ static int translate_threads(
 	return error.unsupported ? SG_MODULE_UNSUPPORTED : SG_MODULE_INVALID;
 }
 
-static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
-    const struct jit_program *program, struct text *ir)
+static void say_refused(
+    const struct sg_kernel *kernel, const struct sg_variant *variant, const struct jit_known *known)
 {
-	struct jit_warp shape = {variant->width, variant->row, getenv("SOFTGPU_LANES") != NULL};
+	log_debug("kernel %s: not %u threads in step: line %u: %s", kernel->info.name,
+	    variant->width, known->line, known->reason);
+}
+
+static int translate_warps(struct sg_kernel *kernel, struct sg_variant *variant,
+    const struct jit_program *program, struct text *ir, struct jit_known *known)
+{
+	struct jit_warp shape = {variant->width, variant->row, settings_now().asks_for_lanes};
 	struct jit_error error;
 
-	if (jit_translate_warp(program, &shape, ir, &variant->needs_fibers, &error))
+	if (jit_translate_warp(program, &shape, ir, &variant->needs_fibers, &error)) {
+		known->needs_fibers = variant->needs_fibers;
 		return 0;
-	log_debug("kernel %s: not %u threads in step: line %u: %s", kernel->info.name,
-	    variant->width, error.line, error.text);
+	}
+	known->is_refused = true;
+	known->line = error.line;
+	snprintf(known->reason, sizeof(known->reason), "%.*s", (int)sizeof(known->reason) - 1,
+	    error.text);
+	say_refused(kernel, variant, known);
 	return REFUSED;
 }
 
-static bool may_tally(void)
+static int translate(
+    struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir, struct jit_known *known)
 {
-	const char *setting = getenv("SOFTGPU_TALLY");
-
-	return !setting || strcmp(setting, "0") != 0;
-}
-
-static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struct text *ir)
-{
+	struct settings settings = settings_now();
 	struct jit_program program = {
 	    .entry = kernel->function,
 	    .functions = kernel->closure,
@@ -123,36 +146,89 @@ static int translate(struct sg_kernel *kernel, struct sg_variant *variant, struc
 	    .has_indirect_call = kernel->has_indirect_call,
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
 	    .uses_cluster = kernel->uses_cluster,
-	    .is_checked = sg_checks(),
-	    .may_tally = !sg_checks() && may_tally(),
+	    .is_checked = settings.is_checked,
+	    .may_tally = settings.may_tally,
 	};
 
 	kernel_place_shared(kernel);
 	return variant->width == 1 ? translate_threads(kernel, &program, ir)
-				   : translate_warps(kernel, variant, &program, ir);
+				   : translate_warps(kernel, variant, &program, ir, known);
 }
 
-static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
+/* All that a translation depends on: from the texts follows the rest, but for where variables
+ * lie. */
+static struct digest source_of(const struct sg_kernel *kernel, const struct sg_variant *variant)
 {
+	struct {
+		struct digest texts;
+		uint64_t function, data, managed, width, row;
+		struct settings settings;
+	} source = {kernel->module->texts, kernel->function->serial, kernel->module->data.address,
+	    kernel->module->managed.address, variant->width, variant->row, settings_now()};
+
+	return digest_of(&source, sizeof(source));
+}
+
+static int compile_ir(struct sg_kernel *kernel, struct sg_variant *variant, const struct text *text,
+    struct jit_known *known)
+{
+	struct jit_ir ir = {text->bytes, text->size, digest_of(text->bytes, text->size)};
+	int r;
+
+	dump(kernel, variant, text);
+	known->ir = ir.digest;
+	r = jit_compile(&ir, &runtime_machine, kernel->prepare_message,
+	    sizeof(kernel->prepare_message), &variant->code);
+	return r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
+}
+
+/* Whoever wants to see the IR must have it made. */
+static bool recall(
+    struct sg_kernel *kernel, struct sg_variant *variant, const struct digest *source, int *result)
+{
+	struct jit_known known;
+
+	if (getenv("SOFTGPU_DUMP") || !jit_recall(source, &known))
+		return false;
+	*result = known.is_refused ? REFUSED : 0;
+	if (known.is_refused) {
+		say_refused(kernel, variant, &known);
+		return true;
+	}
+	variant->needs_fibers |= known.needs_fibers;
+	variant->code = jit_find(&known.ir, &runtime_machine);
+	return variant->code != NULL;
+}
+
+static int make(struct sg_kernel *kernel, struct sg_variant *variant, const struct digest *source)
+{
+	struct jit_known known = {0};
 	struct text ir = {0};
 	struct progress progress;
 	int r;
 
 	progress_begin(&progress, kernel->info.name);
-	r = translate(kernel, variant, &ir);
-	if (!r) {
-		dump(kernel, variant, &ir);
-		r = jit_compile(ir.bytes, ir.size, runtime_symbols, runtime_n_symbols,
-		    kernel->prepare_message, sizeof(kernel->prepare_message), &variant->code);
-		r = r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
-	}
+	r = translate(kernel, variant, &ir, &known);
+	if (!r)
+		r = compile_ir(kernel, variant, &ir, &known);
+	if (!r || r == REFUSED)
+		jit_remember(source, &known);
 	text_fini(&ir);
 	progress_end(&progress);
+	return r;
+}
+
+static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
+{
+	struct digest source = source_of(kernel, variant);
+	int r;
+
+	if (!recall(kernel, variant, &source, &r))
+		r = make(kernel, variant, &source);
 	if (r == SG_MODULE_INTERNAL && variant->width > 1 && sg_checks()) {
 		log_error("SOFTGPU_CHECK: kernel %s: its code for warps was refused, which is a "
-			  "mistake of the "
-			  "software GPU. Please report it; SOFTGPU_LANES=1 runs the kernel without "
-			  "it: %s",
+			  "mistake of the software GPU. Please report it; SOFTGPU_LANES=1 runs the "
+			  "kernel without it: %s",
 		    kernel->info.name, kernel->prepare_message);
 	} else if (r == SG_MODULE_INTERNAL && variant->width > 1) {
 		log_warn(

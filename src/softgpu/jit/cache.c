@@ -28,7 +28,7 @@
 #include "base/log.h"
 #include "base/util.h"
 
-#define MAGIC	     UINT64_C(0x31302d6a626f6773) /* "sgobj-01" */
+#define MAGIC	     UINT64_C(0x32302d6a626f6773) /* "sgobj-02" */
 #define DEFAULT_SIZE (UINT64_C(512) << 20)
 #define MOST_OBJECT  (256u << 20)
 #define STALE_SEC    3600 /* a writer is not that slow: its process is gone */
@@ -36,9 +36,9 @@
 
 struct header {
 	uint64_t magic;
-	struct cache_key key;
+	struct digest key;
 	uint64_t size;
-	struct cache_key check; /* of the object */
+	struct digest check; /* of the object */
 };
 
 static struct {
@@ -48,46 +48,10 @@ static struct {
 	uint64_t cap, used;   /* used: as far as this process knows */
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* ---- keys ---- */
-
-/* FNV-1a of 128 bits over words of 64, each round folded so that high bits reach the low ones. */
-static unsigned __int128 hash(unsigned __int128 h, const uint8_t *bytes, size_t size)
+void cache_name_of(const struct digest *key, char name[CACHE_NAME_TEXT])
 {
-	const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
-	uint64_t word;
-
-	for (; size >= sizeof(word); size -= sizeof(word), bytes += sizeof(word)) {
-		memcpy(&word, bytes, sizeof(word));
-		h = (h ^ word) * prime;
-		h ^= h >> 67;
-	}
-	word = size;
-	for (size_t i = 0; i < size; i++)
-		word = word << 8 | bytes[i];
-	h = (h ^ word) * prime;
-	return h ^ h >> 67;
-}
-
-struct cache_key cache_key_of(const void *a, size_t a_size, const void *b, size_t b_size)
-{
-	unsigned __int128 h = (unsigned __int128)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
-
-	h = hash(h, (const uint8_t *)&a_size, sizeof(a_size));
-	h = hash(h, a, a_size);
-	h = hash(h, b, b_size);
-	h = hash(h, (const uint8_t *)&b_size, sizeof(b_size));
-	return (struct cache_key){{(uint64_t)(h >> 64), (uint64_t)h}};
-}
-
-void cache_key_write(const struct cache_key *key, char text[CACHE_KEY_TEXT])
-{
-	snprintf(text, CACHE_KEY_TEXT, "%016llx%016llx", (unsigned long long)key->words[0],
-	    (unsigned long long)key->words[1]);
-}
-
-static struct cache_key check_of(const void *object, size_t size)
-{
-	return cache_key_of(object, size, "", 0);
+	for (size_t i = 0; i < sizeof(key->byte); i++)
+		snprintf(name + 2 * i, 3, "%02x", key->byte[i]);
 }
 
 /* ---- the folder ---- */
@@ -205,10 +169,10 @@ static bool is_trusted(int fd, struct stat *stat)
 	       stat->st_size <= (off_t)(MOST_OBJECT + sizeof(struct header));
 }
 
-static void *read_object(int fd, const struct cache_key *key, size_t *size)
+static void *read_object(int fd, const struct digest *key, size_t *size)
 {
 	struct header header;
-	struct cache_key check;
+	struct digest check;
 	struct stat stat;
 	void *object;
 
@@ -218,7 +182,7 @@ static void *read_object(int fd, const struct cache_key *key, size_t *size)
 		return NULL;
 	object = malloc(header.size);
 	if (object && read_all(fd, object, header.size)) {
-		check = check_of(object, header.size);
+		check = digest_of(object, header.size);
 		*size = header.size;
 		if (!memcmp(&header.check, &check, sizeof(check)))
 			return object;
@@ -227,16 +191,16 @@ static void *read_object(int fd, const struct cache_key *key, size_t *size)
 	return NULL;
 }
 
-void *cache_load(const struct cache_key *key, size_t *size)
+void *cache_load(const struct digest *key, size_t *size)
 {
 	_cleanup_fd_ int folder = -1, fd = -1;
-	char name[CACHE_KEY_TEXT];
+	char name[CACHE_NAME_TEXT];
 	void *object = NULL;
 
 	pthread_mutex_lock(&cache.lock);
 	folder = enter_folder();
 	pthread_mutex_unlock(&cache.lock);
-	cache_key_write(key, name);
+	cache_name_of(key, name);
 	if (folder >= 0)
 		fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
@@ -287,16 +251,16 @@ static bool write_file(
 	return false;
 }
 
-void cache_store(const struct cache_key *key, const void *object, size_t size)
+void cache_store(const struct digest *key, const void *object, size_t size)
 {
-	struct header header = {MAGIC, *key, size, check_of(object, size)};
+	struct header header = {MAGIC, *key, size, digest_of(object, size)};
 	_cleanup_fd_ int folder = -1;
-	char name[CACHE_KEY_TEXT];
+	char name[CACHE_NAME_TEXT];
 
 	pthread_mutex_lock(&cache.lock);
 	folder = enter_folder();
 	if (folder >= 0 && size && size <= MOST_OBJECT && size + sizeof(header) <= cache.cap) {
-		cache_key_write(key, name);
+		cache_name_of(key, name);
 		if (write_file(folder, name, &header, object))
 			cache.used += size + sizeof(header);
 		if (cache.used > cache.cap)
@@ -308,7 +272,7 @@ void cache_store(const struct cache_key *key, const void *object, size_t size)
 /* ---- the cap ---- */
 
 struct entry {
-	char name[64];
+	char name[80];
 	struct timespec used;
 	uint64_t size;
 };

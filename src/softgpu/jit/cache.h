@@ -1,5 +1,7 @@
 /*
- * Compiled kernels on disk: one file per kernel, named by what it was made from.
+ * What compiling kernels comes to, on disk: a file per object, named by what it was made from. Keys
+ * are digests that nobody can forge, for those whose kernels share a folder need not trust each
+ * other.
  *
  * The folder is $SOFTGPU_CACHE, or rosen/softgpu in $XDG_CACHE_HOME or ~/.cache; SOFTGPU_CACHE set
  * to nothing switches the cache off. SOFTGPU_CACHE_SIZE (bytes, with K, M, G) caps it. Any number
@@ -12,19 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A hash wide enough to stand for its source. */
-struct cache_key {
-	uint64_t words[2];
-};
+#include "base/digest.h"
 
-/* Of two pieces, in this order. */
-struct cache_key cache_key_of(const void *a, size_t a_size, const void *b, size_t b_size);
-
-#define CACHE_KEY_TEXT 33 /* hexadecimal, with its NUL */
-void cache_key_write(const struct cache_key *key, char text[CACHE_KEY_TEXT]);
+#define CACHE_NAME_TEXT 65 /* a key in hexadecimal, with its NUL */
+void cache_name_of(const struct digest *key, char name[CACHE_NAME_TEXT]);
 
 /* The object of a key in memory of the caller's (free()), or NULL. Its bytes are as they were
  * stored. */
-void *cache_load(const struct cache_key *key, size_t *size);
+void *cache_load(const struct digest *key, size_t *size);
 
-void cache_store(const struct cache_key *key, const void *object, size_t size);
+void cache_store(const struct digest *key, const void *object, size_t size);

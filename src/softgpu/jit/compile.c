@@ -1,166 +1,141 @@
 /*
- * Finding softgpu-llvm.so and passing work to it. It is loaded at the first compile, for it maps a
- * hundred megabytes of LLVM, and never unloaded. One lock around all of it: compiles are rare, and
- * a second kernel of the same process can wait.
+ * From IR to code that runs. One lock around all of it: compiles are rare, and a second kernel of
+ * the same process can wait.
  *
- * A kernel's code is known by a hash of its IR and of what the compiler is: the IR has everything
+ * A kernel's code is known by a digest of its IR and of who the compiler is: the IR has everything
  * else in it, from the functions called to the addresses of variables. The same code is loaded once
  * however many modules bring it, comes from the cache when it was compiled before, and is compiled
  * otherwise.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "softgpu/jit/cache.h"
+#include "softgpu/jit/compiler.h"
 #include "softgpu/jit/jit.h"
-#include "softgpu/jit/llvm.h"
-
-#define MODULE_NAME "softgpu-llvm.so"
+#include "softgpu/jit/load.h"
 
 struct jit_code {
-	void *handle, *entry;
-	struct cache_key key;
+	struct loaded loaded;
+	struct digest key;
 	unsigned references;
 	struct jit_code *next;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct sg_llvm *llvm;
 static struct jit_code *codes; /* all that are loaded */
-static char load_failure[400]; /* what to say again when a second kernel asks */
 
-static const char *llvm_library_hint(void)
+static struct digest key_of(const struct digest *compiler, const struct digest *ir)
 {
-	return "the software GPU compiles kernels with LLVM: install Debian's llvm-19-dev and "
-	       "rebuild, or "
-	       "point SOFTGPU_LLVM at " MODULE_NAME;
+	const struct digest both[2] = {*compiler, *ir};
+
+	return digest_of(both, sizeof(both));
 }
 
-/* $SOFTGPU_LLVM, or beside the library (or program) this code is in. */
-static void module_path(char *path, size_t size)
-{
-	const char *override = getenv("SOFTGPU_LLVM"), *slash = NULL;
-	Dl_info self;
-
-	if (override && *override) {
-		snprintf(path, size, "%s", override);
-		return;
-	}
-	if (dladdr((void *)module_path, &self) && self.dli_fname)
-		slash = strrchr(self.dli_fname, '/');
-	snprintf(path, size, "%.*s%s", slash ? (int)(slash - self.dli_fname + 1) : 0,
-	    slash ? self.dli_fname : "", MODULE_NAME);
-}
-
-static void load_module(const struct jit_symbol *symbols, size_t n_symbols)
-{
-	char path[4096], reason[256] = "";
-	sg_llvm_open_function *open;
-	void *library;
-
-	module_path(path, sizeof(path));
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	if (!library) {
-		snprintf(
-		    load_failure, sizeof(load_failure), "%s (%s)", llvm_library_hint(), dlerror());
-		return;
-	}
-	open = (sg_llvm_open_function *)dlsym(library, "sg_llvm_open");
-	llvm = open ? open(SG_LLVM_VERSION, symbols, n_symbols, reason, sizeof(reason)) : NULL;
-	if (!llvm)
-		snprintf(load_failure, sizeof(load_failure), "%.200s: %s", path,
-		    *reason ? reason : "not usable");
-}
-
-/* The object from the cache, unless LLVM cannot load it. */
-static bool load_cached(struct jit_code *code, const char *name, char *message, size_t size)
-{
-	size_t object_size;
-	void *object = cache_load(&code->key, &object_size);
-
-	if (object)
-		code->handle = llvm->load(object, object_size, name, &code->entry, message, size);
-	free(object);
-	return code->handle != NULL;
-}
-
-static int compile_new(struct jit_code *code, const char *name, const char *ir, size_t ir_size,
-    char *message, size_t size)
-{
-	size_t object_size;
-	void *object = llvm->compile(ir, ir_size, name, &object_size, message, size);
-
-	if (!object)
-		return JIT_REJECTED;
-	code->handle = llvm->load(object, object_size, name, &code->entry, message, size);
-	if (code->handle)
-		cache_store(&code->key, object, object_size);
-	free(object);
-	return code->handle ? 0 : JIT_REJECTED;
-}
-
-static struct jit_code *find_loaded(const struct cache_key *key)
+static struct jit_code *find_loaded(const struct digest *key)
 {
 	struct jit_code *code = codes;
 
 	while (code && memcmp(&code->key, key, sizeof(*key)))
 		code = code->next;
+	if (code)
+		code->references++;
 	return code;
 }
 
-static int compile_locked(
-    const char *ir, size_t size, char *message, size_t message_size, struct jit_code **out)
+static struct jit_code *load(const struct digest *key, const void *object, size_t size,
+    const struct jit_machine *machine, char *message, size_t message_size)
 {
-	struct cache_key key = cache_key_of(llvm->identity, strlen(llvm->identity), ir, size);
-	struct jit_code *code = find_loaded(&key);
-	char name[sizeof("kernel.") + CACHE_KEY_TEXT] = "kernel.";
+	struct jit_code *code = calloc(1, sizeof(*code));
 
-	if (code) {
-		code->references++;
-		*out = code;
-		return 0;
-	}
-	code = calloc(1, sizeof(*code));
-	if (!code) {
-		snprintf(message, message_size, "out of memory");
-		return JIT_REJECTED;
-	}
-	code->key = key;
-	cache_key_write(&key, name + strlen(name));
-	if (!load_cached(code, name, message, message_size) &&
-	    compile_new(code, name, ir, size, message, message_size)) {
+	if (!code || !object_load(object, size, JIT_ENTRY_NAME, machine, message, message_size,
+			 &code->loaded)) {
 		free(code);
-		return JIT_REJECTED;
+		return NULL;
 	}
+	code->key = *key;
 	code->references = 1;
 	code->next = codes;
 	codes = code;
-	*out = code;
-	return 0;
+	return code;
 }
 
-int jit_compile(const char *ir, size_t size, const struct jit_symbol *symbols, size_t n_symbols,
-    char *message, size_t message_size, struct jit_code **out)
+/* What cannot be loaded is as good as none. */
+static struct jit_code *find(const struct digest *key, const struct jit_machine *machine)
 {
-	int r = JIT_NO_COMPILER;
+	struct jit_code *code = find_loaded(key);
+	char message[256];
+	size_t size;
+	void *object;
+
+	if (code)
+		return code;
+	object = cache_load(key, &size);
+	if (object)
+		code = load(key, object, size, machine, message, sizeof(message));
+	free(object);
+	return code;
+}
+
+static int compile(const struct jit_ir *ir, const struct jit_machine *machine, char *message,
+    size_t message_size, struct jit_code **out)
+{
+	struct digest compiler, key;
+	void *object = NULL;
+	size_t size;
+
+	if (!compiler_compile(ir->text, ir->size, &object, &size, message, message_size) ||
+	    !compiler_identity(&compiler, message, message_size))
+		return JIT_NO_COMPILER;
+	if (!object)
+		return JIT_REJECTED;
+	key = key_of(&compiler, &ir->digest);
+	*out = load(&key, object, size, machine, message, message_size);
+	if (*out)
+		cache_store(&key, object, size);
+	free(object);
+	return *out ? 0 : JIT_REJECTED;
+}
+
+static struct jit_code *find_of(const struct digest *ir, const struct jit_machine *machine)
+{
+	struct digest compiler, key;
+	char message[512];
+
+	if (!compiler_identity(&compiler, message, sizeof(message)))
+		return NULL;
+	key = key_of(&compiler, ir);
+	return find(&key, machine);
+}
+
+struct jit_code *jit_find(const struct digest *ir, const struct jit_machine *machine)
+{
+	struct jit_code *code;
 
 	pthread_mutex_lock(&lock);
-	if (!llvm && !*load_failure)
-		load_module(symbols, n_symbols);
-	if (llvm)
-		r = compile_locked(ir, size, message, message_size, out);
-	else
-		snprintf(message, message_size, "%s", load_failure);
+	code = find_of(ir, machine);
+	pthread_mutex_unlock(&lock);
+	return code;
+}
+
+int jit_compile(const struct jit_ir *ir, const struct jit_machine *machine, char *message,
+    size_t message_size, struct jit_code **out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	*out = find_of(&ir->digest, machine);
+	if (!*out)
+		r = compile(ir, machine, message, message_size, out);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
 
 void *jit_code_entry(const struct jit_code *code)
 {
-	return code->entry;
+	return code->loaded.entry;
 }
 
 void jit_code_free(struct jit_code *code)
@@ -174,7 +149,7 @@ void jit_code_free(struct jit_code *code)
 		while (*at != code)
 			at = &(*at)->next;
 		*at = code->next;
-		llvm->release(code->handle);
+		object_unload(&code->loaded);
 		free(code);
 	}
 	pthread_mutex_unlock(&lock);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "softgpu/jit/text.h"
 #include "softgpu/ptx/ptx.h"
 
@@ -75,7 +76,22 @@ struct jit_symbol {
 	const void *address;
 };
 
+/* The functions that code may call. */
+struct jit_machine {
+	const struct jit_symbol *symbols;
+	size_t n_symbols;
+};
+
+struct jit_ir {
+	const char *text;
+	size_t size;
+	struct digest digest; /* of the text */
+};
+
 struct jit_code; /* a compiled kernel */
+
+/* The code of an IR with that digest, if it was compiled before, or NULL. Any thread. */
+struct jit_code *jit_find(const struct digest *ir, const struct jit_machine *machine);
 
 enum jit_compile_result {
 	JIT_NO_COMPILER = 1, /* softgpu-llvm.so or LLVM itself could not be loaded */
@@ -83,11 +99,11 @@ enum jit_compile_result {
 };
 
 /*
- * The first call loads softgpu-llvm.so: from $SOFTGPU_LLVM, or the folder of the library this code
- * is linked into. Any thread, one at a time inside. message gets one line when the result is not
- * 0.
+ * The code of an IR, compiled if need be by softgpu-llvm.so: $SOFTGPU_LLVM, or in the folder of the
+ * library this code is linked into. Any thread, one at a time inside. message gets one line when
+ * the result is not 0.
  */
-int jit_compile(const char *ir, size_t size, const struct jit_symbol *symbols, size_t n_symbols,
-    char *message, size_t message_size, struct jit_code **out);
+int jit_compile(const struct jit_ir *ir, const struct jit_machine *machine, char *message,
+    size_t message_size, struct jit_code **out);
 void *jit_code_entry(const struct jit_code *code);
 void jit_code_free(struct jit_code *code);

@@ -1,20 +1,18 @@
 /*
  * softgpu-llvm.so: LLVM IR in, machine code of this CPU out, by LLVM's C interface (16 to 19).
  *
- * Compiling makes an object file, which the core may keep on disk; loading links one into the
- * process. One LLJIT serves the process; each object is under a resource tracker of its own, so
- * that unloading gives its memory back. The passes are few and chosen by measurement: what O3 does
- * beyond them costs as much again and gains nothing here. The caller holds a lock around every
- * function.
+ * Compiling makes an object file, which the core keeps on disk and loads by itself (load.c). Its
+ * code is of the small model: the core puts what belongs to a kernel side by side. The passes are
+ * few and chosen by measurement: what O3 does beyond them costs as much again and gains nothing
+ * here. The caller holds a lock around every function.
  */
 #include "softgpu/jit/llvm.h"
 
+#include <dlfcn.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/IRReader.h>
-#include <llvm-c/LLJIT.h>
-#include <llvm-c/Orc.h>
 #include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -23,6 +21,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/util.h"
+#include "softgpu/jit/build-id.h"
+#include "softgpu/jit/jit.h"
 
 #if LLVM_VERSION_MAJOR >= 18 /* it would abort where one round is not enough */
 #define INSTCOMBINE "instcombine<no-verify-fixpoint>"
@@ -48,9 +50,10 @@
  */
 #define LESS_EFFORT "-enable-misched=false", "-grow-region-complexity-budget=100"
 
-static LLVMOrcLLJITRef jit;
+static const char *const flags[] = {"softgpu", NO_SINKING, LESS_EFFORT};
+
 static LLVMTargetMachineRef machine;
-static char identity[2048];
+static char *identity;
 
 static void explain(char *message, size_t size, const char *what, const char *why)
 {
@@ -70,6 +73,33 @@ static bool failed(LLVMErrorRef error, const char *what, char *message, size_t s
 	return true;
 }
 
+/* The build ID of what address lies in, in hexadecimal; nothing where it has none. */
+static void write_build_id(FILE *out, const void *address)
+{
+	uint8_t id[BUILD_ID_MOST];
+	size_t size = build_id_of(address, id);
+
+	for (size_t i = 0; i < size; i++)
+		fprintf(out, "%02x", id[i]);
+	fputc(' ', out);
+}
+
+/* The builds of this file and of LLVM, and what they are told. */
+static bool describe(const char *triple, const char *cpu, const char *features)
+{
+	size_t size;
+	FILE *out = open_memstream(&identity, &size);
+
+	if (!out)
+		return false;
+	write_build_id(out, &identity);
+	write_build_id(out, (const void *)LLVMContextCreate);
+	fprintf(out, "%s %s %s %s " PASSES, LLVM_VERSION_STRING, triple, cpu, features);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		fprintf(out, " %s", flags[i]);
+	return !fclose(out);
+}
+
 static LLVMTargetMachineRef new_machine(char *message, size_t size)
 {
 	char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName();
@@ -80,37 +110,16 @@ static LLVMTargetMachineRef new_machine(char *message, size_t size)
 	if (LLVMGetTargetFromTriple(triple, &target, &error)) {
 		explain(message, size, "no code generator for this CPU", error);
 		LLVMDisposeMessage(error);
+	} else if (!describe(triple, cpu, features)) {
+		explain(message, size, "LLVM", "out of memory");
 	} else {
-		snprintf(identity, sizeof(identity),
-		    "LLVM %s %s %s %s %d no sinking, less effort " PASSES, LLVM_VERSION_STRING,
-		    triple, cpu, features, LLVMCodeGenLevelLess);
 		made = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess,
-		    LLVMRelocPIC, LLVMCodeModelJITDefault);
+		    LLVMRelocPIC, LLVMCodeModelSmall);
 	}
 	LLVMDisposeMessage(triple);
 	LLVMDisposeMessage(cpu);
 	LLVMDisposeMessage(features);
 	return made;
-}
-
-static bool define_symbols(
-    const struct jit_symbol *symbols, size_t n_symbols, char *message, size_t size)
-{
-	LLVMOrcCSymbolMapPair *pairs = calloc(n_symbols, sizeof(*pairs));
-	LLVMErrorRef error;
-
-	if (!pairs)
-		return false;
-	for (size_t i = 0; i < n_symbols; i++) {
-		pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, symbols[i].name);
-		pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)symbols[i].address;
-		pairs[i].Sym.Flags.GenericFlags =
-		    LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
-	}
-	error = LLVMOrcJITDylibDefine(
-	    LLVMOrcLLJITGetMainJITDylib(jit), LLVMOrcAbsoluteSymbols(pairs, n_symbols));
-	free(pairs);
-	return !failed(error, "cannot define the machine's functions", message, size);
 }
 
 static LLVMModuleRef parse(
@@ -158,8 +167,7 @@ static void *copy_object(LLVMMemoryBufferRef buffer, size_t *size)
 	return object;
 }
 
-static void *generate(
-    LLVMModuleRef module, const char *name, size_t *size, char *message, size_t message_size)
+static void *generate(LLVMModuleRef module, size_t *size, char *message, size_t message_size)
 {
 	char *triple = LLVMGetTargetMachineTriple(machine), *error = NULL;
 	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
@@ -167,7 +175,6 @@ static void *generate(
 
 	LLVMSetTarget(module, triple);
 	LLVMSetModuleDataLayout(module, layout);
-	LLVMSetValueName2(LLVMGetNamedFunction(module, JIT_ENTRY_NAME), name, strlen(name));
 	LLVMDisposeTargetData(layout);
 	LLVMDisposeMessage(triple);
 	if (!optimise(module, message, message_size))
@@ -180,72 +187,44 @@ static void *generate(
 	return copy_object(buffer, size);
 }
 
-static void *compile(const char *ir, size_t ir_size, const char *name, size_t *size, char *message,
-    size_t message_size)
+static void *compile(
+    const char *ir, size_t ir_size, size_t *size, char *message, size_t message_size)
 {
 	LLVMContextRef context = LLVMContextCreate();
 	LLVMModuleRef module = parse(context, ir, ir_size, message, message_size);
 	void *object = NULL;
 
 	if (module) {
-		object = generate(module, name, size, message, message_size);
+		object = generate(module, size, message, message_size);
 		LLVMDisposeModule(module);
 	}
 	LLVMContextDispose(context);
 	return object;
 }
 
-static void *load(const void *object, size_t size, const char *name, void **entry, char *message,
-    size_t message_size)
+/* NULL: nobody knows. */
+static const char *library_of_llvm(void)
 {
-	LLVMOrcResourceTrackerRef tracker =
-	    LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(jit));
-	LLVMMemoryBufferRef buffer =
-	    LLVMCreateMemoryBufferWithMemoryRangeCopy(object, size, "kernel");
-	LLVMOrcExecutorAddress address = 0;
+	Dl_info info;
 
-	if (!failed(LLVMOrcLLJITAddObjectFileWithRT(jit, tracker, buffer), "LLVM", message,
-		message_size) &&
-	    !failed(LLVMOrcLLJITLookup(jit, &address, name), "LLVM", message, message_size)) {
-		*entry = (void *)(uintptr_t)address;
-		return tracker;
-	}
-	LLVMConsumeError(LLVMOrcResourceTrackerRemove(tracker));
-	LLVMOrcReleaseResourceTracker(tracker);
-	return NULL;
+	return dladdr((const void *)LLVMContextCreate, &info) ? info.dli_fname : NULL;
 }
 
-static void release(void *code)
+__attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(
+    uint32_t version, char *message, size_t message_size)
 {
-	LLVMConsumeError(LLVMOrcResourceTrackerRemove(code));
-	LLVMOrcReleaseResourceTracker(code);
-}
-
-__attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(uint32_t version,
-    const struct jit_symbol *symbols, size_t n_symbols, char *message, size_t message_size)
-{
-	static const struct sg_llvm table = {identity, compile, load, release};
-	static const char *const options[] = {"softgpu", NO_SINKING, LESS_EFFORT};
-	LLVMOrcLLJITBuilderRef builder;
-	LLVMTargetMachineRef for_jit;
+	static struct sg_llvm table = {.compile = compile};
 
 	if (version != SG_LLVM_VERSION) {
 		explain(message, message_size, "softgpu-llvm.so",
 		    "belongs to another version of the software GPU");
 		return NULL;
 	}
-	LLVMParseCommandLineOptions((int)(sizeof(options) / sizeof(*options)), options, NULL);
+	LLVMParseCommandLineOptions((int)ARRAY_SIZE(flags), flags, NULL);
 	LLVMInitializeNativeTarget();
 	LLVMInitializeNativeAsmPrinter();
 	machine = new_machine(message, message_size);
-	for_jit = machine ? new_machine(message, message_size) : NULL;
-	if (!for_jit)
-		return NULL;
-	builder = LLVMOrcCreateLLJITBuilder();
-	LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(
-	    builder, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(for_jit));
-	if (failed(LLVMOrcCreateLLJIT(&jit, builder), "LLVM's JIT does not start", message,
-		message_size))
-		return NULL;
-	return define_symbols(symbols, n_symbols, message, message_size) ? &table : NULL;
+	table.identity = identity;
+	table.library = library_of_llvm();
+	return machine ? &table : NULL;
 }
