@@ -22,18 +22,22 @@ enum sg_fault_kind {
 	SG_FAULT_ASSERT,	  /* CUDA_ERROR_ASSERT (710) */
 	SG_FAULT_TRAP,		  /* trap instruction: CUDA_ERROR_LAUNCH_FAILED (719) */
 	SG_FAULT_STACK,		  /* per-thread stack exhausted: CUDA_ERROR_LAUNCH_FAILED (719) */
-	SG_FAULT_ILLEGAL_CALL,	  /* indirect call of no function: CUDA_ERROR_INVALID_PC (718) */
-	SG_FAULT_DEADLOCK,    /* all threads of a block wait for each other, where a GPU would hang
+	SG_FAULT_TENSOR_MEMORY, /* columns that are not allocated: CUDA_ERROR_ILLEGAL_ADDRESS (700) */
+	SG_FAULT_ILLEGAL_INSTRUCTION, /* operands that do not go together:
+					 CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
+	SG_FAULT_ILLEGAL_CALL, /* indirect call of no function: CUDA_ERROR_INVALID_PC (718) */
+	SG_FAULT_DEADLOCK,     /* all threads of a block wait for each other, where a GPU would hang
 				 until    its watchdog: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
-	SG_FAULT_STOPPED,     /* the stop flag was raised: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
-	SG_FAULT_NOT_STARTED, /* bad geometry or no code or memory: see fault.message; 1, 2 or what
+	SG_FAULT_STOPPED,      /* the stop flag was raised: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
+	SG_FAULT_NOT_STARTED,  /* bad geometry or no code or memory: see fault.message; 1, 2 or what
 				 sg_kernel_prepare() said */
 };
 
 struct sg_fault {
 	enum sg_fault_kind kind;
 	bool is_write;
-	uint64_t address;   /* ILLEGAL_ADDRESS, MISALIGNED; for shared memory, the offset */
+	uint64_t address;   /* ILLEGAL_ADDRESS, MISALIGNED, TENSOR_MEMORY; for shared memory, the
+			       offset; for tensor memory, the column */
 	const char *kernel; /* lives as long as the module */
 	uint32_t block[3];
 	uint32_t thread[3];

@@ -278,6 +278,9 @@ static const char *describe(enum sg_fault_kind kind)
 	    [SG_FAULT_ASSERT] = "assertion failed",
 	    [SG_FAULT_TRAP] = "trap",
 	    [SG_FAULT_STACK] = "stack overflow (endless recursion?)",
+	    [SG_FAULT_TENSOR_MEMORY] = "tensor memory that is not allocated, column",
+	    [SG_FAULT_ILLEGAL_INSTRUCTION] =
+		"illegal instruction: its operands or descriptors do not go together",
 	    [SG_FAULT_ILLEGAL_CALL] = "call of something that is no function",
 	    [SG_FAULT_DEADLOCK] = "all threads of a block wait for each other",
 	    [SG_FAULT_STOPPED] = "stopped",
@@ -296,7 +299,8 @@ static int report(struct sg_grid *grid, struct sg_fault *out)
 		*out = (struct sg_fault){0};
 		return 0;
 	}
-	if (f->kind == SG_FAULT_ILLEGAL_ADDRESS || f->kind == SG_FAULT_MISALIGNED)
+	if (f->kind == SG_FAULT_ILLEGAL_ADDRESS || f->kind == SG_FAULT_MISALIGNED ||
+	    f->kind == SG_FAULT_TENSOR_MEMORY)
 		snprintf(address, sizeof(address), " 0x%llx (%s)", (unsigned long long)f->address,
 		    f->is_write ? "write" : "read");
 	f->kernel = grid->kernel->info.name;

@@ -444,6 +444,7 @@ static void block_init(struct sg_block *block, struct sg_machine *machine, uint3
 	block->shared = (uint8_t *)(machine->slice + SHARED_OFFSET + resident * SG_SHARED_STRIDE);
 	block_clear_shared(block, grid);
 	block_renew(block, grid);
+	tmem_block_begin(block);
 	for (uint32_t i = 0; i < n_warps; i++) {
 		struct sg_warp *warp = &block->warps[i];
 

@@ -112,13 +112,16 @@ struct sg_block {
 	struct sg_warp warps[SG_MAX_BLOCK_THREADS / SG_WARP_SIZE];
 };
 
+#define MACHINE_MAX_BLOCKS 256u /* resident together: shared memory areas */
+
 struct sg_machine {
 	unsigned index;
 	uint64_t slice; /* its part of the exec window */
 	uint64_t stack_size;
 	uint32_t n_stacks; /* mapped, of stack_size */
 	uint64_t serial_size;
-	uint32_t n_shared; /* areas mapped */
+	uint32_t n_shared;				   /* areas mapped */
+	struct sg_tmem *tensor_memory[MACHINE_MAX_BLOCKS]; /* tmem.c's, by resident block */
 	struct sg_fiber *fibers;
 	uint32_t n_fibers;
 	struct sg_block *blocks;
@@ -142,7 +145,6 @@ struct sg_machine {
 
 /* How many fibers with that much local memory fit into a machine, and blocks of that many. */
 uint32_t machine_capacity(uint32_t local_bytes);
-#define MACHINE_MAX_BLOCKS 256u /* resident together: shared memory areas */
 
 /* Borrows a machine for the calling thread; NULL when there is none and wait is false. */
 struct sg_machine *machine_acquire(bool wait);
@@ -201,6 +203,9 @@ uint8_t *cluster_range(struct sg_lane *lane, uint64_t address, uint64_t size, bo
 /* Tells the mbarrier at such an address that bytes have come. */
 void mbarrier_complete(struct sg_lane *lane, uint64_t address, uint64_t bytes);
 bool cluster_holds(const struct sg_lane *lane, uint64_t address); /* a generic one */
+
+/* tmem.c: nothing is allocated. */
+void tmem_block_begin(struct sg_block *block);
 
 /* warp.c and barrier.c */
 /* Computes the results of the members; not of SG_EXCHANGE_MATRIX. */

@@ -126,18 +126,6 @@ static void spread(struct product *product)
 
 /* ---- scales ---- */
 
-static double scale(uint32_t bits, bool is_ue4m3)
-{
-	float value;
-
-	if (is_ue4m3) {
-		bits &= 0x7f;
-		floats_from(SG_MATRIX_E4M3, &bits, 1, &value);
-		return (double)value;
-	}
-	return (bits & 0xff) == 0xff ? NAN : ldexp(1, (int)(bits & 0xff) - 127);
-}
-
 /* Of A a pair of each four lanes has the scales of rows g and g + 8, of B one has column g's. */
 static void take_scales(struct product *product)
 {
@@ -151,7 +139,8 @@ static void take_scales(struct product *product)
 		uint32_t byte = extra(product, row, 0, at + SG_SCALE_A_BYTE);
 
 		for (unsigned i = 0; i < product->blocks; i++)
-			product->scale_a[row][i] = scale(word >> (byte + i) % 4 * 8, is_ue4m3);
+			product->scale_a[row][i] =
+			    matrix_scale(word >> (byte + i) % 4 * 8, is_ue4m3);
 	}
 	for (unsigned column = 0; column < COLUMNS; column++) {
 		unsigned thread = extra(product, column, 0, at + SG_SCALE_B_THREAD);
@@ -159,7 +148,8 @@ static void take_scales(struct product *product)
 		uint32_t byte = extra(product, column, 0, at + SG_SCALE_B_BYTE);
 
 		for (unsigned i = 0; i < product->blocks; i++)
-			product->scale_b[column][i] = scale(word >> (byte + i) % 4 * 8, is_ue4m3);
+			product->scale_b[column][i] =
+			    matrix_scale(word >> (byte + i) % 4 * 8, is_ue4m3);
 	}
 }
 

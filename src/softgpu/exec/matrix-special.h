@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "softgpu/exec/matrix.h"
+#include "softgpu/exec/multiply.h"
 #include "softgpu/exec/runtime-float.h"
 
 /* The kinds SPARSE, SCALED and both, and operands of e2m1, e2m3 and e3m2. */
@@ -33,4 +34,17 @@ static inline uint32_t matrix_integer_result(union sg_matrix matrix, int64_t val
 	if (matrix.saturate)
 		value = MAX((int64_t)INT32_MIN, MIN(value, (int64_t)INT32_MAX));
 	return (uint32_t)value;
+}
+
+/* A scale of a block, as a number. */
+static inline double matrix_scale(uint32_t bits, bool is_ue4m3)
+{
+	float value;
+
+	if (is_ue4m3) {
+		bits &= 0x7f;
+		floats_from(SG_MATRIX_E4M3, &bits, 1, &value);
+		return (double)value;
+	}
+	return (bits & 0xff) == 0xff ? NAN : ldexp(1, (int)(bits & 0xff) - 127);
 }

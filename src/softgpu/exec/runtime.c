@@ -14,6 +14,7 @@
 #include "softgpu/exec/runtime-float.h"
 #include "softgpu/exec/sample.h"
 #include "softgpu/exec/tally.h"
+#include "softgpu/exec/tcgen05.h"
 #include "softgpu/exec/tensor.h"
 #include "softgpu/exec/wgmma.h"
 
@@ -274,6 +275,15 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_cluster_cancel),
     ENTRY(sg_matrix),
     ENTRY(sg_wgmma),
+    ENTRY(sg_tmem_load),
+    ENTRY(sg_tmem_store),
+    ENTRY(sg_tmem_alloc),
+    ENTRY(sg_tmem_free),
+    ENTRY(sg_tmem_relinquish),
+    ENTRY(sg_tmem_copy),
+    ENTRY(sg_tmem_shift),
+    ENTRY(sg_tmem_commit),
+    ENTRY(sg_tensor_multiply),
     ENTRY(sg_warpgroup_meet),
     ENTRY(sg_wmma_load),
     ENTRY(sg_wmma_store),

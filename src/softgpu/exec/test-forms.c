@@ -69,7 +69,8 @@ TEST_LIMIT(forms_run_or_are_refused, 240)
 
 TEST_LIMIT(ptxas_takes_all_forms, 240)
 {
-	static const char *const architectures[] = {"sm_90", "sm_90a", "sm_100a", "sm_120a"};
+	static const char *const architectures[] = {
+	    "sm_90", "sm_90a", "sm_100a", "sm_103a", "sm_120a"};
 	static char text[256 << 10];
 
 	for (size_t a = 0; a < ARRAY_SIZE(architectures); a++) {

@@ -334,7 +334,7 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	emit->n_temps = 0;
 	emit->n_blocks = function->n_labels;
 	emit->open = true;
-	emit->uses_carry = emit->has_matrix = emit->has_wgmma = false;
+	emit->uses_carry = emit->has_matrix = emit->has_wgmma = emit->has_tcgen05 = false;
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	emit->registers = calloc(function->n_registers + 1, sizeof(*emit->registers));

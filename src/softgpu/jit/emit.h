@@ -31,7 +31,7 @@ struct emit {
 	uint32_t n_temps, n_blocks;
 	uint32_t position; /* index of in */
 	bool open;	   /* the current block wants more code */
-	bool uses_carry, has_matrix, has_wgmma;
+	bool uses_carry, has_matrix, has_wgmma, has_tcgen05;
 	uint32_t matrix_slot; /* with has_matrix: the array of matrix instructions */
 };
 

@@ -141,11 +141,14 @@ static void read_number(struct ptx_lexer *lexer)
 		lexer->token.kind = PTX_TOKEN_BAD;
 }
 
-/* 1d to 5d, 2dms: the only words that begin with a digit. */
+/* 1d to 5d, 2dms, 32x128b: the only words that begin with a digit, which is not 0. */
 static bool is_geometry(const struct ptx_lexer *lexer)
 {
-	return lexer->end - lexer->at > 1 && *lexer->at >= '1' && *lexer->at <= '5' &&
-	       lexer->at[1] == 'd';
+	const char *c = lexer->at;
+
+	while (c < lexer->end && is_digit(*c))
+		c++;
+	return *lexer->at != '0' && c < lexer->end && (*c == 'd' || *c == 'x');
 }
 
 /* % starts the names of registers; alone it is an operator. */

@@ -87,6 +87,41 @@
 	M(kind_mxf4, "kind::mxf4") M(kind_mxf4nvf4, "kind::mxf4nvf4")                              \
 	M(block_scale, "block_scale") M(scale_vec_1X, "scale_vec::1X")                             \
 	M(scale_vec_2X, "scale_vec::2X") M(scale_vec_4X, "scale_vec::4X")                          \
+	/* tensor memory */                                                                        \
+	M(alloc, "alloc") M(dealloc, "dealloc")                                                    \
+	M(relinquish_alloc_permit, "relinquish_alloc_permit") M(ld, "ld") M(st, "st")              \
+	M(cp, "cp") M(shift, "shift") M(commit, "commit") M(wait_ld, "wait::ld")                   \
+	M(wait_st, "wait::st") M(fence_before_thread_sync, "fence::before_thread_sync")            \
+	M(fence_after_thread_sync, "fence::after_thread_sync")                                     \
+	M(mbarrier_arrive_one, "mbarrier::arrive::one") M(32x32b, "32x32b")                        \
+	M(16x64b, "16x64b") M(16x128b, "16x128b") M(16x256b, "16x256b")                            \
+	M(16x32bx2, "16x32bx2") M(x8, "x8") M(x16, "x16") M(x32, "x32") M(x64, "x64")              \
+	M(x128, "x128") M(pack_16b, "pack::16b") M(unpack_16b, "unpack::16b")                      \
+	M(128x256b, "128x256b") M(4x256b, "4x256b") M(128x128b, "128x128b")                        \
+	M(64x128b, "64x128b") M(32x128b, "32x128b") M(warpx2_02_13, "warpx2::02_13")               \
+	M(warpx2_01_23, "warpx2::01_23") M(warpx4, "warpx4") M(b8x16, "b8x16")                     \
+	M(b6x16_p32, "b6x16_p32") M(b4x16_p64, "b4x16_p64") M(kind_f16, "kind::f16")               \
+	M(kind_tf32, "kind::tf32") M(kind_i8, "kind::i8") M(ws, "ws") M(ashift, "ashift")          \
+	M(block16, "block16") M(block32, "block32")                                                \
+	M(collector_a_fill, "collector::a::fill") M(collector_a_use, "collector::a::use")          \
+	M(collector_a_lastuse, "collector::a::lastuse")                                            \
+	M(collector_a_discard, "collector::a::discard")                                            \
+	M(collector_b0_fill, "collector::b0::fill")                                                \
+	M(collector_b0_use, "collector::b0::use")                                                  \
+	M(collector_b0_lastuse, "collector::b0::lastuse")                                          \
+	M(collector_b0_discard, "collector::b0::discard")                                          \
+	M(collector_b1_fill, "collector::b1::fill")                                                \
+	M(collector_b1_use, "collector::b1::use")                                                  \
+	M(collector_b1_lastuse, "collector::b1::lastuse")                                          \
+	M(collector_b1_discard, "collector::b1::discard")                                          \
+	M(collector_b2_fill, "collector::b2::fill")                                                \
+	M(collector_b2_use, "collector::b2::use")                                                  \
+	M(collector_b2_lastuse, "collector::b2::lastuse")                                          \
+	M(collector_b2_discard, "collector::b2::discard")                                          \
+	M(collector_b3_fill, "collector::b3::fill")                                                \
+	M(collector_b3_use, "collector::b3::use")                                                  \
+	M(collector_b3_lastuse, "collector::b3::lastuse")                                          \
+	M(collector_b3_discard, "collector::b3::discard")                                          \
 	/* tensor maps */                                                                          \
 	M(tensor, "tensor") M(tile, "tile") M(tile_gather4, "tile::gather4")                       \
 	M(tile_scatter4, "tile::scatter4") M(im2col, "im2col") M(im2col_w, "im2col::w")            \

@@ -62,12 +62,13 @@
 	OP(shfl, 4, 5, PTX_OP_COLLECTIVE, shfl) OP(elect, 2, 2, PTX_OP_COLLECTIVE, elect)          \
 	OP(griddepcontrol, 0, 0, 0, nothing)                                                       \
 	OP(mbarrier, 1, 4, PTX_OP_COLLECTIVE, mbarrier)                                            \
-	/* matrices (9.7.14) */                                                                    \
+	/* matrices (9.7.14 to 16) */                                                              \
 	OP(mma, 4, 10, PTX_OP_COLLECTIVE, mma) OP(wmma, 2, 4, PTX_OP_COLLECTIVE, wmma)              \
 	OP(ldmatrix, 2, 2, PTX_OP_COLLECTIVE, ldmatrix)                                            \
 	OP(stmatrix, 2, 2, PTX_OP_COLLECTIVE, stmatrix)                                            \
 	OP(movmatrix, 2, 2, PTX_OP_COLLECTIVE, movmatrix)                                          \
 	OP(wgmma, 0, 10, PTX_OP_COLLECTIVE, wgmma)                                                 \
+	OP(tcgen05, 0, 9, PTX_OP_COLLECTIVE, tcgen05)                                              \
 	/* control flow and the rest (9.7.12, 9.7.19) */                                           \
 	OP(bra, 1, 1, PTX_OP_BRANCH, bra) OP(brx, 2, 2, PTX_OP_BRANCH, brx)                        \
 	OP(call, 1, 4, 0, call) OP(ret, 0, 0, 0, ret) OP(exit, 0, 0, 0, exit)                      \
@@ -92,7 +93,7 @@
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
 
 #define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(tcgen05) OP(multimem)
+	OP(multimem)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,
