@@ -1,6 +1,6 @@
 /*
  * What arrays are made of: formats, shapes and their limits, memory, and what kernels see. Sparse
- * arrays, arrays whose memory comes later, and compressed and planar formats are not supported.
+ * arrays, arrays whose memory comes later, and planar formats but NV12 are not supported.
  */
 #include "softgpu/driver/array.h"
 
@@ -40,8 +40,55 @@ static const struct {
     {CU_AD_FORMAT_SNORM_INT16X4, SG_CHANNEL_SNORM, 2, 4},
 };
 
+/* From BC1 on; in pairs, the second of them sRGB's or signed. */
+static const struct {
+	enum sg_blocks blocks;
+	bool is_srgb;
+} compressed[] = {
+    {SG_BLOCKS_BC1, false},
+    {SG_BLOCKS_BC1, true},
+    {SG_BLOCKS_BC2, false},
+    {SG_BLOCKS_BC2, true},
+    {SG_BLOCKS_BC3, false},
+    {SG_BLOCKS_BC3, true},
+    {SG_BLOCKS_BC4, false},
+    {SG_BLOCKS_BC4_SIGNED, false},
+    {SG_BLOCKS_BC5, false},
+    {SG_BLOCKS_BC5_SIGNED, false},
+    {SG_BLOCKS_BC6, false},
+    {SG_BLOCKS_BC6_SIGNED, false},
+    {SG_BLOCKS_BC7, false},
+    {SG_BLOCKS_BC7, true},
+};
+
+void sg_blocks_read(enum sg_blocks blocks, struct sg_texels *image)
+{
+	bool is_half = blocks == SG_BLOCKS_BC6 || blocks == SG_BLOCKS_BC6_SIGNED;
+	bool is_signed = blocks == SG_BLOCKS_BC4_SIGNED || blocks == SG_BLOCKS_BC5_SIGNED;
+
+	image->blocks = blocks;
+	image->channel = is_half     ? SG_CHANNEL_FLOAT
+			 : is_signed ? SG_CHANNEL_SNORM
+				     : SG_CHANNEL_UNORM;
+	image->channel_bytes = is_half ? 2 : 1;
+	image->n_channels = (uint8_t)sg_blocks_channels(blocks);
+}
+
+static bool compressed_read(CUarray_format format, unsigned channels, struct sg_texels *image)
+{
+	unsigned number = format - CU_AD_FORMAT_BC1_UNORM;
+
+	if (number >= ARRAY_SIZE(compressed))
+		return false;
+	sg_blocks_read(compressed[number].blocks, image);
+	image->is_srgb = compressed[number].is_srgb;
+	return image->n_channels == channels;
+}
+
 bool sg_format_read(CUarray_format format, unsigned channels, struct sg_texels *image)
 {
+	if (compressed_read(format, channels, image))
+		return true;
 	if (channels != 1 && channels != 2 && channels != 4)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
@@ -67,9 +114,20 @@ bool sg_view_format_read(CUresourceViewFormat format, struct sg_texels *image)
 	       sg_format_read(plain[number / 3], 1u << number % 3, image);
 }
 
+enum sg_blocks sg_view_blocks(CUresourceViewFormat format)
+{
+	static const enum sg_blocks blocks[] = {SG_BLOCKS_BC1, SG_BLOCKS_BC2, SG_BLOCKS_BC3,
+	    SG_BLOCKS_BC4, SG_BLOCKS_BC4_SIGNED, SG_BLOCKS_BC5, SG_BLOCKS_BC5_SIGNED, SG_BLOCKS_BC6,
+	    SG_BLOCKS_BC6_SIGNED, SG_BLOCKS_BC7};
+	unsigned number = format - CU_RES_VIEW_FORMAT_UNSIGNED_BC1;
+
+	return number < ARRAY_SIZE(blocks) ? blocks[number] : SG_BLOCKS_NONE;
+}
+
+/* That we know of and do not have. */
 static bool format_is_known(CUarray_format format)
 {
-	return (format >= CU_AD_FORMAT_BC1_UNORM &&
+	return (format >= CU_AD_FORMAT_P010 && format != CU_AD_FORMAT_NV12 &&
 		   format <= CU_AD_FORMAT_YUV444_16bit_SemiPlanar) ||
 	       format == CU_AD_FORMAT_UNORM_INT_101010_2;
 }
@@ -143,13 +201,49 @@ static bool array_is_within_limits(const struct sg_array *array, enum shape shap
 /* Fills in the sizes that follow from the others; all are within the limits. */
 void sg_array_measure(struct sg_array *array)
 {
-	struct sg_texels texel;
+	struct sg_texels texel = {.channel_bytes = 1, .n_channels = 1};
+	size_t columns = array->width;
 
-	sg_format_read(array->format, array->channels, &texel);
+	array->rows = MAX(array->height, (size_t)1);
+	if (!sg_array_is_planar(array))
+		sg_format_read(array->format, array->channels, &texel);
 	array->element_size = (size_t)texel.channel_bytes * texel.n_channels;
-	array->pitch = array->width * array->element_size;
-	array->slice = array->pitch * MAX(array->height, (size_t)1);
+	if (texel.blocks) {
+		array->element_size = sg_blocks_bytes(texel.blocks);
+		columns = (columns + SG_BLOCK_SIDE - 1) / SG_BLOCK_SIDE;
+		array->rows = (array->rows + SG_BLOCK_SIDE - 1) / SG_BLOCK_SIDE;
+	}
+	array->pitch = columns * array->element_size;
+	array->slice = array->pitch * array->rows;
+	if (sg_array_is_planar(array))
+		array->slice += array->slice / 2;
 	array->size = array->slice * MAX(array->depth, (size_t)1);
+}
+
+void sg_array_split(const struct sg_array *array, struct sg_array planes[SG_PLANES])
+{
+	for (unsigned i = 0; i < SG_PLANES; i++) {
+		planes[i] = (struct sg_array){
+		    .address = array->address + (i ? array->pitch * array->rows : 0),
+		    .width = array->width >> i,
+		    .height = array->height >> i,
+		    .format = CU_AD_FORMAT_UNSIGNED_INT8,
+		    .channels = 1 + i,
+		    .flags = array->flags,
+		};
+		sg_array_measure(&planes[i]);
+	}
+}
+
+/* Of what the H200's driver says of them: only for video, of three channels. */
+static CUresult check_planar(const struct sg_array *array, enum shape shape)
+{
+	bool is_for_video = array->flags == CUDA_ARRAY3D_VIDEO_ENCODE_DECODE;
+
+	return shape == SHAPE_2D && is_for_video && array->channels == 3 && !(array->width % 2) &&
+		       !(array->height % 2) && array_is_within_limits(array, shape)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult sg_array_check(const struct sg_array *array)
@@ -161,13 +255,17 @@ CUresult sg_array_check(const struct sg_array *array)
 				     CUDA_ARRAY3D_DEFERRED_MAPPING |
 				     CUDA_ARRAY3D_VIDEO_ENCODE_DECODE;
 	enum shape shape = array_shape(array);
-	struct sg_texels texel;
+	struct sg_texels texel = {0};
 
+	if (sg_array_is_planar(array))
+		return check_planar(array, shape);
 	if (array->flags & unsupported || format_is_known(array->format))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (array->flags & ~known || shape == SHAPE_NONE ||
 	    !sg_format_read(array->format, array->channels, &texel) ||
 	    !array_is_within_limits(array, shape))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (texel.blocks && (!array->height || array->flags & CUDA_ARRAY3D_SURFACE_LDST))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Gathering is for pictures of two dimensions. */
 	if (array->flags & CUDA_ARRAY3D_TEXTURE_GATHER && shape != SHAPE_2D)
@@ -211,7 +309,8 @@ void sg_array_image(const struct sg_array *array, struct sg_texels *image)
 	    .layers = sg_array_is_layered(array) ? depth : 1,
 	    .n_levels = 1,
 	};
-	sg_format_read(array->format, array->channels, image);
+	if (!sg_array_is_planar(array))
+		sg_format_read(array->format, array->channels, image);
 }
 
 void sg_mipmap_image(const struct sg_mipmap *mipmap, struct sg_texels *image)

@@ -17,8 +17,12 @@ struct sg_array {
 	size_t width, height, depth; /* as asked for: height 0 for 1D, depth 0 for 1D and 2D */
 	CUarray_format format;
 	unsigned channels, flags;
-	size_t element_size, pitch, slice, size; /* bytes; slice: of one layer of depth */
-	struct sg_mipmap *mipmap;		 /* it is a level of; NULL: of none */
+	/* Bytes of an element, texel or block; of a row of them; of one layer of depth; of all. */
+	size_t element_size, pitch, slice, size;
+	size_t rows;		  /* of a layer */
+	struct sg_mipmap *mipmap; /* it is a level of; NULL: of none */
+	struct sg_array *whole;	  /* it is a plane of; NULL: of none */
+	struct sg_array *planes;  /* SG_PLANES, of which a picture is made; NULL: it is none */
 };
 
 struct sg_mipmap {
@@ -27,6 +31,8 @@ struct sg_mipmap {
 	unsigned n_levels;
 	struct sg_array levels[SG_IMAGE_LEVELS];
 };
+
+#define SG_PLANES 2 /* of NV12 */
 
 #define SG_ARRAY_ALIGN 512 /* CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT */
 
@@ -48,8 +54,19 @@ CUresult sg_array_memory(const struct sg_context *context, size_t size, uint64_t
  * what the descriptor says beside it. False: no such format, or no such number of channels of
  * it. */
 bool sg_format_read(CUarray_format format, unsigned channels, struct sg_texels *image);
-/* The same of a view's format. */
+/* The same of a view's format that is not compressed. */
 bool sg_view_format_read(CUresourceViewFormat format, struct sg_texels *image);
+/* The compressed format of a view; SG_BLOCKS_NONE: it is not compressed. */
+enum sg_blocks sg_view_blocks(CUresourceViewFormat format);
+/* The same members for texels in blocks. */
+void sg_blocks_read(enum sg_blocks blocks, struct sg_texels *image);
+/* A picture of a plane of luminance, and one of half the size for colour: NV12. */
+static inline bool sg_array_is_planar(const struct sg_array *array)
+{
+	return array->format == CU_AD_FORMAT_NV12;
+}
+/* The planes of such an array that has been measured: their places in its memory. */
+void sg_array_split(const struct sg_array *array, struct sg_array planes[SG_PLANES]);
 
 /* The texels as kernels see them. */
 void sg_array_image(const struct sg_array *array, struct sg_texels *image);

@@ -6,6 +6,34 @@
 #include "softgpu/driver/array.h"
 #include "softgpu/driver/stream.h"
 
+static bool make_planes(struct sg_array *array)
+{
+	bool is_made = true;
+
+	if (!sg_array_is_planar(array))
+		return true;
+	array->planes = calloc(SG_PLANES, sizeof(*array->planes));
+	if (!array->planes)
+		return false;
+	sg_array_split(array, array->planes);
+	for (unsigned i = 0; i < SG_PLANES; i++) {
+		array->planes[i].whole = array;
+		array->planes[i].handle = sg_handle_new(SG_ARRAY, &array->planes[i]);
+		is_made &= array->planes[i].handle != NULL;
+	}
+	return is_made;
+}
+
+static void array_free(struct sg_array *array)
+{
+	for (unsigned i = 0; array->planes && i < SG_PLANES; i++)
+		sg_handle_free(array->planes[i].handle);
+	sg_handle_free(array->handle);
+	sg_arena_free(array->address);
+	free(array->planes);
+	free(array);
+}
+
 static CUresult array_create(CUarray *handle, struct sg_array shape)
 {
 	struct sg_context *context;
@@ -22,13 +50,14 @@ static CUresult array_create(CUarray *handle, struct sg_array shape)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_array *array = malloc(sizeof(*array));
-	if (array) {
-		*array = shape;
-		array->handle = sg_handle_new(SG_ARRAY, array);
-	}
-	if (!array || !array->handle) {
+	if (!array) {
 		sg_arena_free(shape.address);
-		free(array);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*array = shape;
+	array->handle = sg_handle_new(SG_ARRAY, array);
+	if (!array->handle || !make_planes(array)) {
+		array_free(array);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*handle = array->handle;
@@ -62,12 +91,10 @@ CUresult cuArrayDestroy(CUarray handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
-	if (!array || array->mipmap)
+	if (!array || array->mipmap || array->whole)
 		return CUDA_ERROR_INVALID_HANDLE;
 	sg_engine_wait();
-	sg_handle_free(handle);
-	sg_arena_free(array->address);
-	free(array);
+	array_free(array);
 	return atomic_load_explicit(&context->error, memory_order_relaxed);
 }
 
@@ -116,15 +143,19 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *descriptor, CUarray 
 	return r;
 }
 
-/* These ask about kinds of arrays that cannot be made here: planar, sparse, mapped later. */
-
 CUresult cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned index)
 {
 	const struct sg_array *array;
 	CUresult r = array_enter(handle, plane, &array);
 
-	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
+	if (r == CUDA_SUCCESS && (!array->planes || index >= SG_PLANES))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		*plane = array->planes[index].handle;
+	return r;
 }
+
+/* These ask about kinds of arrays that cannot be made here: sparse, mapped later. */
 
 CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray handle)
 {

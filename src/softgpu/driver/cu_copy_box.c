@@ -24,9 +24,10 @@ static CUresult side_of_array(const struct box_side *in, struct sg_box box, stru
 
 	if (!array)
 		return CUDA_ERROR_INVALID_HANDLE;
-	size_t rows = MAX(array->height, (size_t)1), layers = MAX(array->depth, (size_t)1);
-	if (in->x > array->pitch || box.width > array->pitch - in->x || in->y > rows ||
-	    box.rows > rows - in->y || in->z > layers || box.layers > layers - in->z)
+	size_t rows = array->rows, layers = MAX(array->depth, (size_t)1);
+	if (array->planes || in->x > array->pitch || box.width > array->pitch - in->x ||
+	    in->y > rows || box.rows > rows - in->y || in->z > layers ||
+	    box.layers > layers - in->z)
 		return CUDA_ERROR_INVALID_VALUE;
 	*out = (struct sg_side){
 	    .kind = SG_SIDE_DEVICE,
@@ -192,7 +193,7 @@ static CUresult array_run(CUarray handle, size_t offset, size_t size, struct sg_
 
 	if (!array)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (offset > array->size || size > array->size - offset)
+	if (array->planes || offset > array->size || size > array->size - offset)
 		return CUDA_ERROR_INVALID_VALUE;
 	*side = (struct sg_side){.kind = SG_SIDE_DEVICE, .address = array->address + offset};
 	return CUDA_SUCCESS;

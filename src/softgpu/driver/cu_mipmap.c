@@ -83,6 +83,8 @@ CUresult cuMipmappedArrayCreate(
 		return r;
 	base = sg_array_of(descriptor);
 	r = sg_array_check(&base);
+	if (r == CUDA_SUCCESS && sg_array_is_planar(&base))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_mipmap *mipmap = calloc(1, sizeof(*mipmap));

@@ -13,6 +13,8 @@
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/memory.h"
 
+#define MOST_ANISOTROPY 16u /* an H200 takes more for that, and 3 for 2 */
+
 /* ---- resources ---- */
 
 static bool memory_is_there(CUdeviceptr address, size_t size)
@@ -88,7 +90,7 @@ static CUresult resource_image(const CUDA_RESOURCE_DESC *resource, struct sg_tex
 		if (!array)
 			return CUDA_ERROR_INVALID_HANDLE;
 		sg_array_image(array, image);
-		return CUDA_SUCCESS;
+		return array->planes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 	case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
 		mipmap = sg_handle_get(resource->res.mipmap.hMipmappedArray, SG_MIPMAP);
 		if (!mipmap)
@@ -126,22 +128,51 @@ static void keep_layers(struct sg_texels *image, unsigned first, unsigned last)
 	image->layers = last - first + 1;
 }
 
-static CUresult view_apply(const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texels *image)
+static CUresult reformat(CUresourceViewFormat format, struct sg_texels *image)
 {
 	unsigned texel = image->n_channels * image->channel_bytes;
 
-	if (view->format >= CU_RES_VIEW_FORMAT_UNSIGNED_BC1 &&
-	    view->format <= CU_RES_VIEW_FORMAT_UNSIGNED_BC7)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (view->format != CU_RES_VIEW_FORMAT_NONE && !sg_view_format_read(view->format, image))
+	if (format != CU_RES_VIEW_FORMAT_NONE &&
+	    (image->blocks || !sg_view_format_read(format, image)))
 		return CUDA_ERROR_INVALID_VALUE;
-	if ((unsigned)(image->n_channels * image->channel_bytes) != texel ||
-	    view->firstMipmapLevel > view->lastMipmapLevel ||
+	return (unsigned)(image->n_channels * image->channel_bytes) == texel
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* An array of words is one of blocks, of as many bytes. The view says how many texels they are. */
+static CUresult view_blocks(
+    const CUDA_RESOURCE_VIEW_DESC *view, enum sg_blocks blocks, struct sg_texels *image)
+{
+	if (image->blocks || image->channel != SG_CHANNEL_UNSIGNED || image->channel_bytes != 4 ||
+	    image->n_channels * 4u != sg_blocks_bytes(blocks) ||
+	    view->width != (size_t)image->width * SG_BLOCK_SIDE ||
+	    view->height != (size_t)image->height * SG_BLOCK_SIDE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+static void become_blocks(enum sg_blocks blocks, struct sg_texels *image)
+{
+	sg_blocks_read(blocks, image);
+	image->width *= SG_BLOCK_SIDE;
+	image->height *= SG_BLOCK_SIDE;
+	image->is_view = true;
+}
+
+static CUresult view_apply(const CUDA_RESOURCE_VIEW_DESC *view, struct sg_texels *image)
+{
+	enum sg_blocks blocks = sg_view_blocks(view->format);
+	CUresult r = blocks ? view_blocks(view, blocks, image) : reformat(view->format, image);
+
+	if (r != CUDA_SUCCESS || view->firstMipmapLevel > view->lastMipmapLevel ||
 	    view->lastMipmapLevel >= image->n_levels || view->firstLayer > view->lastLayer ||
 	    view->lastLayer >= image->layers)
 		return CUDA_ERROR_INVALID_VALUE;
 	keep_levels(image, view->firstMipmapLevel, view->lastMipmapLevel);
 	keep_layers(image, view->firstLayer, view->lastLayer);
+	if (blocks)
+		become_blocks(blocks, image);
 	return CUDA_SUCCESS;
 }
 
@@ -164,6 +195,7 @@ static struct sg_sampler sampler_of(const CUDA_TEXTURE_DESC *how)
 	    .is_mip_linear = how->mipmapFilterMode == CU_TR_FILTER_MODE_LINEAR,
 	    .is_normalized = how->flags & CU_TRSF_NORMALIZED_COORDINATES,
 	    .is_seamless = how->flags & CU_TRSF_SEAMLESS_CUBEMAP,
+	    .anisotropy = (uint8_t)MIN(how->maxAnisotropy & ~1u, MOST_ANISOTROPY),
 	    .bias = how->mipmapLevelBias,
 	    .lod_min = how->minMipmapLevelClamp,
 	    .lod_max = how->maxMipmapLevelClamp,
@@ -194,6 +226,9 @@ CUresult sg_texture_describe(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXT
 	CUresult r = resource_image(resource, &texture->image);
 	if (r == CUDA_SUCCESS && view)
 		r = view_apply(view, &texture->image);
+	/* Of a format with sRGB, as an H200 has it. */
+	if (r == CUDA_SUCCESS && texture->image.is_srgb && !texture->is_srgb)
+		r = CUDA_ERROR_INVALID_VALUE;
 	texture->sampler = sampler_of(how);
 	return r;
 }
@@ -204,5 +239,6 @@ CUresult sg_surface_describe(const CUDA_RESOURCE_DESC *resource, struct sg_textu
 	if (resource->resType != CU_RESOURCE_TYPE_ARRAY)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* NVIDIA's driver takes arrays that were not made for surfaces, too. */
-	return resource_image(resource, &texture->image);
+	CUresult r = resource_image(resource, &texture->image);
+	return r == CUDA_SUCCESS && texture->image.blocks ? CUDA_ERROR_INVALID_VALUE : r;
 }

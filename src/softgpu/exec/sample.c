@@ -5,8 +5,11 @@
  * A coordinate becomes the texels on both sides of it and the weight of the farther one, axis by
  * axis; weights have 8 bits behind the point, and 1 is among them. Address modes act on the
  * coordinate, where they repeat it, and again on each texel's number. A filter is the weighted sum
- * over the axes, in float. Anisotropic filters are not there: the level follows from the longer of
- * the two derivatives, and one sample of it is taken.
+ * over the axes, in float.
+ *
+ * The level follows from the longer of the two derivatives. An anisotropic filter takes the shorter
+ * one's, and the mean of samples along the longer: how many, after EXT_texture_filter_anisotropic,
+ * which level, as an H200 does where the ratio is a power of two.
  */
 #include "softgpu/exec/sample.h"
 
@@ -33,6 +36,7 @@ struct sampling {
 	uint32_t slice; /* layer or face, or both */
 	float at[3];	/* on a cube's face: the face's coordinates, in [0, 1] */
 	float dx[3], dy[3];
+	float span; /* texels of level 0 that a sample stands for, where derivatives say so */
 	bool is_cube, is_float, filters;
 };
 
@@ -209,7 +213,7 @@ static void fetch(const struct sampling *s, const struct texture_level *level, i
 	}
 	texel_read(s->texture,
 	    texel_address(s->lane, &s->texture->image, level, (uint32_t)x, (uint32_t)y, slice),
-	    out);
+	    (uint32_t)x, (uint32_t)y, out);
 }
 
 static void find_axes(
@@ -301,7 +305,7 @@ static float level_of_detail(const struct sampling *s)
 		lod = s->flags & SG_SAMPLE_INTEGER ? (float)(int32_t)s->in->lod
 						   : bits_float(s->in->lod);
 	if (s->flags & SG_SAMPLE_GRADIENT)
-		lod = log2f(MAX(length_squared(s, s->dx), length_squared(s, s->dy))) / 2;
+		lod = log2f(s->span);
 	if (s->flags & SG_SAMPLE_INTEGER)
 		return MAX(MIN(lod, last), 0.0f);
 	lod += s->sampler.bias;
@@ -325,6 +329,43 @@ static void sample_levels(const struct sampling *s, union texel *out)
 	sample_level(s, level + 1, &next);
 	for (unsigned i = 0; i < 4; i++)
 		out->f[i] = (1 - weight) * out->f[i] + weight * next.f[i];
+}
+
+/* ---- along derivatives ---- */
+
+/* The mean of n samples, evenly along the derivative. */
+static void sample_along(struct sampling *s, const float d[3], unsigned n, union texel *out)
+{
+	float center[3];
+	union texel sum = {0};
+
+	memcpy(center, s->at, sizeof(center));
+	for (unsigned i = 1; i <= n; i++) {
+		float distance = (float)i / (float)(n + 1) - 0.5f;
+
+		for (unsigned axis = 0; axis < s->n_axes; axis++)
+			s->at[axis] = center[axis] + distance * d[axis];
+		sample_levels(s, out);
+		for (unsigned channel = 0; channel < 4; channel++)
+			sum.f[channel] += out->f[channel];
+	}
+	for (unsigned channel = 0; channel < 4; channel++)
+		out->f[channel] = sum.f[channel] / (float)n;
+}
+
+static void sample_gradient(struct sampling *s, union texel *out)
+{
+	float x = sqrtf(length_squared(s, s->dx)), y = sqrtf(length_squared(s, s->dy));
+	float longer = MAX(x, y), shorter = MIN(x, y), most = s->sampler.anisotropy;
+
+	s->span = longer;
+	if (most < 2 || !s->filters || s->n_axes != 2 || !(longer > shorter)) {
+		sample_levels(s, out);
+		return;
+	}
+	s->span = MAX(MAX(shorter, longer / most), 1.0f);
+	sample_along(
+	    s, x > y ? s->dx : s->dy, (unsigned)MAX(MIN(ceilf(longer / s->span), most), 1.0f), out);
 }
 
 /* ---- the instruction ---- */
@@ -412,6 +453,8 @@ void sg_tex(struct sg_lane *lane, uint32_t flags, struct sg_sample *in)
 	find_slice(&s);
 	if (flags & SG_SAMPLE_GATHER)
 		gather(&s, &texel);
+	else if (flags & SG_SAMPLE_GRADIENT)
+		sample_gradient(&s, &texel);
 	else if (!is_outside_memory(&s))
 		sample_levels(&s, &texel);
 	give_results(&s, &texel);

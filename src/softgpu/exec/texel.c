@@ -26,8 +26,11 @@ bool texel_is_float(const struct sg_texture *texture)
 uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
     const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice)
 {
-	uint64_t address = level->address + slice * level->slice + y * level->pitch +
-			   (uint64_t)x * image->n_channels * image->channel_bytes;
+	uint32_t side = image->blocks ? SG_BLOCK_SIDE : 1;
+	uint64_t size = image->blocks ? sg_blocks_bytes(image->blocks)
+				      : (uint64_t)image->n_channels * image->channel_bytes;
+	uint64_t address =
+	    level->address + slice * level->slice + y / side * level->pitch + x / side * size;
 
 	/* True of any description the driver made; a torn one must not leave the arena either. */
 	if (address - SG_ARENA_BASE >= SG_ARENA_SIZE)
@@ -84,12 +87,30 @@ static uint32_t channel_integer(const struct sg_texels *image, uint32_t bits)
 		   : bits;
 }
 
-void texel_read(const struct sg_texture *texture, uint64_t address, union texel *out)
+static void compressed_read(
+    const struct sg_texture *texture, uint64_t address, uint32_t x, uint32_t y, union texel *out)
+{
+	const struct sg_texels *image = &texture->image;
+
+	blocks_texel(image->blocks, (const uint8_t *)address,
+	    y % SG_BLOCK_SIDE * SG_BLOCK_SIDE + x % SG_BLOCK_SIDE, out->f);
+	if (image->is_view && sg_blocks_channels(image->blocks) < CHANNELS)
+		out->f[3] = 0; /* as an H200 has it */
+	for (unsigned i = 0; i < 3 && texture->is_srgb; i++)
+		out->f[i] = srgb_to_linear(out->f[i]);
+}
+
+void texel_read(
+    const struct sg_texture *texture, uint64_t address, uint32_t x, uint32_t y, union texel *out)
 {
 	const struct sg_texels *image = &texture->image;
 	const uint8_t *at = (const uint8_t *)address;
 	bool is_float = texel_is_float(texture);
 
+	if (image->blocks) {
+		compressed_read(texture, address, x, y, out);
+		return;
+	}
 	*out = is_float ? (union texel){.f = {0, 0, 0, 1}} : (union texel){.u = {0, 0, 0, 1}};
 	for (unsigned i = 0; i < image->n_channels && i < CHANNELS; i++) {
 		uint32_t bits = channel_bits(at + i * image->channel_bytes, image->channel_bytes);

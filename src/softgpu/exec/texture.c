@@ -169,6 +169,26 @@ void texture_sampler(struct sg_lane *lane, const struct sg_texture *texture, uin
 		    value >> PTX_SAMPLER_MODE_SHIFT(axis) & PTX_SAMPLER_MODE_MASK);
 }
 
+static uint32_t blocks_along(const struct sg_texels *image, uint32_t size, uint32_t level)
+{
+	uint32_t all =
+	    image->is_view ? MAX(size / SG_BLOCK_SIDE >> level, 1u) : MAX(size >> level, 1u);
+
+	return image->is_view ? all : (all + SG_BLOCK_SIDE - 1) / SG_BLOCK_SIDE;
+}
+
+static void compressed_level_get(
+    const struct sg_texels *image, uint32_t level, struct texture_level *geometry)
+{
+	uint32_t columns = blocks_along(image, image->width, level);
+	uint32_t rows = blocks_along(image, image->height, level);
+
+	geometry->width = MIN(geometry->width, columns * SG_BLOCK_SIDE);
+	geometry->height = MIN(geometry->height, rows * SG_BLOCK_SIDE);
+	geometry->pitch = (uint64_t)columns * sg_blocks_bytes(image->blocks);
+	geometry->slice = geometry->pitch * rows;
+}
+
 void texture_level_get(
     const struct sg_texels *image, uint32_t level, struct texture_level *geometry)
 {
@@ -178,6 +198,10 @@ void texture_level_get(
 	    .height = MAX(image->height >> level, 1u),
 	    .depth = MAX(image->depth >> level, 1u),
 	};
+	if (image->blocks) {
+		compressed_level_get(image, level, geometry);
+		return;
+	}
 	geometry->pitch = !level && image->pitch ? image->pitch
 						 : (uint64_t)geometry->width * image->n_channels *
 						       image->channel_bytes;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "softgpu/exec/blocks.h"
 #include "softgpu/exec/lane.h"
 
 #define SG_IMAGE_LEVELS 18 /* a mipmap of 2^17 texels has as many */
@@ -27,7 +28,8 @@ enum sg_channel {
 
 /*
  * Texels in memory: level by level, each of them layers or slices of rows. Sizes halve from level
- * to level, never below 1; only level 0 may have a pitch of its own.
+ * to level, never below 1; only level 0 may have a pitch of its own. Of compressed texels rows are
+ * rows of blocks.
  */
 struct sg_texels {
 	uint64_t levels[SG_IMAGE_LEVELS]; /* addresses */
@@ -37,6 +39,10 @@ struct sg_texels {
 	uint8_t n_levels, n_channels, channel_bytes;
 	enum sg_channel channel;
 	bool is_linear; /* plain memory: what lies outside is 0 */
+	enum sg_blocks blocks;
+	bool is_srgb; /* the format is */
+	bool
+	    is_view; /* blocks of an array of words: it halves in words, and alpha is 0 without any */
 };
 
 /* The numbers are those of CUaddress_mode. */
@@ -52,6 +58,7 @@ struct sg_sampler {
 	bool is_linear, is_mip_linear; /* filters */
 	bool is_normalized;	       /* coordinates */
 	bool is_seamless;	       /* cubes: filters reach into the next face */
+	uint8_t anisotropy;	       /* samples along the longer derivative, at most */
 	float bias, lod_min, lod_max;
 	float border[4]; /* for integer texels, the bits */
 };
@@ -95,9 +102,10 @@ union texel {
 	uint32_t u[4];
 };
 bool texel_is_float(const struct sg_texture *texture);
-/* Where texel (x, y) of a slice or layer lies; outside the arena: ends the grid. */
+/* Where texel (x, y) of a slice or layer lies, or its block; outside the arena: ends the grid. */
 uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
     const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice);
-void texel_read(const struct sg_texture *texture, uint64_t address, union texel *out);
+void texel_read(
+    const struct sg_texture *texture, uint64_t address, uint32_t x, uint32_t y, union texel *out);
 /* Bits of a channel of the image's format from 32 bits: floats for the kinds read as floats. */
 uint32_t texel_encode(const struct sg_texels *image, uint32_t value);
