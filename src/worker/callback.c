@@ -329,7 +329,23 @@ CUresult callback_give_graph(
 	if (backend->cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE) !=
 	    CUDA_SUCCESS)
 		log_warn("a graph does not take a reference to its host node's callback");
+	callback->object = object;
 	return CUDA_SUCCESS;
+}
+
+void callback_join_graph(struct call *call, struct callback *callback, CUgraph graph)
+{
+	if (!callback->object ||
+	    call->backend->cuGraphRetainUserObject(graph, callback->object, 1, 0) != CUDA_SUCCESS)
+		log_warn("a graph does not take a reference to its host node's callback");
+}
+
+void callback_leave_graph(struct call *call, CUhostFn function, const void *user, CUgraph graph)
+{
+	const struct callback *callback = user;
+
+	if (function == callback_run && callback->object)
+		call->backend->cuGraphReleaseUserObject(graph, callback->object, 1);
 }
 
 /* --- the driver's functions --- */

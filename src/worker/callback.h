@@ -47,6 +47,11 @@ void callback_end(void *callback);
 CUresult callback_give_graph(
     struct call *call, struct callback *callback, CUgraph graph, CUresult r);
 
+/* A callback of callback_new_copy() that was given to a graph before belongs to another one, too;
+ * and ends its part in a graph again. */
+void callback_join_graph(struct call *call, struct callback *callback, CUgraph graph);
+void callback_leave_graph(struct call *call, CUhostFn function, const void *user, CUgraph graph);
+
 /* A CUhostFn for the backend: has the client run it, returns when it has. */
 void callback_run(void *callback);
 

@@ -31,6 +31,7 @@
 #include "worker/gpu_time.h"
 #include "worker/graph_end.h"
 #include "worker/graph_memory.h"
+#include "worker/graph_model.h"
 #include "worker/graph_move.h"
 #include "worker/idle.h"
 #include "worker/image_store.h"
@@ -467,6 +468,7 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->crowded = sysconf(_SC_NPROCESSORS_ONLN) < CROWDED;
 	pthread_mutex_init(&worker->jobs_lock, NULL);
 	pthread_mutex_init(&worker->memory_lock, NULL);
+	pthread_mutex_init(&worker->graph_lock, NULL);
 	pthread_mutex_init(&worker->end_lock, NULL);
 	bool made = make_tables(worker);
 	worker->images = made ? image_store_new(options->image_cache, options->ask) : NULL;
@@ -521,6 +523,7 @@ struct worker *worker_free(struct worker *worker)
 	links_free(worker);
 	ipc_free(worker->ipc);
 	graph_memory_free(worker);
+	graph_models_free(worker);
 	graph_moves_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);
@@ -544,6 +547,7 @@ struct worker *worker_free(struct worker *worker)
 	free(worker->entry_of_id);
 	pthread_mutex_destroy(&worker->jobs_lock);
 	pthread_mutex_destroy(&worker->memory_lock);
+	pthread_mutex_destroy(&worker->graph_lock);
 	pthread_mutex_destroy(&worker->end_lock);
 	free(worker);
 	return NULL;

@@ -14,13 +14,20 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/graph_model.h"
 #include "worker/graph_move.h"
 #include "worker/prints.h"
 #include "worker/worker.h"
 
+static void note(struct call *call, CUgraphExec exec, CUgraph graph, unsigned long long flags)
+{
+	graph_move_note(call->worker, exec, graph);
+	graph_model_note(call, exec, graph, flags);
+}
+
 /* Enters what was made under the id the client minted for it. */
-static CUresult adopt(
-    struct call *call, uint64_t id, CUgraphExec exec, CUgraph graph, CUresult status)
+static CUresult adopt(struct call *call, uint64_t id, CUgraphExec exec, CUgraph graph,
+    unsigned long long flags, CUresult status)
 {
 	if (status != CUDA_SUCCESS)
 		return CUDA_SUCCESS;
@@ -28,7 +35,7 @@ static CUresult adopt(
 	if (r != CUDA_SUCCESS)
 		call->backend->cuGraphExecDestroy(exec);
 	else
-		graph_move_note(call->worker, exec, graph);
+		note(call, exec, graph, flags);
 	return r;
 }
 
@@ -38,7 +45,7 @@ CUresult worker_cuGraphInstantiate_v2(struct call *call, struct args_cuGraphInst
 
 	*a->status = call->backend->cuGraphInstantiate_v2(
 	    &exec, a->graph, a->error_node, a->log_bytes ? a->log : NULL, a->log_bytes);
-	return adopt(call, a->exec, exec, a->graph, *a->status);
+	return adopt(call, a->exec, exec, a->graph, 0, *a->status);
 }
 
 CUresult worker_cuGraphInstantiateWithFlags(
@@ -47,7 +54,7 @@ CUresult worker_cuGraphInstantiateWithFlags(
 	CUresult r = call->backend->cuGraphInstantiateWithFlags(a->exec, a->graph, a->flags);
 
 	if (r == CUDA_SUCCESS)
-		graph_move_note(call->worker, *a->exec, a->graph);
+		note(call, *a->exec, a->graph, a->flags);
 	return r;
 }
 
@@ -56,6 +63,7 @@ CUresult worker_cuGraphExecDestroy(struct call *call, struct args_cuGraphExecDes
 	CUresult r = call->backend->cuGraphExecDestroy(a->exec);
 
 	graph_move_forget(call, a->exec);
+	graph_model_forget(call, a->exec);
 	return r;
 }
 
@@ -68,7 +76,7 @@ CUresult worker_cuGraphInstantiateWithParams(
 	*a->status = call->backend->cuGraphInstantiateWithParams(&exec, a->graph, &parameters);
 	*a->error_node = parameters.hErrNode_out;
 	*a->result = parameters.result_out;
-	return adopt(call, a->exec, exec, a->graph, *a->status);
+	return adopt(call, a->exec, exec, a->graph, a->flags, *a->status);
 }
 
 CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecUpdate_v2 *a)
@@ -76,8 +84,10 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 	CUgraphExecUpdateResultInfo info = {0};
 
 	*a->status = call->backend->cuGraphExecUpdate_v2(a->exec, a->graph, &info);
-	if (*a->status == CUDA_SUCCESS)
+	if (*a->status == CUDA_SUCCESS) {
 		graph_move_drop(call, a->exec, NULL);
+		graph_model_update(call, a->exec);
+	}
 	*a->result = info.result;
 	*a->error_node = info.errorNode;
 	*a->error_from = info.errorFromNode;

@@ -3,14 +3,19 @@
  * user object; adding a child graph to a graph clones it with such references, and so does
  * everything that is made from that graph. One child graph is told from the program's own by its
  * host node, whose function and user data are ours; nobody but this file adds such host nodes.
+ *
+ * A copy of memory that the backend reaches is its own node. One that is given ordinary memory
+ * changes places with a child graph, and keeps the client's id.
  */
 #include "worker/graph_copy.h"
 
 #include <string.h>
 
+#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/callback.h"
-#include "worker/graph_move.h"
+#include "worker/graph_model.h"
+#include "worker/graph_swap.h"
 #include "worker/worker.h"
 
 #define NODES_MOST 2
@@ -43,6 +48,13 @@ static CUresult fill(struct call *call, CUgraph graph, const CUDA_MEMCPY_NODE_PA
 	default:
 		return backend->cuGraphAddHostNode(&before, graph, NULL, 0, &host);
 	}
+}
+
+CUresult graph_copy_refuse(struct call *call, const struct graph_copy *staged, CUresult r)
+{
+	if (staged->number)
+		callback_end(callback_new_copy(call, staged));
+	return r;
 }
 
 /* The number is ended in any case of failure, as the client expects. */
@@ -93,79 +105,145 @@ CUresult graph_copy_add(struct call *call, const struct args_rosenGraphNodeAdd *
 
 /* --- what a node is --- */
 
+/* What one consists of. */
+struct content {
+	CUgraph graph;
+	CUgraphNode nodes[NODES_MOST];
+	size_t n;
+	CUDA_HOST_NODE_PARAMS host;
+};
+
 /* The copy that a host node is part of. */
-static bool read_host(struct call *call, CUgraphNode node, struct graph_copy *out)
+static bool read_host(
+    struct call *call, CUgraphNode node, CUDA_HOST_NODE_PARAMS *host, struct graph_copy *out)
 {
 	CUgraphNodeType type;
-	CUDA_HOST_NODE_PARAMS host;
 
 	return call->backend->cuGraphNodeGetType(node, &type) == CUDA_SUCCESS &&
 	       type == CU_GRAPH_NODE_TYPE_HOST &&
-	       call->backend->cuGraphHostNodeGetParams(node, &host) == CUDA_SUCCESS &&
-	       callback_copy(host.fn, host.userData, out);
+	       call->backend->cuGraphHostNodeGetParams(node, host) == CUDA_SUCCESS &&
+	       callback_copy(host->fn, host->userData, out);
 }
 
-/* nodes: room for NODES_MOST. */
-static bool find(struct call *call, CUgraphNode node, CUgraph *graph, CUgraphNode *nodes, size_t *n,
-    struct graph_copy *out)
+static bool look_into(
+    struct call *call, CUgraph graph, struct content *content, struct graph_copy *out)
 {
 	const struct backend *backend = call->backend;
-	CUgraphNodeType type;
 
-	if (backend->cuGraphNodeGetType(node, &type) != CUDA_SUCCESS ||
-	    type != CU_GRAPH_NODE_TYPE_GRAPH ||
-	    backend->cuGraphChildGraphNodeGetGraph(node, graph) != CUDA_SUCCESS ||
-	    backend->cuGraphGetNodes(*graph, NULL, n) != CUDA_SUCCESS || !*n || *n > NODES_MOST ||
-	    backend->cuGraphGetNodes(*graph, nodes, n) != CUDA_SUCCESS)
+	content->graph = graph;
+	if (backend->cuGraphGetNodes(graph, NULL, &content->n) != CUDA_SUCCESS || !content->n ||
+	    content->n > NODES_MOST ||
+	    backend->cuGraphGetNodes(graph, content->nodes, &content->n) != CUDA_SUCCESS)
 		return false;
-	for (size_t i = 0; i < *n; i++)
-		if (read_host(call, nodes[i], out))
+	for (size_t i = 0; i < content->n; i++)
+		if (read_host(call, content->nodes[i], &content->host, out))
 			return true;
 	return false;
 }
 
+static bool find(
+    struct call *call, CUgraphNode node, struct content *content, struct graph_copy *out)
+{
+	CUgraphNodeType type;
+	CUgraph graph;
+
+	return call->backend->cuGraphNodeGetType(node, &type) == CUDA_SUCCESS &&
+	       type == CU_GRAPH_NODE_TYPE_GRAPH &&
+	       call->backend->cuGraphChildGraphNodeGetGraph(node, &graph) == CUDA_SUCCESS &&
+	       look_into(call, graph, content, out);
+}
+
 bool graph_copy_find(struct call *call, CUgraphNode node, struct graph_copy *out)
 {
-	CUgraphNode nodes[NODES_MOST];
-	CUgraph graph;
-	size_t n;
+	struct content content;
 
-	return find(call, node, &graph, nodes, &n, out);
+	return find(call, node, &content, out);
 }
 
 /* --- other parameters --- */
 
-static CUresult set_exec(struct call *call, const struct args_rosenGraphNodeSet *a,
-    const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged)
+static CUresult empty_out(struct call *call, const struct content *content)
 {
-	CUgraph child;
-	CUresult r = graph_copy_make(call, copy, staged, &child);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = call->backend->cuGraphExecChildGraphNodeSetParams(a->exec, a->node, child);
-	call->backend->cuGraphDestroy(child);
-	return r;
-}
-
-CUresult graph_copy_set(struct call *call, const struct args_rosenGraphNodeSet *a,
-    const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged)
-{
-	CUgraphNode nodes[NODES_MOST];
-	struct graph_copy present;
-	CUgraph graph;
-	size_t n;
-
-	if (!find(call, a->node, &graph, nodes, &n, &present))
-		return graph_move_set(call, a, copy, staged);
-	if (a->exec)
-		return set_exec(call, a, copy, staged);
-	for (size_t i = 0; i < n; i++) {
-		CUresult r = call->backend->cuGraphDestroyNode(nodes[i]);
+	for (size_t i = 0; i < content->n; i++) {
+		CUresult r = call->backend->cuGraphDestroyNode(content->nodes[i]);
 		if (r != CUDA_SUCCESS)
 			return r;
 	}
-	return fill_and_give(call, graph, copy, staged);
+	callback_leave_graph(call, content->host.fn, content->host.userData, content->graph);
+	return CUDA_SUCCESS;
+}
+
+CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    const struct graph_copy *staged)
+{
+	struct graph_copy present;
+	struct content content;
+	CUresult r = find(call, node, &content, &present) ? empty_out(call, &content)
+							  : CUDA_ERROR_INVALID_VALUE;
+
+	if (r != CUDA_SUCCESS)
+		return graph_copy_refuse(call, staged, r);
+	return fill_and_give(call, content.graph, copy, staged);
+}
+
+CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
+    const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged)
+{
+	struct graph_copy present;
+	struct content content, wanted;
+
+	if (!find(call, node, &content, &present) || !look_into(call, other, &wanted, &present))
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = empty_out(call, &content)
+			 ?: fill(call, content.graph, copy, wanted.host.userData, staged);
+	if (r == CUDA_SUCCESS)
+		callback_join_graph(call, wanted.host.userData, content.graph);
+	return r;
+}
+
+/* The client goes on naming the node by its id. */
+static CUresult take_place(
+    struct call *call, CUgraph graph, CUgraphNode present, const CUgraphNodeParams *p)
+{
+	struct handles *handles = call->worker->handles;
+	uint64_t id = handles_id_of(handles, HANDLE_GRAPHNODE, (uint64_t)present);
+	CUgraphNode node;
+	CUresult r = graph_swap(call, graph, present, p, &node);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	graph_models_rename(call, present, node);
+	if (handles_replace(handles, HANDLE_GRAPHNODE, id, (uint64_t)node))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return call->backend->cuGraphDestroyNode(present);
+}
+
+/* A copy of the backend's alone becomes one of these. */
+static CUresult convert(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    const struct graph_copy *staged)
+{
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH};
+	CUgraph graph = graph_of_node(call, node);
+
+	if (!graph)
+		return graph_copy_refuse(call, staged, CUDA_ERROR_INVALID_VALUE);
+	CUresult r = graph_copy_make(call, copy, staged, &p.graph.graph);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = take_place(call, graph, node, &p);
+	call->backend->cuGraphDestroy(p.graph.graph);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		log_warn_once("a graph that allocates memory keeps its copies of pinned memory");
+	return r;
+}
+
+CUresult graph_copy_set(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    const struct graph_copy *staged)
+{
+	struct graph_copy present;
+
+	return graph_copy_find(call, node, &present) ? graph_copy_refill(call, node, copy, staged)
+						     : convert(call, node, copy, staged);
 }
 
 /* --- what the client sees of it --- */

@@ -24,10 +24,19 @@ CUresult graph_copy_make(struct call *call, const CUDA_MEMCPY_NODE_PARAMS *copy,
 /* And a node of it. */
 CUresult graph_copy_add(struct call *call, const struct args_rosenGraphNodeAdd *a,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
-/* New parameters for a node that is one already, or by graph_move.h: CUDA_ERROR_NOT_SUPPORTED
- * for others. */
-CUresult graph_copy_set(struct call *call, const struct args_rosenGraphNodeSet *a,
+/* New parameters for a memcpy node of a graph, which becomes one if it is not.
+ * CUDA_ERROR_NOT_SUPPORTED: it cannot, graph_swap.h says why. */
+CUresult graph_copy_set(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    const struct graph_copy *staged);
+/* For a node that is one. */
+CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    const struct graph_copy *staged);
+/* The same, with the callback that graph_copy_make() has put into other. */
+CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
+
+/* Ends the number of one that cannot be made. Returns r. */
+CUresult graph_copy_refuse(struct call *call, const struct graph_copy *staged, CUresult r);
 
 /* Whether node is one, and what it was made of. */
 bool graph_copy_find(struct call *call, CUgraphNode node, struct graph_copy *out);

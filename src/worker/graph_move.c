@@ -50,6 +50,15 @@ void graph_move_note(struct worker *worker, CUgraphExec exec, CUgraph graph)
 	pthread_mutex_unlock(&worker->memory_lock);
 }
 
+void graph_move_anew(struct worker *worker, CUgraphExec former, CUgraphExec exec)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct graph_origin *origin = *find(worker, former);
+	if (origin)
+		origin->exec = exec;
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
 /* With the lock held: the moves of node, NULL for all. The backend ends one that runs when it
  * has run. */
 static void drop(struct worker *worker, struct graph_origin *origin, CUgraphNode node)
@@ -122,6 +131,7 @@ static bool is_blind(struct call *call, CUgraphNode node)
 	case CU_GRAPH_NODE_TYPE_EMPTY:
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
 	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		return true;
 	default:
 		return false;
@@ -192,8 +202,8 @@ CUresult graph_move_set(struct call *call, const struct args_rosenGraphNodeSet *
 	pthread_mutex_unlock(&call->worker->memory_lock);
 	if (!graph || staged->when == GRAPH_COPY_ALONE || !is_fit(call, graph, a->node)) {
 		log_warn_once(
-		    "a graph's copy cannot be changed from pinned to ordinary memory where "
-		    "the graph has nodes that may look at it");
+		    "a graph's copy cannot be changed from pinned to ordinary memory where the "
+		    "graph cannot be cloned and has nodes that may look at it");
 		callback_end(callback_new_copy(call, staged));
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}

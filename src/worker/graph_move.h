@@ -1,9 +1,11 @@
 /*
  * Memcpy nodes of an executable graph that were made for memory which the worker reaches and are
- * then given ordinary memory of the program's (wire/graph_copy.h). What is executable cannot get a
- * host node any more. So the bytes are moved by a small graph of its own, launched ahead of the
- * graph or behind it; that is the same as in their turn as long as nobody looks meanwhile: where
- * the graph has only kernels, copies, memsets, memory and empty nodes. Other graphs are refused.
+ * then given ordinary memory of the program's (wire/graph_copy.h), in graphs that cannot be made
+ * anew (graph_model.h). What is executable cannot get a host node any more. So the bytes are moved
+ * by a small graph of its own, launched ahead of the graph or behind it; that is the same as in
+ * their turn as long as nobody looks meanwhile: where the graph has only kernels, copies, memsets,
+ * memory and empty nodes, and conditional nodes, whose bodies have no others. Other graphs are
+ * refused.
  *
  * Everything but launching is the dispatcher's.
  */
@@ -18,6 +20,8 @@ struct worker;
 
 /* exec was made of graph. Any thread. */
 void graph_move_note(struct worker *worker, CUgraphExec exec, CUgraph graph);
+/* It was made anew. */
+void graph_move_anew(struct worker *worker, CUgraphExec former, CUgraphExec exec);
 /* It ends. */
 void graph_move_forget(struct call *call, CUgraphExec exec);
 /* Its node, NULL for all of them, has memory again that the worker reaches. */

@@ -17,7 +17,7 @@
 #include "worker/graph_end.h"
 #include "worker/graph_external.h"
 #include "worker/graph_memory.h"
-#include "worker/graph_move.h"
+#include "worker/graph_model.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
 
@@ -157,14 +157,6 @@ static CUresult build(struct call *call, const CUgraphNodeParams *parameters,
 	}
 }
 
-/* What could not be built: the client's number for it ends. */
-static CUresult refuse(struct call *call, const struct node *node, CUresult r)
-{
-	if (node->staged.number)
-		callback_end(callback_new_copy(call, &node->staged));
-	return r;
-}
-
 /* The functions of each type take structs of their own, with the layout of the newest. */
 static CUDA_KERNEL_NODE_PARAMS kernel_of(const CUgraphNodeParams *p)
 {
@@ -248,7 +240,7 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
-		return refuse(call, &node, r);
+		return graph_copy_refuse(call, &node.staged, r);
 	bool conditional = p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL;
 	if (a->n_graphs != (conditional ? p->conditional.size : 0))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -308,6 +300,35 @@ static CUresult set_any(
 		    : backend->cuGraphNodeSetParams(node, p);
 }
 
+struct setting {
+	unsigned generic;
+	CUgraphNodeParams *p;
+};
+
+static CUresult set(struct call *call, CUgraphExec exec, CUgraphNode node, const void *what)
+{
+	const struct setting *setting = what;
+
+	return setting->generic ? set_any(call->backend, exec, node, setting->p)
+				: set_by_type(call->backend, exec, node, setting->p);
+}
+
+static CUresult set_node(
+    struct call *call, const struct args_rosenGraphNodeSet *a, struct node *node)
+{
+	const struct setting setting = {a->generic, &node->p};
+
+	if (node->p.type == CU_GRAPH_NODE_TYPE_MEMCPY && a->exec)
+		return graph_model_set_copy(call, a, &node->p, &node->staged);
+	if (node->staged.number)
+		return graph_copy_set(call, a->node, &node->p.memcpy, &node->staged);
+	if (!a->exec)
+		return set(call, NULL, a->node, &setting);
+	return node->p.type == CU_GRAPH_NODE_TYPE_GRAPH
+		   ? graph_model_set(call, a->exec, a->node, NULL, node->p.graph.graph)
+		   : graph_model_set(call, a->exec, a->node, set, &setting);
+}
+
 CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeSet *a)
 {
 	const struct tail tail = {a->tail, a->tail_bytes};
@@ -315,13 +336,8 @@ CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeS
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
-		return refuse(call, &node, r);
-	if (node.staged.number)
-		return graph_copy_set(call, a, &node.p.memcpy, &node.staged);
-	r = a->generic ? set_any(call->backend, a->exec, a->node, &node.p)
-		       : set_by_type(call->backend, a->exec, a->node, &node.p);
-	if (r == CUDA_SUCCESS && a->exec && node.p.type == CU_GRAPH_NODE_TYPE_MEMCPY)
-		graph_move_drop(call, a->exec, a->node);
+		return graph_copy_refuse(call, &node.staged, r);
+	r = set_node(call, a, &node);
 	return node.callback ? callback_give_graph(call, node.callback, NULL, r) : r;
 }
 

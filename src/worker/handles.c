@@ -345,6 +345,42 @@ void handles_forget(struct handles *handles, enum handle_kind kind, uint64_t id)
 	pthread_mutex_unlock(&handles->lock);
 }
 
+int handles_replace(struct handles *handles, enum handle_kind kind, uint64_t id, uint64_t real)
+{
+	int r = HANDLES_TAKEN;
+
+	pthread_mutex_lock(&handles->lock);
+	struct entry *entry = handle_kind_of(id) == kind && real ? find_entry(handles, id) : NULL;
+	if (entry && handle_generation(id) &&
+	    atomic_load_explicit(&entry->generation, memory_order_relaxed) == handle_generation(id))
+		r = slot_put(handles, kind, real, id);
+	if (r == 0) {
+		slot_remove(
+		    handles, kind, atomic_load_explicit(&entry->real, memory_order_relaxed), id);
+		/* Release: whoever is told of the new handle by us sees it here as well. */
+		atomic_store_explicit(&entry->real, real, memory_order_release);
+	}
+	pthread_mutex_unlock(&handles->lock);
+	return r;
+}
+
+size_t handles_list(struct handles *handles, enum handle_kind kind, uint64_t *reals, size_t room)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&handles->lock);
+	for (size_t i = 0; i < handles->n_slots; i++) {
+		const struct slot *slot = &handles->slots[i];
+		if (!slot->id || family(handle_kind_of(slot->id)) != family(kind))
+			continue;
+		if (n < room)
+			reals[n] = slot->real;
+		n++;
+	}
+	pthread_mutex_unlock(&handles->lock);
+	return n;
+}
+
 size_t handles_count_of(const struct handles *handles, enum handle_kind kind)
 {
 	/* Relaxed: who needs to see an id has made it, or was told of it. */

@@ -40,6 +40,13 @@ uint64_t handles_find(const struct handles *handles, enum handle_kind kind, uint
 /* The id real is known by, 0 when there is none. */
 uint64_t handles_id_of(struct handles *handles, enum handle_kind kind, uint64_t real);
 
+/* Another handle for an id that is alive; HANDLES_TAKEN when it is not. Nobody else may be using
+ * what the id stands for. */
+int handles_replace(struct handles *handles, enum handle_kind kind, uint64_t id, uint64_t real);
+
+/* The handles of a kind, as many as there is room for; how many there are. */
+size_t handles_list(struct handles *handles, enum handle_kind kind, uint64_t *reals, size_t room);
+
 /* Ends an id; no effect on one that is not alive. */
 void handles_forget(struct handles *handles, enum handle_kind kind, uint64_t id);
 

@@ -212,6 +212,30 @@ TEST(handles_random_walk_against_a_model)
 	handles_free(handles);
 }
 
+TEST(handles_get_other_objects)
+{
+	struct handles *handles = handles_new(BUDGET);
+	uint64_t mine = client_id(HANDLE_GRAPHNODE, 1, 3), theirs, reals[4];
+
+	CHECK_EQ(handles_adopt(handles, HANDLE_GRAPHNODE, mine, 70), 0);
+	CHECK_EQ(handles_mint(handles, HANDLE_GRAPHNODE, 80, &theirs), 0);
+	CHECK_EQ(handles_adopt(handles, HANDLE_EVENT, client_id(HANDLE_EVENT, 1, 3), 70), 0);
+	CHECK_EQ(handles_replace(handles, HANDLE_GRAPHNODE, mine, 71), 0);
+	CHECK_EQ(handles_replace(handles, HANDLE_GRAPHNODE, theirs, 81), 0);
+	CHECK_EQ(handles_find(handles, HANDLE_GRAPHNODE, mine), 71);
+	CHECK_EQ(handles_find(handles, HANDLE_GRAPHNODE, theirs), 81);
+	CHECK_EQ(handles_id_of(handles, HANDLE_GRAPHNODE, 70), 0);
+	CHECK_EQ(handles_id_of(handles, HANDLE_GRAPHNODE, 81), theirs);
+	CHECK_EQ(handles_count_of(handles, HANDLE_GRAPHNODE), 2);
+	CHECK_EQ(handles_list(handles, HANDLE_GRAPHNODE, reals, 1), 2);
+	CHECK_EQ(handles_list(handles, HANDLE_GRAPHNODE, reals, 4), 2);
+	CHECK(reals[0] + reals[1] == 71 + 81);
+	CHECK_EQ(handles_replace(handles, HANDLE_EVENT, mine, 72), HANDLES_TAKEN);
+	handles_forget(handles, HANDLE_GRAPHNODE, mine);
+	CHECK_EQ(handles_replace(handles, HANDLE_GRAPHNODE, mine, 72), HANDLES_TAKEN);
+	handles_free(handles);
+}
+
 static struct handles *shared;
 static atomic_bool stop;
 

@@ -28,6 +28,7 @@ struct callbacks;
 struct gpu_time;
 struct control_share;
 struct graph_bodies;
+struct graph_model;
 struct graph_origin;
 struct idle;
 struct issuers;
@@ -168,6 +169,9 @@ struct worker {
 	struct sync_memops *sync_memops;    /* under memory_lock; sync_memops.c */
 	struct graph_bodies *graph_bodies;  /* under memory_lock */
 	struct graph_origin *graph_origins; /* under memory_lock */
+	pthread_mutex_t graph_lock;	    /* outside of memory_lock */
+	struct graph_model *graph_models;   /* under graph_lock */
+	_Atomic unsigned n_graph_models;
 	_Atomic unsigned graph_moves;	    /* of all of them */
 	struct notification *notifications; /* under memory_lock; notification.c */
 	struct reference *references;	    /* under memory_lock; reference.h */

@@ -412,6 +412,229 @@ CONFORM(executable_nodes_change_between_kinds_of_memory)
 	check(t.result, 8);
 }
 
+/* A graph's own nodes change, too, and what was made of the graph before is still one with them. */
+CONFORM(nodes_of_a_graph_change_between_kinds_of_memory)
+{
+	struct fixture t = begin();
+	unsigned *pinned;
+	CUgraphExec before, exec;
+	CUDA_MEMCPY3D got;
+	CUgraphNodeType type;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, pinned));
+	CUgraphNode middle = add_increment(&t, t.graph, in);
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(pinned, t.data)), next;
+	size_t count = 1;
+	OK(cuGraphInstantiateWithFlags(&before, t.graph, 0));
+	for (unsigned round = 0; round < 4; round++) {
+		unsigned *from = round % 2 ? pinned : t.source;
+		unsigned *to = round / 2 ? pinned : t.result;
+		CUDA_MEMCPY3D first = to_device(t.data, from), last = to_host(to, t.data);
+		OK(cuGraphMemcpyNodeSetParams(in, &first));
+		OK(cuGraphMemcpyNodeSetParams(out, &last));
+		OK(cuGraphMemcpyNodeGetParams(in, &got));
+		CHECK(got.srcHost == from);
+		OK(cuGraphMemcpyNodeGetParams(out, &got));
+		CHECK(got.dstHost == to);
+		OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+		fill(from, 10 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(to, 10 * round + 1);
+		OK(cuGraphExecDestroy(exec));
+	}
+	OK(cuGraphNodeGetType(in, &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_MEMCPY);
+	OK(cuGraphNodeGetDependentNodes(in, &next, NULL, &count));
+	CHECK(count == 1 && next == middle);
+	OK(cuGraphNodeGetDependencies(out, &next, NULL, &count));
+	CHECK(count == 1 && next == middle);
+	/* It is as it was made, and can be changed. */
+	fill(pinned, 500);
+	OK(cuGraphLaunch(before, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(pinned, 501);
+	CUDA_MEMCPY3D last = to_host(t.result, t.data);
+	OK(cuGraphExecMemcpyNodeSetParams(before, out, &last, t.context));
+	OK(cuGraphLaunch(before, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 502);
+	check(pinned, 501);
+}
+
+static unsigned seen_by_function;
+
+static void look(void *user)
+{
+	seen_by_function = *(unsigned *)user;
+}
+
+/* Where other nodes can see what the copies bring: functions, other graphs, events. */
+CONFORM(executable_nodes_change_kinds_beside_those_who_look)
+{
+	struct fixture t = begin();
+	CUDA_HOST_NODE_PARAMS host = {add_to, NULL}, looker = {look, NULL};
+	CUgraphNode function, event, child, fetch, last_look;
+	unsigned *pinned, *pinned_out, five = 5;
+	CUevent recorded, other;
+	CUgraphExec exec;
+	CUgraph inner;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	OK(cuMemAllocHost((void **)&pinned_out, BYTES));
+	OK(cuEventCreate(&recorded, CU_EVENT_DISABLE_TIMING));
+	OK(cuEventCreate(&other, CU_EVENT_DISABLE_TIMING));
+	OK(cuGraphCreate(&inner, 0));
+	add_increment(&t, inner, NULL);
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, pinned));
+	NEEDS(cuGraphAddChildGraphNode(&child, t.graph, &in, 1, inner));
+	CUgraphNode out = add_copy(&t, t.graph, child, to_host(pinned_out, t.data));
+	NEEDS(cuGraphAddEventRecordNode(&event, t.graph, &out, 1, recorded));
+	host.userData = pinned_out;
+	NEEDS(cuGraphAddHostNode(&function, t.graph, &event, 1, &host));
+	fetch = add_copy(&t, t.graph, function, to_device(t.data, pinned_out));
+	looker.userData = &five;
+	OK(cuGraphAddHostNode(&last_look, t.graph, &fetch, 1, &looker));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 4; round++) {
+		unsigned *from = round % 2 ? t.source : pinned;
+		unsigned *to = round / 2 ? t.result : pinned_out;
+		CUDA_MEMCPY3D first = to_device(t.data, from), last = to_host(to, t.data);
+		OK(cuGraphExecMemcpyNodeSetParams(exec, in, &first, t.context));
+		OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		host.userData = to;
+		OK(cuGraphExecHostNodeSetParams(exec, function, &host));
+		fill(from, 1000 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(to, 1000 * round + 101);
+		CHECK_EQ(seen_by_function, 5);
+	}
+	/* What the graph has become takes every other change. */
+	unsigned seven = 7;
+	looker.userData = &seven;
+	OK(cuGraphExecHostNodeSetParams(exec, last_look, &looker));
+	OK(cuGraphExecEventRecordNodeSetEvent(exec, event, other));
+	add_increment(&t, t.graph, NULL); /* no longer the graph it was made of */
+	CUDA_MEMCPY3D first = to_device(t.data, pinned), last = to_host(pinned_out, t.data);
+	OK(cuGraphExecMemcpyNodeSetParams(exec, in, &first, t.context));
+	OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+	host.userData = pinned_out;
+	OK(cuGraphExecHostNodeSetParams(exec, function, &host));
+	fill(pinned, 9000);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	OK(cuEventQuery(other));
+	check(pinned_out, 9101);
+	CHECK_EQ(seen_by_function, 7);
+}
+
+/* In a graph with a conditional node. */
+CONFORM(executable_nodes_change_kinds_beside_a_condition)
+{
+	struct fixture t = begin();
+	CUgraphNodeParams parameters = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
+	unsigned *pinned;
+	CUgraphNode node;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, pinned));
+	NEEDS(cuGraphConditionalHandleCreate(
+	    &parameters.conditional.handle, t.graph, t.context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
+	parameters.conditional.type = CU_GRAPH_COND_TYPE_IF;
+	parameters.conditional.size = 1;
+	parameters.conditional.ctx = t.context;
+	NEEDS(cuGraphAddNode(&node, t.graph, &in, NULL, 1, &parameters));
+	add_increment(&t, parameters.conditional.phGraph_out[0], NULL);
+	CUgraphNode out = add_copy(&t, t.graph, node, to_host(pinned, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 3; round++) {
+		CUDA_MEMCPY3D first = to_device(t.data, round ? t.source : pinned),
+			      last = to_host(round == 1 ? pinned : t.result, t.data);
+		OK(cuGraphExecMemcpyNodeSetParams(exec, in, &first, t.context));
+		OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		fill((unsigned *)first.srcHost, 50 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(last.dstHost, 50 * round + 1);
+	}
+}
+
+/* Copies of ordinary memory are switched like others, for the launches that follow. */
+CONFORM(they_can_be_switched_off)
+{
+	struct fixture t = begin();
+	unsigned on;
+	CUgraphExec exec;
+
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, in);
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	OK(cuGraphNodeGetEnabled(exec, in, &on));
+	CHECK_EQ(on, 1);
+	fill(t.source, 0);
+	OK(cuGraphLaunch(exec, t.stream)); /* 1 */
+	NEEDS(cuGraphNodeSetEnabled(exec, in, 0));
+	OK(cuGraphNodeGetEnabled(exec, in, &on));
+	CHECK_EQ(on, 0);
+	OK(cuGraphLaunch(exec, t.stream)); /* 2 */
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphLaunch(exec, t.stream)); /* 3, that nobody fetches */
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 2);
+	/* Kernels beside them, too, and all of it stays when something else changes. */
+	OK(cuGraphNodeSetEnabled(exec, middle, 0));
+	OK(cuGraphNodeSetEnabled(exec, out, 1));
+	OK(cuGraphNodeGetEnabled(exec, out, &on));
+	CHECK_EQ(on, 1);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 3);
+	OK(cuGraphNodeGetEnabled(exec, middle, &on));
+	CHECK_EQ(on, 0);
+	OK(cuGraphNodeSetEnabled(exec, middle, 1));
+	OK(cuGraphNodeSetEnabled(exec, in, 1));
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 1);
+}
+
+/* Other memory for a copy that is off: it shows when it is on again. */
+CONFORM(what_is_off_gets_other_memory)
+{
+	struct fixture t = begin();
+	unsigned *third = calloc(N, sizeof(unsigned)), *pinned, on;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, in);
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	unsigned *places[] = {third, pinned, third, t.result};
+	for (unsigned round = 0; round < 4; round++) {
+		CUDA_MEMCPY3D last = to_host(places[round], t.data);
+		OK(cuGraphNodeSetEnabled(exec, out, 0));
+		OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		OK(cuGraphNodeGetEnabled(exec, out, &on));
+		CHECK_EQ(on, 0);
+		memset(places[round], 0, BYTES);
+		fill(t.source, 60 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		CHECK_EQ(places[round][0], 0);
+		CHECK_EQ(places[round][N - 1], 0);
+		OK(cuGraphNodeSetEnabled(exec, out, 1));
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(places[round], 60 * round + 1);
+	}
+}
+
 CONFORM(much_memory_again_and_again)
 {
 	struct fixture t = begin();
