@@ -83,6 +83,8 @@ struct sg_tmem *tmem_check(
 const uint8_t *tmem_shared(
     struct sg_lane *lane, const struct sg_block *block, uint64_t offset, uint64_t size)
 {
+	if (block == lane->block)
+		return fault_check_range(lane, offset, size, true, false);
 	return cluster_range(lane, SG_CLUSTER_ADDRESS(block->rank, offset), size, false);
 }
 
