@@ -307,10 +307,13 @@ static void gather(uint8_t *out, const uint8_t *data, uint32_t lane, uint32_t si
 void sg_check_accesses(struct sg_lane *lane, const uint64_t *addresses, uint32_t lanes,
     uint32_t size, uint32_t flags, uint32_t line, const uint8_t *data)
 {
+	uint32_t first = flags >> SG_CHECK_FIRST;
 	uint8_t bytes[64];
 
 	if (!lane->block->machine->check)
 		return;
+	if (first)
+		lanes &= UINT32_MAX >> (SG_WARP_SIZE - first);
 	for (uint32_t left = lanes; left; left &= left - 1) {
 		uint32_t number = (uint32_t)__builtin_ctz(left);
 		uint64_t address = addresses[number];

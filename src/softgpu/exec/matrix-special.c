@@ -7,9 +7,8 @@
  * belongs: 4 bits, two indices, for the stored half of each chunk. A chunk is 4 elements, 2 of 32
  * bits, or 4 pairs of 4 bits.
  */
-#include "softgpu/exec/matrix-special.h"
-
-#include "softgpu/exec/lane.h"
+#include "softgpu/exec/matrix-parts.h"
+#include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"
 
 #define ROWS	    16u
@@ -20,19 +19,19 @@
 
 struct product {
 	union sg_matrix matrix;
-	uint32_t *const *lanes;
+	const struct sg_fragments *all;
 	unsigned k;
 	double a[ROWS * MOST_K], b[MOST_K * COLUMNS], c[ROWS * COLUMNS];
 	double scale_a[ROWS][MOST_BLOCKS], scale_b[COLUMNS][MOST_BLOCKS];
 	unsigned blocks; /* that have scales of their own, along k */
 };
 
-/* A word behind the operands of lane thread of four; lanes that are not there have none. */
+/* A word behind the operands of lane thread of four. */
 static uint32_t extra(const struct product *product, unsigned row, unsigned thread, unsigned word)
 {
-	const uint32_t *lane = product->lanes[row % 8 * QUAD + thread % QUAD];
+	unsigned first = sg_matrix_offset(product->matrix, SG_MATRIX_D);
 
-	return lane ? lane[sg_matrix_offset(product->matrix, SG_MATRIX_D) + word] : 0;
+	return product->all->words[first + word][row % 8 * QUAD + thread % QUAD];
 }
 
 /* ---- the operands ---- */
@@ -53,6 +52,21 @@ static void straighten(union sg_matrix matrix, enum sg_matrix_type type, uint32_
 	}
 }
 
+/* Row by row. */
+static void take_bits(const struct product *product, enum sg_matrix_operand operand, uint32_t *bits)
+{
+	uint32_t columns[SG_MATRIX_ELEMENTS];
+
+	if (operand != SG_MATRIX_B) {
+		matrix_take(product->matrix, operand, product->all, bits);
+		return;
+	}
+	matrix_take(product->matrix, operand, product->all, columns);
+	for (unsigned i = 0; i < product->k; i++)
+		for (unsigned column = 0; column < COLUMNS; column++)
+			bits[i * COLUMNS + column] = columns[column * product->k + i];
+}
+
 static void take(struct product *product, enum sg_matrix_operand operand, double *out)
 {
 	union sg_matrix matrix = product->matrix;
@@ -64,7 +78,7 @@ static void take(struct product *product, enum sg_matrix_operand operand, double
 		float floats[SG_MATRIX_ELEMENTS];
 	} all = {0};
 
-	matrix_take(matrix, operand, product->lanes, all.bits);
+	take_bits(product, operand, all.bits);
 	straighten(matrix, type, all.bits);
 	if (has_integers(matrix))
 		integers_from(type, all.bits, n, all.integers);
@@ -183,9 +197,9 @@ static uint32_t result(union sg_matrix matrix, double value)
 				    : matrix_float_result(matrix, (float)value);
 }
 
-void matrix_multiply_special(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
+void matrix_multiply_special(union sg_matrix matrix, struct sg_fragments *all)
 {
-	struct product product = {.matrix = matrix, .lanes = lanes, .k = 4u << matrix.k};
+	struct product product = {.matrix = matrix, .all = all, .k = 4u << matrix.k};
 	uint32_t d[ROWS * COLUMNS];
 
 	take(&product, SG_MATRIX_A, product.a);
@@ -200,5 +214,5 @@ void matrix_multiply_special(union sg_matrix matrix, uint32_t *const lanes[SG_WA
 	for (unsigned row = 0; row < ROWS; row++)
 		for (unsigned column = 0; column < COLUMNS; column++)
 			d[row * COLUMNS + column] = result(matrix, element(&product, row, column));
-	matrix_give(matrix, lanes, d);
+	matrix_give(matrix, d, all);
 }

@@ -1,129 +1,33 @@
 /*
  * Matrix instructions of a warp: fragments in, fragments out.
  *
- * The registers of all lanes are gathered into plain matrices of float, double or int32_t,
- * multiplied (multiply.c) and scattered again. Where PTX fixes which lane holds which element
- * (mma, ldmatrix) locate() follows its figures; where it does not (wmma) element e of lane l is
- * number l * n + e of the matrix, row by row.
+ * The registers of all lanes, side by side, are nearly the matrix already. Of mma each register is a
+ * block of 8 rows of 16 bytes (32 of f64), row by row: of A, of B with its columns for rows, of C
+ * and D when they are f16; a pair of C's and D's other registers are the even and the odd columns
+ * of a block. Of wmma, where PTX leaves open who holds what, they are the matrix (matrix.h). So
+ * operands are moved by the row, made numbers, multiplied (multiply.c) and moved back. Only m8n8k4
+ * of f16, four products at once, is done element by element.
  *
  * Sums run over k in order, products of narrow floats are exact in float and each addition is
  * rounded once: inside what PTX allows, though a tensor core's own order differs.
  */
 #include "softgpu/exec/matrix.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/exec/entries.h"
-#include "softgpu/exec/machine.h"
-#include "softgpu/exec/matrix-special.h"
+#include "softgpu/exec/matrix-parts.h"
+#include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"
-#include "softgpu/exec/runtime-float.h"
 
-struct place {
-	unsigned row, column;
-};
+#define BLOCK 8u /* rows, or columns, of all blocks */
 
-/* ---- which element a lane holds ---- */
-
-/* m8n8k4 of f16: lanes q to q + 3 and q + 16 to q + 19 make a product of their own. */
-static struct place locate_quad(
-    union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
-{
-	unsigned half = lane < 16 ? 0 : 4, q = lane % 4;
-
-	switch (operand) {
-	case SG_MATRIX_A:
-		return matrix.a_column ? (struct place){e % 4 + half, q}
-				       : (struct place){q + half, e};
-	case SG_MATRIX_B:
-		return matrix.b_row ? (struct place){q, e + half} : (struct place){e, q + half};
-	default:
-		if (sg_matrix_type(matrix, operand) == SG_MATRIX_F16)
-			return (struct place){q + half, e};
-		return (struct place){(lane & 1) + (e & 2) + half, (e & 4) + (lane & 2) + (e & 1)};
-	}
-}
-
-/* Of a 32-bit register (64 for f64) n elements lie side by side along k; four lanes make a row. */
-static struct place locate_mma(
-    union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
-{
-	unsigned bits = sg_matrix_element_bits(matrix, operand);
-	unsigned n = bits < 32 ? 32 / bits : 1, reg = e / n, at = e % n;
-	unsigned group = lane / 4, along = lane % 4;
-
-	switch (operand) {
-	case SG_MATRIX_A:
-		if (!matrix.m)
-			return (struct place){group, reg * 4 * n + along * n + at};
-		return (struct place){group + 8 * (reg & 1), (reg >> 1) * 4 * n + along * n + at};
-	case SG_MATRIX_B:
-		return (struct place){reg * 4 * n + along * n + at, group};
-	default:
-		return (struct place){group + 8 * (e >> 1), along * 2 + (e & 1)};
-	}
-}
-
-static struct place locate_wmma(
-    union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
-{
-	unsigned bits = sg_matrix_element_bits(matrix, operand);
-	unsigned columns = sg_matrix_columns(matrix, operand);
-	unsigned number = lane * (sg_matrix_words(matrix, operand) * 32 / bits) + e;
-
-	number %= sg_matrix_rows(matrix, operand) * columns;
-	return (struct place){number / columns, number % columns};
-}
-
-static bool is_quad(union sg_matrix matrix)
-{
-	return matrix.kind == SG_MATRIX_MMA && matrix.a == SG_MATRIX_F16 && !matrix.k;
-}
-
-static struct place locate(
-    union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
-{
-	if (matrix.kind == SG_MATRIX_WMMA)
-		return locate_wmma(matrix, operand, lane, e);
-	return is_quad(matrix) ? locate_quad(matrix, operand, lane, e)
-			       : locate_mma(matrix, operand, lane, e);
-}
-
-/* ---- elements as bits ---- */
-
-static uint64_t element_get(const uint32_t *words, unsigned bits, unsigned e)
-{
-	uint64_t wide;
-
-	if (bits == 64) {
-		memcpy(&wide, words + 2 * e, sizeof(wide));
-		return wide;
-	}
-	return words[e * bits / 32] >> (e * bits % 32) & (UINT32_MAX >> (32 - bits));
-}
-
-/* The bits must be 0 before. */
-static void element_set(uint32_t *words, unsigned bits, unsigned e, uint64_t value)
-{
-	if (bits == 64)
-		memcpy(words + 2 * e, &value, sizeof(value));
-	else
-		words[e * bits / 32] |= (uint32_t)value << (e * bits % 32);
-}
-
-/* ---- where all of a warp's elements lie ---- */
-
-/*
- * to[operand][i]: the place in the plain matrix, row by row, of element i of the warp: a lane's
- * elements are neighbours. Products of m8n8k4 follow each other. A host thread keeps those of the
- * instructions it met last.
- */
-struct layout {
-	uint32_t bits;
-	bool is_known;
-	uint16_t to[SG_MATRIX_D + 1][SG_MATRIX_ELEMENTS];
+/* A matrix as numbers; b is k by n. */
+union numbers {
+	alignas(64) uint32_t bits[SG_MATRIX_ELEMENTS];
+	float floats[SG_MATRIX_ELEMENTS];
+	int32_t integers[SG_MATRIX_ELEMENTS];
+	double doubles[SG_MATRIX_ELEMENTS / 2];
 };
 
 static unsigned elements_of(union sg_matrix matrix, enum sg_matrix_operand operand)
@@ -131,399 +35,462 @@ static unsigned elements_of(union sg_matrix matrix, enum sg_matrix_operand opera
 	return sg_matrix_rows(matrix, operand) * sg_matrix_columns(matrix, operand);
 }
 
-/* Of one lane, those it has several times over included. */
-static unsigned elements_per_lane(union sg_matrix matrix, enum sg_matrix_operand operand)
-{
-	return sg_matrix_words(matrix, operand) * 32 / sg_matrix_element_bits(matrix, operand);
-}
-
-static void layout_fill(
-    union sg_matrix matrix, enum sg_matrix_operand operand, uint16_t to[SG_MATRIX_ELEMENTS])
-{
-	unsigned n = elements_per_lane(matrix, operand);
-	unsigned columns = sg_matrix_columns(matrix, operand);
-
-	for (unsigned i = 0; i < n * SG_WARP_SIZE; i++) {
-		struct place at = locate(matrix, operand, i / n, i % n);
-		unsigned product = is_quad(matrix) ? i / n % 16 / 4 : 0;
-
-		to[i] = (uint16_t)(product * elements_of(matrix, operand) + at.row * columns +
-				   at.column);
-	}
-}
-
-static const struct layout *layout_of(union sg_matrix matrix)
-{
-	static _Thread_local struct layout kept[8];
-	struct layout *layout = &kept[(matrix.bits * UINT32_C(2654435761)) >> 29];
-
-	if (!layout->is_known || layout->bits != matrix.bits) {
-		for (int operand = SG_MATRIX_A; operand <= SG_MATRIX_D; operand++)
-			layout_fill(matrix, (enum sg_matrix_operand)operand, layout->to[operand]);
-		layout->bits = matrix.bits;
-		layout->is_known = true;
-	}
-	return layout;
-}
-
-/* ---- the three arithmetics ---- */
-
-/* The plain matrices of one instruction; numbers are brought here as they are and converted. */
-struct operands {
-	union {
-		uint32_t bits[SG_MATRIX_ELEMENTS];
-		float floats[SG_MATRIX_ELEMENTS];
-		int32_t integers[SG_MATRIX_ELEMENTS];
-		double doubles[SG_MATRIX_ELEMENTS / 2];
-	} a, b, c;
-};
-
-static const uint32_t nothing[SG_MATRIX_WORDS]; /* the registers of lanes that are not there */
-
-/* An operand whose registers begin at word offset of each lane's array. */
-static void take(union sg_matrix matrix, enum sg_matrix_operand operand,
-    const struct layout *layout, uint32_t *const lanes[], unsigned offset, uint32_t *matrix_bits)
-{
-	unsigned n = elements_per_lane(matrix, operand), words = sg_matrix_words(matrix, operand);
-	unsigned bits = sg_matrix_element_bits(matrix, operand);
-	bool in_order = matrix.kind == SG_MATRIX_WMMA;
-	unsigned n_lanes = in_order ? elements_of(matrix, operand) / n : SG_WARP_SIZE;
-	const uint16_t *to = layout->to[operand];
-	uint32_t elements[SG_MATRIX_ELEMENTS], *row = in_order ? matrix_bits : elements;
-
-	/* Lanes behind those of wmma have the same elements again. */
-	for (unsigned lane = 0; lane < n_lanes; lane++)
-		words_unpack(
-		    bits, lanes[lane] ? lanes[lane] + offset : nothing, words, &row[lane * n]);
-	for (unsigned i = 0; i < n * SG_WARP_SIZE && !in_order; i++)
-		matrix_bits[to[i]] = elements[i];
-}
-
-static void give(union sg_matrix matrix, const struct layout *layout, uint32_t *const lanes[],
-    const uint32_t *results)
-{
-	unsigned n = elements_per_lane(matrix, SG_MATRIX_D);
-	unsigned bits = sg_matrix_bits((enum sg_matrix_type)matrix.d);
-	const uint16_t *from = layout->to[SG_MATRIX_D];
-
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++, from += n) {
-		if (!lanes[lane])
-			continue;
-		if (bits == 32) {
-			for (unsigned e = 0; e < n; e++)
-				lanes[lane][e] = results[from[e]];
-			continue;
-		}
-		memset(lanes[lane], 0, sg_matrix_words(matrix, SG_MATRIX_D) * 4);
-		for (unsigned e = 0; e < n; e++)
-			element_set(lanes[lane], bits, e, results[from[e]]);
-	}
-}
-
 static struct sg_product product_of(union sg_matrix matrix)
 {
 	return (struct sg_product){8u << matrix.m, 8u << matrix.n, 4u << matrix.k};
 }
 
-static void take_all(union sg_matrix matrix, const struct layout *layout, uint32_t *const lanes[],
-    struct operands *operands)
+static const uint32_t *registers_of(
+    union sg_matrix matrix, enum sg_matrix_operand operand, const struct sg_fragments *all)
 {
-	unsigned b = sg_matrix_words(matrix, SG_MATRIX_A);
-
-	take(matrix, SG_MATRIX_A, layout, lanes, 0, operands->a.bits);
-	take(matrix, SG_MATRIX_B, layout, lanes, b, operands->b.bits);
-	take(matrix, SG_MATRIX_C, layout, lanes, b + sg_matrix_words(matrix, SG_MATRIX_B),
-	    operands->c.bits);
+	return all->words[sg_matrix_offset(matrix, operand)];
 }
 
-static void multiply_float(union sg_matrix matrix, uint32_t *const lanes[])
-{
-	const struct layout *layout = layout_of(matrix);
-	unsigned products = is_quad(matrix) ? 4 : 1;
-	unsigned a = elements_of(matrix, SG_MATRIX_A), b = elements_of(matrix, SG_MATRIX_B);
-	unsigned c = elements_of(matrix, SG_MATRIX_C);
-	struct operands all;
+/* ---- mma: blocks ---- */
 
-	take_all(matrix, layout, lanes, &all);
-	floats_from((enum sg_matrix_type)matrix.a, all.a.bits, products * a, all.a.floats);
-	floats_from((enum sg_matrix_type)matrix.b, all.b.bits, products * b, all.b.floats);
-	floats_from((enum sg_matrix_type)matrix.c, all.c.bits, products * c, all.c.floats);
-	for (unsigned i = 0; i < products; i++)
-		multiply_floats(product_of(matrix), all.a.floats + i * a, all.b.floats + i * b,
-		    all.c.floats + i * c);
-	for (unsigned i = 0; i < products * c; i++)
-		all.c.bits[i] = matrix_float_result(matrix, all.c.floats[i]);
-	give(matrix, layout, lanes, all.c.bits);
-}
-
-static void take_doubles(union sg_matrix matrix, enum sg_matrix_operand operand,
-    const struct layout *layout, uint32_t *const lanes[], unsigned offset, double *to)
-{
-	unsigned n = elements_per_lane(matrix, operand);
-	const uint16_t *place = layout->to[operand];
-
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
-		const uint32_t *words = lanes[lane] ? lanes[lane] + offset : nothing;
-
-		for (unsigned e = 0; e < n; e++)
-			memcpy(&to[*place++], words + 2 * e, sizeof(*to));
-	}
-}
-
-static void multiply_double(union sg_matrix matrix, uint32_t *const lanes[])
-{
-	const struct layout *layout = layout_of(matrix);
-	unsigned n = elements_per_lane(matrix, SG_MATRIX_D);
-	unsigned b = sg_matrix_words(matrix, SG_MATRIX_A);
-	struct operands all;
-
-	take_doubles(matrix, SG_MATRIX_A, layout, lanes, 0, all.a.doubles);
-	take_doubles(matrix, SG_MATRIX_B, layout, lanes, b, all.b.doubles);
-	take_doubles(matrix, SG_MATRIX_C, layout, lanes, b + sg_matrix_words(matrix, SG_MATRIX_B),
-	    all.c.doubles);
-	multiply_doubles(product_of(matrix), all.a.doubles, all.b.doubles, all.c.doubles);
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		for (unsigned e = 0; lanes[lane] && e < n; e++)
-			memcpy(lanes[lane] + 2 * e,
-			    &all.c.doubles[layout->to[SG_MATRIX_D][lane * n + e]], sizeof(double));
-}
-
-/* Single bits are matrices of 32-bit words. */
-static void multiply_integer(union sg_matrix whole, uint32_t *const lanes[])
-{
-	int32_t sums[SG_MATRIX_ELEMENTS];
-	union sg_matrix matrix = whole;
-	const struct layout *layout;
-	struct operands all;
-
-	if (whole.a == SG_MATRIX_B1) {
-		matrix.k -= 5;
-		matrix.a = matrix.b = SG_MATRIX_S32;
-	}
-	layout = layout_of(matrix);
-	take_all(matrix, layout, lanes, &all);
-	integers_from((enum sg_matrix_type)matrix.a, all.a.bits, elements_of(matrix, SG_MATRIX_A),
-	    all.a.integers);
-	integers_from((enum sg_matrix_type)matrix.b, all.b.bits, elements_of(matrix, SG_MATRIX_B),
-	    all.b.integers);
-	memset(sums, 0, elements_of(matrix, SG_MATRIX_D) * sizeof(*sums));
-	if (whole.a == SG_MATRIX_B1)
-		multiply_bits(
-		    product_of(matrix), whole.conjunction, all.a.integers, all.b.integers, sums);
-	else
-		multiply_integers(product_of(matrix), all.a.integers, all.b.integers, sums);
-	for (unsigned i = 0, n = elements_of(matrix, SG_MATRIX_D); i < n; i++)
-		all.c.bits[i] = matrix.saturate ? matrix_integer_result(
-						      matrix, (int64_t)all.c.integers[i] + sums[i])
-						: all.c.bits[i] + (uint32_t)sums[i];
-	give(matrix, layout, lanes, all.c.bits);
-}
-
-void matrix_take(union sg_matrix matrix, enum sg_matrix_operand operand,
-    uint32_t *const lanes[SG_WARP_SIZE], uint32_t bits[SG_MATRIX_ELEMENTS])
-{
-	unsigned offset = sg_matrix_offset(matrix, operand);
-
-	take(matrix, operand, layout_of(matrix), lanes, offset, bits);
-}
-
-void matrix_give(
-    union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE], const uint32_t *results)
-{
-	give(matrix, layout_of(matrix), lanes, results);
-}
-
-/* ---- 8 by 8 matrices of 16 bits ---- */
-
-static uint16_t row_get(const uint32_t *words, unsigned column)
-{
-	uint64_t row = element_get(words, 64, 0);
-	uint16_t value = 0;
-
-	if (row)
-		memcpy(&value, (const uint8_t *)row + 2 * column, sizeof(value));
-	return value;
-}
-
-/* Register i of a lane holds two neighbours of a row of matrix i, whose rows lanes 8 i to 8 i + 7
- * point at. Lanes that are not there point nowhere. */
-static void load_rows(union sg_matrix matrix, uint32_t *const lanes[])
-{
-	static uint32_t nowhere[2];
-	uint32_t results[SG_WARP_SIZE][4] = {0};
-
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		for (unsigned e = 0; e < 8; e++) {
-			unsigned row = lane / 4, column = lane % 4 * 2 + e % 2, from = e / 2 * 8;
-			const uint32_t *source;
-
-			from += matrix.trans ? column : row;
-			source = lanes[from] ? lanes[from] : nowhere;
-			results[lane][e / 2] |=
-			    (uint32_t)row_get(source, matrix.trans ? row : column) << 16 * (e % 2);
-		}
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		if (lanes[lane])
-			memcpy(lanes[lane], results[lane], sizeof(results[lane]));
-}
-
-static void store_rows(union sg_matrix matrix, uint32_t *const lanes[])
-{
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		for (unsigned e = 0; lanes[lane] && e < 8; e++) {
-			unsigned row = lane / 4, column = lane % 4 * 2 + e % 2;
-			unsigned to = e / 2 * 8 + (matrix.trans ? column : row);
-			uint64_t address = lanes[to] ? element_get(lanes[to], 64, 0) : 0;
-			uint16_t value = (uint16_t)element_get(lanes[lane] + 2, 16, e);
-
-			if (address)
-				memcpy((uint8_t *)address + 2 * (matrix.trans ? row : column),
-				    &value, sizeof(value));
-		}
-}
-
-static void move_transposed(uint32_t *const lanes[])
-{
-	uint32_t results[SG_WARP_SIZE] = {0};
-
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		for (unsigned e = 0; e < 2; e++) {
-			unsigned row = lane % 4 * 2 + e, column = lane / 4;
-			const uint32_t *source = lanes[row * 4 + column / 2];
-
-			if (source)
-				results[lane] |= (uint32_t)element_get(source, 16, column % 2)
-						 << 16 * e;
-		}
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		if (lanes[lane])
-			*lanes[lane] = results[lane];
-}
-
-void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
-{
-	if (matrix.kind == SG_MATRIX_LOAD)
-		load_rows(matrix, lanes);
-	else if (matrix.kind == SG_MATRIX_STORE)
-		store_rows(matrix, lanes);
-	else if (matrix.kind == SG_MATRIX_MOVE)
-		move_transposed(lanes);
-	else if (matrix.kind >= SG_MATRIX_SPARSE || matrix.a >= SG_MATRIX_E2M1 ||
-		 matrix.b >= SG_MATRIX_E2M1)
-		matrix_multiply_special(matrix, lanes);
-	else if (matrix.a == SG_MATRIX_F64)
-		multiply_double(matrix, lanes);
-	else if (matrix.a >= SG_MATRIX_S8)
-		multiply_integer(matrix, lanes);
-	else
-		multiply_float(matrix, lanes);
-}
-
-/* ---- wmma.load and wmma.store ---- */
-
-/* How one lane's part of an operand lies in memory; all sizes are powers of two. */
-struct walk {
-	unsigned bits, count, columns, elements;
-	uint64_t row_step, column_step; /* in elements */
-	uint64_t end;			/* in bits */
+struct blocks {
+	unsigned down, across; /* how many; of B, down is along n */
+	bool down_first;       /* neighbouring registers are above each other */
 };
 
-static struct walk plan_walk(
-    union sg_matrix matrix, enum sg_matrix_operand operand, uint32_t stride, bool by_column)
+/* The even and odd columns of C and D are apart. */
+static bool has_pairs(union sg_matrix matrix, enum sg_matrix_operand operand)
 {
-	unsigned rows = sg_matrix_rows(matrix, operand);
-	unsigned columns = sg_matrix_columns(matrix, operand);
-	unsigned bits = sg_matrix_element_bits(matrix, operand);
-	uint64_t lines = by_column ? columns : rows, length = by_column ? rows : columns;
-
-	return (struct walk){
-	    .bits = bits,
-	    .count = elements_per_lane(matrix, operand),
-	    .columns = columns,
-	    .elements = rows * columns,
-	    .row_step = by_column ? 1 : stride,
-	    .column_step = by_column ? stride : 1,
-	    .end = ((lines - 1) * stride + length) * bits,
-	};
+	return operand >= SG_MATRIX_C && sg_matrix_type(matrix, operand) != SG_MATRIX_F16;
 }
 
-static uint64_t position(const struct walk *walk, unsigned lane, unsigned e)
+static struct blocks blocks_of(union sg_matrix matrix, enum sg_matrix_operand operand)
 {
-	unsigned number = (lane * walk->count + e) & (walk->elements - 1);
+	unsigned n = sg_matrix_words(matrix, operand);
 
-	return number / walk->columns * walk->row_step +
-	       (number & (walk->columns - 1)) * walk->column_step;
+	if (sg_matrix_element_bits(matrix, operand) == 64)
+		n /= 2;
+	if (operand == SG_MATRIX_A)
+		return (struct blocks){1u << matrix.m, n >> matrix.m, true};
+	if (operand == SG_MATRIX_B)
+		return (struct blocks){1, n, false};
+	return has_pairs(matrix, operand) ? (struct blocks){n / 2, 2, false}
+					  : (struct blocks){n, 1, false};
 }
 
-/* Numbers of less than a byte. */
-static void load_small(
-    const struct walk *walk, unsigned lane, const uint8_t *memory, uint32_t *words)
+/* evens_first: row 1 becomes row 4, row 2 row 1... */
+static inline __attribute__((always_inline)) void move_blocks(struct blocks blocks, size_t piece,
+    bool to_rows, bool evens_first, uint8_t *rows, uint8_t *registers)
 {
-	memset(words, 0, walk->count * walk->bits / 8);
-	for (unsigned e = 0; e < walk->count; e++) {
-		uint64_t from = position(walk, lane, e) * walk->bits;
-		uint32_t value = memory[from / 8] >> from % 8;
+	for (unsigned down = 0; down < blocks.down; down++)
+		for (unsigned across = 0; across < blocks.across; across++) {
+			unsigned number = blocks.down_first ? across * blocks.down + down
+							    : down * blocks.across + across;
+			uint8_t *block = registers + number * BLOCK * piece;
 
-		element_set(words, walk->bits, e, value & ((1u << walk->bits) - 1));
-	}
+			for (unsigned i = 0; i < BLOCK; i++, block += piece) {
+				unsigned at = evens_first ? i / 2 + i % 2 * 4 : i;
+				unsigned row = down * BLOCK + at;
+				uint8_t *part = rows + (row * blocks.across + across) * piece;
+
+				memcpy(to_rows ? part : block, to_rows ? block : part, piece);
+			}
+		}
 }
 
-/* A lane's elements are neighbours of a row, which may go on in the next. */
-#define EACH_RUN(walk, lane, body)                                                                 \
-	for (unsigned e = 0, n; e < (walk).count; e += n) {                                        \
-		uint64_t at = position(&(walk), lane, e) * (walk).bits / 8;                        \
-		uint64_t step = (walk).column_step * (walk).bits / 8;                              \
-		unsigned place = e * (walk).bits / 8;                                              \
-                                                                                                   \
-		n = MIN((walk).columns, (walk).count);                                             \
-		body;                                                                              \
-	}
-
-/* n numbers of bits each, a step of bytes apart. */
-static void copy_apart(uint8_t *to, uint64_t to_step, const uint8_t *from, uint64_t from_step,
-    unsigned bits, unsigned n)
+static void take_rows(union sg_matrix matrix, enum sg_matrix_operand operand, bool evens_first,
+    const struct sg_fragments *all, void *to)
 {
-#define COPY(type)                                                                                 \
-	for (unsigned i = 0; i < n; i++)                                                           \
-		memcpy(to + i * to_step, from + i * from_step, sizeof(type));                      \
-	break
+	struct blocks blocks = blocks_of(matrix, operand);
+	uint8_t *registers = (uint8_t *)(uintptr_t)registers_of(matrix, operand, all);
 
-	switch (bits) {
-	case 8:
-		COPY(uint8_t);
-	case 16:
-		COPY(uint16_t);
-	case 32:
-		COPY(uint32_t);
-	default:
-		COPY(uint64_t);
-	}
-#undef COPY
-}
-
-void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
-    uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words)
-{
-	struct walk walk = plan_walk(
-	    (union sg_matrix){.bits = bits}, (enum sg_matrix_operand)operand, stride, by_column);
-	const uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, false);
-
-	if (walk.bits < 8)
-		load_small(&walk, lane->lane_id, memory, words);
+	if (sg_matrix_element_bits(matrix, operand) == 64)
+		move_blocks(blocks, 32, true, evens_first, to, registers);
 	else
-		EACH_RUN(walk, lane->lane_id,
-		    copy_apart(
-			(uint8_t *)words + place, walk.bits / 8, memory + at, step, walk.bits, n));
+		move_blocks(blocks, 16, true, evens_first, to, registers);
 }
 
-void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
-    uint32_t by_column, uint32_t is_shared, const uint32_t *words)
+static void give_rows(union sg_matrix matrix, const void *from, struct sg_fragments *all)
 {
-	struct walk walk =
-	    plan_walk((union sg_matrix){.bits = bits}, SG_MATRIX_D, stride, by_column);
-	uint8_t *memory = fault_check_range(lane, base, (walk.end + 7) / 8, is_shared, true);
+	struct blocks blocks = blocks_of(matrix, SG_MATRIX_D);
+	uint8_t *rows = (uint8_t *)(uintptr_t)from, *registers = (uint8_t *)all->words;
 
-	EACH_RUN(walk, lane->lane_id,
-	    copy_apart(
-		memory + at, step, (const uint8_t *)words + place, walk.bits / 8, walk.bits, n));
+	if (matrix.d == SG_MATRIX_F64)
+		move_blocks(blocks, 32, false, false, rows, registers);
+	else
+		move_blocks(blocks, 16, false, false, rows, registers);
+}
+
+/* Of a product: B's columns come in the order that C's have. */
+static void take_factor(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct sg_fragments *all, void *to)
+{
+	take_rows(
+	    matrix, operand, operand == SG_MATRIX_B && has_pairs(matrix, SG_MATRIX_C), all, to);
+}
+
+/* 8 columns, row by row as they lie behind each other, become the columns of k rows. */
+static void turn_words(const uint32_t *from, unsigned k, uint32_t *to)
+{
+	unsigned done = k / BLOCK * BLOCK;
+
+	for (unsigned i = 0; i < done; i += BLOCK)
+		words_transpose(from + i, k * sizeof(*from), to + i * BLOCK, BLOCK * sizeof(*to));
+	for (unsigned column = 0; column < BLOCK; column++)
+		for (unsigned i = done; i < k; i++)
+			to[i * BLOCK + column] = from[column * k + i];
+}
+
+/* ---- floats ---- */
+
+/* A or B. */
+static void take_floats(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct sg_fragments *all, float *to)
+{
+	enum sg_matrix_type type = sg_matrix_type(matrix, operand);
+	unsigned n = elements_of(matrix, operand);
+	union numbers rows, turned;
+
+	if (matrix.kind == SG_MATRIX_WMMA) {
+		floats_unpack(type, registers_of(matrix, operand, all), n, to);
+		return;
+	}
+	take_factor(matrix, operand, all, rows.bits);
+	if (operand == SG_MATRIX_A) {
+		floats_unpack(type, rows.bits, n, to);
+		return;
+	}
+	floats_unpack(type, rows.bits, n, turned.floats);
+	turn_words(turned.bits, product_of(matrix).k, (uint32_t *)to);
+}
+
+static void saturated_to_f16(union sg_matrix matrix, const float *from, unsigned n, uint16_t *to)
+{
+	for (unsigned i = 0; i < n; i++)
+		to[i] = (uint16_t)matrix_float_result(matrix, from[i]);
+}
+
+/* Behind each other as D has them. */
+static void pack_floats(union sg_matrix matrix, const float *from, unsigned n, void *to)
+{
+	if (matrix.d != SG_MATRIX_F16)
+		floats_to_f32(from, n, to);
+	else if (matrix.saturate)
+		saturated_to_f16(matrix, from, n, to);
+	else
+		floats_to_f16(from, n, to);
+}
+
+/* Columns of C that come in pairs stay so; then B's and D's are in the same order. When only one of
+ * C and D has pairs, the columns are sorted between. */
+static void sort_pairs(uint32_t *rows, unsigned n, bool back)
+{
+	for (unsigned i = 0; i < n; i += BLOCK) {
+		uint32_t row[BLOCK];
+
+		memcpy(row, rows + i, sizeof(row));
+		for (unsigned k = 0; k < BLOCK; k++)
+			rows[i + (back ? k / 2 + k % 2 * 4 : k)] =
+			    row[back ? k : k / 2 + k % 2 * 4];
+	}
+}
+
+/* C's and D's registers are the matrix. */
+static void multiply_float_in_order(union sg_matrix matrix, struct sg_fragments *all)
+{
+	unsigned n = elements_of(matrix, SG_MATRIX_C);
+	const uint32_t *registers = registers_of(matrix, SG_MATRIX_C, all);
+	union numbers a, b, c;
+	float *sums = c.floats;
+
+	take_floats(matrix, SG_MATRIX_A, all, a.floats);
+	take_floats(matrix, SG_MATRIX_B, all, b.floats);
+	if (matrix.c == SG_MATRIX_F32)
+		sums = (float *)(uintptr_t)registers;
+	else
+		floats_unpack(SG_MATRIX_F16, registers, n, sums);
+	multiply_floats(product_of(matrix), a.floats, b.floats, sums);
+	pack_floats(matrix, sums, n, all->words);
+}
+
+static void multiply_float(union sg_matrix matrix, struct sg_fragments *all)
+{
+	bool has_pairs_in = has_pairs(matrix, SG_MATRIX_C);
+	bool has_pairs_out = has_pairs(matrix, SG_MATRIX_D);
+	unsigned n = elements_of(matrix, SG_MATRIX_C);
+	union numbers a, b, c, rows;
+	float *sums = c.floats;
+
+	take_floats(matrix, SG_MATRIX_A, all, a.floats);
+	take_floats(matrix, SG_MATRIX_B, all, b.floats);
+	take_rows(matrix, SG_MATRIX_C, false, all, rows.bits);
+	if (matrix.c == SG_MATRIX_F32)
+		sums = rows.floats;
+	else
+		floats_unpack(SG_MATRIX_F16, rows.bits, n, sums);
+	multiply_floats(product_of(matrix), a.floats, b.floats, sums);
+	if (has_pairs_in != has_pairs_out)
+		sort_pairs((uint32_t *)sums, n, has_pairs_out);
+	pack_floats(matrix, sums, n, a.bits);
+	give_rows(matrix, a.bits, all);
+}
+
+/* ---- doubles ---- */
+
+static void multiply_double(union sg_matrix matrix, struct sg_fragments *all)
+{
+	struct sg_product size = product_of(matrix);
+	union numbers a, b, c, columns;
+
+	if (matrix.kind == SG_MATRIX_WMMA) {
+		double *sums = (double *)(uintptr_t)registers_of(matrix, SG_MATRIX_C, all);
+
+		multiply_doubles(size, (const double *)registers_of(matrix, SG_MATRIX_A, all),
+		    (const double *)registers_of(matrix, SG_MATRIX_B, all), sums);
+		memmove(all->words, sums, elements_of(matrix, SG_MATRIX_D) * sizeof(*sums));
+		return;
+	}
+	take_factor(matrix, SG_MATRIX_A, all, a.doubles);
+	take_factor(matrix, SG_MATRIX_B, all, columns.doubles);
+	take_rows(matrix, SG_MATRIX_C, false, all, c.doubles);
+	for (unsigned i = 0; i < size.k; i++)
+		for (unsigned column = 0; column < BLOCK; column++)
+			b.doubles[i * BLOCK + column] = columns.doubles[column * size.k + i];
+	multiply_doubles(size, a.doubles, b.doubles, c.doubles);
+	give_rows(matrix, c.doubles, all);
+}
+
+/* ---- integers ---- */
+
+/* A or B, a word each; single bits by 32. */
+static void take_integers(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct sg_fragments *all, int32_t *to)
+{
+	enum sg_matrix_type type = sg_matrix_type(matrix, operand);
+	unsigned bits = sg_matrix_element_bits(matrix, operand), n = elements_of(matrix, operand);
+	unsigned n_words = n * bits / 32, k = product_of(matrix).k;
+	bool by_column = operand == SG_MATRIX_B && (matrix.kind != SG_MATRIX_WMMA || bits < 8);
+	const uint32_t *words = registers_of(matrix, operand, all);
+	union numbers rows, columns;
+	int32_t *out = by_column ? columns.integers : to;
+
+	if (matrix.kind != SG_MATRIX_WMMA) {
+		take_factor(matrix, operand, all, rows.bits);
+		words = rows.bits;
+	}
+	if (bits == 8) {
+		integers_unpack(type, words, n, out);
+	} else if (bits == 4) {
+		words_unpack(bits, words, n_words, (uint32_t *)out);
+		integers_from(type, (const uint32_t *)out, n, out);
+	} else {
+		memcpy(out, words, n_words * sizeof(*words));
+		k /= 32;
+	}
+	if (by_column)
+		turn_words(columns.bits, k, (uint32_t *)to);
+}
+
+static void multiply_integer(union sg_matrix matrix, struct sg_fragments *all)
+{
+	unsigned n = elements_of(matrix, SG_MATRIX_D);
+	struct sg_product size = product_of(matrix);
+	union numbers a, b, c, sums;
+
+	take_integers(matrix, SG_MATRIX_A, all, a.integers);
+	take_integers(matrix, SG_MATRIX_B, all, b.integers);
+	memset(sums.integers, 0, n * sizeof(*sums.integers));
+	if (matrix.a == SG_MATRIX_B1) {
+		size.k /= 32;
+		multiply_bits(size, matrix.conjunction, a.integers, b.integers, sums.integers);
+	} else {
+		multiply_integers(size, a.integers, b.integers, sums.integers);
+	}
+	if (matrix.kind == SG_MATRIX_WMMA) {
+		integers_add(matrix.saturate,
+		    (const int32_t *)registers_of(matrix, SG_MATRIX_C, all), n, sums.integers);
+		memcpy(all->words, sums.integers, n * sizeof(*sums.integers));
+		return;
+	}
+	take_rows(matrix, SG_MATRIX_C, false, all, c.bits);
+	integers_add(matrix.saturate, c.integers, n, sums.integers);
+	give_rows(matrix, sums.bits, all);
+}
+
+/* ---- m8n8k4 of f16: four products ---- */
+
+/* Lanes q to q + 3 and q + 16 to q + 19 make a product of their own. */
+static bool is_quad(union sg_matrix matrix)
+{
+	return matrix.kind == SG_MATRIX_MMA && matrix.a == SG_MATRIX_F16 && !matrix.k;
+}
+
+/* Where element e of a lane is in the matrix, row by row. */
+static unsigned quad_place(
+    union sg_matrix matrix, enum sg_matrix_operand operand, unsigned lane, unsigned e)
+{
+	unsigned half = lane < 16 ? 0 : 4, q = lane % 4;
+
+	switch (operand) {
+	case SG_MATRIX_A:
+		return matrix.a_column ? (e % 4 + half) * 4 + q : (q + half) * 4 + e;
+	case SG_MATRIX_B:
+		return matrix.b_row ? q * 8 + e + half : e * 8 + q + half;
+	default:
+		if (sg_matrix_type(matrix, operand) == SG_MATRIX_F16)
+			return (q + half) * 8 + e;
+		return ((lane & 1) + (e & 2) + half) * 8 + (e & 4) + (lane & 2) + (e & 1);
+	}
+}
+
+/* One product's lanes, one after the other. */
+static unsigned quad_lane(unsigned product, unsigned i)
+{
+	return product * 4 + i % 4 + i / 4 * 16;
+}
+
+static void quad_take(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct sg_fragments *all, unsigned product, float *to)
+{
+	enum sg_matrix_type type = sg_matrix_type(matrix, operand);
+	const uint32_t *words = registers_of(matrix, operand, all);
+	unsigned n = elements_of(matrix, operand);
+	uint32_t bits[8 * 8];
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned lane = quad_lane(product, i / (n / 8)), e = i % (n / 8);
+
+		bits[quad_place(matrix, operand, lane, e)] =
+		    type == SG_MATRIX_F16
+			? words[e / 2 * SG_WARP_SIZE + lane] >> e % 2 * 16 & 0xffff
+			: words[e * SG_WARP_SIZE + lane];
+	}
+	floats_from(type, bits, n, to);
+}
+
+static void quad_give(
+    union sg_matrix matrix, const float *sums, unsigned product, struct sg_fragments *all)
+{
+	for (unsigned i = 0; i < 8 * 8; i++) {
+		unsigned lane = quad_lane(product, i / 8), e = i % 8;
+		uint32_t value =
+		    matrix_float_result(matrix, sums[quad_place(matrix, SG_MATRIX_D, lane, e)]);
+
+		if (matrix.d == SG_MATRIX_F32)
+			all->words[e][lane] = value;
+		else if (e % 2)
+			all->words[e / 2][lane] |= value << 16;
+		else
+			all->words[e / 2][lane] = value;
+	}
+}
+
+static void multiply_quads(union sg_matrix matrix, struct sg_fragments *all)
+{
+	float a[8 * 4], b[4 * 8], c[4][8 * 8];
+
+	for (unsigned product = 0; product < 4; product++) {
+		quad_take(matrix, SG_MATRIX_A, all, product, a);
+		quad_take(matrix, SG_MATRIX_B, all, product, b);
+		quad_take(matrix, SG_MATRIX_C, all, product, c[product]);
+		multiply_floats(product_of(matrix), a, b, c[product]);
+	}
+	for (unsigned product = 0; product < 4; product++)
+		quad_give(matrix, c[product], product, all);
+}
+
+/* ---- for matrix-special.c ---- */
+
+void matrix_take(union sg_matrix matrix, enum sg_matrix_operand operand,
+    const struct sg_fragments *all, uint32_t bits[SG_MATRIX_ELEMENTS])
+{
+	unsigned size = sg_matrix_element_bits(matrix, operand), n = elements_of(matrix, operand);
+	union numbers rows;
+
+	take_rows(matrix, operand, false, all, rows.bits);
+	words_unpack(size, rows.bits, n * size / 32, bits);
+	if (has_pairs(matrix, operand))
+		sort_pairs(bits, n, false);
+}
+
+void matrix_give(union sg_matrix matrix, const uint32_t *results, struct sg_fragments *all)
+{
+	unsigned n = elements_of(matrix, SG_MATRIX_D);
+	union numbers rows;
+
+	if (matrix.d == SG_MATRIX_F16) {
+		uint16_t *narrow = (uint16_t *)rows.bits;
+
+		for (unsigned i = 0; i < n; i++)
+			narrow[i] = (uint16_t)results[i];
+	} else {
+		memcpy(rows.bits, results, n * sizeof(*results));
+		sort_pairs(rows.bits, n, true);
+	}
+	give_rows(matrix, rows.bits, all);
+}
+
+/* ---- a warp ---- */
+
+void matrix_compute(union sg_matrix matrix, struct sg_fragments *all)
+{
+	if (matrix.kind == SG_MATRIX_LOAD)
+		matrix_load_rows(matrix, all);
+	else if (matrix.kind == SG_MATRIX_STORE)
+		matrix_store_rows(matrix, all);
+	else if (matrix.kind == SG_MATRIX_MOVE)
+		matrix_transpose(all);
+	else if (matrix.kind >= SG_MATRIX_SPARSE || matrix.a >= SG_MATRIX_E2M1 ||
+		 matrix.b >= SG_MATRIX_E2M1)
+		matrix_multiply_special(matrix, all);
+	else if (matrix.a == SG_MATRIX_F64)
+		multiply_double(matrix, all);
+	else if (matrix.a >= SG_MATRIX_S8)
+		multiply_integer(matrix, all);
+	else if (is_quad(matrix))
+		multiply_quads(matrix, all);
+	else if (matrix.kind == SG_MATRIX_WMMA)
+		multiply_float_in_order(matrix, all);
+	else
+		multiply_float(matrix, all);
+}
+
+/* What lanes that do not run have counts as 0. */
+void sg_warp_matrix(uint32_t bits, uint32_t mask, struct sg_fragments *all)
+{
+	for (uint32_t missing = ~mask; missing; missing &= missing - 1)
+		for (unsigned i = 0; i < SG_MATRIX_WORDS; i++)
+			all->words[i][__builtin_ctz(missing)] = 0;
+	matrix_compute((union sg_matrix){.bits = bits}, all);
+}
+
+/* ---- lanes' own arrays ---- */
+
+/* Registers of 64 bits: all, or from a word on. */
+static unsigned wide_from(union sg_matrix matrix)
+{
+	if (matrix.kind == SG_MATRIX_LOAD || matrix.kind == SG_MATRIX_STORE)
+		return SG_MATRIX_ROW;
+	return matrix.kind <= SG_MATRIX_WMMA && matrix.a == SG_MATRIX_F64 ? 0 : SG_MATRIX_WORDS;
+}
+
+static void exchange_words(
+    unsigned wide, uint32_t *mine, unsigned lane, bool to_lane, struct sg_fragments *all)
+{
+	for (unsigned i = 0; i < SG_MATRIX_WORDS;) {
+		bool is_wide = i >= wide;
+		uint32_t *there = all->words[i] + lane * (1 + is_wide);
+
+		memcpy(to_lane ? &mine[i] : there, to_lane ? there : &mine[i], is_wide ? 8 : 4);
+		i += 1 + is_wide;
+	}
+}
+
+void matrix_compute_lanes(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE])
+{
+	unsigned wide = wide_from(matrix);
+	struct sg_fragments all = {0};
+
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		if (lanes[lane])
+			exchange_words(wide, lanes[lane], lane, false, &all);
+	matrix_compute(matrix, &all);
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		if (lanes[lane])
+			exchange_words(wide, lanes[lane], lane, true, &all);
 }

@@ -4,9 +4,15 @@
  *
  * Each lane brings an array of 32-bit words, its registers in the order of the operands (A, B, C of
  * a multiplication; an f64 takes two words), and finds its part of the result at the array's start.
+ * Code that runs a warp in step brings the same register by register (struct sg_fragments).
+ *
+ * Which lane holds which element PTX says for mma, ldmatrix and their kin; for wmma it does not.
+ * There the registers of all lanes are the matrix as it would lie in memory, row by row, but for a B
+ * of less than a byte, which lies column by column.
  */
 #pragma once
 
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +21,7 @@
 
 #define SG_MATRIX_WORDS	   48u	 /* of a lane's array: the most any instruction needs */
 #define SG_MATRIX_ELEMENTS 1024u /* of an operand, at most; single bits count by the word */
+#define SG_MATRIX_ROW	   4u	 /* behind the registers of ldmatrix and stmatrix */
 
 enum sg_matrix_type {
 	SG_MATRIX_F16,
@@ -38,8 +45,8 @@ enum sg_matrix_type {
 enum sg_matrix_kind {
 	SG_MATRIX_MMA,
 	SG_MATRIX_WMMA,
-	SG_MATRIX_LOAD,	 /* ldmatrix: words 0 and 1 are a row's host address, or 0 */
-	SG_MATRIX_STORE, /* stmatrix: likewise, then the registers */
+	SG_MATRIX_LOAD,	 /* ldmatrix: the words at SG_MATRIX_ROW are a row's host address, or 0 */
+	SG_MATRIX_STORE, /* stmatrix: likewise */
 	SG_MATRIX_MOVE,	 /* movmatrix */
 	/* mma with half of A left out, with scales, with both: what they need beside the operands
 	 * follows C */
@@ -146,21 +153,34 @@ static inline unsigned sg_matrix_offset(union sg_matrix matrix, enum sg_matrix_o
 	return offset;
 }
 
-/*
- * The instruction of a whole warp: lanes[i] is lane i's array, or NULL for a lane that has none,
- * whose registers count as 0.
- */
-void matrix_compute(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE]);
+/* Word by word, those of all lanes; registers of 64 bits take two rows each. */
+struct sg_fragments {
+	alignas(64) uint32_t words[SG_MATRIX_WORDS][SG_WARP_SIZE];
+};
+
+/* The instruction of a whole warp. */
+void matrix_compute(union sg_matrix matrix, struct sg_fragments *all);
+
+/* The same of lanes' own arrays; NULL for a lane that has none, whose registers count as 0. */
+void matrix_compute_lanes(union sg_matrix matrix, uint32_t *const lanes[SG_WARP_SIZE]);
 
 /* The same for one lane: waits for the others. On a fiber. */
 void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words);
 
+/* The same for a warp in step, of which the lanes of the mask run. Any thread. */
+void sg_warp_matrix(uint32_t bits, uint32_t mask, struct sg_fragments *all);
+
 /*
- * wmma.load and wmma.store of one lane, which needs no other: an operand's part in words, from or
- * to memory at base, rows (columns, when by_column) stride elements apart. Ends the grid when the
- * matrix is not all inside the shared memory (is_shared: base is an offset there) or the arena.
+ * wmma.load and wmma.store of one lane, which needs no other, and of a warp in step: an operand's
+ * part in words, from or to memory at base, rows (columns, when by_column) stride elements apart.
+ * Ends the grid when the matrix is not all inside the shared memory (is_shared: base is an offset
+ * there) or the arena. A and B of less than a byte are by row and by column.
  */
 void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
     uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words);
 void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
     uint32_t by_column, uint32_t is_shared, const uint32_t *words);
+void sg_warp_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
+    uint32_t stride, uint32_t by_column, uint32_t is_shared, struct sg_fragments *all);
+void sg_warp_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
+    uint32_t by_column, uint32_t is_shared, const struct sg_fragments *all);

@@ -1,9 +1,10 @@
 /*
  * The arithmetic of matrix instructions, on plain arrays of float, double or int32_t.
  *
- * All of it is loops over eight neighbours, compiled for three generations of x86-64; the newest
- * that the processor knows is chosen when the library is loaded. The results do not depend on
- * which.
+ * All of it is vectors of eight or sixteen neighbours, compiled for three generations of x86-64;
+ * the newest that the processor knows is chosen when the library is loaded. The results do not
+ * depend on which. Four rows are done at a time: what is loaded of b serves them all, and their
+ * sums do not wait for each other.
  */
 #include "softgpu/exec/multiply.h"
 
@@ -12,42 +13,73 @@
 
 #include "softgpu/exec/runtime-float.h"
 
-#define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define WIDE	__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define PART_OF static inline __attribute__((always_inline))
 
-typedef float floats __attribute__((vector_size(32), aligned(4)));
-typedef int32_t integers __attribute__((vector_size(32), aligned(4)));
+#define ROWS 4
 
-/* Eight columns of a row at a time, which stay in a register. */
-#define MULTIPLY(type, vector, add)                                                                \
-	for (unsigned row = 0; row < size.m; row++)                                                \
-		for (unsigned column = 0; column < size.n; column += 8) {                          \
-			vector *to = (vector *)&c[row * size.n + column], sum = *to;               \
+#define MULTIPLY(type, n_lanes)                                                                    \
+	typedef type type##_##n_lanes                                                              \
+	    __attribute__((vector_size(n_lanes * sizeof(type)), aligned(sizeof(type))));           \
+	PART_OF void multiply_##type##_##n_lanes(                                                  \
+	    struct sg_product size, const type *a, const type *b, type *c)                         \
+	{                                                                                          \
+		typedef type##_##n_lanes vector;                                                   \
+		size_t n = size.n, k = size.k;                                                     \
                                                                                                    \
-			for (unsigned i = 0; i < size.k; i++) {                                    \
-				type x = a[row * size.k + i];                                      \
-				vector y = *(const vector *)&b[i * size.n + column];               \
+		for (const type *end = a + size.m * k; a < end; a += ROWS * k, c += ROWS * n)      \
+			for (size_t column = 0; column < n; column += n_lanes) {                   \
+				const type *x = a, *y = b + column;                                \
+				type *to = c + column;                                             \
+				vector s0 = *(vector *)to, s1 = *(vector *)(to + n);               \
+				vector s2 = *(vector *)(to + 2 * n), s3 = *(vector *)(to + 3 * n); \
                                                                                                    \
-				add;                                                               \
+				for (size_t i = 0; i < k; i++, x++, y += n) {                      \
+					vector z = *(const vector *)y;                             \
+                                                                                                   \
+					s0 += x[0] * z;                                            \
+					s1 += x[k] * z;                                            \
+					s2 += x[2 * k] * z;                                        \
+					s3 += x[3 * k] * z;                                        \
+				}                                                                  \
+				*(vector *)to = s0;                                                \
+				*(vector *)(to + n) = s1;                                          \
+				*(vector *)(to + 2 * n) = s2;                                      \
+				*(vector *)(to + 3 * n) = s3;                                      \
 			}                                                                          \
-			*to = sum;                                                                 \
-		}
+	}
+MULTIPLY(float, 8)
+MULTIPLY(float, 16)
+MULTIPLY(int32_t, 8)
+MULTIPLY(int32_t, 16)
 
-WIDE void multiply_floats(struct sg_product size, const float *a, const float *b, float *c){
-    MULTIPLY(float, floats, sum += x * y)}
+WIDE void multiply_floats(struct sg_product size, const float *a, const float *b, float *c)
+{
+	if (size.n % 16)
+		multiply_float_8(size, a, b, c);
+	else
+		multiply_float_16(size, a, b, c);
+}
 
-WIDE void multiply_integers(struct sg_product size, const int32_t *a, const int32_t *b, int32_t *c){
-    MULTIPLY(int32_t, integers, sum += x * y)}
+WIDE void multiply_integers(struct sg_product size, const int32_t *a, const int32_t *b, int32_t *c)
+{
+	if (size.n % 16)
+		multiply_int32_t_8(size, a, b, c);
+	else
+		multiply_int32_t_16(size, a, b, c);
+}
 
+/* n is 8 for all there are. */
 WIDE void multiply_doubles(struct sg_product size, const double *a, const double *b, double *c)
 {
 	for (unsigned row = 0; row < size.m; row++)
 		for (unsigned i = 0; i < size.k; i++)
-			for (unsigned column = 0; column < size.n; column++)
-				c[row * size.n + column] = fma(a[row * size.k + i],
-				    b[i * size.n + column], c[row * size.n + column]);
+			for (unsigned column = 0; column < 8; column++)
+				c[row * 8 + column] = fma(
+				    a[row * size.k + i], b[i * 8 + column], c[row * 8 + column]);
 }
 
-void multiply_bits(
+WIDE void multiply_bits(
     struct sg_product size, bool conjunction, const int32_t *a, const int32_t *b, int32_t *c)
 {
 	for (unsigned row = 0; row < size.m; row++)
@@ -63,79 +95,204 @@ void multiply_bits(
 
 /* ---- numbers from registers ---- */
 
-static float from_bits(uint32_t bits)
-{
-	float value;
+typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
+typedef int32_t integers __attribute__((vector_size(64), aligned(4)));
+typedef float floats __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+typedef uint8_t bytes __attribute__((vector_size(16), aligned(1)));
 
-	memcpy(&value, &bits, sizeof(value));
-	return value;
+PART_OF words from_halves(const void *from)
+{
+	return __builtin_convertvector(*(const halves *)from, words);
+}
+
+/* In two steps, each of which is an instruction. */
+PART_OF words from_bytes(const void *from)
+{
+	halves twice = __builtin_convertvector(*(const bytes *)from, halves);
+
+	return __builtin_convertvector(twice, words);
+}
+
+PART_OF words from_words(const void *from)
+{
+	return *(const words *)from;
 }
 
 /* A shift puts the exponent in its place and a product makes up for the biases, but for infinities
- * and what is no number. */
-static inline float float_from_f16(uint32_t bits)
+ * and what is no number: those from the magnitude first on get the largest exponent. */
+PART_OF floats from_small(words sign, words magnitude, float scale, uint32_t first)
 {
-	uint32_t sign = (bits & 0x8000) << 16, magnitude = (bits & 0x7fff) << 13, scaled;
-	float value = from_bits(magnitude) * 0x1p112f;
+	words scaled = (words)((floats)magnitude * scale), special = (words)(magnitude >= first);
 
-	memcpy(&scaled, &value, sizeof(scaled));
-	return from_bits(sign | (magnitude >= 0x7c00 << 13 ? magnitude | 0x7f800000 : scaled));
+	return (floats)(sign | (special & (magnitude | 0x7f800000)) | (~special & scaled));
 }
 
-WIDE void floats_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, float *to)
+PART_OF floats from_f16(words bits)
 {
-#define EACH(value)                                                                                \
-	for (unsigned i = 0; i < n; i++) {                                                         \
-		uint32_t bits = from[i];                                                           \
+	return from_small((bits & 0x8000) << 16, (bits & 0x7fff) << 13, 0x1p112f, 0x7c00u << 13);
+}
+
+/* It has a NaN and no infinity. */
+PART_OF floats from_e4m3(words bits)
+{
+	return from_small((bits & 0x80) << 24, (bits & 0x7f) << 20, 0x1p120f, 0x7fu << 20);
+}
+
+#define EACH(width, size, value)                                                                   \
+	for (size_t i = 0; i < n; i += 16) {                                                       \
+		words bits = from_##width((const uint8_t *)from + i * size);                       \
                                                                                                    \
-		to[i] = value;                                                                     \
+		*(floats *)&to[i] = value;                                                         \
 	}                                                                                          \
 	break
 
+WIDE void floats_unpack(enum sg_matrix_type type, const void *from, unsigned n, float *to)
+{
 	switch (type) {
 	case SG_MATRIX_F16:
-		EACH(float_from_f16(bits));
+		EACH(halves, 2, from_f16(bits));
 	case SG_MATRIX_BF16:
-		EACH(from_bits(bits << 16));
-	case SG_MATRIX_TF32:
-		EACH(from_bits(bits & ~UINT32_C(0x1fff)));
+		EACH(halves, 2, (floats)(bits << 16));
 	case SG_MATRIX_E4M3:
-		EACH(float_from_f16(sg_e4m3x2_to_f16x2(0, (uint16_t)bits) & 0xffff));
-	case SG_MATRIX_E2M1:
-		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E2M1, 0, bits) & 0xffff));
-	case SG_MATRIX_E2M3:
-		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E2M3, 0, bits) & 0xffff));
-	case SG_MATRIX_E3M2:
-		EACH(float_from_f16(sg_narrow_to_f16x2(SG_FORMAT_E3M2, 0, bits) & 0xffff));
+		EACH(bytes, 1, from_e4m3(bits));
 	case SG_MATRIX_E5M2:
-		EACH(float_from_f16(bits << 8));
+		EACH(bytes, 1, from_f16(bits << 8));
+	case SG_MATRIX_TF32:
+		EACH(words, 4, (floats)(bits & ~UINT32_C(0x1fff)));
 	default:
-		EACH(from_bits(bits));
+		EACH(words, 4, (floats)bits);
 	}
+}
+#undef EACH
+
+static float narrow(enum sg_format format, uint32_t bits)
+{
+	return (float)runtime_f16((uint16_t)sg_narrow_to_f16x2(format, 0, bits));
+}
+
+#define EACH(value)                                                                                \
+	for (size_t i = 0; i < n; i += 16) {                                                       \
+		words bits = *(const words *)&from[i];                                             \
+                                                                                                   \
+		*(floats *)&to[i] = value;                                                         \
+	}                                                                                          \
+	break
+#define EACH_NARROW(format)                                                                        \
+	for (unsigned i = 0; i < n; i++)                                                           \
+		to[i] = narrow(format, from[i]);                                                   \
+	break
+
+PART_OF void floats_of_words(enum sg_matrix_type type, const uint32_t *from, unsigned n, float *to)
+{
+	switch (type) {
+	case SG_MATRIX_F16:
+		EACH(from_f16(bits));
+	case SG_MATRIX_BF16:
+		EACH((floats)(bits << 16));
+	case SG_MATRIX_TF32:
+		EACH((floats)(bits & ~UINT32_C(0x1fff)));
+	case SG_MATRIX_E4M3:
+		EACH(from_e4m3(bits));
+	case SG_MATRIX_E5M2:
+		EACH(from_f16(bits << 8));
+	case SG_MATRIX_E2M1:
+		EACH_NARROW(SG_FORMAT_E2M1);
+	case SG_MATRIX_E2M3:
+		EACH_NARROW(SG_FORMAT_E2M3);
+	case SG_MATRIX_E3M2:
+		EACH_NARROW(SG_FORMAT_E3M2);
+	default:
+		EACH((floats)bits);
+	}
+}
+#undef EACH
+#undef EACH_NARROW
+
+#define EACH(value)                                                                                \
+	for (size_t i = 0; i < n; i += 16) {                                                       \
+		integers bits = *(const integers *)&from[i];                                       \
+                                                                                                   \
+		*(integers *)&to[i] = value;                                                       \
+	}                                                                                          \
+	break
+
+PART_OF void integers_of_words(
+    enum sg_matrix_type type, const uint32_t *from, unsigned n, int32_t *to)
+{
+	switch (type) {
+	case SG_MATRIX_S8:
+		EACH(bits << 24 >> 24);
+	case SG_MATRIX_S4:
+		EACH(bits << 28 >> 28);
+	default:
+		EACH(bits);
+	}
+}
+#undef EACH
+
+#define WORDS	16u
+#define TAIL(n) ((n) % WORDS)
+
+/* Whole vectors, then what is left in one of its own. */
+WIDE void floats_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, float *to)
+{
+	unsigned whole = n - TAIL(n);
+	uint32_t last[WORDS] = {0};
+	float numbers[WORDS];
+
+	floats_of_words(type, from, whole, to);
+	if (!TAIL(n))
+		return;
+	memcpy(last, from + whole, TAIL(n) * sizeof(*last));
+	floats_of_words(type, last, WORDS, numbers);
+	memcpy(to + whole, numbers, TAIL(n) * sizeof(*numbers));
 }
 
 WIDE void integers_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, int32_t *to)
 {
-	switch (type) {
-	case SG_MATRIX_S8:
-		EACH((int8_t)bits);
-	case SG_MATRIX_S4:
-		EACH((int32_t)(bits << 28) >> 28);
-	default:
-		EACH((int32_t)bits);
-	}
-#undef EACH
+	unsigned whole = n - TAIL(n);
+	uint32_t last[WORDS] = {0};
+	int32_t numbers[WORDS];
+
+	integers_of_words(type, from, whole, to);
+	if (!TAIL(n))
+		return;
+	memcpy(last, from + whole, TAIL(n) * sizeof(*last));
+	integers_of_words(type, last, WORDS, numbers);
+	memcpy(to + whole, numbers, TAIL(n) * sizeof(*numbers));
 }
 
-WIDE void words_unpack(unsigned bits, const uint32_t *words, unsigned n_words, uint32_t *to)
+WIDE void integers_unpack(enum sg_matrix_type type, const void *from, unsigned n, int32_t *to)
 {
+	unsigned above = type == SG_MATRIX_S8 ? 24 : 0; /* bits that repeat the sign */
+
+	for (size_t i = 0; i < n; i += 16)
+		*(integers *)&to[i] =
+		    (integers)(from_bytes((const uint8_t *)from + i) << above) >> above;
+}
+
+/* A sum overflows where its sign is that of neither part. */
+WIDE void integers_add(bool saturate, const int32_t *from, unsigned n, int32_t *to)
+{
+	for (size_t i = 0; i < n; i += 16) {
+		words a = *(const words *)&from[i], b = *(const words *)&to[i], sum = a + b;
+		words over = (words)((integers)((a ^ sum) & (b ^ sum)) >> 31);
+		words limit = (words)((integers)a >> 31) ^ INT32_MAX;
+
+		*(words *)&to[i] = saturate ? (over & limit) | (~over & sum) : sum;
+	}
+}
+
 #define UNPACK(bits)                                                                               \
 	for (unsigned i = 0; i < n_words; i++)                                                     \
 		for (unsigned j = 0; j < 32 / (bits); j++)                                         \
 			to[i * (32 / (bits)) + j] =                                                \
-			    words[i] >> j * (bits) & (UINT32_MAX >> (32 - (bits)));                \
+			    from[i] >> j * (bits) & (UINT32_MAX >> (32 - (bits)));                 \
 	break
 
+WIDE void words_unpack(unsigned bits, const uint32_t *from, unsigned n_words, uint32_t *to)
+{
 	switch (bits) {
 	case 4:
 		UNPACK(4);
@@ -144,7 +301,81 @@ WIDE void words_unpack(unsigned bits, const uint32_t *words, unsigned n_words, u
 	case 16:
 		UNPACK(16);
 	default:
-		memcpy(to, words, n_words * sizeof(*to));
+		memcpy(to, from, n_words * sizeof(*to));
 	}
-#undef UNPACK
 }
+#undef UNPACK
+
+/* ---- and back ---- */
+
+WIDE void floats_to_f32(const float *from, unsigned n, uint32_t *to)
+{
+	for (size_t i = 0; i < n; i += 16) {
+		floats value = *(const floats *)&from[i];
+		words is_nan = (words)(value != value);
+
+		*(words *)&to[i] = (is_nan & SG_NAN_F32) | (~is_nan & (words)value);
+	}
+}
+
+/* Adding a number so large that its last bit is the result's rounds what has no exponent of its own
+ * there; otherwise half of the last bit that stays, less a bit where that is even, does. */
+PART_OF words to_f16(words bits)
+{
+	words magnitude = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
+	words is_small = (words)(magnitude < 0x38800000), is_nan = (words)(magnitude > 0x7f800000);
+	words is_large = (words)(magnitude >= 0x47800000) & ~is_nan;
+	words small = (words)((floats)magnitude + 0.5f) - 0x3f000000;
+	words normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
+	words finite = (is_small & small) | (~is_small & ~is_large & ~is_nan & normal);
+
+	return (is_nan & 0x7fff) | (~is_nan & (sign | finite | (is_large & 0x7c00)));
+}
+
+WIDE void floats_to_f16(const float *from, unsigned n, uint16_t *to)
+{
+	for (size_t i = 0; i < n; i += 16)
+		*(halves *)&to[i] =
+		    __builtin_convertvector(to_f16(*(const words *)&from[i]), halves);
+}
+
+/* ---- rows and columns ---- */
+
+/* Elements of 1, then 2, then 4 are exchanged between rows that are as far apart. */
+#define TRANSPOSE(name, type)                                                                      \
+	typedef type name##_row __attribute__((vector_size(8 * sizeof(type)), aligned(1)));        \
+	WIDE void name##_transpose(const void *from, size_t from_step, void *to, size_t to_step)   \
+	{                                                                                          \
+		typedef name##_row row;                                                            \
+		const row evens = {0, 8, 2, 10, 4, 12, 6, 14}, odds = {1, 9, 3, 11, 5, 13, 7, 15}; \
+		const row low2 = {0, 1, 8, 9, 4, 5, 12, 13}, high2 = {2, 3, 10, 11, 6, 7, 14, 15}; \
+		const row low4 = {0, 1, 2, 3, 8, 9, 10, 11}, high4 = {4, 5, 6, 7, 12, 13, 14, 15}; \
+		const uint8_t *in = from;                                                          \
+		uint8_t *out = to;                                                                 \
+		row a[8], b[8];                                                                    \
+                                                                                                   \
+		_Pragma("GCC unroll 4") for (unsigned i = 0; i < 8; i += 2)                        \
+		{                                                                                  \
+			row x = *(const row *)(in + i * from_step);                                \
+			row y = *(const row *)(in + (i + 1) * from_step);                          \
+                                                                                                   \
+			a[i] = __builtin_shuffle(x, y, evens);                                     \
+			a[i + 1] = __builtin_shuffle(x, y, odds);                                  \
+		}                                                                                  \
+		_Pragma("GCC unroll 4") for (unsigned i = 0; i < 4; i++)                           \
+		{                                                                                  \
+			unsigned at = i / 2 * 4 + i % 2;                                           \
+                                                                                                   \
+			b[at] = __builtin_shuffle(a[at], a[at + 2], low2);                         \
+			b[at + 2] = __builtin_shuffle(a[at], a[at + 2], high2);                    \
+		}                                                                                  \
+		_Pragma("GCC unroll 4") for (unsigned i = 0; i < 4; i++)                           \
+		{                                                                                  \
+			*(row *)(out + i * to_step) = __builtin_shuffle(b[i], b[i + 4], low4);     \
+			*(row *)(out + (i + 4) * to_step) =                                        \
+			    __builtin_shuffle(b[i], b[i + 4], high4);                              \
+		}                                                                                  \
+	}
+TRANSPOSE(bytes, uint8_t)
+TRANSPOSE(halves, uint16_t)
+TRANSPOSE(words, uint32_t)

@@ -1,6 +1,6 @@
 /*
  * Products of the small matrices of matrix.c: c (m by n) += a (m by k) * b (k by n), each row by
- * row; n is a multiple of 8. Sums run over k in order. Any thread, nothing kept.
+ * row; m and n are multiples of 8. Sums run over k in order. Any thread, nothing kept.
  */
 #pragma once
 
@@ -25,11 +25,36 @@ void multiply_integers(struct sg_product size, const int32_t *a, const int32_t *
 void multiply_bits(
     struct sg_product size, bool conjunction, const int32_t *a, const int32_t *b, int32_t *c);
 
-/* n numbers of a type narrower than, or of, 32 bits, as floats; to and from may be the same. */
+/* ---- n numbers ---- */
+
+/* Of any float type, a word each. From and to may be the same. */
 void floats_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, float *to);
 
 /* Likewise sign-extended, of the integer types. */
 void integers_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, int32_t *to);
 
+/* ---- multiples of 16 ---- */
+
+/* Of f16, bf16, tf32, f32 and the floats of 8 bits, side by side as they are in memory. */
+void floats_unpack(enum sg_matrix_type type, const void *from, unsigned n, float *to);
+
+/* Of the integer types of 8 bits, side by side. */
+void integers_unpack(enum sg_matrix_type type, const void *from, unsigned n, int32_t *to);
+
+/* to += from, modulo 2^32 or not beyond the largest and smallest number. */
+void integers_add(bool saturate, const int32_t *from, unsigned n, int32_t *to);
+
 /* n_words words as numbers of bits (32 or fewer, a power of two) each, the lowest first. */
-void words_unpack(unsigned bits, const uint32_t *words, unsigned n_words, uint32_t *to);
+void words_unpack(unsigned bits, const uint32_t *from, unsigned n_words, uint32_t *to);
+
+/* Sums as f32, each NaN the canonical one. */
+void floats_to_f32(const float *from, unsigned n, uint32_t *to);
+
+/* Sums as f16, rounded to nearest even, side by side. */
+void floats_to_f16(const float *from, unsigned n, uint16_t *to);
+
+/* 8 rows of 8 elements of 8, 16 or 32 bits become 8 columns; rows are a step of bytes apart. What to
+ * points at is not read. */
+void bytes_transpose(const void *from, size_t from_step, void *to, size_t to_step);
+void halves_transpose(const void *from, size_t from_step, void *to, size_t to_step);
+void words_transpose(const void *from, size_t from_step, void *to, size_t to_step);

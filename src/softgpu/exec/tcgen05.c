@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/exec/matrix-special.h"
+#include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/tcgen05-product.h"
 
 /* Too large for a thread's stack. One at a time: nobody waits in the middle of a product. */

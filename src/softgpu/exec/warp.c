@@ -139,7 +139,7 @@ static void multiply(struct sg_warp *warp, uint32_t members)
 
 		lanes[lane] = (uint32_t *)(uintptr_t)warp->fibers[lane]->arrival.value;
 	}
-	matrix_compute(matrix, lanes);
+	matrix_compute_lanes(matrix, lanes);
 }
 
 /* On the fiber of the lane that came last: a place outside memory ends the grid there. */

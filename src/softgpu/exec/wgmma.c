@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
-#include "softgpu/exec/matrix-special.h"
+#include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"
 #include "softgpu/exec/shared-matrix.h"
 

@@ -534,6 +534,7 @@ void emit_cp(struct emit *emit)
 	const struct ptx_instruction *in = emit->in;
 	struct value to, from, length;
 	unsigned size;
+	bool is_whole;
 
 	if (!has(emit, PTX_MODIFIER_async))
 		emit_unsupported(emit);
@@ -561,7 +562,9 @@ void emit_cp(struct emit *emit)
 		emit_fail(emit, "cp.async copies 4, 8 or 16 bytes");
 	size = (unsigned)in->operands[2].value;
 	length = ir_constant(IR_I32, size);
-	if (in->n_operands > 3 && !has(emit, PTX_MODIFIER_L2_cache_hint)) {
+	is_whole = in->n_operands < 4 || has(emit, PTX_MODIFIER_L2_cache_hint) ||
+		   (in->operands[3].kind == PTX_OPERAND_INTEGER && in->operands[3].value >= size);
+	if (!is_whole) {
 		const struct ptx_operand *extra = &in->operands[3];
 
 		if (extra->kind == PTX_OPERAND_REGISTER && emit->registers[extra->reg] == IR_I1)
@@ -572,6 +575,12 @@ void emit_cp(struct emit *emit)
 	}
 	to = memory_pointer(emit, &in->operands[0], PTX_SPACE_SHARED, size, true);
 	from = memory_pointer(emit, &in->operands[1], PTX_SPACE_GLOBAL, size, false);
+	if (is_whole) {
+		from = emit_value(emit, "load <%u x i8>, ptr %s, align %u", size, from.text, size);
+		emit_line(
+		    emit, "store <%u x i8> %s, ptr %s, align %u", size, from.text, to.text, size);
+		return;
+	}
 	emit_line(emit, "call void @sg_copy_async(ptr %s, ptr %s, i32 %u, i32 %s)", to.text,
 	    from.text, size, length.text);
 }

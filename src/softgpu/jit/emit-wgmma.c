@@ -4,7 +4,7 @@
  * order; waiting for a group is where the warpgroup meets.
  */
 #include "softgpu/exec/wgmma.h"
-#include "softgpu/jit/emit.h"
+#include "softgpu/jit/matrix-form.h"
 
 /* One serves all of a function's instructions: none keeps anything there. */
 static void make_place(struct emit *emit)
@@ -29,37 +29,26 @@ static void put(struct emit *emit, size_t offset, struct value value, enum ir_ty
 
 static uint32_t type_of(struct emit *emit, unsigned index)
 {
-	static const struct {
-		enum ptx_type type;
-		enum sg_matrix_type matrix;
-	} types[] = {
-	    {PTX_TYPE_f16, SG_MATRIX_F16},
-	    {PTX_TYPE_bf16, SG_MATRIX_BF16},
-	    {PTX_TYPE_tf32, SG_MATRIX_TF32},
-	    {PTX_TYPE_e4m3, SG_MATRIX_E4M3},
-	    {PTX_TYPE_e5m2, SG_MATRIX_E5M2},
-	    {PTX_TYPE_f32, SG_MATRIX_F32},
-	    {PTX_TYPE_s8, SG_MATRIX_S8},
-	    {PTX_TYPE_u8, SG_MATRIX_U8},
-	    {PTX_TYPE_b1, SG_MATRIX_B1},
-	    {PTX_TYPE_s32, SG_MATRIX_S32},
-	};
-	enum ptx_type type = type_at(emit, index);
+	enum sg_matrix_type type;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
-		if (types[i].type == type)
-			return types[i].matrix;
-	emit_unsupported(emit);
+	if (!matrix_type_of(type_at(emit, index), &type))
+		emit_unsupported(emit);
+	return type;
+}
+
+static bool is_integer(uint32_t type)
+{
+	return type == SG_MATRIX_S8 || type == SG_MATRIX_U8 || type == SG_MATRIX_B1;
 }
 
 /* The k of the shape is the one that fills 32 bytes, and the types go together. */
 static void check(struct emit *emit, union sg_wgmma form)
 {
 	unsigned bits = sg_matrix_bits((enum sg_matrix_type)form.a);
-	bool is_integer = form.d == SG_MATRIX_S32;
-	bool fits = is_integer ? form.a >= SG_MATRIX_S8 && form.a <= SG_MATRIX_B1
-			       : form.a <= SG_MATRIX_E5M2 &&
-				     (form.d == SG_MATRIX_F16 || form.d == SG_MATRIX_F32);
+	bool fits = form.d == SG_MATRIX_S32
+			? is_integer(form.a) && is_integer(form.b)
+			: form.a <= SG_MATRIX_E5M2 && form.b <= SG_MATRIX_E5M2 &&
+			      (form.d == SG_MATRIX_F16 || form.d == SG_MATRIX_F32);
 
 	if (!fits || sg_matrix_bits((enum sg_matrix_type)form.b) != bits || !form.n ||
 	    form.n * 8u > SG_WGMMA_COLUMNS || emit->in->shape_n % 8 ||

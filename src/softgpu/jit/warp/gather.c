@@ -66,13 +66,14 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	    emit, "getelementptr i8, ptr %s, %s %s", limit.text, type, addresses.text);
 }
 
-struct value access_pointers(struct warp *warp, const struct ptx_operand *address, unsigned size)
+struct value access_pointers(
+    struct warp *warp, const struct ptx_operand *address, unsigned size, bool is_write)
 {
 	struct access access = {.space = space_of(&warp->emit),
 	    .count = 1,
 	    .size = size,
 	    .address = address,
-	    .is_write = true,
+	    .is_write = is_write,
 	    .number = warp->n_places++};
 
 	if (address->elements->kind == PTX_OPERAND_VARIABLE && access.space == PTX_SPACE_GENERIC)

@@ -400,6 +400,13 @@ void warp_meet(struct warp *warp)
 	case PTX_OP_elect:
 		elect(warp);
 		return;
+	case PTX_OP_mma:
+	case PTX_OP_wmma:
+	case PTX_OP_ldmatrix:
+	case PTX_OP_stmatrix:
+	case PTX_OP_movmatrix:
+		warp_matrix(warp);
+		return;
 	default:
 		warp_refuse(warp, ptx_opcode_info(emit->in->opcode)->name);
 	}

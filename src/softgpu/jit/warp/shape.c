@@ -418,6 +418,10 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 	case PTX_OP_atom:
 	case PTX_OP_call:
 	case PTX_OP_mbarrier:
+	case PTX_OP_mma:
+	case PTX_OP_wmma:
+	case PTX_OP_ldmatrix:
+	case PTX_OP_movmatrix:
 	case PTX_OP_alloca:
 	case PTX_OP_stacksave:
 		return varying;

@@ -104,8 +104,9 @@ void warp_load(struct warp *warp);
 void warp_store(struct warp *warp);
 /* All lanes' addresses, as a vector. */
 struct value access_addresses(struct warp *warp, const struct ptx_operand *address);
-/* All lanes' pointers of an address of a read-modify-write, checked: "<W x ptr>". */
-struct value access_pointers(struct warp *warp, const struct ptx_operand *address, unsigned size);
+/* The mask's lanes' pointers of an address that is not a load's or store's, checked: "<W x ptr>". */
+struct value access_pointers(
+    struct warp *warp, const struct ptx_operand *address, unsigned size, bool is_write);
 /* Around what must not happen when no lane is meant: from begin on, some are. */
 uint32_t begin_if_any(struct warp *warp);
 void end_if_any(struct warp *warp, uint32_t none);
@@ -144,6 +145,9 @@ void warp_tally_guard(
 
 /* meet.c: barriers, votes, shuffles. */
 void warp_meet(struct warp *warp);
+
+/* matrix.c: products of matrices, and what brings them to registers. */
+void warp_matrix(struct warp *warp);
 
 /* control.c */
 void warp_block_begin(struct warp *warp, uint32_t block);
