@@ -69,14 +69,19 @@ WIDE void multiply_integers(struct sg_product size, const int32_t *a, const int3
 		multiply_int32_t_16(size, a, b, c);
 }
 
-/* n is 8 for all there are. */
 WIDE void multiply_doubles(struct sg_product size, const double *a, const double *b, double *c)
 {
-	for (unsigned row = 0; row < size.m; row++)
-		for (unsigned i = 0; i < size.k; i++)
-			for (unsigned column = 0; column < 8; column++)
-				c[row * 8 + column] = fma(
-				    a[row * size.k + i], b[i * 8 + column], c[row * 8 + column]);
+	size_t n = size.n;
+
+	for (const double *end = a + size.m * size.k; a < end; a += size.k, c += n)
+		for (size_t column = 0; column < n; column += 8)
+			for (size_t i = 0; i < size.k; i++) {
+				const double *restrict y = b + i * n + column;
+				double *restrict to = c + column, x = a[i];
+
+				for (unsigned k = 0; k < 8; k++)
+					to[k] = fma(x, y[k], to[k]);
+			}
 }
 
 WIDE void multiply_bits(

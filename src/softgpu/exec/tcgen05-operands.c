@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "softgpu/exec/matrix-result.h"
+#include "softgpu/exec/multiply.h"
 #include "softgpu/exec/tcgen05-product.h"
 
 /* How elements lie in 16 bytes. */

@@ -14,6 +14,7 @@
 
 #include "base/util.h"
 #include "softgpu/exec/matrix-result.h"
+#include "softgpu/exec/multiply.h"
 #include "softgpu/exec/tcgen05-product.h"
 
 /* Too large for a thread's stack. One at a time: nobody waits in the middle of a product. */

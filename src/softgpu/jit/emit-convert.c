@@ -111,6 +111,18 @@ static struct value integer_to_float(struct emit *emit, enum ptx_type to, enum p
 
 static struct value tf32(struct emit *emit, struct value value)
 {
+	bool is_plain = has(emit, PTX_MODIFIER_rna) && !has(emit, PTX_MODIFIER_satfinite) &&
+			!has(emit, PTX_MODIFIER_relu);
+	struct value bits;
+
+	if (is_plain) { /* half of the last bit that stays is added to the magnitude */
+		bits = emit_value(emit, "bitcast float %s to i32", value.text);
+		bits = emit_value(emit, "add i32 %s, 4096", bits.text);
+		bits = emit_value(emit, "and i32 %s, -8192", bits.text);
+		value = emit_value(emit, "fcmp uno float %s, %s", value.text, value.text);
+		return emit_value(
+		    emit, "select i1 %s, i32 2147483647, i32 %s", value.text, bits.text);
+	}
 	return emit_value(emit, "call i32 @sg_to_tf32(i32 %u, float %s)",
 	    (has(emit, PTX_MODIFIER_rna) ? 4 : rounding_mode(emit)) |
 		(has(emit, PTX_MODIFIER_satfinite) ? 8 : 0) |
