@@ -120,7 +120,7 @@ static CUresult send(const struct box_side *s, const struct box_side *d, const s
 	    d->pitch, d->rows, box->width, box->height, box->depth, stream);
 }
 
-static CUresult copy_part(const struct box *part, CUstream stream)
+static CUresult copy_part(const struct box *part, CUstream stream, bool wait)
 {
 	struct wire_bulk run;
 	void *memory;
@@ -140,7 +140,8 @@ static CUresult copy_part(const struct box *part, CUstream stream)
 		return r;
 	}
 	box_gather(part, memory);
-	if (session.sync || capture_may_be_open()) {
+	/* Only the driver knows an array's edges: a call that waits says when they are crossed. */
+	if (session.sync || capture_may_be_open() || (wait && part->destination.array)) {
 		r = send(&packed, &part->destination, part, stream, true);
 		chan_staging_give(session.chan, &run);
 		return r;
@@ -168,7 +169,7 @@ static CUresult copy_box(const struct box *box, CUstream stream, bool wait)
 	}
 	size_t room = MIN(ROOM, chan_staging_largest(session.chan));
 	while (r == CUDA_SUCCESS && box_part(box, room, &position, &part))
-		r = copy_part(&part, stream);
+		r = copy_part(&part, stream, wait);
 	return capture_explain(r);
 }
 
