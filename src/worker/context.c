@@ -16,6 +16,7 @@
  */
 #include "gen/worker_custom.h"
 #include "worker/idle.h"
+#include "worker/layout.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
@@ -25,6 +26,7 @@ static void context_ended(struct worker *worker, CUcontext context)
 {
 	memory_forget_context(worker, context);
 	prints_forget(worker);
+	layouts_forget(worker->layouts);
 	idle_context_ended(worker);
 	lanes_forget_context(worker, context);
 	lane_left();

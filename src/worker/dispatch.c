@@ -38,6 +38,7 @@
 #include "worker/ipc.h"
 #include "worker/issuer.h"
 #include "worker/jit_options.h"
+#include "worker/layout.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
 #include "worker/output.h"
@@ -475,7 +476,8 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	worker->mirrors = worker->images ? mirrors_new() : NULL;
 	worker->segments = worker->mirrors ? segments_new(worker) : NULL;
 	worker->staging = worker->segments ? staging_new(worker) : NULL;
-	worker->prints = worker->staging ? prints_new() : NULL;
+	worker->layouts = worker->staging ? layouts_new() : NULL;
+	worker->prints = worker->layouts ? prints_new() : NULL;
 	worker->idle = worker->prints ? idle_new(worker) : NULL;
 	worker->issuers = worker->prints ? issuers_new(worker, options->issuers) : NULL;
 	worker->ipc = worker->prints ? ipc_new(worker) : NULL;
@@ -515,6 +517,7 @@ struct worker *worker_free(struct worker *worker)
 	gpu_time_free(worker->gpu_time);
 	idle_free(worker->idle);
 	prints_free(worker->prints);
+	layouts_free(worker->layouts);
 	staging_free(worker->staging);
 	mirrors_free(worker->mirrors);
 	image_store_free(worker->images);

@@ -14,6 +14,7 @@
 #include "gen/worker_custom.h"
 #include "worker/image_store.h"
 #include "worker/jit_options.h"
+#include "worker/layout.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
 #include "worker/reference.h"
@@ -253,6 +254,7 @@ CUresult worker_cuModuleUnload(struct call *call, struct args_cuModuleUnload *a)
 		references_forget_module(call, a->module);
 	}
 	prints_forget(call->worker);
+	layouts_forget(call->worker->layouts);
 	return r;
 }
 
@@ -275,6 +277,7 @@ CUresult worker_cuLibraryUnload(struct call *call, struct args_cuLibraryUnload *
 	if (r == CUDA_SUCCESS)
 		forget_all(call, HANDLE_KERNEL, (const uint64_t *)kernels, n);
 	prints_forget(call->worker);
+	layouts_forget(call->worker->layouts);
 	return r;
 }
 

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "gen/worker_custom.h"
-#include "worker/function.h"
 #include "worker/gpu_time.h"
 #include "worker/issuer.h"
+#include "worker/layout.h"
 #include "worker/prints.h"
 #include "worker/worker.h"
 
@@ -33,25 +33,15 @@ static void launch_as_buffer(const void *parameters, size_t bytes, struct launch
 	out->extra = (void **)out->words;
 }
 
-/* How many parameters function has; -1: the backend does not say. */
-static int count_parameters(struct call *call, CUfunction function)
-{
-	size_t offset, bytes;
-	CUresult r;
-	int n = 0;
-
-	while ((r = function_parameter(call, function, (size_t)n, &offset, &bytes)) == CUDA_SUCCESS)
-		if (++n > (int)WIRE_PARAMETERS_MAX)
-			return -1;
-	return r == CUDA_ERROR_INVALID_VALUE ? n : -1;
-}
-
 CUresult launch_as_values(struct call *call, CUfunction function, const void *parameters,
     size_t bytes, struct launch_parameters *out)
 {
-	int n = count_parameters(call, function);
-	size_t offset = 0, size = 0;
+	const struct layout_place *places;
+	int n;
+	CUresult r = layout_find(call, function, &n, &places);
 
+	if (r != CUDA_SUCCESS)
+		return r;
 	if (n < 0) {
 		launch_as_buffer(parameters, bytes, out);
 		return CUDA_SUCCESS;
@@ -61,12 +51,9 @@ CUresult launch_as_values(struct call *call, CUfunction function, const void *pa
 	if (n && !out->values)
 		return call->error;
 	for (int i = 0; i < n; i++) {
-		CUresult r = function_parameter(call, function, (size_t)i, &offset, &size);
-		if (r != CUDA_SUCCESS)
-			return r;
-		if (offset > bytes || size > bytes - offset)
+		if (places[i].offset > bytes || places[i].bytes > bytes - places[i].offset)
 			return CUDA_ERROR_INVALID_VALUE;
-		out->values[i] = (char *)parameters + offset;
+		out->values[i] = (char *)parameters + places[i].offset;
 	}
 	return CUDA_SUCCESS;
 }

@@ -284,3 +284,40 @@ TEST(ids_of_nodes_end_with_their_graph)
 	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &gone), CUDA_ERROR_INVALID_VALUE);
 	client_stop(&t.client, NULL);
 }
+
+static unsigned asked, parameter_bytes;
+
+static CUresult one_parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
+{
+	asked++;
+	*offset = 0;
+	*bytes = parameter_bytes;
+	return index ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* What lies where in a kernel's buffer is asked for once, and again when its handle may be that of
+ * another: the backend would read beyond the buffer. */
+TEST(graph_kernels_parameters_lie_in_their_buffer)
+{
+	struct graph_client t = start();
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_KERNEL};
+	struct args_cuModuleUnload unload = {
+	    .module = (CUmodule)handle_id(false, HANDLE_MODULE, 1, 1)};
+
+	backend->cuFuncGetParamInfo = one_parameter;
+	parameter_bytes = 8;
+	p.kernel.func = client_function(&t.client);
+	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_SUCCESS);
+	unsigned once = asked;
+	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_SUCCESS);
+	CHECK_EQ(add(&t, &p, "1234567", 7), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(asked, once);
+	CHECK_EQ(added, 2);
+	parameter_bytes = 16;
+	CHECK_EQ(CALL(&t.client, cuModuleUnload, &unload), CUDA_SUCCESS);
+	p.kernel.func = client_function(&t.client);
+	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_ERROR_INVALID_VALUE);
+	CHECK(asked > once);
+	client_stop(&t.client, NULL);
+}

@@ -37,6 +37,7 @@ struct ipc;
 struct notification;
 struct reference;
 struct image_store;
+struct layouts;
 struct link_state;
 struct mirrors;
 struct prints;
@@ -185,6 +186,7 @@ struct worker {
 	struct staging *staging;
 	struct callbacks *callbacks;
 	struct prints *prints;
+	struct layouts *layouts;
 	struct idle *idle; /* NULL: the client is told nothing */
 	struct ipc *ipc;
 	struct gpu_time *gpu_time; /* NULL unless measured */
