@@ -170,6 +170,36 @@ static const char stealing[] = ".version 8.6\n.target sm_100a\n.address_size 64\
     "@%p1 bra AGAIN; barrier.cluster.arrive; barrier.cluster.wait; ret; }\n";
 /* clang-format on */
 
+/* A multicast address of a team of one device is an ordinary one. */
+TEST(teams_of_one_device)
+{
+	static const char text[] =
+	    HEAD ".visible .entry k(.param .u64 memory) {\n.reg .b64 %d<9>; .reg .b32 %r<9>;\n"
+		 "ld.param.u64 %d1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %d2, %r1, 16;\n"
+		 "add.u64 %d2, %d2, %d1; mov.b32 %r2, 0x3f800000;\n"
+		 "multimem.red.relaxed.sys.global.add.f32 [%d1], %r2;\n"
+		 "multimem.red.max.u32 [%d1+4], %r1;\n"
+		 "multimem.ld_reduce.add.v2.f16x2 {%r3, %r4}, [%d2+1024];\n"
+		 "multimem.ld_reduce.acquire.sys.global.min.s32 %r5, [%d2+1032];\n"
+		 "multimem.st.weak.global.v4.f32 [%d2+2048], {%r3, %r4, %r5, %r1};\nret; }\n";
+	uint32_t *memory = device_alloc(4096);
+	uint64_t params[] = {(uint64_t)memory};
+	float sum;
+
+	for (uint32_t i = 0; i < 1024; i++)
+		memory[i] = i * 3;
+	memory[0] = memory[1] = 0;
+	launch_fine(kernel_get(module_load(text), "k"), 1, 64, params, 1);
+	memcpy(&sum, memory, sizeof(sum));
+	CHECK(sum == 64);
+	CHECK_EQ(memory[1], 63);
+	for (uint32_t i = 0; i < 64; i++) {
+		const uint32_t *from = memory + 256 + 4 * i, *to = memory + 512 + 4 * i;
+
+		CHECK(to[0] == from[0] && to[1] == from[1] && to[2] == from[2] && to[3] == i);
+	}
+}
+
 TEST(blocks_take_over_others)
 {
 	uint32_t *counts = device_alloc(4096);
@@ -242,10 +272,9 @@ TEST(what_needs_other_hardware_is_refused)
 	static const char *const all[] = {
 	    "cp.async.bulk.tensor.3d.shared::cta.global.im2col::w.mbarrier::complete_tx::bytes "
 	    "[%r2], [%d1, {%r4, %r5, %r6}], [%r3], {0, 0};",
-	    "multimem.red.relaxed.sys.global.add.u32 [%d1], 1;",
 	    "wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 {%r4, %r4, %r4, %r4}, %d1, %d1, "
 	    "%r4, 0, %p1, 1, 1, 0, 0;",
-	    "tcgen05.wait::ld.sync.aligned;",
+	    "tcgen05.mma.cta_group::1.kind::f16.block_scale [%r2], %d1, %d1, %r4, %p1;",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {

@@ -141,12 +141,13 @@ TEST(texts_that_do_not_load)
 /* PTX that is right but not done yet fails where it is used, not where it is loaded. */
 TEST(unsupported_instructions)
 {
-	struct sg_module *module = module_load(
-	    PTX_HEAD ".visible .entry bad() { .reg .f32 %f<5>; .reg .b64 %d;\n"
-		     "tex.2dms.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d, {0, 0, 0, 0}]; ret; }\n"
-		     ".visible .entry matrix() { tcgen05.wait::ld.sync.aligned; ret; }\n"
-		     ".visible .entry single() .explicitcluster .reqnctapercluster 1 { ret; }\n"
-		     ".visible .entry good() { ret; }\n");
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry bad() { .reg .f32 %f<5>; .reg .b64 %d;\n"
+	    "tex.2dms.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d, {0, 0, 0, 0}]; ret; }\n"
+	    ".visible .entry matrix() { .reg .b32 %r; .reg .b64 %d; .reg .pred %p;\n"
+	    "tcgen05.mma.cta_group::1.kind::mxf4 [%r], %d, %d, %r, [%r], [%r], %p; ret; }\n"
+	    ".visible .entry single() .explicitcluster .reqnctapercluster 1 { ret; }\n"
+	    ".visible .entry good() { ret; }\n");
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 	struct sg_launch l = {.grid = {1, 1, 1}, .block = {1, 1, 1}};
 	struct sg_fault fault;

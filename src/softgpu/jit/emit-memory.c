@@ -500,6 +500,30 @@ void emit_red(struct emit *emit)
 }
 
 /*
+ * A multicast address stands for one place on each device of a team. A team of this device alone has
+ * one, so that reducing over it is loading; others there are none of. Relaxed unless said otherwise.
+ */
+void emit_multimem(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+	struct ptx_instruction strong = *in;
+
+	if (!has(emit, PTX_MODIFIER_weak) && !has(emit, PTX_MODIFIER_acquire) &&
+	    !has(emit, PTX_MODIFIER_release))
+		ptx_set(&strong, PTX_MODIFIER_relaxed);
+	emit->in = &strong;
+	if (has(emit, PTX_MODIFIER_ld_reduce))
+		emit_ld(emit);
+	else if (has(emit, PTX_MODIFIER_st))
+		store(emit);
+	else if (has(emit, PTX_MODIFIER_red))
+		reduce(emit);
+	else
+		emit_unsupported(emit);
+	emit->in = in;
+}
+
+/*
  * membar.* and fence.sc order everything; the proxy fences have nothing to order here.
  *
  * Code that counts on a warp's lanes running together has all lanes store, then a fence, then one

@@ -34,10 +34,8 @@ static const char *const special_words[PTX_SPECIAL_COUNT] = {PTX_SPECIALS(SPECIA
 #define SPECIAL_TYPE(name, spelling, type) [PTX_SPECIAL_##name] = PTX_TYPE_##type,
 static const uint8_t special_types[PTX_SPECIAL_COUNT] = {PTX_SPECIALS(SPECIAL_TYPE)};
 #define OPCODE_ROW(name, fewest, most, facts, emitter)                                             \
-	[PTX_OP_##name] = {#name, fewest, most, facts, true},
-#define OPCODE_ROW_UNSUPPORTED(name) [PTX_OP_##name] = {#name, 0, 0, 0, false},
-static const struct ptx_opcode_info opcode_infos[PTX_OP_COUNT] = {
-    PTX_OPCODES(OPCODE_ROW) PTX_OPCODES_UNSUPPORTED(OPCODE_ROW_UNSUPPORTED)};
+	[PTX_OP_##name] = {#name, fewest, most, facts},
+static const struct ptx_opcode_info opcode_infos[PTX_OP_COUNT] = {PTX_OPCODES(OPCODE_ROW)};
 
 static uint32_t hash(const char *word, size_t size)
 {

@@ -15,7 +15,7 @@
 	T(u16, 16, u) T(u32, 32, u) T(u64, 64, u) T(s8, 8, s) T(s16, 16, s) T(s32, 32, s)          \
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
-	T(e5m2x2, 16, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(e2m1x2, 8, b) T(e2m3x2, 16, b) T(e3m2x2, 16, b) T(ue8m0x2, 16, b) T(b1, 1, b)            \
+	T(e5m2x2, 16, b) T(e4m3x4, 32, b) T(e5m2x4, 32, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(e2m1x2, 8, b) T(e2m3x2, 16, b) T(e3m2x2, 16, b) T(ue8m0x2, 16, b) T(b1, 1, b)            \
 	T(b1024, 0, b) T(e2m1, 8, b) T(e2m3, 8, b) T(e3m2, 8, b) T(ue8m0, 8, b) T(ue4m3, 8, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
 	/* variables of these hold numbers of the driver's */                                      \
 	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
@@ -80,7 +80,7 @@
 	M(get_first_ctaid_x, "get_first_ctaid::x") M(get_first_ctaid_y, "get_first_ctaid::y")      \
 	M(get_first_ctaid_z, "get_first_ctaid::z")                                                 \
 	M(multicast_cluster_all, "multicast::cluster::all")                                        \
-	M(fence, "fence") M(mma_async, "mma_async")                                                \
+	M(fence, "fence") M(mma_async, "mma_async") M(ld_reduce, "ld_reduce") M(acc_f16, "acc::f16") M(acc_f32, "acc::f32")                                                \
 	/* narrow and sparse matrices */                                                           \
 	M(sp, "sp") M(sp_ordered_metadata, "sp::ordered_metadata")                                 \
 	M(kind_f8f6f4, "kind::f8f6f4") M(kind_mxf8f6f4, "kind::mxf8f6f4")                          \

@@ -1,9 +1,7 @@
 /*
  * The opcodes of PTX, one row each: OP(name, fewest operands, most operands, facts, emitter).
  *
- * emitter names the translator's function (emit_<emitter> in softgpu/jit). Opcodes of the second
- * list are PTX that this machine does not run yet: their operands are not read, and a function
- * that contains one loads but does not compile.
+ * emitter names the translator's function (emit_<emitter> in softgpu/jit).
  */
 #pragma once
 
@@ -47,6 +45,7 @@
 	OP(isspacep, 2, 2, 0, isspacep) OP(ld, 2, 3, 0, ld) OP(ldu, 2, 2, 0, ld)                   \
 	OP(st, 2, 3, 0, st) OP(prefetch, 1, 1, 0, nothing) OP(prefetchu, 1, 1, 0, nothing)         \
 	OP(applypriority, 2, 2, 0, nothing) OP(discard, 2, 2, 0, nothing)                          \
+	OP(multimem, 2, 2, 0, multimem)                                                            \
 	OP(createpolicy, 2, 5, 0, createpolicy) OP(cp, 0, 6, PTX_OP_PLACE, cp)                                \
 	OP(mapa, 3, 3, 0, mapa) OP(getctarank, 2, 2, 0, getctarank)                                \
 	OP(clusterlaunchcontrol, 2, 2, 0, clusterlaunchcontrol)                                    \
@@ -91,22 +90,13 @@
 	OP(txq, 2, 3, PTX_OP_PLACE, texture_query) OP(suq, 2, 2, PTX_OP_PLACE, texture_query)      \
 	OP(suld, 2, 2, PTX_OP_PLACE, suld) OP(sust, 2, 2, PTX_OP_PLACE, sust)                      \
 	OP(sured, 2, 2, PTX_OP_PLACE, sured) OP(istypep, 2, 2, 0, istypep)
-
-#define PTX_OPCODES_UNSUPPORTED(OP)                                                                \
-	OP(multimem)
 /* clang-format on */
 
 #define PTX_OPCODE_ENUM(name, fewest, most, facts, emitter) PTX_OP_##name,
-#define PTX_OPCODE_ENUM_UNSUPPORTED(name)		    PTX_OP_##name,
-enum ptx_opcode {
-	PTX_OP_label,
-	PTX_OPCODES(PTX_OPCODE_ENUM) PTX_OPCODES_UNSUPPORTED(PTX_OPCODE_ENUM_UNSUPPORTED)
-	    PTX_OP_COUNT
-};
+enum ptx_opcode { PTX_OP_label, PTX_OPCODES(PTX_OPCODE_ENUM) PTX_OP_COUNT };
 
 struct ptx_opcode_info {
 	const char *name;
 	uint8_t fewest, most; /* operands */
 	uint8_t facts;
-	bool supported;
 };

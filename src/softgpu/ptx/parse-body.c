@@ -199,7 +199,7 @@ static void parse_modifier(struct parser *parser, struct ptx_instruction *instru
 	if (found >= 0) {
 		instruction->col_first |=
 		    found == PTX_MODIFIER_row && ptx_has(instruction, PTX_MODIFIER_col);
-		instruction->modifiers[found / 64] |= UINT64_C(1) << (found % 64);
+		ptx_set(instruction, (enum ptx_modifier)found);
 		return;
 	}
 	if (is_word && parse_shape(token, instruction))
@@ -255,9 +255,7 @@ static void parse_instruction(
 		instruction->predicate = predicate->reg;
 		instruction->predicate_negated = predicate->negated;
 	}
-	instruction->unsupported = !ptx_opcode_info(instruction->opcode)->supported;
-	if (!instruction->unsupported)
-		parse_modifiers(parser, instruction);
+	parse_modifiers(parser, instruction);
 	if (instruction->unsupported)
 		ptx_lexer_skip_past(&parser->lexer, ';');
 	else

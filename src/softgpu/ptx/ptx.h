@@ -182,6 +182,11 @@ static inline bool ptx_has(const struct ptx_instruction *instruction, enum ptx_m
 	return instruction->modifiers[modifier / 64] >> (modifier % 64) & 1;
 }
 
+static inline void ptx_set(struct ptx_instruction *instruction, enum ptx_modifier modifier)
+{
+	instruction->modifiers[modifier / 64] |= UINT64_C(1) << (modifier % 64);
+}
+
 struct ptx_reference {
 	struct ptx_variable *variable;
 	struct ptx_function *function;
