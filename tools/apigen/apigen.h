@@ -90,11 +90,13 @@ enum class {
 
 enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS, TWIN_NARROW };
 
-/* Memory a posted call names: factor[0] times factor[1] bytes from address on. */
+/* What makes sure that a posted call is right. Of memory it names: factor[0] times factor[1] bytes
+ * from address on are the program's. Of an aligned parameter: it is a multiple of factor[0]. */
 struct known {
 	const char *address, *factor[2];
+	bool aligned;
 };
-enum { KNOWN_MAX = 2 };
+enum { KNOWN_MAX = 3 };
 
 struct fn {
 	struct fn *next;

@@ -198,8 +198,13 @@ static void check_known(struct api *api, const struct fn *fn)
 	    "is not posted: whether its addresses are known changes nothing");
 	for (int i = 0; i < fn->n_known; i++) {
 		const struct known *known = &fn->known[i];
-		if (!check_find(fn_wire(fn), known->address) ||
-		    !check_factor(fn, known->factor[0]) || !check_factor(fn, known->factor[1]))
+		if (check_find(fn_wire(fn), known->address) && check_factor(fn, known->factor[0]) &&
+		    check_factor(fn, known->factor[1]))
+			continue;
+		if (known->aligned)
+			api_error(api, fn->place, "aligned(%s, %s) of \"%s\" names no parameters",
+			    known->address, known->factor[0], fn->name);
+		else
 			api_error(api, fn->place, "known(%s, %s, %s) of \"%s\" names no parameters",
 			    known->address, known->factor[0], known->factor[1], fn->name);
 	}

@@ -119,6 +119,14 @@ static void remote_arguments(struct out *out, const struct fn *fn)
 	out_line(out, "\tstruct shim_call call;");
 }
 
+static const char *known_condition(struct out *out, const struct known *known)
+{
+	if (known->aligned)
+		return api_text(out->api, "%s %% %s == 0", known->address, known->factor[0]);
+	return api_text(out->api, "place_is_known(%s, %s * %s)", known->address, known->factor[0],
+	    known->factor[1]);
+}
+
 /* A copy from or to a wrong address is told of at once by CUDA: only what is sure to be right is
  * posted. */
 static void remote_known(struct out *out, const struct fn *fn)
@@ -126,9 +134,8 @@ static void remote_known(struct out *out, const struct fn *fn)
 	const char *all = "";
 
 	for (int i = 0; i < fn->n_known; i++)
-		all = api_text(out->api, "%s%splace_is_known(%s, %s * %s)", all,
-		    *all ? " &&\n\t    " : "", fn->known[i].address, fn->known[i].factor[0],
-		    fn->known[i].factor[1]);
+		all = api_text(out->api, "%s%s%s", all, *all ? " &&\n\t    " : "",
+		    known_condition(out, &fn->known[i]));
 	if (*all)
 		out_line(out, "\tunsigned how = %s ? SHIM_POST : SHIM_WAIT;", all);
 }

@@ -372,21 +372,21 @@ static const char *parse_factor(struct parser *p)
 	return api_text(p->api, "%llu", (unsigned long long)parse_number(p, "a number of bytes"));
 }
 
-/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")" */
-static void parse_known(struct parser *p, struct fn *fn)
+/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")", "aligned" "(" PARAMETER "," NUMBER ")" */
+static void parse_known(struct parser *p, struct fn *fn, bool aligned)
 {
-	struct known known = {.factor = {NULL, "1"}};
+	struct known known = {.factor = {NULL, "1"}, .aligned = aligned};
 	struct place place = p->token.place;
 
 	parse_expect(p, "(");
 	known.address = parse_word(p, "an address");
 	parse_expect(p, ",");
 	known.factor[0] = parse_factor(p);
-	if (parse_accept(p, ","))
+	if (!aligned && parse_accept(p, ","))
 		known.factor[1] = parse_factor(p);
 	parse_expect(p, ")");
 	if (fn->n_known == KNOWN_MAX)
-		parse_fail(p, place, "more than %s", "two addresses are known");
+		parse_fail(p, place, "more than %s", "three things are known or aligned");
 	else
 		fn->known[fn->n_known++] = known;
 }
@@ -420,7 +420,9 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 	else if (parse_accept(p, "order"))
 		fn->order = parse_free_text(p);
 	else if (parse_accept(p, "known"))
-		parse_known(p, fn);
+		parse_known(p, fn, false);
+	else if (parse_accept(p, "aligned"))
+		parse_known(p, fn, true);
 	else
 		return false;
 	return true;

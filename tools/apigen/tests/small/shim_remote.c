@@ -284,7 +284,8 @@ CUresult remote_cuMemsetD16Async(CUdeviceptr to, unsigned value, size_t n, CUstr
 		return remote_dead(HANDLE_STREAM);
 	struct args_cuMemsetD16Async a = {.to = to, .value = value, .n = n, .stream = stream};
 	struct shim_call call;
-	unsigned how = place_is_known(to, n * 2) ? SHIM_POST : SHIM_WAIT;
+	unsigned how = place_is_known(to, n * 2) &&
+	    to % 2 == 0 ? SHIM_POST : SHIM_WAIT;
 	CUresult r = shim_call_begin(&call, API_cuMemsetD16Async, wire_size_cuMemsetD16Async(&a),
 	    how, 0);
 
