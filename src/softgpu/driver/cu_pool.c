@@ -416,7 +416,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *access, 
 		else if (access[i].location.id != 0)
 			r = CUDA_ERROR_INVALID_DEVICE;
 		else if (access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-			r = CUDA_ERROR_NOT_SUPPORTED; /* the owner's access cannot be taken away */
+			r = CUDA_ERROR_INVALID_DEVICE; /* the owner's access cannot be taken away */
 	}
 	return r;
 }
@@ -470,4 +470,35 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle)
 	current_pool = pool;
 	pthread_mutex_unlock(&pool_lock);
 	return CUDA_SUCCESS;
+}
+
+/* The same by place and kind of memory: the device is the only place. */
+static CUresult check_place(const CUmemLocation *location, CUmemAllocationType type)
+{
+	if (!location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    type != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemGetDefaultMemPool(
+    CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(pool, location->id) : r;
+}
+
+CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? cuDeviceGetMemPool(pool, location->id) : r;
+}
+
+CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? cuDeviceSetMemPool(location->id, pool) : r;
 }

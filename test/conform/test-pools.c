@@ -1,0 +1,164 @@
+/*
+ * Memory pools: which one a device uses, what they hold and give back, who has access, and what
+ * they are told to keep.
+ */
+#include "conform.h"
+
+static const CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0};
+
+static CUmemoryPool pool_new(void)
+{
+	CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = here};
+	CUmemoryPool pool;
+
+	OK(cuMemPoolCreate(&pool, &properties));
+	return pool;
+}
+
+static void begin(void)
+{
+	int able = 0;
+
+	OK(cuDeviceGetAttribute(
+	    &able, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, conform_begin()));
+	if (!able)
+		SKIP("no memory pools");
+}
+
+static uint64_t attribute(CUmemoryPool pool, CUmemPool_attribute which)
+{
+	uint64_t value = 0;
+
+	OK(cuMemPoolGetAttribute(pool, which, &value));
+	return value;
+}
+
+CONFORM(a_device_uses_the_pool_it_was_given)
+{
+	CUmemoryPool standard, got;
+
+	begin();
+	OK(cuDeviceGetDefaultMemPool(&standard, 0));
+	OK(cuDeviceGetMemPool(&got, 0));
+	CHECK(got == standard);
+	CUmemoryPool own = pool_new();
+	OK(cuDeviceSetMemPool(0, own));
+	OK(cuDeviceGetMemPool(&got, 0));
+	CHECK(got == own);
+	OK(cuDeviceGetDefaultMemPool(&got, 0));
+	CHECK(got == standard);
+
+	CUdeviceptr a;
+	OK(cuMemAllocAsync(&a, 1 << 20, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(attribute(own, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 1 << 20);
+	OK(cuMemFreeAsync(a, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(attribute(own, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
+	OK(cuDeviceSetMemPool(0, standard));
+	OK(cuMemPoolDestroy(own));
+}
+
+CONFORM(pools_are_found_by_place)
+{
+	CUmemLocation location = here;
+	CUmemoryPool standard, got;
+	int version;
+
+	begin();
+	OK(cuDriverGetVersion(&version));
+	if (version < 13000)
+		SKIP("pools by place came with CUDA 13.0");
+	OK(cuDeviceGetDefaultMemPool(&standard, 0));
+	OK(cuMemGetDefaultMemPool(&got, &location, CU_MEM_ALLOCATION_TYPE_PINNED));
+	CHECK(got == standard);
+	CUmemoryPool own = pool_new();
+	OK(cuMemSetMemPool(&location, CU_MEM_ALLOCATION_TYPE_PINNED, own));
+	OK(cuMemGetMemPool(&got, &location, CU_MEM_ALLOCATION_TYPE_PINNED));
+	CHECK(got == own);
+	OK(cuDeviceGetMemPool(&got, 0));
+	CHECK(got == own);
+	OK(cuMemSetMemPool(&location, CU_MEM_ALLOCATION_TYPE_PINNED, standard));
+	OK(cuMemPoolDestroy(own));
+}
+
+CONFORM(what_is_kept_can_be_given_back)
+{
+	enum { BYTES = 64 << 20 };
+	uint64_t keep = UINT64_MAX, got = 0;
+	CUdeviceptr a;
+
+	begin();
+	CUmemoryPool pool = pool_new();
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
+	OK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &got));
+	CHECK_EQ(got, keep);
+	OK(cuMemAllocFromPoolAsync(&a, BYTES, pool, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK(attribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) >= BYTES);
+	OK(cuMemFreeAsync(a, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
+	OK(cuMemPoolTrimTo(pool, 0));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), 0);
+	OK(cuMemPoolDestroy(pool));
+}
+
+CONFORM(high_watermarks_stay_until_reset)
+{
+	uint64_t zero = 0;
+	CUdeviceptr a;
+
+	begin();
+	CUmemoryPool pool = pool_new();
+	OK(cuMemAllocFromPoolAsync(&a, 1 << 20, pool, NULL));
+	OK(cuMemFreeAsync(a, NULL));
+	OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH), 1 << 20);
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &zero));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH), 0);
+	zero = 1;
+	GIVES(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &zero),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemPoolDestroy(pool));
+}
+
+/* These are ints, the others 64 bits wide. */
+CONFORM(reuse_can_be_switched)
+{
+	static const CUmemPool_attribute switches[] = {
+	    CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES,
+	    CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC,
+	    CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES};
+
+	begin();
+	CUmemoryPool pool = pool_new();
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		int value[2] = {7, 7};
+		OK(cuMemPoolGetAttribute(pool, switches[i], value));
+		CHECK_EQ(value[0], 1);
+		CHECK_EQ(value[1], 7);
+		value[0] = 0;
+		OK(cuMemPoolSetAttribute(pool, switches[i], value));
+		value[0] = 7;
+		OK(cuMemPoolGetAttribute(pool, switches[i], value));
+		CHECK_EQ(value[0], 0);
+	}
+	OK(cuMemPoolDestroy(pool));
+}
+
+CONFORM(its_own_device_has_access)
+{
+	CUmemLocation location = here;
+	CUmemAccess_flags flags = 0;
+
+	begin();
+	CUmemoryPool pool = pool_new();
+	OK(cuMemPoolGetAccess(&flags, pool, &location));
+	CHECK_EQ(flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	CUmemAccessDesc none = {.location = here, .flags = CU_MEM_ACCESS_FLAGS_PROT_NONE};
+	GIVES(cuMemPoolSetAccess(pool, &none, 1), CUDA_ERROR_INVALID_DEVICE);
+	OK(cuMemPoolGetAccess(&flags, pool, &location));
+	CHECK_EQ(flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	OK(cuMemPoolDestroy(pool));
+}
