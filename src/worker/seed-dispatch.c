@@ -17,10 +17,8 @@ static FILE *out;
 
 static void put(uint32_t id, uint8_t flags, const void *payload, size_t size)
 {
-	struct fuzz_head head = {.flags = flags, .lane = 1, .words = (uint32_t)(size / 8)};
+	struct fuzz_head head = {(uint16_t)id, flags, 1, (uint32_t)(size / 8)};
 
-	while (worker_entries[head.function].id != id)
-		head.function++;
 	fwrite(&head, sizeof(head), 1, out);
 	fwrite(payload, size, 1, out);
 }
@@ -154,6 +152,31 @@ static void device(const char *directory)
 	fclose(out);
 }
 
+static void side(uint8_t flags, uint64_t number, uint64_t address, uint64_t size)
+{
+	uint64_t words[] = {number, address, size};
+
+	put(FUZZ_SIDE, flags, words, sizeof(words));
+}
+
+static void segments(const char *directory)
+{
+	uint64_t pinned = WIRE_HOST_WINDOW_BASE, own = UINT64_C(0x200000000000);
+
+	begin(directory, "segments");
+	side(FUZZ_SIDE_SEALED, 1, pinned, 65536);
+	PUT(rosenSegmentMap, true, 1, pinned, 65536, 0);
+	PUT(rosenCopyBoxWait, true, 2, WIRE_DEVICE_WINDOW_BASE, NULL, NULL, 0, 0, 0, 0, 16, 4, 1,
+	    pinned, NULL, NULL, 0, 0, 0, 0, 16, 4, 16, 4, 1, NULL);
+	side(FUZZ_SIDE_FILE, 2, 4096, 65536);
+	PUT(rosenSegmentRegister, true, 2, own, 8192, 0);
+	side(FUZZ_SIDE_SEALED, 3, own, 4096);
+	PUT(rosenMirrorPages, true, 3, own, 4096);
+	PUT(rosenSegmentUnmap, true, 2);
+	PUT(rosenSegmentUnmap, true, 1);
+	fclose(out);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -164,5 +187,6 @@ int main(int argc, char **argv)
 	work(argv[1]);
 	compilers(argv[1]);
 	device(argv[1]);
+	segments(argv[1]);
 	return EXIT_SUCCESS;
 }

@@ -300,19 +300,6 @@ static bool is_reserved(uint64_t address, uint64_t bytes)
 	return false;
 }
 
-static CUresult address_free(CUdeviceptr address, size_t bytes)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
-		if (reservations[i].size && reservations[i].start == address &&
-		    reservations[i].size == bytes) {
-			reservations[i].size = 0;
-			munmap((void *)address, bytes);
-			atomic_fetch_sub(&fake.reserved, 1);
-			return CUDA_SUCCESS;
-		}
-	return CUDA_ERROR_INVALID_VALUE;
-}
-
 struct physical {
 	struct physical *next, **link; /* under lock */
 	size_t bytes;
@@ -387,6 +374,21 @@ static bool is_mapped_at(uint64_t address, size_t bytes)
 			address < mappings[i].address + mappings[i].physical->bytes;
 	pthread_mutex_unlock(&lock);
 	return found;
+}
+
+static CUresult address_free(CUdeviceptr address, size_t bytes)
+{
+	if (is_mapped_at(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < ARRAY_SIZE(reservations); i++)
+		if (reservations[i].size && reservations[i].start == address &&
+		    reservations[i].size == bytes) {
+			reservations[i].size = 0;
+			munmap((void *)address, bytes);
+			atomic_fetch_sub(&fake.reserved, 1);
+			return CUDA_SUCCESS;
+		}
+	return CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,

@@ -1,0 +1,202 @@
+/*
+ * Fuzz target: what a worker says to rosend, should its tenant have taken it over: offers, takes,
+ * images, states, texts, each with the descriptor of its choice. The session, its process and the
+ * socket between them are real; the worker is this executable again, which only says that it is
+ * ready and waits for its end, while the fuzzer speaks through a copy of its socket.
+ *
+ * An input is a row of messages: u8 kind, u8 how (HOW_*), u8 length, and as many bytes, which stand
+ * behind the kind in a message of that kind's size.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "control/client.h"
+#include "control/process.h"
+#include "control/server.h"
+#include "control/session.h"
+
+#define CONTROL_FD	   3
+#define INPUTS_PER_SESSION 256
+#define PATIENCE	   50000 /* rounds of a tenth of a millisecond */
+
+/* A message's ways */
+#define HOW_TOKEN  1 /* with the token that rosend gave out last */
+#define HOW_SEALED 2 /* with a descriptor of sealed memory of the size it says */
+#define HOW_NULL   4 /* with a descriptor of something else */
+#define HOW_SHORT  8 /* of the input's length, not the kind's */
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct server server;
+static struct share_token token;
+static int client_end = -1, worker_end = -1;
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static _Noreturn void be_worker(void)
+{
+	struct control_ready ready = {.kind = CONTROL_READY, .driver_version = 13000, .devices = 1};
+	struct pollfd poller = {.fd = CONTROL_FD, .events = POLLRDHUP};
+
+	fd_send(CONTROL_FD, &ready, sizeof(ready), NULL, 0);
+	while (poll(&poller, 1, -1) < 1)
+		;
+	_exit(EXIT_SUCCESS);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct config config;
+
+	if (!strcmp((*argv)[0], "rosen-worker"))
+		be_worker();
+	log_set_level(LOG_ERROR);
+	config_init(&config);
+	config.ring_size = config.staging_size = 1 << 20;
+	config.lanes = 1;
+	config.warm_workers = 0;
+	strcpy(config.backend, "softgpu");
+	strcpy(config.log, "error");
+	require(server_init(&server, &config) == 0);
+	strcpy(server.install.worker, "/proc/self/exe");
+	return 0;
+}
+
+static struct session *session_now(void)
+{
+	return server.n_sessions ? container_of(server.sessions.previous, struct session, link)
+				 : NULL;
+}
+
+/* Until no session and no process is left. */
+static void end_session(void)
+{
+	session_end_all(&server);
+	client_end = fd_close(client_end);
+	worker_end = fd_close(worker_end);
+	for (int i = 0; server.n_sessions || server.processes.next != &server.processes; i++) {
+		require(i < PATIENCE);
+		event_loop_poll(server.loop);
+		usleep(100);
+	}
+	require(!server.n_door);
+}
+
+static void begin_session(void)
+{
+	struct hello_request hello;
+	int pair[2];
+
+	hello_request_init(&hello);
+	hello.n_functions = 8;
+	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	client_end = pair[1];
+	require(client_new(&server, pair[0]) == 0);
+	client_first_message(container_of(server.clients.previous, struct client, link),
+	    (const uint8_t *)&hello, sizeof(hello));
+	for (int i = 0; session_now() && session_now()->state != SESSION_LIVE; i++) {
+		require(i < PATIENCE);
+		event_loop_poll(server.loop);
+		usleep(100);
+	}
+	require(session_now());
+	int life = (int)syscall(SYS_pidfd_open, process_pid(session_now()->process), 0);
+	worker_end = (int)syscall(SYS_pidfd_getfd, life, CONTROL_FD, 0);
+	require(worker_end >= 0);
+	fd_close(life);
+}
+
+static int descriptor_of(uint8_t how, uint64_t size)
+{
+	if (how & HOW_NULL)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (!(how & HOW_SEALED))
+		return -1;
+	int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	require(fd >= 0 && ftruncate(fd, (off_t)(size % (1 << 20))) == 0 &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+	return fd;
+}
+
+static size_t size_of(uint32_t kind)
+{
+	switch (kind) {
+	case CONTROL_READY:
+	case CONTROL_WARMED:
+		return sizeof(struct control_ready);
+	case CONTROL_DEVICE:
+		return sizeof(struct control_device);
+	case CONTROL_STATUS:
+		return sizeof(struct control_status);
+	case CONTROL_FAILED:
+	case CONTROL_LAST_WORDS:
+		return sizeof(struct control_text);
+	default:
+		return sizeof(struct control_share);
+	}
+}
+
+static void say(uint8_t kind, uint8_t how, const uint8_t *bytes, size_t length)
+{
+	union process_message message = {.kind = kind};
+	_cleanup_fd_ int fd = -1;
+
+	memcpy((uint8_t *)&message + sizeof(message.kind), bytes, length);
+	if (how & HOW_TOKEN)
+		message.share.token = token;
+	fd = descriptor_of(how, message.share.size);
+	fd_send(worker_end, &message,
+	    how & HOW_SHORT ? sizeof(message.kind) + length : size_of(kind), &fd, fd >= 0);
+	event_loop_poll(server.loop);
+}
+
+/* Rosend's answers: a token to use again, and descriptors to drop. */
+static void hear(void)
+{
+	struct control_share answer;
+	int fd = -1;
+	size_t n_fds = 1;
+
+	while (fd_receive(worker_end, &answer, sizeof(answer), &fd, &n_fds, MSG_DONTWAIT) > 0) {
+		if (answer.kind == CONTROL_SHARED && !answer.status)
+			token = answer.token;
+		if (n_fds)
+			fd_close(fd);
+		n_fds = 1;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static unsigned n_inputs;
+
+	if (n_inputs++ % INPUTS_PER_SESSION == 0 && worker_end >= 0)
+		end_session();
+	if (worker_end < 0)
+		begin_session();
+	while (size >= 3 && worker_end >= 0) {
+		size_t length = data[2];
+		length = MIN(length, size - 3);
+		say(data[0] % 16, data[1], data + 3, length);
+		hear();
+		data += 3 + length;
+		size -= 3 + length;
+		if (!session_now() || session_now()->state != SESSION_LIVE)
+			end_session();
+	}
+	return 0;
+}
