@@ -159,10 +159,10 @@ static bool take_message(struct process *process)
 		return false;
 	}
 	if (message.kind == CONTROL_FAILED || message.kind == CONTROL_LAST_WORDS)
-		message.text.text[sizeof(message.text.text) - 1] = '\0';
+		hello_clean_text(message.text.text, sizeof(message.text.text));
 	if (message.kind == CONTROL_DEVICE) {
-		message.device.name[sizeof(message.device.name) - 1] = '\0';
-		message.device.pci[sizeof(message.device.pci) - 1] = '\0';
+		hello_clean_text(message.device.name, sizeof(message.device.name));
+		hello_clean_text(message.device.pci, sizeof(message.device.pci));
 	}
 	if (process->owner.message)
 		process->owner.message(process->owner.data, &message, fd);

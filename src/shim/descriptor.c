@@ -43,9 +43,10 @@ static bool take_message(void)
 
 	if (!session.chan || chan_side_receive(session.chan, false, &message, &fd) < 0)
 		return false;
-	if (message.kind == SIDE_LAST_WORDS)
-		snprintf(last_words, sizeof(last_words), "%.*s", (int)sizeof(message.text),
-		    message.text);
+	if (message.kind == SIDE_LAST_WORDS) {
+		hello_clean_text(message.text, sizeof(message.text));
+		snprintf(last_words, sizeof(last_words), "%s", message.text);
+	}
 	if (message.kind == SIDE_DESCRIPTOR && fd >= 0 && n_kept < KEPT_MAX)
 		kept[n_kept++] = (struct kept){message.segment, fd};
 	else

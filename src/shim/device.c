@@ -25,7 +25,7 @@
 static struct {
 	struct snapshot header;
 	struct snapshot_device device[WIRE_DEVICES_MAX];
-	struct snapshot_peer *peers; /* n_devices * n_devices; never freed */
+	struct snapshot_peer *peers; /* n_devices * n_devices */
 	int visible[WIRE_DEVICES_MAX];
 	int n_visible;
 	bool named_twice; /* by CUDA_VISIBLE_DEVICES */
@@ -63,6 +63,7 @@ static bool parse(const uint8_t *blob, size_t size)
 		return false;
 	h->backend_name[sizeof(h->backend_name) - 1] = '\0';
 	h->driver_text[sizeof(h->driver_text) - 1] = '\0';
+	free(devices.peers); /* of before a fork() */
 	devices.peers = calloc(n * n ?: 1, sizeof(*devices.peers));
 	if (!devices.peers)
 		return false;

@@ -100,19 +100,22 @@ static void take_out(struct node *node)
 
 bool range_add(const struct range *range)
 {
-	struct node *node = malloc(sizeof(*node)), *left, *right, *old;
+	struct node *node, *left, *right, *old;
+	uint64_t size = MAX(range->size, 1), end;
 
+	if (__builtin_add_overflow(range->start, size, &end))
+		return false;
+	node = malloc(sizeof(*node));
 	if (!node)
 		return false;
 	node->range = *range;
-	node->range.size = MAX(range->size, 1);
+	node->range.size = size;
 	node->left = node->right = NULL;
 
 	pthread_rwlock_wrlock(&lock);
 	node->priority = random_next();
 	node->range.buffer_id = ++next_buffer_id;
-	while ((old = find_below(range->start + node->range.size - 1)) &&
-	       old->range.start + old->range.size > range->start)
+	while ((old = find_below(end - 1)) && old->range.start + old->range.size > range->start)
 		take_out(old);
 	split(root, range->start, &left, &right);
 	root = join(join(left, node), right);

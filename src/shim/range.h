@@ -45,7 +45,8 @@ static inline bool range_is_host(const struct range *range)
 }
 
 /* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not
- * see). False: out of memory. */
+ * see). False: out of memory, or a range that does not end within 64 bits, as only a broken worker
+ * tells of. */
 bool range_add(const struct range *range);
 
 /* The range that holds address. */

@@ -81,3 +81,19 @@ TEST(many_ranges_in_any_order)
 	for (uint64_t slot = 0; slot < 1 << 12; slot++)
 		CHECK_EQ(range_find((slot + 1) << 8, &r), there[slot]);
 }
+
+/* An answer of a worker's may say anything; what it says must not end in an endless search. */
+TEST(ranges_end_within_the_address_space)
+{
+	uint64_t owner = 5;
+	struct range last = {.start = UINT64_MAX, .size = 1, .owner = owner},
+		     long_one = {.start = 4096, .size = UINT64_MAX - 4095, .owner = owner},
+		     longest = {.start = 4096, .size = UINT64_MAX - 4096, .owner = owner}, found;
+
+	CHECK(!range_add(&last));
+	CHECK(!range_add(&long_one));
+	CHECK(range_add(&longest));
+	CHECK(range_find(UINT64_MAX - 1, &found));
+	range_drop_owner(owner);
+	CHECK(!range_find(UINT64_MAX - 1, &found));
+}

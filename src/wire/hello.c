@@ -29,7 +29,7 @@ static int parse(const void *bytes, size_t length, size_t least, void *out, size
 	return 0;
 }
 
-static void clean_text(char *text, size_t size)
+void hello_clean_text(char *text, size_t size)
 {
 	text[size - 1] = '\0';
 	for (char *c = text; *c; c++)
@@ -53,9 +53,9 @@ int hello_request_parse(const void *bytes, size_t length, struct hello_request *
 
 	if (r < 0)
 		return error_trace(r);
-	clean_text(out->program, sizeof(out->program));
-	clean_text(out->backend, sizeof(out->backend));
-	clean_text(out->run, sizeof(out->run));
+	hello_clean_text(out->program, sizeof(out->program));
+	hello_clean_text(out->backend, sizeof(out->backend));
+	hello_clean_text(out->run, sizeof(out->run));
 	return 0;
 }
 
@@ -65,7 +65,7 @@ int hello_reply_parse(const void *bytes, size_t length, struct hello_reply *out)
 
 	if (r < 0)
 		return error_trace(r);
-	clean_text(out->text, sizeof(out->text));
+	hello_clean_text(out->text, sizeof(out->text));
 	return 0;
 }
 

@@ -106,6 +106,10 @@ void hello_refuse(struct hello_reply *reply, enum hello_status status, const cha
 enum { HELLO_NOT_OK = 1 };
 int hello_reply_check(const struct hello_request *request, const struct hello_reply *reply);
 
+/* Makes what a peer wrote a text of its field: it ends there, and a terminal or a log that shows it
+ * obeys nothing in it. */
+void hello_clean_text(char *text, size_t size);
+
 /* Messages on the side socket. */
 enum side_kind {
 	SIDE_SEGMENT = 1,    /* client to worker, one descriptor: a sealed memfd */
