@@ -12,6 +12,7 @@
  */
 #include "shim/graph_copy.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,14 @@ struct staged {
 	uint64_t piece; /* 0: none */
 	size_t bytes;
 };
+
+static _Atomic bool any;
+
+bool graph_copy_any(void)
+{
+	/* Relaxed: who asks about a node knows of its making by the program's own order. */
+	return atomic_load_explicit(&any, memory_order_relaxed);
+}
 
 /* On the callback thread, when the graph gets there. */
 static void move(void *user)
@@ -108,6 +117,7 @@ static CUresult stage_copy(
 	if (!staged)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*staged = (struct staged){.original = *copy, .box = *box, .when = when};
+	atomic_store_explicit(&any, true, memory_order_relaxed);
 	CUresult r = take_piece(staged);
 	if (r == CUDA_SUCCESS)
 		r = callback_new_owned(move, staged, end, &out->number);

@@ -14,6 +14,9 @@
  */
 CUresult graph_copy_pack(CUDA_MEMCPY3D *copy, bool stage, struct graph_copy *out);
 
+/* Whether any copy of this process was one. */
+bool graph_copy_any(void);
+
 /* The parameters as the program gave them; false: number is not of such a copy. */
 bool graph_copy_original(uint64_t number, CUDA_MEMCPY3D *copy);
 

@@ -321,7 +321,7 @@ static bool is_staged(CUgraphNode node, CUgraphNodeType type)
 	CUDA_MEMCPY_NODE_PARAMS copy;
 	struct graph_copy staged;
 
-	return type == CU_GRAPH_NODE_TYPE_MEMCPY &&
+	return type == CU_GRAPH_NODE_TYPE_MEMCPY && graph_copy_any() &&
 	       get_copy(node, &copy, &staged) == CUDA_SUCCESS && staged.number;
 }
 

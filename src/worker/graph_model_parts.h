@@ -1,0 +1,47 @@
+/* What the files of models share. Everything under the worker's graph lock. */
+#pragma once
+
+#include "worker/graph_model.h"
+
+struct model_node {
+	struct model_node *next;
+	CUgraphNode node; /* the client's */
+	CUgraphNode own;  /* the model's */
+	bool unknown;	  /* to the executable graph, under either handle */
+	bool disabled;	  /* of the nodes that the backend can switch off */
+	CUgraph off;	  /* what a copy with the client's part was that is switched off: own is an
+			     empty node meanwhile */
+};
+
+struct graph_model {
+	struct graph_model *next;
+	CUgraphExec exec;
+	CUgraph graph;
+	unsigned long long flags;
+	bool anew;   /* exec was made of graph */
+	bool is_old; /* exec was updated since: graph is something else */
+	struct model_node *entries;
+};
+
+/* NULL: none was made. May be called without the lock. */
+bool models_any(struct worker *worker);
+/* The place of exec's model in the list; NULL in it: it has none. */
+struct graph_model **model_find(struct worker *worker, CUgraphExec exec);
+
+/* What is noted of a node; NULL: nothing. */
+struct model_node *model_node_find(const struct graph_model *model, CUgraphNode node);
+/* The same, made if need be; NULL: out of memory, or the model has no such node. */
+struct model_node *model_node(struct call *call, struct graph_model *model, CUgraphNode node);
+/* The model's node; NULL: it has none. */
+CUgraphNode model_counterpart(struct call *call, const struct graph_model *model, CUgraphNode node);
+/* What exec calls the node; NULL: nothing. model NULL: it has none. */
+CUgraphNode model_target(struct call *call, const struct graph_model *model, CUgraphNode node);
+
+/* Makes exec anew of its model. */
+CUresult model_make_anew(struct call *call, struct graph_model *model);
+/* Gives the model another node in one's place, and makes exec anew. */
+CUresult model_exchange(struct call *call, struct graph_model *model, struct model_node *node,
+    const CUgraphNodeParams *p);
+/* graph_model_set() of a graph with a model. */
+CUresult model_set(struct call *call, struct graph_model *model, CUgraphNode node,
+    graph_setter *setter, const void *what);
