@@ -29,8 +29,70 @@ static uint8_t *row_at(const struct sg_fragments *all, unsigned row)
 	return (uint8_t *)address;
 }
 
+/* ---- bytes: a register of all lanes is 8 rows of 16 ---- */
+
+#define ROW_BYTES 16u
+
+/* A row that lies in memory as 16 elements of so many bits: each in the lowest bits of a byte. */
+static void unpack_row(const uint8_t *from, unsigned bits, uint8_t to[ROW_BYTES])
+{
+	for (unsigned i = 0; i < ROW_BYTES; i++) {
+		unsigned at = i * bits, word = from[at / 8];
+
+		if (at % 8 + bits > 8)
+			word |= (unsigned)from[at / 8 + 1] << 8;
+		to[i] = (uint8_t)(word >> at % 8 & ((1u << bits) - 1));
+	}
+}
+
+static unsigned packed_bits(union sg_matrix matrix)
+{
+	return matrix.a == SG_MATRIX_E2M1 ? 4 : matrix.a == SG_MATRIX_E2M3 ? 6 : 8;
+}
+
+/* Turned, a matrix of 16 rows is two registers: its columns 0 to 7, and 8 to 15. */
+static void load_bytes(union sg_matrix matrix, struct sg_fragments *all)
+{
+	uint8_t rows[SG_WARP_SIZE][ROW_BYTES] = {{0}};
+
+	for (unsigned row = 0; row < SG_WARP_SIZE; row++)
+		if (row_at(all, row))
+			unpack_row(row_at(all, row), packed_bits(matrix), rows[row]);
+	for (unsigned i = 0; i < SG_WARP_SIZE / SIDE; i++) {
+		uint8_t *to = (uint8_t *)all->words[i];
+
+		for (unsigned at = 0; at < SIDE * ROW_BYTES; at++) {
+			unsigned row = at / ROW_BYTES, column = at % ROW_BYTES;
+
+			to[at] = matrix.trans ? rows[i / 2 * ROW_BYTES + column][i % 2 * SIDE + row]
+					      : rows[i * SIDE + row][column];
+		}
+	}
+}
+
+/* A register is a matrix of 16 rows and 8 columns, of which a lane has two pairs, 8 rows apart; its
+ * columns become rows of memory. */
+static void store_bytes(const struct sg_fragments *all)
+{
+	for (unsigned row = 0; row < SG_WARP_SIZE; row++) {
+		const uint8_t *from = (const uint8_t *)all->words[row / SIDE];
+		unsigned column = row % SIDE;
+		uint8_t *to = row_at(all, row);
+
+		for (unsigned i = 0; to && i < ROW_BYTES; i++)
+			to[i] =
+			    from[i % SIDE * ROW_BYTES + column / 2 * 4 + column % 2 + i / SIDE * 2];
+	}
+}
+
+/* ---- both ---- */
+
 void matrix_load_rows(union sg_matrix matrix, struct sg_fragments *all)
 {
+	if (matrix.a != SG_MATRIX_F16) {
+		load_bytes(matrix, all);
+		return;
+	}
 	for (unsigned i = 0; i < SG_WARP_SIZE / SIDE; i++) {
 		square rows = {{0}};
 
@@ -49,6 +111,10 @@ void matrix_load_rows(union sg_matrix matrix, struct sg_fragments *all)
 
 void matrix_store_rows(union sg_matrix matrix, const struct sg_fragments *all)
 {
+	if (matrix.a != SG_MATRIX_F16) {
+		store_bytes(all);
+		return;
+	}
 	for (unsigned i = 0; i < SG_WARP_SIZE / SIDE; i++) {
 		square rows;
 

@@ -46,7 +46,8 @@ enum sg_matrix_kind {
 	SG_MATRIX_MMA,
 	SG_MATRIX_WMMA,
 	SG_MATRIX_LOAD,	 /* ldmatrix: the words at SG_MATRIX_ROW are a row's host address, or 0 */
-	SG_MATRIX_STORE, /* stmatrix: likewise */
+	SG_MATRIX_STORE, /* stmatrix: likewise. a: F16, 16 bits; U8, bytes; E2M1 and E2M3, bytes
+			    that lie in memory as 16 of 4 or 6 bits a row */
 	SG_MATRIX_MOVE,	 /* movmatrix */
 	/* mma with half of A left out, with scales, with both: what they need beside the operands
 	 * follows C */

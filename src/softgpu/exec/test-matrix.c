@@ -178,6 +178,61 @@ TEST(products_of_warpgroups_outside_memory_end_the_grid)
 	    launch(kernel_get(module, "k"), 1, 128, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
 }
 
+/* clang-format off */
+/* Bytes of shared memory by ldmatrix and stmatrix, which only sm_100a and later have: lane l points
+ * at bytes 16 l of s. The kernel writes its registers, then what it stored. */
+static const char matrices_of_bytes[] = ".version 8.7\n.target sm_100a\n.address_size 64\n"
+    ".visible .entry k(.param .u64 in, .param .u64 out) {\n"
+    ".reg .b32 %r<40>; .reg .b64 %d<9>; .shared .align 16 .b8 s[1024];\n"
+    "ld.param.u64 %d1, [in]; ld.param.u64 %d2, [out]; mov.u32 %r1, %tid.x;\n"
+    "mul.wide.u32 %d3, %r1, 16; add.u64 %d1, %d1, %d3; mov.u32 %r2, s; mad.lo.u32 %r3, %r1, 16, %r2;\n"
+    "ld.global.v4.b32 {%r4, %r5, %r6, %r7}, [%d1]; st.shared.v4.b32 [%r3], {%r4, %r5, %r6, %r7};\n"
+    "bar.warp.sync -1;\n"
+    "ldmatrix.sync.aligned.m16n16.x2.trans.shared.b8 {%r10, %r11, %r12, %r13}, [%r3];\n"
+    "ldmatrix.sync.aligned.m8n16.x2.shared.b8x16.b4x16_p64 {%r14, %r15}, [%r3];\n"
+    "ldmatrix.sync.aligned.m8n16.x1.shared.b8x16.b6x16_p32 {%r16}, [%r3];\n"
+    "stmatrix.sync.aligned.m16n8.x4.trans.shared.b8 [%r3+512], {%r4, %r5, %r6, %r7};\n"
+    "bar.warp.sync -1;\n"
+    "mul.wide.u32 %d3, %r1, 28; add.u64 %d4, %d2, %d3;\n"
+    "st.global.b32 [%d4], %r10; st.global.b32 [%d4+4], %r11; st.global.b32 [%d4+8], %r12;\n"
+    "st.global.b32 [%d4+12], %r13; st.global.b32 [%d4+16], %r14; st.global.b32 [%d4+20], %r15;\n"
+    "st.global.b32 [%d4+24], %r16;\n"
+    "ld.shared.v4.b32 {%r4, %r5, %r6, %r7}, [%r3+512]; mul.wide.u32 %d3, %r1, 16;\n"
+    "add.u64 %d4, %d2, %d3; st.global.v4.b32 [%d4+896], {%r4, %r5, %r6, %r7}; ret; }\n";
+/* clang-format on */
+
+TEST(matrices_of_bytes_are_turned_and_unpacked)
+{
+	uint8_t *in = matrix_memory(2048);
+	const uint8_t *out = in + 512, *memory = out + 896;
+
+	for (unsigned i = 0; i < 512; i++)
+		in[i] = (uint8_t)(i * 167 + i / 64);
+	matrix_run(matrices_of_bytes, in, 2048, 512);
+	for (unsigned lane = 0; lane < 32; lane++) {
+		const uint8_t *words = out + (size_t)lane * 28;
+		unsigned row = lane / 4, first = lane % 4 * 4;
+
+		for (unsigned i = 0; i < 4; i++) {
+			const uint8_t *packed = in + row * 16;
+			unsigned bit = (first + i) * 6;
+
+			for (unsigned r = 0; r < 4; r++)
+				CHECK_EQ(words[4 * r + i],
+				    in[(r / 2 * 16 + first + i) * 16 + r % 2 * 8 + row]);
+			CHECK_EQ(words[16 + i], packed[(first + i) / 2] >> (i % 2 * 4) & 15);
+			CHECK_EQ(words[20 + i], packed[128 + (first + i) / 2] >> (i % 2 * 4) & 15);
+			CHECK_EQ(words[24 + i],
+			    (packed[bit / 8] | packed[bit / 8 + 1] << 8) >> bit % 8 & 63);
+		}
+		/* The lane's pairs of register r: rows row and row + 8, columns first / 2 and on. */
+		for (unsigned r = 0; r < 4; r++)
+			for (unsigned i = 0; i < 4; i++)
+				CHECK_EQ(memory[(r * 8 + first / 2 + i % 2) * 16 + row + i / 2 * 8],
+				    in[lane * 16 + 4 * r + i]);
+	}
+}
+
 TEST(matrices_outside_memory_end_the_grid)
 {
 	struct sg_module *module = module_load(HEAD

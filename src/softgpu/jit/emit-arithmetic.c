@@ -206,6 +206,23 @@ void emit_arithmetic(struct emit *emit)
 	}
 }
 
+/* What a tensor copy fills with beyond the tensor, of either sign: a product with it, and the sum,
+ * are 0. Which bits these are the ISA leaves open; they are an H200's. */
+#define OUT_OF_BOUNDS 0x7ff7
+
+static struct value zero_out_of_bounds(
+    struct emit *emit, const struct value factors[2], struct value result)
+{
+	struct value is_out[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		is_out[i] = emit_value(emit, "and i16 %s, 32767", factors[i].text);
+		is_out[i] = emit_value(emit, "icmp eq i16 %s, %d", is_out[i].text, OUT_OF_BOUNDS);
+	}
+	is_out[0] = emit_value(emit, "or i1 %s, %s", is_out[0].text, is_out[1].text);
+	return emit_value(emit, "select i1 %s, i16 0, i16 %s", is_out[0].text, result.text);
+}
+
 static struct value fused(struct emit *emit, enum ptx_type type, const struct value *v)
 {
 	const char *ir = ir_name(ir_of(type));
@@ -220,6 +237,8 @@ static struct value fused(struct emit *emit, enum ptx_type type, const struct va
 		result = emit_value(emit, "call i16 @sg_fma_%s(i32 %u, i16 %s, i16 %s, i16 %s)",
 		    ptx_type_name(type), relu | sat << 1, flushed[0].text, flushed[1].text,
 		    flushed[2].text);
+		if (has(emit, PTX_MODIFIER_oob))
+			result = zero_out_of_bounds(emit, v, result);
 		return flush(emit, type, result);
 	}
 	if (!is_float(type))

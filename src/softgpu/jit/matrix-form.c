@@ -300,9 +300,33 @@ struct matrix_move matrix_form_move(struct emit *emit)
 	return move;
 }
 
+/* ldmatrix and stmatrix of bytes: which of their forms, and its registers. */
+static unsigned form_bytes(struct emit *emit, union sg_matrix *matrix)
+{
+	bool is_store = matrix->kind == SG_MATRIX_STORE, is_packed = has(emit, PTX_MODIFIER_b8x16);
+	unsigned n = has(emit, PTX_MODIFIER_x4) ? 4 : has(emit, PTX_MODIFIER_x2) ? 2 : 1;
+	enum ptx_modifier shape = is_store	  ? PTX_MODIFIER_m16n8
+				  : matrix->trans ? PTX_MODIFIER_m16n16
+						  : PTX_MODIFIER_m8n16;
+
+	matrix->a = !is_packed				? SG_MATRIX_U8
+		    : has(emit, PTX_MODIFIER_b4x16_p64) ? SG_MATRIX_E2M1
+							: SG_MATRIX_E2M3;
+	if (shape == PTX_MODIFIER_m16n16)
+		n *= 2; /* a matrix is two registers */
+	if (!has(emit, shape) || n > 4 || (is_store && (is_packed || !matrix->trans)) ||
+	    (shape == PTX_MODIFIER_m8n16 && !is_packed) ||
+	    (is_packed && !has(emit, PTX_MODIFIER_b4x16_p64) && !has(emit, PTX_MODIFIER_b6x16_p32)))
+		emit_unsupported(emit);
+	return n;
+}
+
 unsigned matrix_form_rows(struct emit *emit, enum sg_matrix_kind kind, union sg_matrix *matrix)
 {
 	*matrix = (union sg_matrix){.kind = kind, .trans = has(emit, PTX_MODIFIER_trans)};
+	if (kind != SG_MATRIX_MOVE &&
+	    (has(emit, PTX_MODIFIER_b8x16) || type_at(emit, 0) == PTX_TYPE_b8))
+		return form_bytes(emit, matrix);
 	if (type_at(emit, 0) != PTX_TYPE_b16 ||
 	    (kind == SG_MATRIX_MOVE ? !matrix->trans : !has(emit, PTX_MODIFIER_m8n8)))
 		emit_unsupported(emit);

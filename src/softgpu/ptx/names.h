@@ -23,7 +23,7 @@
 /* M(identifier, spelling) */
 #define PTX_MODIFIERS(M)                                                                           \
 	M(ftz, "ftz") M(noftz, "noftz") M(sat, "sat") M(satfinite, "satfinite")                    \
-	M(relu, "relu") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(rp, "rp") M(rna, "rna")              \
+	M(relu, "relu") M(oob, "oob") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(rp, "rp") M(rna, "rna")              \
 	M(rni, "rni") M(rzi, "rzi") M(rmi, "rmi") M(rpi, "rpi") M(approx, "approx")                \
 	M(full, "full") M(lo, "lo") M(hi, "hi") M(wide, "wide") M(cc, "cc")                        \
 	M(global, "global") M(shared, "shared") M(shared_cta, "shared::cta")                       \
@@ -65,7 +65,8 @@
 	M(pending_count, "pending_count") M(mbarrier, "mbarrier") M(noinc, "noinc")         \
 	M(a, "a") M(b, "b") M(c, "c") M(d, "d") M(row, "row") M(col, "col") M(load, "load")        \
 	M(store, "store") M(mma, "mma") M(trans, "trans") M(x1, "x1") M(x2, "x2") M(x4, "x4")      \
-	M(m8n8, "m8n8") M(m8n8k4, "m8n8k4") M(m8n8k16, "m8n8k16") M(m8n8k32, "m8n8k32")            \
+	M(m8n8, "m8n8") M(m8n16, "m8n16") M(m16n8, "m16n8") M(m16n16, "m16n16")                    \
+	M(m8n8k4, "m8n8k4") M(m8n8k16, "m8n8k16") M(m8n8k32, "m8n8k32")            \
 	M(m8n8k128, "m8n8k128") M(m8n32k16, "m8n32k16") M(m16n8k4, "m16n8k4")                      \
 	M(m16n8k8, "m16n8k8") M(m16n8k16, "m16n8k16") M(m16n8k32, "m16n8k32")                      \
 	M(m16n8k64, "m16n8k64") M(m16n8k128, "m16n8k128") M(m16n8k256, "m16n8k256")                \

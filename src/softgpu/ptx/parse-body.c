@@ -150,8 +150,7 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 /* Words of PTX 9.0 that stand for nothing this machine can do. */
 static bool is_foreign_word(const struct ptx_token *token)
 {
-	static const char *const words[] = {
-	    "s2f6x2", "scaled", "multimem", "m16n16", "m8n16", "m16n8", "rs", "oob"};
+	static const char *const words[] = {"s2f6x2", "scaled", "multimem", "rs"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))
