@@ -2,8 +2,7 @@
  * Pictures: compressed and planar arrays, and filters along the longer of two derivatives.
  *
  * What the blocks hold is what an H200 reads from them, as halves: bytes without a plan, but of
- * BC6H and BC7 such that different modes come. Points between two ends are not the same everywhere,
- * so that there is a tolerance for BC1 to BC5.
+ * BC6H and BC7 such that different modes come.
  */
 #include <math.h>
 
@@ -160,16 +159,14 @@ static float half(uint16_t bits)
 	return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-/* Of channels of eight bits, or less; signed ones of seven. */
+/* The last of eight bits of a colour, or what a half loses. */
 static float tolerance(const struct format *format, float wanted)
 {
-	if (format->format >= CU_AD_FORMAT_BC7_UNORM)
-		return 0.0005f;
-	if (format->format >= CU_AD_FORMAT_BC6H_UF16)
+	if (format->format < CU_AD_FORMAT_BC4_UNORM)
+		return 0.005f;
+	if (format->format == CU_AD_FORMAT_BC6H_UF16 || format->format == CU_AD_FORMAT_BC6H_SF16)
 		return fabsf(wanted) / 2048;
-	return format->format == CU_AD_FORMAT_BC4_SNORM || format->format == CU_AD_FORMAT_BC5_SNORM
-		   ? 0.06f
-		   : 0.03f;
+	return 0.0005f;
 }
 
 /* Two blocks side by side. */
