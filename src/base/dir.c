@@ -27,11 +27,18 @@ int dir_make_private(const char *path)
 	return 0;
 }
 
+const char *dir_temporary(void)
+{
+	const char *path = getenv("TMPDIR");
+
+	return path && *path == '/' ? path : "/tmp";
+}
+
 int dir_make_temporary(const char *prefix, char *buffer, size_t size)
 {
-	const char *parent = getenv("TMPDIR");
+	const char *parent = dir_temporary();
 
-	if (!parent || *parent != '/' || strlen(parent) + strlen(prefix) + 9 > size)
+	if (strlen(parent) + strlen(prefix) + 9 > size)
 		parent = "/tmp";
 	if ((size_t)snprintf(buffer, size, "%s/%s-XXXXXX", parent, prefix) >= size)
 		return error_origin(-ENAMETOOLONG);

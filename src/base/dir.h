@@ -9,6 +9,9 @@
  */
 int dir_make_private(const char *path);
 
+/* Where temporary files go: $TMPDIR where that is an absolute path, else /tmp. */
+const char *dir_temporary(void);
+
 /* A new private folder under $TMPDIR, or under /tmp when that is not set or its path would not fit,
  * named prefix-XXXXXX; its path in buffer. */
 int dir_make_temporary(const char *prefix, char *buffer, size_t size);

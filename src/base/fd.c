@@ -21,6 +21,26 @@ int fd_close(int fd)
 	return -1;
 }
 
+int fd_above_standard(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	fd_close(fd);
+	return copy;
+}
+
+void fd_fill_standard(bool close_on_exec)
+{
+	int fd;
+
+	/* The least free number is what one gets. */
+	do
+		fd = open("/dev/null", O_RDWR | (close_on_exec ? O_CLOEXEC : 0));
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(fd);
+}
+
 void fd_closep(int *fd)
 {
 	*fd = fd_close(*fd);
@@ -68,10 +88,9 @@ static void take_fds(struct msghdr *message, int *fds, size_t *n_fds)
 		for (size_t i = 0; i < count; i++) {
 			int fd;
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (*n_fds < room)
+			fd = *n_fds < room ? fd_above_standard(fd) : fd_close(fd);
+			if (fd >= 0)
 				fds[(*n_fds)++] = fd;
-			else
-				close(fd);
 		}
 	}
 }
@@ -107,7 +126,8 @@ ssize_t fd_receive(int socket, void *data, size_t capacity, int *fds, size_t *n_
 
 int fd_memory(const char *name, size_t size, int *out)
 {
-	_cleanup_fd_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_fd_ int fd =
+	    fd_above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
 	if (fd < 0)
 		return error_origin(-errno);

@@ -17,6 +17,19 @@ int fd_close(int fd);
 void fd_closep(int *fd);
 #define _cleanup_fd_ _cleanup_(fd_closep)
 
+/*
+ * Standard input, output and error may be closed where a program was started without them. Nothing
+ * that Rosen opens may take their numbers: what is meant for people would be written into it.
+ */
+
+/* fd, or where it is one of the three a copy above them, fd being closed. -1 stays -1. errno is
+ * kept unless copying fails (-1). */
+int fd_above_standard(int fd);
+
+/* Opens /dev/null as those of the three that are closed; close_on_exec: what is executed then finds
+ * them closed again. For main(). */
+void fd_fill_standard(bool close_on_exec);
+
 /* A message and up to FD_MESSAGE_MAX descriptors over a SOCK_SEQPACKET socket, as one unit. */
 int fd_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);
 

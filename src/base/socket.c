@@ -40,7 +40,7 @@ int socket_connect(const char *path, int *out)
 
 	if (r < 0)
 		return error_trace(r);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int fd = fd_above_standard(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return error_origin(-errno);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)

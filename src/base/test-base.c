@@ -135,3 +135,34 @@ TEST(digests_are_a_tree_of_sha_256)
 	}
 	free(bytes);
 }
+
+/* What is opened while standard streams are closed does not get their numbers. */
+TEST(standard_numbers_are_left_alone)
+{
+	int pair[2], fd, got = -1, out = dup(STDOUT_FILENO), error = dup(STDERR_FILENO);
+	size_t n = 1;
+	char byte;
+
+	CHECK(out > STDERR_FILENO && error > STDERR_FILENO);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	close(STDIN_FILENO);
+	CHECK_EQ(fd_memory("test", 4096, &fd), 0);
+	CHECK(fd > STDERR_FILENO);
+	CHECK_EQ(fd_send(pair[0], "x", 1, &fd, 1), 0);
+	CHECK_EQ(fd_receive(pair[1], &byte, 1, &got, &n, 0), 1);
+	CHECK_EQ(n, 1);
+	CHECK(got > STDERR_FILENO);
+	CHECK_EQ(fcntl(STDIN_FILENO, F_GETFD), -1);
+	close(STDERR_FILENO);
+	fd_fill_standard(true);
+	CHECK_EQ(fcntl(STDIN_FILENO, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(fcntl(STDERR_FILENO, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(dup2(error, STDERR_FILENO), STDERR_FILENO);
+	fd_close(got);
+	fd_close(fd);
+	fd_close(pair[0]);
+	fd_close(pair[1]);
+	fd_close(out);
+	fd_close(error);
+	CHECK_EQ(dup2(STDERR_FILENO, STDIN_FILENO), STDIN_FILENO);
+}

@@ -5,7 +5,7 @@
  * The file is mapped and of its full size from the start (a sparse file: only what is written takes
  * space), so that nothing is lost when the process is killed. A writer takes a place by adding one
  * to `used` and fills it; `start_ns` is written last and is never zero in a complete record. When
- * `used` passes `capacity` the records beyond it were dropped. A reader trusts neither number: it
+ * `used` passes `capacity`, which a full disk makes less, the records beyond it were dropped. A reader trusts neither number: it
  * takes the least of used, capacity and what the file's length holds. All numbers are of the host.
  */
 #pragma once
@@ -18,7 +18,7 @@
 struct trace_header {
 	uint64_t magic;
 	uint32_t header_size, record_size; /* bytes; a reader skips what it does not know */
-	uint64_t capacity;		   /* records the file has room for */
+	uint64_t capacity;		   /* records there is room for */
 	_Atomic uint64_t used;		   /* records begun */
 	uint64_t session;
 	uint64_t monotonic_ns, realtime_ns; /* the same moment on both clocks */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
 
@@ -88,6 +89,7 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
 	log_init("rosen");
+	fd_fill_standard(true);
 	if (argc < 2) {
 		print_overview(stderr);
 		return CLI_USAGE;

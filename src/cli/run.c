@@ -128,7 +128,9 @@ static int run_with(const struct run_arguments *a, struct run_plan *plan, struct
 	if (count || a->trace) {
 		int r = make_observe_dir(use, observe_dir, sizeof(observe_dir));
 		if (r < 0) {
-			cli_error("cannot make a folder for observations: %s", strerror(-r));
+			cli_error("cannot make a folder in %s: %s: set TMPDIR to a folder that is "
+				  "writable",
+			    *use->folder ? use->folder : dir_temporary(), strerror(-r));
 			return RUN_FAILED;
 		}
 		plan->observe_dir = observe_dir;

@@ -115,8 +115,8 @@ int server_start_private(const struct config *config, bool warm, struct server_u
 	*use = (struct server_use){.leash = -1};
 	int r = dir_make_temporary("rosen", use->folder, sizeof(use->folder));
 	if (r < 0) {
-		cli_error("cannot make a temporary folder: %s: set TMPDIR to one that is writable",
-		    strerror(-r));
+		cli_error("cannot make a folder in %s: %s: set TMPDIR to a folder that is writable",
+		    dir_temporary(), strerror(-r));
 		return r;
 	}
 	snprintf(use->socket, sizeof(use->socket), "%s/rosend.sock", use->folder);

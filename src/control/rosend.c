@@ -25,6 +25,7 @@
 #include "base/config.h"
 #include "base/dir.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/install.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -259,6 +260,7 @@ int main(int argc, char **argv)
 	struct config config;
 
 	log_init("rosend");
+	fd_fill_standard(false); /* for the workers too, whose backends write there */
 	int done = read_arguments(argc, argv, &arguments);
 	if (done)
 		return done - 1;

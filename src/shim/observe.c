@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,14 @@
 #include "shim/session.h"
 #include "shim/thread.h"
 
+#define TRACE_PIECE 4096u /* records for which room is made at a time */
+#define TRACE_PAGE  4096u
+
 static struct trace_header *trace;
+
+/* Records that the file system has room for, and who makes more. */
+static _Atomic uint64_t trace_room;
+static pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What the worker told of the calls that the thread's entry has made so far, for the trace. */
 static _Thread_local struct {
@@ -33,6 +41,35 @@ static _Thread_local struct {
 static struct trace_record *trace_records(void)
 {
 	return (struct trace_record *)(trace + 1);
+}
+
+/* Has the pages of the mapped file made now: written to later, those for which a full disk has no
+ * room would end the program (SIGBUS). A kernel from before 5.14 cannot tell. */
+static bool make_room(void *from, size_t size)
+{
+	uintptr_t start = (uintptr_t)from & ~(uintptr_t)(TRACE_PAGE - 1);
+	size_t bytes = (uintptr_t)from + size - start;
+
+	return madvise((void *)start, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+}
+
+/* Whether there is room for that record; a full disk ends the trace, and the reader is told. */
+static bool trace_reach(uint64_t at)
+{
+	/* Relaxed: only the pages are needed, which are there for all threads once they are. */
+	if (likely(at < atomic_load_explicit(&trace_room, memory_order_relaxed)))
+		return true;
+	pthread_mutex_lock(&trace_lock);
+	uint64_t room = atomic_load_explicit(&trace_room, memory_order_relaxed);
+	while (room <= at && at < trace->capacity) {
+		if (make_room(&trace_records()[room], TRACE_PIECE * sizeof(struct trace_record)))
+			room += TRACE_PIECE;
+		else
+			trace->capacity = room;
+	}
+	atomic_store_explicit(&trace_room, room, memory_order_relaxed);
+	pthread_mutex_unlock(&trace_lock);
+	return at < room;
 }
 
 static void trace_open(void)
@@ -57,6 +94,13 @@ static void trace_open(void)
 		return;
 	}
 	madvise(header, size, MADV_DONTFORK);
+	if (!make_room(header, sizeof(*header))) {
+		log_warn("there is no room for the trace %s: this process is not traced", path);
+		munmap(header, size);
+		return;
+	}
+	atomic_store_explicit(&trace_room, 0, memory_order_relaxed);
+	pthread_mutex_init(&trace_lock, NULL); /* a fork() may have copied it locked */
 	clock_gettime(CLOCK_REALTIME, &real);
 	header->header_size = sizeof(struct trace_header);
 	header->record_size = sizeof(struct trace_record);
@@ -107,7 +151,7 @@ static void trace_add(
 	/* Relaxed: only makes places distinct. */
 	uint64_t at = atomic_fetch_add_explicit(&trace->used, 1, memory_order_relaxed);
 
-	if (at >= TRACE_CAPACITY)
+	if (!trace_reach(at))
 		return;
 	if (!tid)
 		tid = (uint32_t)syscall(SYS_gettid);

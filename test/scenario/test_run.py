@@ -102,6 +102,25 @@ class Run(Scenario):
                 self.assertEqual(result.returncode, 1, words)
                 self.assertIn("cannot write the output: No space left on device", result.stderr)
 
+    def test_a_program_started_without_standard_streams_runs(self):
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            status = subprocess.call(["sh", "-c", f'exec "$@" {closed}', "sh", ROSEN, "run", "--backend", BACKEND,
+                                      "--", LOAD, "0.1"], stdout=subprocess.DEVNULL, timeout=30, env=environment())
+            self.assertEqual(status, 0, closed)
+
+    def test_a_full_disk_ends_the_trace_and_not_the_program(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root makes a small disk")
+        with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
+            script = 'mount -t tmpfs -o size=400k none "$0" && TMPDIR="$0" exec "$@"'
+            command = ["unshare", "-m", "sh", "-c", script, folder, ROSEN, "run", "--backend", BACKEND,
+                       "--trace", "/dev/null", "--", LOAD, "1"]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
+            if "mount" in result.stderr or "unshare" in result.stderr:
+                self.skipTest("this container may not mount")
+        self.assertEqual((result.returncode, result.stdout.split()), (0, ["ready", "done"]), result.stderr)
+        self.assertRegex(result.stderr, "calls were not recorded|no room for the trace")
+
     def test_a_program_that_cannot_be_reached_is_told(self):
         with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
             program = os.path.join(folder, "program")
