@@ -316,75 +316,91 @@ CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
 	return pool_enter(handle, &pool);
 }
 
-CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, void *value)
-{
-	struct sg_pool *pool;
-	CUresult r = pool_enter(handle, &pool);
+/* Where an attribute is kept, as an int or in 64 bits. */
+struct pool_field {
+	void *at;
+	size_t size;
+	bool is_fixed; /* cannot be set */
+	bool is_mark;  /* can only be reset, by a zero */
+};
 
-	if (r == CUDA_SUCCESS && !value)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	pthread_mutex_lock(&pool_lock);
+static bool pool_find_field(
+    struct sg_pool *pool, CUmemPool_attribute attribute, struct pool_field *field)
+{
 	switch (attribute) {
 	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
 	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
 	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		*(int *)value =
-		    pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES];
-		break;
+		*field = (struct pool_field){
+		    &pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES],
+		    sizeof(pool->reuse[0]), false, false};
+		return true;
 	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
-		*(uint64_t *)value = pool->threshold;
-		break;
+		*field =
+		    (struct pool_field){&pool->threshold, sizeof(pool->threshold), false, false};
+		return true;
 	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
 	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
-		*(uint64_t *)value = pool->used;
-		break;
+		*field = (struct pool_field){&pool->used, sizeof(pool->used), true, false};
+		return true;
 	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
 	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-		*(uint64_t *)value = pool->used_high;
-		break;
+		*field =
+		    (struct pool_field){&pool->used_high, sizeof(pool->used_high), false, true};
+		return true;
 	default:
-		r = CUDA_ERROR_INVALID_VALUE;
+		return false;
 	}
+}
+
+static CUresult pool_set_field(struct sg_pool *pool, const struct pool_field *field, void *value)
+{
+	if (field->is_fixed || (field->is_mark && *(const uint64_t *)value))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (field->is_mark)
+		pool->used_high = pool->used;
+	else
+		memcpy(field->at, value, field->size);
+	return CUDA_SUCCESS;
+}
+
+/* value is only written where it is not set. */
+static CUresult pool_attribute(
+    CUmemoryPool handle, CUmemPool_attribute attribute, void *value, bool is_set)
+{
+	struct sg_pool *pool;
+	struct pool_field field;
+	CUresult r = pool_enter(handle, &pool);
+
+	if (r == CUDA_SUCCESS && (!value || !pool_find_field(pool, attribute, &field)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&pool_lock);
+	if (is_set)
+		r = pool_set_field(pool, &field, value);
+	else
+		memcpy(value, field.at, field.size);
 	pthread_mutex_unlock(&pool_lock);
 	return r;
+}
+
+CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, void *value)
+{
+	return pool_attribute(handle, attribute, value, false);
 }
 
 CUresult cuMemPoolSetAttribute(
     CUmemoryPool handle, CUmemPool_attribute attribute, const void *value)
 {
-	struct sg_pool *pool;
-	CUresult r = pool_enter(handle, &pool);
+	return pool_attribute(handle, attribute, (void *)value, true);
+}
 
-	if (r == CUDA_SUCCESS && !value)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	pthread_mutex_lock(&pool_lock);
-	switch (attribute) {
-	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES] =
-		    *(const int *)value;
-		break;
-	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
-		pool->threshold = *(const uint64_t *)value;
-		break;
-	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
-	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-		/* A high-water mark can only be reset. */
-		if (*(const uint64_t *)value)
-			r = CUDA_ERROR_INVALID_VALUE;
-		else
-			pool->used_high = pool->used;
-		break;
-	default:
-		r = CUDA_ERROR_INVALID_VALUE;
-	}
-	pthread_mutex_unlock(&pool_lock);
-	return r;
+static CUresult check_location(const CUmemLocation *location)
+{
+	if (!location || location->type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return location->id == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 /* The one device always has access, and there is nobody else to give it to. */
@@ -393,11 +409,8 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 	struct sg_pool *pool;
 	CUresult r = pool_enter(handle, &pool);
 
-	if (r == CUDA_SUCCESS &&
-	    (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && location->id != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
+	if (r == CUDA_SUCCESS)
+		r = flags ? check_location(location) : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 	return r;
@@ -411,11 +424,8 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *access, 
 	if (r == CUDA_SUCCESS && n && !access)
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
-		if (access[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-			r = CUDA_ERROR_INVALID_VALUE;
-		else if (access[i].location.id != 0)
-			r = CUDA_ERROR_INVALID_DEVICE;
-		else if (access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+		r = check_location(&access[i].location);
+		if (r == CUDA_SUCCESS && access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
 			r = CUDA_ERROR_INVALID_DEVICE; /* the owner's access cannot be taken away */
 	}
 	return r;

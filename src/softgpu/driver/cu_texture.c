@@ -12,7 +12,6 @@ struct object {
 	CUDA_RESOURCE_DESC resource;
 	CUDA_TEXTURE_DESC how;	      /* not of surfaces */
 	CUDA_RESOURCE_VIEW_DESC view; /* if there is one */
-	bool has_view;
 	struct object *next;
 };
 
@@ -50,47 +49,38 @@ static CUresult object_make(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTU
 		object->how = *how;
 	if (view)
 		object->view = *view;
-	object->has_view = view;
 	return object_enter(object, texture, number);
+}
+
+static CUresult object_create(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *how,
+    const CUDA_RESOURCE_VIEW_DESC *view, bool is_surface, unsigned long long *number)
+{
+	struct sg_context *context;
+	struct sg_texture texture;
+	uint64_t made;
+	CUresult r = sg_enter_context(&context);
+
+	if (r == CUDA_SUCCESS && (!number || !resource || (!how && !is_surface)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = is_surface ? sg_surface_describe(resource, &texture)
+			       : sg_texture_describe(resource, how, view, &texture);
+	if (r == CUDA_SUCCESS)
+		r = object_make(resource, how, view, &texture, context->id, &made);
+	if (r == CUDA_SUCCESS)
+		*number = made;
+	return r;
 }
 
 CUresult cuTexObjectCreate(CUtexObject *number, const CUDA_RESOURCE_DESC *resource,
     const CUDA_TEXTURE_DESC *how, const CUDA_RESOURCE_VIEW_DESC *view)
 {
-	struct sg_context *context;
-	struct sg_texture texture;
-	CUresult r = sg_enter_context(&context);
-
-	if (r == CUDA_SUCCESS && (!number || !resource || !how))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		r = sg_texture_describe(resource, how, view, &texture);
-	if (r != CUDA_SUCCESS)
-		return r;
-	uint64_t made;
-	r = object_make(resource, how, view, &texture, context->id, &made);
-	if (r == CUDA_SUCCESS)
-		*number = made;
-	return r;
+	return object_create(resource, how, view, false, number);
 }
 
 CUresult cuSurfObjectCreate(CUsurfObject *number, const CUDA_RESOURCE_DESC *resource)
 {
-	struct sg_context *context;
-	struct sg_texture texture;
-	CUresult r = sg_enter_context(&context);
-
-	if (r == CUDA_SUCCESS && (!number || !resource))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		r = sg_surface_describe(resource, &texture);
-	if (r != CUDA_SUCCESS)
-		return r;
-	uint64_t made;
-	r = object_make(resource, NULL, NULL, &texture, context->id, &made);
-	if (r == CUDA_SUCCESS)
-		*number = made;
-	return r;
+	return object_create(resource, NULL, NULL, true, number);
 }
 
 static void object_end(struct object **link)
@@ -161,42 +151,20 @@ static CUresult object_get(
 	return CUDA_SUCCESS;
 }
 
-CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObject number)
-{
-	const struct object *object;
-	CUresult r = object_get(number, false, resource, &object);
+/* A description as it was given. */
+#define GETTER(name, object_type, is_surface, type, field)                                         \
+	CUresult name(type *field, object_type number)                                             \
+	{                                                                                          \
+		const struct object *object;                                                       \
+		CUresult r = object_get(number, is_surface, field, &object);                       \
+                                                                                                   \
+		if (r == CUDA_SUCCESS)                                                             \
+			*field = object->field;                                                    \
+		return r;                                                                          \
+	}
 
-	if (r == CUDA_SUCCESS)
-		*resource = object->resource;
-	return r;
-}
-
-CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *how, CUtexObject number)
-{
-	const struct object *object;
-	CUresult r = object_get(number, false, how, &object);
-
-	if (r == CUDA_SUCCESS)
-		*how = object->how;
-	return r;
-}
-
-CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *view, CUtexObject number)
-{
-	const struct object *object;
-	CUresult r = object_get(number, false, view, &object);
-
-	if (r == CUDA_SUCCESS)
-		*view = object->view; /* of one made without: zero, as NVIDIA's driver says */
-	return r;
-}
-
-CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject number)
-{
-	const struct object *object;
-	CUresult r = object_get(number, true, resource, &object);
-
-	if (r == CUDA_SUCCESS)
-		*resource = object->resource;
-	return r;
-}
+GETTER(cuTexObjectGetResourceDesc, CUtexObject, false, CUDA_RESOURCE_DESC, resource)
+GETTER(cuSurfObjectGetResourceDesc, CUsurfObject, true, CUDA_RESOURCE_DESC, resource)
+GETTER(cuTexObjectGetTextureDesc, CUtexObject, false, CUDA_TEXTURE_DESC, how)
+/* Of one made without: zeroes, as NVIDIA's driver says. */
+GETTER(cuTexObjectGetResourceViewDesc, CUtexObject, false, CUDA_RESOURCE_VIEW_DESC, view)
