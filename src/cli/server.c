@@ -51,9 +51,14 @@ int server_find(const struct config *config, struct server_use *use)
 	}
 	if (!*config->server)
 		return 1;
-	cli_error("no rosend can be reached at %s: %s. Start one with `rosen serve --socket %s`, "
-		  "or leave --server and ROSEN_SERVER away",
-	    use->socket, strerror(-r), use->socket);
+	if (r == -EACCES || r == -EPERM)
+		cli_error("%s: %s: whoever runs that rosend must let you in (allow_users, "
+			  "allow_groups in its rosen.conf, and a folder that you may enter)",
+		    use->socket, strerror(-r));
+	else
+		cli_error("no rosend can be reached at %s: %s. Start one with `rosen serve "
+			  "--socket %s`, or leave --server and ROSEN_SERVER away",
+		    use->socket, strerror(-r), use->socket);
 	return r;
 }
 
@@ -230,8 +235,8 @@ struct json_object *server_ask(
 	int r = ask(use, request, timeout_ms, &answer);
 	json_object_put(request);
 	if (r < 0) {
-		cli_error("rosend at %s does not answer \"%s\": %s", use->socket, method,
-		    r == -ENODATA ? "it hung up" : strerror(-r));
+		cli_error("rosend at %s does not answer \"%s\": %s: its log may say why",
+		    use->socket, method, r == -ENODATA ? "it hung up" : strerror(-r));
 		return NULL;
 	}
 	struct json_object *error = json_object_object_get(answer, "error");

@@ -217,6 +217,10 @@ static CUresult attach(void)
 	int fds[2];
 
 	_cleanup_fd_ int fd = connect_server(&address);
+	if (fd == -EACCES || fd == -EPERM)
+		return refuse("%s: %s: whoever runs that rosend must let this user in "
+			      "(allow_users, allow_groups in its rosen.conf)",
+		    address.sun_path, strerror(-fd));
 	if (fd < 0)
 		return refuse("no rosend answers at %s (%s): start the program with `rosen run`, "
 			      "start rosend, or name its socket in ROSEN_SERVER",

@@ -14,8 +14,8 @@ import tempfile
 import time
 import unittest
 
-STAGE = os.environ["ROSEN_STAGE"]
-LOAD = os.environ["ROSEN_LOAD"]
+STAGE = os.path.abspath(os.environ["ROSEN_STAGE"])
+LOAD = os.path.abspath(os.environ["ROSEN_LOAD"])
 BACKEND = os.environ.get("ROSEN_TEST_BACKEND", "softgpu")
 ROSEN = os.path.join(STAGE, "bin", "rosen")
 

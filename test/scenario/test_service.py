@@ -65,7 +65,9 @@ class Strangers(Scenario):
     def test_only_who_is_named_may_enter(self):
         closed = self.open_server()
         self.assertEqual(stat.S_IMODE(os.stat(closed.socket).st_mode), 0o600)
-        self.assertNotEqual(self.run_as_stranger(closed).returncode, 0)
+        refused = self.run_as_stranger(closed)
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("must let you in", refused.stderr)
         closed.stop()
         others = self.open_server(ROSEN_ALLOW_USERS="7")
         result = self.run_as_stranger(others)
