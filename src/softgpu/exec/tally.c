@@ -13,10 +13,10 @@
  *   observe is that some relaxed additions came later than others: no order is promised for them.
  * - Every ld and st of such a kernel is compared with the range the tally stands for and empties
  *   it first where they meet. That is more than a thread's own order and its block's barriers ask
- *   for: a block's threads all run on this host thread.
+ *   for: a block's threads all run on this host thread. Shared memory is not compared, and is not
+ *   taken where a generic address leads there.
  * - Additions do become visible: when the host thread is done with its part of the grid, and after
  *   TALLY_WORDS instructions at the latest, so in loops that never end, too.
- *   Memory of the program's own, where it may count on seeing them, is not taken.
  * - An addition faults where it stands in the code. The tally only takes pages in which the grid
  *   has added to memory itself before; access rights are those of pages.
  *

@@ -339,10 +339,13 @@ TEST_LIMIT(references, 60)
 	    "tex.1d.v4.f32.f32 {%r2, _, _, _}, [%t, corners, {%r1}];\n"
 	    "st.global.b32 [%io+4], %r2;\n"
 	    "istypep.surfref %p, plane; selp.u32 %r2, 1, 0, %p;\n"
-	    "st.global.b32 [%io+8], %r2; ret; }\n";
+	    "st.global.b32 [%io+8], %r2;\n"
+	    "istypep.texref %p, %t; selp.u32 %r2, 1, 0, %p; st.global.b32 [%io+12], %r2;\n"
+	    "istypep.surfref %p, %t; selp.u32 %r2, 1, 0, %p; st.global.b32 [%io+16], %r2; ret; "
+	    "}\n";
 	struct sg_texture t = floats(4, 1, 1, 1);
 	struct sg_module *module = module_load(text);
-	uint32_t *io = device_alloc(16);
+	uint32_t *io = device_alloc(32);
 	uint64_t address, size, params[1] = {(uint64_t)io}, number;
 	struct sg_fault fault;
 
@@ -360,6 +363,8 @@ TEST_LIMIT(references, 60)
 	CHECK_EQ(io[0], F(3));
 	CHECK_EQ(io[1], F(1));
 	CHECK_EQ(io[2], 1);
+	CHECK_EQ(io[3], 1);
+	CHECK_EQ(io[4], 0);
 	sg_texture_free(number);
 }
 

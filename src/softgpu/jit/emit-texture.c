@@ -279,16 +279,46 @@ void emit_texture_query(struct emit *emit)
 	    emit, "%s does not say what it asks for", ptx_opcode_info(emit->in->opcode)->name);
 }
 
-/* Names are told apart by their declaration; a register holds no type. */
+/* Does the address stand for one of the unit's variables of a type? */
+static struct value is_variable_of(struct emit *emit, const struct ptx_unit *unit,
+    enum ptx_type type, struct value address, struct value is_any)
+{
+	for (const struct ptx_variable *v = unit->variables; v; v = v->next) {
+		struct value is_this;
+
+		if (v->definition->type != type)
+			continue;
+		is_this = emit_value(emit, "icmp eq i64 %s, %llu", address.text,
+		    (unsigned long long)v->definition->address);
+		is_any = emit_value(emit, "or i1 %s, %s", is_any.text, is_this.text);
+	}
+	return is_any;
+}
+
+/* Names are told apart by their declaration, addresses by whose they are. */
 void emit_istypep(struct emit *emit)
 {
 	const struct ptx_operand *operand = &emit->in->operands[1];
+	const struct jit_program *program = emit->program;
+	enum ptx_type type = type_at(emit, 0);
+	struct value is_any = ir_constant(IR_I1, 0), address;
 
-	if (operand->kind != PTX_OPERAND_VARIABLE)
-		emit_unsupported(emit);
-	destination(emit, 0,
-	    ir_constant(IR_I1, operand->variable->definition->type == type_at(emit, 0)),
-	    PTX_TYPE_pred);
+	if (operand->kind == PTX_OPERAND_VARIABLE) {
+		destination(emit, 0,
+		    ir_constant(IR_I1, operand->variable->definition->type == type), PTX_TYPE_pred);
+		return;
+	}
+	address = source(emit, 1, PTX_TYPE_u64);
+	for (size_t i = 0; i < program->n_functions; i++) {
+		const struct ptx_unit *unit = program->functions[i]->unit;
+		bool is_new = true;
+
+		for (size_t k = 0; k < i; k++)
+			is_new &= program->functions[k]->unit != unit;
+		if (is_new)
+			is_any = is_variable_of(emit, unit, type, address, is_any);
+	}
+	destination(emit, 0, is_any, PTX_TYPE_pred);
 }
 
 /* ---- surfaces ---- */
