@@ -87,7 +87,8 @@ static CUresult module_result(int r)
 	}
 }
 
-/* A text of a later language, or for a device beyond this one, is refused before it is read. */
+/* A text of a later language, or for a device beyond this one and its family, is refused before it
+ * is read. */
 static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
 {
 	for (size_t i = 0; i < n_texts; i++) {
@@ -95,7 +96,7 @@ static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
 		sg_text_head_read(&texts[i], &head);
 		if (head.version > MODULE_PTX_MAX)
 			return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
-		if (head.target > (unsigned)sg_device.capability)
+		if (head.target / 10 > (unsigned)sg_device.capability / 10)
 			return CUDA_ERROR_INVALID_PTX;
 	}
 	return CUDA_SUCCESS;
@@ -135,7 +136,8 @@ static void explain_no_ptx(void)
 	else
 		log_warn_once("an image has no PTX that a device of compute capability %u.%u runs, "
 			      "and the software GPU runs nothing else: a program needs PTX of its "
-			      "own; NVIDIA's libraries choose theirs with SOFTGPU_CC=13.0",
+			      "own; NVIDIA's libraries and compilers give theirs under `rosen run "
+			      "--backend softgpu`",
 		    claimed / 10, claimed % 10);
 }
 

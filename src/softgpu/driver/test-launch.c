@@ -284,7 +284,7 @@ TEST(bad_images)
 	CHECK_EQ(cuModuleLoadData(&module, ".version 10.0\n.target sm_70\n"),
 	    CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
 	CHECK_EQ(
-	    cuModuleLoadData(&module, ".version 8.0\n.target sm_121\n"), CUDA_ERROR_INVALID_PTX);
+	    cuModuleLoadData(&module, ".version 8.0\n.target sm_130\n"), CUDA_ERROR_INVALID_PTX);
 	CHECK_EQ(cuModuleLoadData(
 		     &module, HEAD ".extern .func f(); .visible .entry k() { call f; ret; }"),
 	    CUDA_ERROR_INVALID_PTX);

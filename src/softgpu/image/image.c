@@ -1,6 +1,6 @@
 /*
- * Chooses, in each fatbin, the PTX for the highest architecture not above the device's, and
- * decompresses it. A wrapper of relocatable code whose linked fatbin has no PTX falls back to the
+ * Chooses, in each fatbin, the PTX for the highest architecture not above the device's, or else one
+ * for a later member of its family, which differs in no instruction; and decompresses it. A wrapper of relocatable code whose linked fatbin has no PTX falls back to the
  * fatbins from before the link, one text each; the module loader links them.
  */
 #include "softgpu/image/image.h"
@@ -98,24 +98,37 @@ static bool member_runs(const struct abi_member *member, int capability)
 	return sm <= capability;
 }
 
+/* NVIDIA's libraries have some PTX for 12.1 only. */
+static bool member_is_sibling(const struct abi_member *member, int capability)
+{
+	return member->kind == ABI_MEMBER_PTX && (int)MIN(member->sm, 100000u) > capability &&
+	       (int)MIN(member->sm, 100000u) / 10 == capability / 10 &&
+	       !(member->flags & (ABI_MEMBER_ARCH_EXACT | ABI_MEMBER_ARCH_FAMILY));
+}
+
 static int fatbin_text(const void *data, size_t limit, int capability, struct sg_text *text)
 {
-	struct abi_member member, best = {0};
+	struct abi_member member, best = {0}, sibling = {0};
 	struct abi_fatbin fatbin;
-	bool found = false;
+	bool found = false, has_sibling = false;
 	int r = abi_fatbin_init(&fatbin, data, limit);
 
 	if (r < 0)
 		return SG_IMAGE_INVALID;
 	while ((r = abi_fatbin_next(&fatbin, &member)) == 0) {
-		if (!member_runs(&member, capability) || (found && member.sm <= best.sm))
-			continue;
-		best = member;
-		found = true;
+		if (member_is_sibling(&member, capability)) {
+			sibling = member;
+			has_sibling = true;
+		} else if (member_runs(&member, capability) && (!found || member.sm > best.sm)) {
+			best = member;
+			found = true;
+		}
 	}
 	if (r < 0)
 		return SG_IMAGE_INVALID;
-	return found ? member_text(&best, text) : SG_IMAGE_NO_PTX;
+	return found	     ? member_text(&best, text)
+	       : has_sibling ? member_text(&sibling, text)
+			     : SG_IMAGE_NO_PTX;
 }
 
 /* ---- linked images ---- */

@@ -99,6 +99,20 @@ TEST(nothing_for_this_device)
 	CHECK_EQ(sg_image_init(&image, fatbin.bytes, ABI_IMAGE_NO_LIMIT, 80), SG_IMAGE_NO_PTX);
 }
 
+TEST(later_members_of_the_family)
+{
+	static struct builder fatbin;
+	struct sg_image image;
+
+	add(&fatbin, ABI_MEMBER_PTX, 121, 1 | ABI_MEMBER_ARCH_EXACT, "exact", true);
+	CHECK_EQ(sg_image_init(&image, fatbin.bytes, ABI_IMAGE_NO_LIMIT, 120), SG_IMAGE_NO_PTX);
+	add(&fatbin, ABI_MEMBER_PTX, 121, 1, "later", true);
+	check_text(fatbin.bytes, 120, "later");
+	CHECK_EQ(sg_image_init(&image, fatbin.bytes, ABI_IMAGE_NO_LIMIT, 103), SG_IMAGE_NO_PTX);
+	add(&fatbin, ABI_MEMBER_PTX, 80, 1, "older", true);
+	check_text(fatbin.bytes, 120, "older");
+}
+
 TEST(plain_text)
 {
 	check_text(TEXT "//text", 80, "text");
