@@ -37,6 +37,8 @@ int install_from(struct install *install, const char *executable)
 	    {install->libcuda, "lib/rosen/libcuda.so.1"},
 	    {install->libnvml, "lib/rosen/libnvidia-ml.so.1"},
 	    {install->softgpu, "lib/rosen/softgpu/libcuda.so.1"},
+	    {install->softgpu_audit, "lib/rosen/softgpu/softgpu-audit.so"},
+	    {install->softgpu_ptxas, "lib/rosen/softgpu/ptxas"},
 	};
 	char folder[INSTALL_PATH_MAX];
 

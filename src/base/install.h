@@ -5,7 +5,7 @@
  *	PREFIX/bin/rosen, rosend
  *	PREFIX/libexec/rosen/rosen-worker, rosen-bench-client
  *	PREFIX/lib/rosen/libcuda.so.1, libnvidia-ml.so.1
- *	PREFIX/lib/rosen/softgpu/libcuda.so.1
+ *	PREFIX/lib/rosen/softgpu/libcuda.so.1, softgpu-audit.so, ptxas
  */
 #pragma once
 
@@ -19,6 +19,8 @@ struct install {
 	    bench_client[INSTALL_PATH_MAX];
 	char libraries[INSTALL_PATH_MAX]; /* the folder that goes into LD_LIBRARY_PATH */
 	char libcuda[INSTALL_PATH_MAX], libnvml[INSTALL_PATH_MAX], softgpu[INSTALL_PATH_MAX];
+	/* What goes into programs on the software GPU; the assembler their frameworks run. */
+	char softgpu_audit[INSTALL_PATH_MAX], softgpu_ptxas[INSTALL_PATH_MAX];
 };
 
 /* The tree of the running executable, which lies in its bin or libexec/rosen. Nothing is checked

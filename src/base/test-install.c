@@ -20,6 +20,7 @@ TEST(install_is_found_from_either_place)
 	CHECK_STR(install.prefix, "/opt/x");
 	CHECK_STR(install.worker, "/opt/x/libexec/rosen/rosen-worker");
 	CHECK_STR(install.softgpu, "/opt/x/lib/rosen/softgpu/libcuda.so.1");
+	CHECK_STR(install.softgpu_ptxas, "/opt/x/lib/rosen/softgpu/ptxas");
 	CHECK_EQ(install_from(&install, "/opt/x/libexec/rosen/rosen-worker"), 0);
 	CHECK_STR(install.prefix, "/opt/x");
 	CHECK_STR(install.rosend, "/opt/x/bin/rosend");

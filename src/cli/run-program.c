@@ -30,24 +30,45 @@ static void export_settings(const struct config *config)
 }
 
 /* PREFIX/lib/rosen first, and only once. */
-static bool export_library_path(void)
+static bool export_library_path(const struct install *install)
 {
-	struct install install;
 	char *whole = NULL;
-
-	if (install_find(&install) < 0)
-		return false;
-	char *rest = install_search_path_without(getenv("LD_LIBRARY_PATH"), install.libraries);
+	char *rest = install_search_path_without(getenv("LD_LIBRARY_PATH"), install->libraries);
 	bool good = rest &&
-		    asprintf(&whole, "%s%s%s", install.libraries, *rest ? ":" : "", rest) >= 0 &&
+		    asprintf(&whole, "%s%s%s", install->libraries, *rest ? ":" : "", rest) >= 0 &&
 		    setenv("LD_LIBRARY_PATH", whole, 1) == 0;
 	free(rest);
 	free(whole);
 	return good;
 }
 
+/*
+ * NVIDIA's compilers in the program make machine code, which the software GPU cannot run, and its
+ * libraries prefer theirs: softgpu-audit.so has them take PTX. Triton runs its assembler as a
+ * program, one for GPUs before 10.0 and one for the others. What the user has set himself stays.
+ */
+static bool export_softgpu(const struct install *install)
+{
+	const char *others = getenv("LD_AUDIT");
+	char *audit = NULL;
+
+	if (access(install->softgpu_audit, R_OK) < 0 || access(install->softgpu_ptxas, X_OK) < 0)
+		return true;
+	bool good = asprintf(&audit, "%s%s%s", install->softgpu_audit, others && *others ? ":" : "",
+			others ?: "") >= 0 &&
+		    setenv("LD_AUDIT", audit, 1) == 0 &&
+		    setenv("TRITON_PTXAS_PATH", install->softgpu_ptxas, 0) == 0 &&
+		    setenv("TRITON_PTXAS_BLACKWELL_PATH", install->softgpu_ptxas, 0) == 0;
+	free(audit);
+	return good;
+}
+
 static bool export_all(const struct run_plan *plan)
 {
+	struct install install;
+
+	if (install_find(&install) < 0)
+		return false;
 	export_settings(plan->config);
 	setenv("ROSEN_SERVER", plan->use->socket, 1);
 	setenv("ROSEN_RUN", plan->run, 1);
@@ -55,7 +76,8 @@ static bool export_all(const struct run_plan *plan)
 		setenv("ROSEN_OBSERVE_DIR", plan->observe_dir, 1);
 	if (plan->trace)
 		setenv("ROSEN_TRACE", "yes", 1);
-	return export_library_path();
+	return export_library_path(&install) &&
+	       (strcmp(plan->config->backend, "softgpu") != 0 || export_softgpu(&install));
 }
 
 static _Noreturn void become_program(

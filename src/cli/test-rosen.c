@@ -188,6 +188,50 @@ TEST(program_gets_its_environment)
 	tear_down();
 }
 
+static void make_folder(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
+	CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
+}
+
+static void make_file(const char *name, mode_t mode)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, mode);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
+/* Programs on the software GPU are made to compile to PTX; the user's own assembler stays. */
+TEST(software_gpu_gets_its_compilers)
+{
+	set_up("ok");
+	char wanted[256];
+
+	make_folder("lib");
+	make_folder("lib/rosen");
+	make_folder("lib/rosen/softgpu");
+	make_file("lib/rosen/softgpu/softgpu-audit.so", 0600);
+	make_file("lib/rosen/softgpu/ptxas", 0700);
+	setenv("TRITON_PTXAS_BLACKWELL_PATH", "/my/ptxas", 1);
+	CHECK_EQ(ROSEN("run", "--backend", "softgpu", "--", "env"), 0);
+	snprintf(wanted, sizeof(wanted), "LD_AUDIT=%s/lib/rosen/softgpu/softgpu-audit.so\n",
+	    tree.folder);
+	CHECK(strstr(result.out, wanted));
+	snprintf(
+	    wanted, sizeof(wanted), "TRITON_PTXAS_PATH=%s/lib/rosen/softgpu/ptxas\n", tree.folder);
+	CHECK(strstr(result.out, wanted));
+	CHECK(strstr(result.out, "TRITON_PTXAS_BLACKWELL_PATH=/my/ptxas\n"));
+	CHECK_EQ(ROSEN("run", "--backend", "cuda", "--", "env"), 0);
+	CHECK(!strstr(result.out, "LD_AUDIT="));
+	CHECK(!strstr(result.out, "TRITON_PTXAS_PATH="));
+	tear_down();
+}
+
 TEST(settings_file_reaches_the_program)
 {
 	set_up("ok");
