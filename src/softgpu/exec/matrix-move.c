@@ -141,36 +141,22 @@ void matrix_transpose(struct sg_fragments *all)
 
 /* ---- wmma.load and wmma.store ---- */
 
-/* How an operand lies in registers, as lines, and in memory. Elements of less than a byte are never
- * apart; of others, those of a line are neighbours in memory or those of different lines are. */
+/* In memory, in bytes. */
 struct walk {
-	unsigned lines, line; /* how many, and bytes of one */
-	unsigned size;	      /* of an element, or of a word of smaller ones */
-	unsigned all;	      /* bytes of the registers, which may hold the matrix twice or more */
-	uint64_t line_step, step, end; /* in memory, in bytes */
+	unsigned lines, line, size; /* size: of an element, or a byte of smaller ones */
+	uint64_t line_step, step, end;
 };
 
-static struct walk plan_walk(
-    union sg_matrix matrix, enum sg_matrix_operand operand, uint32_t stride, bool by_column)
+static struct walk plan_walk(union sg_lines form, uint32_t stride)
 {
-	unsigned rows = sg_matrix_rows(matrix, operand);
-	unsigned columns = sg_matrix_columns(matrix, operand);
-	unsigned bits = sg_matrix_element_bits(matrix, operand);
-	bool has_columns = operand == SG_MATRIX_B && bits < 8, turned = by_column != has_columns;
-	unsigned lines = has_columns ? columns : rows, length = has_columns ? rows : columns;
-	uint64_t ahead = (uint64_t)stride * bits / 8;
-	struct walk walk = {
-	    .lines = lines,
-	    .line = length * bits / 8,
-	    .size = MAX(bits / 8, 1u),
-	    .all = sg_matrix_words(matrix, operand) * SG_WARP_SIZE * 4,
-	};
+	uint64_t ahead = (uint64_t)stride * form.element / 8;
+	unsigned size = MAX(form.element / 8, 1u);
 
-	walk.line_step = turned ? walk.size : ahead;
-	walk.step = turned ? ahead : walk.size;
-	walk.end =
-	    turned ? (length - 1) * ahead + lines * walk.size : (lines - 1) * ahead + walk.line;
-	return walk;
+	if (form.turned)
+		return (struct walk){form.lines, form.line, size, size, ahead,
+		    (form.line / size - 1) * ahead + form.lines * size};
+	return (struct walk){
+	    form.lines, form.line, size, ahead, size, (form.lines - 1) * ahead + form.line};
 }
 
 static inline __attribute__((always_inline)) void copy_apart(
@@ -184,9 +170,7 @@ static inline __attribute__((always_inline)) void copy_apart(
 static void copy_elements(uint8_t *to, uint64_t to_step, const uint8_t *from, uint64_t from_step,
     unsigned size, unsigned n)
 {
-	if (to_step == size && from_step == size && n * size % 16 == 0)
-		copy_apart(to, 16, from, 16, 16, n * size / 16);
-	else if (size == 1)
+	if (size == 1)
 		copy_apart(to, to_step, from, from_step, 1, n);
 	else if (size == 2)
 		copy_apart(to, to_step, from, from_step, 2, n);
@@ -196,8 +180,24 @@ static void copy_elements(uint8_t *to, uint64_t to_step, const uint8_t *from, ui
 		copy_apart(to, to_step, from, from_step, 8, n);
 }
 
+/* Lines of elements that are neighbours on both sides: 8 to 128 bytes. */
+static void copy_lines(uint8_t *to, uint64_t to_step, const uint8_t *from, uint64_t from_step,
+    unsigned line, unsigned n)
+{
+	if (line == 8)
+		copy_apart(to, to_step, from, from_step, 8, n);
+	else if (line == 16)
+		copy_apart(to, to_step, from, from_step, 16, n);
+	else if (line == 32)
+		copy_apart(to, to_step, from, from_step, 32, n);
+	else if (line == 64)
+		copy_apart(to, to_step, from, from_step, 64, n);
+	else
+		copy_apart(to, to_step, from, from_step, 128, n);
+}
+
 /* Lines are 8 elements or a multiple long, and as many. */
-static bool copy_turned(const struct walk *walk, const uint8_t *from, uint8_t *to)
+static bool load_turned(const struct walk *walk, const uint8_t *from, uint8_t *to)
 {
 	void (*transpose)(const void *, size_t, void *, size_t) =
 	    walk->size == 1   ? bytes_transpose
@@ -206,7 +206,7 @@ static bool copy_turned(const struct walk *walk, const uint8_t *from, uint8_t *t
 			      : NULL;
 	size_t size = walk->size;
 
-	if (!transpose || walk->step == size)
+	if (!transpose)
 		return false;
 	for (unsigned i = 0; i < walk->lines; i += SIDE)
 		for (unsigned k = 0; k < walk->line / size; k += SIDE)
@@ -215,75 +215,74 @@ static bool copy_turned(const struct walk *walk, const uint8_t *from, uint8_t *t
 	return true;
 }
 
-void sg_warp_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
-    uint32_t stride, uint32_t by_column, uint32_t is_shared, struct sg_fragments *all)
+void sg_warp_wmma_load(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, struct sg_fragments *all)
 {
-	struct walk walk = plan_walk(
-	    (union sg_matrix){.bits = bits}, (enum sg_matrix_operand)operand, stride, by_column);
-	const uint8_t *memory = fault_check_range(lane, base, walk.end, is_shared, false);
+	union sg_lines form = {.bits = bits};
+	struct walk walk = plan_walk(form, stride);
+	const uint8_t *memory = fault_check_range(lane, base, walk.end, form.is_shared, false);
 	uint8_t *to = (uint8_t *)all->words;
 	unsigned bytes = walk.lines * walk.line;
-	bool is_turned = copy_turned(&walk, memory, to);
 
-	for (unsigned i = 0; i < walk.lines && !is_turned; i++)
-		copy_elements(to + i * walk.line, walk.size, memory + i * walk.line_step, walk.step,
-		    walk.size, walk.line / walk.size);
-	for (unsigned done = bytes; done < walk.all; done += bytes)
+	if (!form.turned)
+		copy_lines(to, walk.line, memory, walk.line_step, walk.line, walk.lines);
+	else if (!load_turned(&walk, memory, to))
+		for (unsigned i = 0; i < walk.lines; i++)
+			copy_elements(to + i * walk.line, walk.size, memory + i * walk.line_step,
+			    walk.step, walk.size, walk.line / walk.size);
+	for (unsigned done = bytes; done < form.registers * sizeof(*all->words); done += bytes)
 		memcpy(to + done, to, bytes);
 }
 
 void sg_warp_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
-    uint32_t by_column, uint32_t is_shared, const struct sg_fragments *all)
+    const struct sg_fragments *all)
 {
-	struct walk walk =
-	    plan_walk((union sg_matrix){.bits = bits}, SG_MATRIX_D, stride, by_column);
-	uint8_t *memory = fault_check_range(lane, base, walk.end, is_shared, true);
+	union sg_lines form = {.bits = bits};
+	struct walk walk = plan_walk(form, stride);
+	uint8_t *memory = fault_check_range(lane, base, walk.end, form.is_shared, true);
 	const uint8_t *from = (const uint8_t *)all->words;
 
-	for (unsigned i = 0; i < walk.lines; i++)
-		copy_elements(memory + i * walk.line_step, walk.step, from + i * walk.line,
-		    walk.size, walk.size, walk.line / walk.size);
+	if (!form.turned)
+		copy_lines(memory, walk.line_step, from, walk.line, walk.line, walk.lines);
+	else
+		for (unsigned i = 0; i < walk.lines; i++)
+			copy_elements(memory + i * walk.line_step, walk.step, from + i * walk.line,
+			    walk.size, walk.size, walk.line / walk.size);
 }
 
-/* Register number of a lane, 4 or 8 bytes: where it is in memory, and how many elements follow. */
-static uint64_t register_place(
-    const struct walk *walk, unsigned number, unsigned lane, unsigned *elements)
+/* A lane's register, of 4 or 8 bytes: where it is in memory. */
+static uint64_t register_place(const struct walk *walk, unsigned width, unsigned number)
 {
-	unsigned width = MAX(walk->size, 4u), bytes = walk->lines * walk->line;
-	unsigned at = (number * SG_WARP_SIZE + lane) * width % bytes;
+	unsigned at = number * width % (walk->lines * walk->line);
 
-	*elements = width / walk->size;
 	return at / walk->line * walk->line_step + at % walk->line / walk->size * walk->step;
 }
 
-void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
-    uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words)
+void sg_wmma_load(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, uint32_t *words)
 {
-	struct walk walk = plan_walk(
-	    (union sg_matrix){.bits = bits}, (enum sg_matrix_operand)operand, stride, by_column);
-	const uint8_t *memory = fault_check_range(lane, base, walk.end, is_shared, false);
-	unsigned width = MAX(walk.size, 4u), n;
+	union sg_lines form = {.bits = bits};
+	struct walk walk = plan_walk(form, stride);
+	const uint8_t *memory = fault_check_range(lane, base, walk.end, form.is_shared, false);
+	unsigned width = MAX(walk.size, 4u);
 
-	for (unsigned i = 0; i < walk.all / SG_WARP_SIZE / width; i++) {
-		uint64_t from = register_place(&walk, i, lane->lane_id, &n);
-
-		copy_elements((uint8_t *)words + i * width, walk.size, memory + from, walk.step,
-		    walk.size, n);
-	}
+	for (unsigned i = 0; i < form.registers * 4 / width; i++)
+		copy_elements((uint8_t *)words + i * width, walk.size,
+		    memory + register_place(&walk, width, i * SG_WARP_SIZE + lane->lane_id),
+		    walk.step, walk.size, width / walk.size);
 }
 
-void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
-    uint32_t by_column, uint32_t is_shared, const uint32_t *words)
+void sg_wmma_store(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, const uint32_t *words)
 {
-	struct walk walk =
-	    plan_walk((union sg_matrix){.bits = bits}, SG_MATRIX_D, stride, by_column);
-	uint8_t *memory = fault_check_range(lane, base, walk.end, is_shared, true);
-	unsigned width = MAX(walk.size, 4u), n;
+	union sg_lines form = {.bits = bits};
+	struct walk walk = plan_walk(form, stride);
+	uint8_t *memory = fault_check_range(lane, base, walk.end, form.is_shared, true);
+	unsigned width = MAX(walk.size, 4u);
 
-	for (unsigned i = 0; i < walk.all / SG_WARP_SIZE / width; i++) {
-		uint64_t to = register_place(&walk, i, lane->lane_id, &n);
-
-		copy_elements(memory + to, walk.step, (const uint8_t *)words + i * width, walk.size,
-		    walk.size, n);
-	}
+	for (unsigned i = 0; i < form.registers * 4 / width; i++)
+		copy_elements(
+		    memory + register_place(&walk, width, i * SG_WARP_SIZE + lane->lane_id),
+		    walk.step, (const uint8_t *)words + i * width, walk.size, walk.size,
+		    width / walk.size);
 }

@@ -172,16 +172,33 @@ void sg_matrix(struct sg_lane *lane, uint32_t bits, uint32_t *words);
 void sg_warp_matrix(uint32_t bits, uint32_t mask, struct sg_fragments *all);
 
 /*
- * wmma.load and wmma.store of one lane, which needs no other, and of a warp in step: an operand's
- * part in words, from or to memory at base, rows (columns, when by_column) stride elements apart.
- * Ends the grid when the matrix is not all inside the shared memory (is_shared: base is an offset
- * there) or the arena. A and B of less than a byte are by row and by column.
+ * How an operand of wmma.load and wmma.store lies in registers, as lines behind each other, and in
+ * memory: there the elements of a line are neighbours, or (turned) those of all lines are. Elements
+ * of less than a byte are never turned. registers: of 32 lanes and 32 bits; they may hold the
+ * matrix several times. bits is what the compiled code passes.
  */
-void sg_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
-    uint32_t stride, uint32_t by_column, uint32_t is_shared, uint32_t *words);
-void sg_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
-    uint32_t by_column, uint32_t is_shared, const uint32_t *words);
-void sg_warp_wmma_load(struct sg_lane *lane, uint32_t bits, uint32_t operand, uint64_t base,
-    uint32_t stride, uint32_t by_column, uint32_t is_shared, struct sg_fragments *all);
+union sg_lines {
+	uint32_t bits;
+	struct {
+		uint32_t lines : 6;
+		uint32_t line : 8;    /* bytes */
+		uint32_t element : 7; /* bits */
+		uint32_t registers : 5;
+		uint32_t turned : 1, is_shared : 1;
+	};
+};
+_Static_assert(sizeof(union sg_lines) == sizeof(uint32_t), "one argument");
+
+/*
+ * wmma.load and wmma.store of one lane, which needs no other, and of a warp in step: lines (or
+ * elements, when turned) in memory are stride elements apart. Ends the grid when the matrix is not
+ * all inside the shared memory (is_shared: base is an offset there) or the arena.
+ */
+void sg_wmma_load(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, uint32_t *words);
+void sg_wmma_store(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, const uint32_t *words);
+void sg_warp_wmma_load(
+    struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride, struct sg_fragments *all);
 void sg_warp_wmma_store(struct sg_lane *lane, uint32_t bits, uint64_t base, uint32_t stride,
-    uint32_t by_column, uint32_t is_shared, const struct sg_fragments *all);
+    const struct sg_fragments *all);

@@ -288,3 +288,63 @@ TEST(a_kernel_of_many_matrix_instructions)
 	for (unsigned i = 0; i < THREADS; i++)
 		CHECK_EQ(sums[i], 16 * N);
 }
+
+/* Numbers of any size and sign, which rounding and order tell apart; doubles are no NaNs. */
+static void bring_random(const struct mma *mma, uint32_t (*in)[WORDS])
+{
+	uint64_t state = 88172645463325252;
+
+	for (unsigned lane = 0; lane < 32; lane++)
+		for (unsigned i = 0; i < WORDS; i++) {
+			state ^= state << 13;
+			state ^= state >> 7;
+			state ^= state << 17;
+			in[lane][i] = (uint32_t)(state >> 20);
+			if (mma->type == 'd' && i % 2)
+				in[lane][i] = (in[lane][i] & 0x800fffff) | (1000 + i) << 20;
+		}
+}
+
+static void run_in_step(struct sg_kernel *kernel, void *memory, uint32_t lanes)
+{
+	uint64_t params[] = {(uint64_t)memory, (uint64_t)memory + LANES_SIZE};
+	struct sg_launch launch = {.grid = {1, 1, 1},
+	    .block = {32, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params),
+	    .lanes = lanes};
+	struct sg_fault fault;
+
+	if (sg_launch(kernel, &launch, &fault))
+		test_fail(__FILE__, __LINE__, "%u lanes: %s", lanes, fault.message);
+}
+
+TEST(products_in_step_are_those_of_a_thread_at_a_time)
+{
+	static const struct mma all[] = {
+	    {"m16n8k16.row.col.f32.f16.f16.f32", 16, 8, 16, 'h', 'f', 4, 2, 4},
+	    {"m16n8k16.row.col.f16.f16.f16.f16", 16, 8, 16, 'h', 'h', 4, 2, 2},
+	    {"m16n8k16.row.col.f32.bf16.bf16.f32", 16, 8, 16, 'b', 'f', 4, 2, 4},
+	    {"m16n8k8.row.col.f32.tf32.tf32.f32", 16, 8, 8, 't', 'f', 4, 2, 4},
+	    {"m16n8k32.row.col.f32.e4m3.e4m3.f32", 16, 8, 32, 'e', 'f', 4, 2, 4},
+	    {"m8n8k4.row.col.f64.f64.f64.f64", 8, 8, 4, 'd', 'd', 1, 1, 2},
+	    {"m16n8k16.row.col.f64.f64.f64.f64", 16, 8, 16, 'd', 'd', 8, 4, 4},
+	    {"m16n8k32.row.col.satfinite.s32.s8.s8.s32", 16, 8, 32, 's', 'i', 4, 2, 4},
+	    {"m16n8k64.row.col.s32.s4.s4.s32", 16, 8, 64, 'n', 'i', 4, 2, 4},
+	};
+	uint32_t(*in)[WORDS] = matrix_memory(2 * LANES_SIZE);
+	uint32_t alone[32][WORDS];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct sg_module *module = module_load(write_kernel(&all[i]));
+		struct sg_kernel *kernel = kernel_get(module, "k");
+
+		bring_random(&all[i], in);
+		run_in_step(kernel, in, 1);
+		memcpy(alone, in + 32, LANES_SIZE);
+		run_in_step(kernel, in, 32);
+		if (memcmp(alone, in + 32, LANES_SIZE))
+			test_fail(__FILE__, __LINE__, "%s differs", all[i].name);
+		sg_module_unload(module);
+	}
+}

@@ -89,28 +89,19 @@ void emit_mma(struct emit *emit)
 static void move(struct emit *emit)
 {
 	struct matrix_move move = matrix_form_move(emit);
-	bool is_wide = move.matrix.a == SG_MATRIX_F64;
 	uint32_t slot = matrix_array(emit);
 	struct value stride = ir_constant(IR_I32, move.dense), base;
 
 	if (move.stride)
 		stride = operand_get(emit, move.stride, IR_I32, false);
 	base = effective_address(emit, move.address);
-	if (move.which == SG_MATRIX_D) {
-		bring(emit, slot, 0, move.words, is_wide, move.registers);
-		emit_line(emit,
-		    "call void @sg_wmma_store(ptr %%lane, i32 %d, i64 %s, i32 %s, i32 %d, i32 %d, "
-		    "ptr %%a%u)",
-		    (int32_t)move.matrix.bits, base.text, stride.text, move.by_column,
-		    move.is_shared, slot);
-		return;
-	}
-	emit_line(emit,
-	    "call void @sg_wmma_load(ptr %%lane, i32 %d, i32 %d, i64 %s, i32 %s, i32 %d, i32 %d, "
-	    "ptr %%a%u)",
-	    (int32_t)move.matrix.bits, move.which, base.text, stride.text, move.by_column,
-	    move.is_shared, slot);
-	fetch(emit, slot, move.words, is_wide, move.registers);
+	if (move.is_store)
+		bring(emit, slot, 0, move.words, move.is_wide, move.registers);
+	emit_line(emit, "call void @sg_wmma_%s(ptr %%lane, i32 %d, i64 %s, i32 %s, ptr %%a%u)",
+	    move.is_store ? "store" : "load", (int32_t)move.form.bits, base.text, stride.text,
+	    slot);
+	if (!move.is_store)
+		fetch(emit, slot, move.words, move.is_wide, move.registers);
 }
 
 void emit_wmma(struct emit *emit)

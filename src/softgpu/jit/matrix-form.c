@@ -258,45 +258,58 @@ unsigned matrix_form_extras(
 	return n;
 }
 
-/* Of less than a byte, A is by row and B by column. */
-static void check_layout(
+/* Of less than a byte, A is by row and B by column in memory, and in registers as well. */
+static union sg_lines lines_of(
     struct emit *emit, union sg_matrix matrix, enum sg_matrix_operand which, bool by_column)
 {
-	if (sg_matrix_element_bits(matrix, which) < 8 && by_column != (which == SG_MATRIX_B))
+	unsigned rows = sg_matrix_rows(matrix, which), columns = sg_matrix_columns(matrix, which);
+	unsigned bits = sg_matrix_element_bits(matrix, which);
+	bool has_columns = which == SG_MATRIX_B && bits < 8;
+
+	if (bits < 8 && by_column != has_columns)
 		emit_unsupported(emit);
+	return (union sg_lines){
+	    .lines = (has_columns ? columns : rows) & 63,
+	    .line = (has_columns ? rows : columns) * bits / 8 & 255,
+	    .element = bits & 127,
+	    .registers = sg_matrix_words(matrix, which) & 31,
+	    .turned = by_column != has_columns,
+	};
+}
+
+static bool is_in_shared(struct emit *emit, const struct ptx_operand *base)
+{
+	if (space_of(emit) == PTX_SPACE_GENERIC && base->kind == PTX_OPERAND_VARIABLE)
+		return base->variable->space == PTX_SPACE_SHARED;
+	return space_of(emit) == PTX_SPACE_SHARED;
 }
 
 struct matrix_move matrix_form_move(struct emit *emit)
 {
-	bool is_load = has(emit, PTX_MODIFIER_load);
+	bool is_load = has(emit, PTX_MODIFIER_load), by_column = has(emit, PTX_MODIFIER_col);
 	const struct ptx_operand *operands = emit->in->operands;
+	enum sg_matrix_operand which = !is_load			   ? SG_MATRIX_D
+				       : has(emit, PTX_MODIFIER_a) ? SG_MATRIX_A
+				       : has(emit, PTX_MODIFIER_b) ? SG_MATRIX_B
+								   : SG_MATRIX_C;
+	union sg_matrix matrix = read_shape(emit, SG_MATRIX_WMMA);
 	struct matrix_move move = {
-	    .matrix = read_shape(emit, SG_MATRIX_WMMA),
-	    .by_column = has(emit, PTX_MODIFIER_col),
+	    .is_store = !is_load,
 	    .address = &operands[is_load ? 1 : 0],
 	    .registers = &operands[is_load ? 0 : 1],
 	    .stride = emit->in->n_operands > 2 ? &operands[2] : NULL,
 	};
-	uint32_t type = matrix_type(emit, type_at(emit, 0)) & 15;
-	const struct ptx_operand *base = move.address->elements;
 
-	move.which = !is_load			 ? SG_MATRIX_D
-		     : has(emit, PTX_MODIFIER_a) ? SG_MATRIX_A
-		     : has(emit, PTX_MODIFIER_b) ? SG_MATRIX_B
-						 : SG_MATRIX_C;
-	move.matrix.a = move.matrix.b = move.matrix.c = move.matrix.d = type & 15;
+	matrix.a = matrix.b = matrix.c = matrix.d = matrix_type(emit, type_at(emit, 0)) & 15;
 	if (move.address->kind != PTX_OPERAND_ADDRESS)
 		emit_fail(emit, "wmma needs an address");
-	move.words = sg_matrix_words(move.matrix, move.which);
-	if (!move.words || move.words > SG_MATRIX_WORDS)
+	move.is_wide = matrix.a == SG_MATRIX_F64;
+	move.words = sg_matrix_words(matrix, which);
+	if (!move.words || move.words > 16)
 		emit_unsupported(emit);
-	check_layout(emit, move.matrix, move.which, move.by_column);
-	move.dense = move.by_column ? sg_matrix_rows(move.matrix, move.which)
-				    : sg_matrix_columns(move.matrix, move.which);
-	move.is_shared =
-	    space_of(emit) == PTX_SPACE_SHARED ||
-	    (space_of(emit) == PTX_SPACE_GENERIC && base->kind == PTX_OPERAND_VARIABLE &&
-		base->variable->space == PTX_SPACE_SHARED);
+	move.dense = by_column ? sg_matrix_rows(matrix, which) : sg_matrix_columns(matrix, which);
+	move.form = lines_of(emit, matrix, which, by_column);
+	move.form.is_shared = is_in_shared(emit, move.address->elements);
 	return move;
 }
 

@@ -22,10 +22,9 @@ unsigned matrix_form_extras(
 
 /* wmma.load and wmma.store; without a stride lines are dense elements apart. */
 struct matrix_move {
-	union sg_matrix matrix;
-	enum sg_matrix_operand which; /* D is stored, others are loaded */
+	union sg_lines form;
+	bool is_store, is_wide; /* wide: registers have 64 bits */
 	unsigned words, dense;
-	bool by_column, is_shared;
 	const struct ptx_operand *address, *registers, *stride;
 };
 struct matrix_move matrix_form_move(struct emit *emit);

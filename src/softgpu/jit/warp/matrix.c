@@ -3,12 +3,11 @@
  * they are (struct sg_fragments), the machine computes at once, the results come back.
  *
  * All lanes are here, for these instructions are .aligned; what lanes that have exited hold counts
- * as 0. An address or stride that the analyses do not know to be the same in all lanes is the first
+ * as 0, or as whatever it is: PTX leaves that open. An address or stride that the analyses do not know to be the same in all lanes is the first
  * one's.
  */
+#include "softgpu/jit/warp/matrix.h"
 #include "softgpu/exec/lane.h"
-#include "softgpu/jit/matrix-form.h"
-#include "softgpu/jit/warp/warp.h"
 
 /* One serves all instructions: none keeps anything there. */
 static struct value word_at(struct warp *warp, unsigned word)
@@ -63,10 +62,9 @@ static void compute(struct warp *warp, union sg_matrix matrix)
 	    (int32_t)matrix.bits, mask_bits(warp, warp->mask).text);
 }
 
-static void multiply(struct warp *warp)
+static void multiply_by_machine(struct warp *warp, union sg_matrix matrix)
 {
 	struct emit *emit = &warp->emit;
-	union sg_matrix matrix = matrix_form_product(emit);
 	const struct ptx_operand *operands = emit->in->operands;
 	bool is_wide = matrix.a == SG_MATRIX_F64;
 	struct matrix_extra extras[MATRIX_MOST_EXTRAS];
@@ -86,6 +84,16 @@ static void multiply(struct warp *warp)
 		    IR_I32);
 	compute(warp, matrix);
 	fetch(warp, sg_matrix_words(matrix, SG_MATRIX_D), is_wide, operands);
+}
+
+static void multiply(struct warp *warp)
+{
+	union sg_matrix matrix = matrix_form_product(&warp->emit);
+
+	if (matrix_is_double(matrix))
+		warp_double_product(warp, matrix);
+	else
+		multiply_by_machine(warp, matrix);
 }
 
 /* ---- wmma.load, wmma.store ---- */
@@ -118,26 +126,17 @@ static void move(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	struct matrix_move move = matrix_form_move(emit);
-	bool is_wide = move.matrix.a == SG_MATRIX_F64;
 	struct value base = common_address(warp, move.address), stride = common_stride(warp, &move);
 
 	note_first_lane(warp);
-	if (move.which == SG_MATRIX_D) {
-		bring(warp, 0, move.words, is_wide, move.registers);
-		emit_line(emit,
-		    "call void @sg_warp_wmma_store(ptr %%lane, i32 %d, i64 %s, i32 %s, i32 %d, "
-		    "i32 %d, ptr %%matrix)",
-		    (int32_t)move.matrix.bits, base.text, stride.text, move.by_column,
-		    move.is_shared);
-		return;
-	}
 	word_at(warp, 0);
+	if (move.is_store)
+		bring(warp, 0, move.words, move.is_wide, move.registers);
 	emit_line(emit,
-	    "call void @sg_warp_wmma_load(ptr %%lane, i32 %d, i32 %d, i64 %s, i32 %s, i32 %d, "
-	    "i32 %d, ptr %%matrix)",
-	    (int32_t)move.matrix.bits, move.which, base.text, stride.text, move.by_column,
-	    move.is_shared);
-	fetch(warp, move.words, is_wide, move.registers);
+	    "call void @sg_warp_wmma_%s(ptr %%lane, i32 %d, i64 %s, i32 %s, ptr %%matrix)",
+	    move.is_store ? "store" : "load", (int32_t)move.form.bits, base.text, stride.text);
+	if (!move.is_store)
+		fetch(warp, move.words, move.is_wide, move.registers);
 }
 
 /* ---- rows of shared memory ---- */

@@ -41,6 +41,7 @@ struct warp {
 	unsigned n_slots;    /* most that one loop over lanes uses */
 	bool needs_fibers;   /* it meets or polls */
 	bool is_asked_for;   /* struct jit_warp's */
+	bool has_product[2]; /* functions of matrix-double.c */
 	unsigned tally;	     /* bytes of the counters it keeps sums of: tally.c; 0: none */
 	uint64_t *looked_at; /* checked code: values compared in this block */
 	char types[IR_DOUBLE + 1][24];
