@@ -87,6 +87,23 @@ static CUresult module_result(int r)
 	}
 }
 
+/* Code for one architecture alone runs on others too, as far as they are later, but for what counts on
+ * tensor memory: only the families of 10.0 and 11.0 have that. */
+static bool target_runs(const struct sg_text_head *head)
+{
+	unsigned claimed = (unsigned)sg_device.capability, family = head->target / 10;
+
+	if (family > claimed / 10)
+		return false;
+	if (!head->letter || (family != 10 && family != 11))
+		return true;
+	if (head->letter == 'f' ? family == claimed / 10 : head->target == claimed)
+		return true;
+	log_info("a module is for sm_%u%c and the device claims %u.%u: set SOFTGPU_CC=%u.%u",
+	    head->target, head->letter, claimed / 10, claimed % 10, family, head->target % 10);
+	return false;
+}
+
 /* A text of a later language, or for a device beyond this one and its family, is refused before it
  * is read. */
 static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
@@ -96,7 +113,7 @@ static CUresult module_check_heads(const struct sg_text *texts, size_t n_texts)
 		sg_text_head_read(&texts[i], &head);
 		if (head.version > MODULE_PTX_MAX)
 			return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
-		if (head.target / 10 > (unsigned)sg_device.capability / 10)
+		if (!target_runs(&head))
 			return CUDA_ERROR_INVALID_PTX;
 	}
 	return CUDA_SUCCESS;

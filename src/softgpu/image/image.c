@@ -79,8 +79,11 @@ void sg_text_head_read(const struct sg_text *text, struct sg_text_head *head)
 		at = text_number(at + 1, end, &minor);
 	head->version = major * 10 + minor;
 	at = text_word(at, end, ".target");
-	if (at && (at = text_word(at, end, "sm_")))
-		text_number(at, end, &head->target);
+	if (!at || !(at = text_word(at, end, "sm_")))
+		return;
+	at = text_number(at, end, &head->target);
+	if (at < end && (*at == 'a' || *at == 'f'))
+		head->letter = *at;
 }
 
 /* ---- choice ---- */

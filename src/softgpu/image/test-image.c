@@ -155,7 +155,7 @@ TEST(linked_images_keep_all_texts)
 	free(packed);
 }
 
-static void check_head(const char *text, unsigned version, unsigned target)
+static void check_head(const char *text, unsigned version, unsigned target, char letter)
 {
 	const struct sg_text whole = {.text = text, .size = strlen(text)};
 	struct sg_text_head head;
@@ -163,6 +163,7 @@ static void check_head(const char *text, unsigned version, unsigned target)
 	sg_text_head_read(&whole, &head);
 	CHECK_EQ(head.version, version);
 	CHECK_EQ(head.target, target);
+	CHECK_EQ(head.letter, letter);
 	/* Nothing is read behind the end, wherever that is. */
 	for (size_t size = 0; size < whole.size; size++) {
 		char *copy = malloc(size + 1);
@@ -175,11 +176,12 @@ static void check_head(const char *text, unsigned version, unsigned target)
 
 TEST(heads_of_texts)
 {
-	check_head(".version 8.0\n.target sm_90a\n", 80, 90);
-	check_head("// one\n/* two */ .version\t7.5 /**/ .target sm_75, debug", 75, 75);
-	check_head(".version 8.0\n.global .u32 x;", 80, 0);
-	check_head(".target sm_80", 0, 0);
-	check_head("", 0, 0);
+	check_head(".version 8.0\n.target sm_90a\n", 80, 90, 'a');
+	check_head(".version 8.8\n.target sm_100f", 88, 100, 'f');
+	check_head("// one\n/* two */ .version\t7.5 /**/ .target sm_75, debug", 75, 75, 0);
+	check_head(".version 8.0\n.global .u32 x;", 80, 0, 0);
+	check_head(".target sm_80", 0, 0, 0);
+	check_head("", 0, 0, 0);
 }
 
 TEST(damage_is_refused)
