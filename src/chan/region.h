@@ -48,7 +48,7 @@
 #define REGION_RING_MIN	     (2ull * WIRE_RECORD_MAX)
 #define REGION_RING_MAX	     (64ull << 20)
 #define REGION_STAGING_MAX   (1ull << 30)
-#define REGION_APART	     128u /* processors fetch lines in pairs: neighbours disturb each other */
+#define REGION_APART	     128u /* processors fetch lines in pairs: these disturb each other */
 #define REGION_FUNCTIONS_MAX 65536u
 
 enum doorbell_state {

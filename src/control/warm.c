@@ -1,17 +1,17 @@
 /*
  * See warm.h. A warm worker's life:
  *
- *	WARMING	  process started, CONTROL_WARM sent
- *	  -> READY	CONTROL_WARMED came
- *	  -> freed	it failed: the backend is noted as absent, which may change what `auto`
- *			means; where it does the pool goes on with the other backend at once
- *	either	  -> freed	taken by a session, whose the process is from then on
- *		  -> freed	it died; another is started
+ * 	WARMING	  process started, CONTROL_WARM sent
+ * 	  -> READY	CONTROL_WARMED came
+ * 	  -> freed	it failed: the backend is noted as absent, which may change what `auto`
+ * 			means; where it does the pool goes on with the other backend at once
+ * 	either	  -> freed	taken by a session, whose the process is from then on
+ * 		  -> freed	it died; another is started
  *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is
  * filled when rosend starts and a moment after a session has become live or is over: opening a
- * backend takes the driver's locks, and would slow down the start of the program there. After a failure it rests
- * a while, so that a backend that cannot open does not keep a processor busy.
+ * backend takes the driver's locks, and would slow down the start of the program there. After a
+ * failure it rests a while, so that a backend that cannot open does not keep a processor busy.
  */
 #include "control/warm.h"
 

@@ -145,7 +145,8 @@ static void make_worker(void)
 	CHECK(worker);
 }
 
-/* Most inputs are no records that a shim wrote, and shall not be wasted on ids that do not exist. */
+/* Most inputs are no records that a shim wrote, and shall not be wasted on ids that do not
+ * exist. */
 static uint32_t id_of(uint16_t function)
 {
 	for (size_t i = 0; i < worker_n_entries; i++)

@@ -1,6 +1,6 @@
 /*
- * Where the parameters of kernels lie in their buffers, as the backend says it: it is asked once for
- * each, not at each launch that is captured and each change of a graph's kernel. Any thread.
+ * Where the parameters of kernels lie in their buffers, as the backend says it: it is asked once
+ * for each, not at each launch that is captured and each change of a graph's kernel. Any thread.
  */
 #pragma once
 

@@ -148,3 +148,26 @@ CUfunction client_function(struct test_client *t)
 	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
 	return function;
 }
+
+CUstream client_stream(struct test_client *t, uint32_t index)
+{
+	CUstream stream = (CUstream)handle_id(false, HANDLE_STREAM, 1, index), id = stream;
+	struct args_cuStreamCreate create = {.stream = &stream};
+
+	POST(t, cuStreamCreate, &create);
+	return id;
+}
+
+void client_launch(struct test_client *t, CUfunction function, CUstream stream)
+{
+	struct args_cuLaunchKernel a = {.function = function,
+	    .grid_x = 1,
+	    .grid_y = 1,
+	    .grid_z = 1,
+	    .block_x = 1,
+	    .block_y = 1,
+	    .block_z = 1,
+	    .stream = stream};
+
+	POST(t, cuLaunchKernel, &a);
+}

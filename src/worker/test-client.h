@@ -51,6 +51,12 @@ struct test_client client_lane(const struct test_client *client);
 /* Loads a module, and gets a function of it. */
 CUfunction client_function(struct test_client *client);
 
+/* Posts a stream's creation; index: of its id, another one each time. */
+CUstream client_stream(struct test_client *client, uint32_t index);
+
+/* Posts a launch of one thread without parameters. */
+void client_launch(struct test_client *client, CUfunction function, CUstream stream);
+
 #define CLIENT_SEND(client, name, arguments, more)                                                 \
 	({                                                                                         \
 		uint8_t client_payload[WIRE_RECORD_MAX];                                           \

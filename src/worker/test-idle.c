@@ -16,43 +16,6 @@ static bool knows(struct test_client *t)
 	return chan_is_idle(t->pair.client);
 }
 
-static CUstream new_stream(struct test_client *t, uint32_t index)
-{
-	CUstream stream = (CUstream)handle_id(false, HANDLE_STREAM, 1, index), id = stream;
-	struct args_cuStreamCreate create = {.stream = &stream};
-
-	POST(t, cuStreamCreate, &create);
-	return id;
-}
-
-static uint64_t load(struct test_client *t)
-{
-	static const char image[] = ".version 7.0\n";
-	CUmodule module = (CUmodule)handle_id(false, HANDLE_MODULE, 1, 1), id = module;
-	CUfunction function = NULL;
-	struct args_cuModuleLoadDataEx load = {
-	    .module = &module, .image = image, .image_bytes = sizeof(image)};
-	struct args_cuModuleGetFunction get = {.function = &function, .module = id, .name = "f"};
-
-	CHECK_EQ(CALL(t, cuModuleLoadDataEx, &load), CUDA_SUCCESS);
-	CHECK_EQ(CALL(t, cuModuleGetFunction, &get), CUDA_SUCCESS);
-	return (uint64_t)function;
-}
-
-static void launch(struct test_client *t, uint64_t function, CUstream stream)
-{
-	struct args_cuLaunchKernel a = {.function = (CUfunction)function,
-	    .grid_x = 1,
-	    .grid_y = 1,
-	    .grid_z = 1,
-	    .block_x = 1,
-	    .block_y = 1,
-	    .block_z = 1,
-	    .stream = stream};
-
-	POST(t, cuLaunchKernel, &a);
-}
-
 static CUresult query(struct test_client *t, CUstream stream)
 {
 	struct args_cuStreamQuery a = {.stream = stream};
@@ -94,16 +57,16 @@ static void call_unknown(struct test_client *t)
 TEST(idle_when_the_only_stream_is_done)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream stream = new_stream(&t, 1);
-	uint64_t function = load(&t);
+	CUstream stream = client_stream(&t, 1);
+	CUfunction function = client_function(&t);
 
 	CHECK(!knows(&t));
 	settle(&t);
-	launch(&t, function, stream);
+	client_launch(&t, function, stream);
 	CHECK(!knows(&t));
 	CHECK_EQ(query(&t, stream), CUDA_SUCCESS);
 	CHECK(knows(&t));
-	launch(&t, function, stream);
+	client_launch(&t, function, stream);
 	CHECK_EQ(wait_for(&t, stream), CUDA_SUCCESS);
 	CHECK(knows(&t));
 	client_stop(&t, NULL);
@@ -112,11 +75,11 @@ TEST(idle_when_the_only_stream_is_done)
 TEST(idle_not_before_the_gpu_is_done)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream stream = new_stream(&t, 1);
-	uint64_t function = load(&t);
+	CUstream stream = client_stream(&t, 1);
+	CUfunction function = client_function(&t);
 
 	settle(&t);
-	launch(&t, function, stream);
+	client_launch(&t, function, stream);
 	fake_hold();
 	CHECK_EQ(query(&t, stream), CUDA_ERROR_NOT_READY);
 	CHECK(!knows(&t));
@@ -129,15 +92,16 @@ TEST(idle_not_before_the_gpu_is_done)
 TEST(idle_not_while_another_stream_has_work)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream stream = new_stream(&t, 1), other = new_stream(&t, 2);
-	uint64_t event = handle_id(false, HANDLE_EVENT, 1, 1), function = load(&t);
+	CUstream stream = client_stream(&t, 1), other = client_stream(&t, 2);
+	uint64_t event = handle_id(false, HANDLE_EVENT, 1, 1);
+	CUfunction function = client_function(&t);
 	struct args_cuEventCreate create = {.event = (CUevent *)&event};
 	struct args_cuEventRecord record = {
 	    .event = (CUevent)handle_id(false, HANDLE_EVENT, 1, 1), .stream = other};
 	struct args_cuEventSynchronize happened = {.event = record.event};
 
 	settle(&t);
-	launch(&t, function, stream);
+	client_launch(&t, function, stream);
 	POST(&t, cuEventCreate, &create);
 	POST(&t, cuEventRecord, &record);
 	CHECK_EQ(wait_for(&t, stream), CUDA_SUCCESS);
@@ -153,7 +117,7 @@ TEST(idle_not_while_another_stream_has_work)
 TEST(idle_not_after_what_nobody_knows)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream stream = new_stream(&t, 1);
+	CUstream stream = client_stream(&t, 1);
 
 	settle(&t);
 	call_unknown(&t);
@@ -168,15 +132,15 @@ TEST(idle_not_after_what_nobody_knows)
 TEST(idle_not_with_a_destroyed_streams_work)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream empty = new_stream(&t, 1), busy = new_stream(&t, 2);
+	CUstream empty = client_stream(&t, 1), busy = client_stream(&t, 2);
 	struct args_cuStreamDestroy_v2 destroy = {.stream = empty};
-	uint64_t function = load(&t);
+	CUfunction function = client_function(&t);
 
 	settle(&t);
 	POST(&t, cuStreamDestroy_v2, &destroy);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
 	CHECK(knows(&t));
-	launch(&t, function, busy);
+	client_launch(&t, function, busy);
 	destroy.stream = busy;
 	POST(&t, cuStreamDestroy_v2, &destroy);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
@@ -190,7 +154,7 @@ TEST(idle_not_with_a_destroyed_streams_work)
 TEST(idle_not_while_a_stream_is_captured)
 {
 	struct test_client t = client_start(&knowing);
-	CUstream stream = new_stream(&t, 1);
+	CUstream stream = client_stream(&t, 1);
 	struct args_cuStreamBeginCapture_v2 begin = {
 	    .stream = stream, .mode = CU_STREAM_CAPTURE_MODE_RELAXED};
 
@@ -204,13 +168,13 @@ TEST(idle_not_while_a_stream_is_captured)
 TEST(idle_not_with_more_streams_than_are_listed)
 {
 	struct test_client t = client_start(&knowing);
-	uint64_t function = load(&t);
+	CUfunction function = client_function(&t);
 	CUstream streams[40];
 
 	settle(&t);
 	for (unsigned i = 0; i < 40; i++) {
-		streams[i] = new_stream(&t, i + 1);
-		launch(&t, function, streams[i]);
+		streams[i] = client_stream(&t, i + 1);
+		client_launch(&t, function, streams[i]);
 	}
 	for (unsigned i = 0; i < 40; i++)
 		CHECK_EQ(query(&t, streams[i]), CUDA_SUCCESS);
@@ -230,7 +194,7 @@ static uint64_t make_context(struct test_client *t)
 TEST(idle_a_context_speaks_for_itself_only)
 {
 	struct test_client t = client_start(&knowing), other = client_lane(&t);
-	CUstream stream = new_stream(&t, 1);
+	CUstream stream = client_stream(&t, 1);
 	struct args_rosenLaneState enter = {.context = make_context(&other)};
 
 	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
@@ -277,14 +241,14 @@ static void *synchronise_thread(void *client)
 TEST(idle_context_is_awaited_by_the_dispatcher)
 {
 	struct test_client t = client_start(&knowing), other = client_lane(&t);
-	uint64_t function = load(&t);
+	CUfunction function = client_function(&t);
 	pthread_t thread;
 	void *result;
 
 	settle(&t);
 	fake_hold();
-	launch(&t, function, new_stream(&t, 1));
-	launch(&t, function, NULL);
+	client_launch(&t, function, client_stream(&t, 1));
+	client_launch(&t, function, NULL);
 	unsigned asked = atomic_load(&fake.queries);
 	CHECK_EQ(pthread_create(&thread, NULL, synchronise_thread, &other), 0);
 	uint64_t end = clock_now_ns() + 10 * NSEC_PER_SEC;

@@ -146,41 +146,18 @@ static CUmodule load_module(struct test_client *t, uint32_t index, const char *i
 	return id;
 }
 
-static uint64_t function_of(struct test_client *t, CUmodule module)
+static CUfunction function_of(struct test_client *t, CUmodule module)
 {
 	CUfunction function = NULL;
 	struct args_cuModuleGetFunction a = {.function = &function, .module = module, .name = "f"};
 
 	CHECK_EQ(CALL(t, cuModuleGetFunction, &a), CUDA_SUCCESS);
-	return (uint64_t)function;
+	return function;
 }
 
-static uint64_t load(struct test_client *t, const char *image)
+static CUfunction load(struct test_client *t, const char *image)
 {
 	return function_of(t, load_module(t, 1, image));
-}
-
-static CUstream new_stream(struct test_client *t, uint32_t index)
-{
-	CUstream stream = (CUstream)handle_id(false, HANDLE_STREAM, 1, index), id = stream;
-	struct args_cuStreamCreate create = {.stream = &stream};
-
-	POST(t, cuStreamCreate, &create);
-	return id;
-}
-
-static void launch(struct test_client *t, uint64_t function, CUstream stream)
-{
-	struct args_cuLaunchKernel a = {.function = (CUfunction)function,
-	    .grid_x = 1,
-	    .grid_y = 1,
-	    .grid_z = 1,
-	    .block_x = 1,
-	    .block_y = 1,
-	    .block_z = 1,
-	    .stream = stream};
-
-	POST(t, cuLaunchKernel, &a);
 }
 
 /* How often a wait for stream made the backend synchronise. */
@@ -196,9 +173,9 @@ static unsigned wait_for(struct test_client *t, CUstream stream)
 TEST(prints_waits_for_silent_code_do_not_synchronise)
 {
 	struct test_client t = client_start(&quiet);
-	CUstream stream = new_stream(&t, 1);
+	CUstream stream = client_stream(&t, 1);
 
-	launch(&t, load(&t, SILENT_PTX), stream);
+	client_launch(&t, load(&t, SILENT_PTX), stream);
 	CHECK_EQ(wait_for(&t, stream), 0);
 	client_stop(&t, NULL);
 }
@@ -206,11 +183,11 @@ TEST(prints_waits_for_silent_code_do_not_synchronise)
 TEST(prints_waits_synchronise_until_the_stream_did)
 {
 	struct test_client t = client_start(&quiet);
-	CUstream stream = new_stream(&t, 1), other = new_stream(&t, 2);
-	uint64_t function = load(&t, PRINTER_PTX);
+	CUstream stream = client_stream(&t, 1), other = client_stream(&t, 2);
+	CUfunction function = load(&t, PRINTER_PTX);
 
 	CHECK_EQ(wait_for(&t, stream), 0);
-	launch(&t, function, stream);
+	client_launch(&t, function, stream);
 	CHECK_EQ(wait_for(&t, other), 1);
 	CHECK_EQ(wait_for(&t, other), 1);
 	CHECK_EQ(wait_for(&t, stream), 1);
@@ -227,7 +204,7 @@ TEST(prints_waits_for_events_synchronise_too)
 	struct args_cuEventSynchronize wait = {
 	    .event = (CUevent)handle_id(false, HANDLE_EVENT, 1, 1)};
 
-	launch(&t, load(&t, PRINTER_PTX), NULL);
+	client_launch(&t, load(&t, PRINTER_PTX), NULL);
 	POST(&t, cuEventCreate, &create);
 	CHECK_EQ(CALL(&t, cuEventSynchronize, &wait), CUDA_SUCCESS);
 	CHECK_EQ(fake.synchronised, 1);
@@ -239,12 +216,12 @@ TEST(prints_waits_for_events_synchronise_too)
 TEST(prints_more_streams_than_are_noted)
 {
 	struct test_client t = client_start(&quiet);
-	uint64_t function = load(&t, PRINTER_PTX);
+	CUfunction function = load(&t, PRINTER_PTX);
 	CUstream streams[40];
 
 	for (unsigned i = 0; i < 40; i++) {
-		streams[i] = new_stream(&t, i + 1);
-		launch(&t, function, streams[i]);
+		streams[i] = client_stream(&t, i + 1);
+		client_launch(&t, function, streams[i]);
 	}
 	for (unsigned i = 0; i < 40; i++)
 		CHECK_EQ(wait_for(&t, streams[i]), 1);
@@ -257,11 +234,11 @@ TEST(prints_unloading_forgets_what_was_silent)
 	CUmodule silent = load_module(&t, 1, SILENT_PTX), printer = load_module(&t, 2, PRINTER_PTX);
 	struct args_cuModuleUnload unload = {.module = printer};
 
-	launch(&t, function_of(&t, silent), NULL);
+	client_launch(&t, function_of(&t, silent), NULL);
 	CHECK_EQ(wait_for(&t, NULL), 0);
 	CHECK_EQ(CALL(&t, cuModuleUnload, &unload), CUDA_SUCCESS);
 	/* Any handle may be another object's by now. */
-	launch(&t, function_of(&t, silent), NULL);
+	client_launch(&t, function_of(&t, silent), NULL);
 	CHECK_EQ(wait_for(&t, NULL), 1);
 	client_stop(&t, NULL);
 }
@@ -271,7 +248,7 @@ TEST(prints_switched_off_synchronises_every_wait)
 	struct worker_options loud = {.arena = true, .await_ns = 60 * NSEC_PER_SEC};
 	struct test_client t = client_start(&loud);
 
-	launch(&t, load(&t, SILENT_PTX), NULL);
+	client_launch(&t, load(&t, SILENT_PTX), NULL);
 	CHECK_EQ(wait_for(&t, NULL), 1);
 	CHECK_EQ(wait_for(&t, NULL), 1);
 	client_stop(&t, NULL);
