@@ -132,24 +132,6 @@ static int descriptor_of(uint8_t how, uint64_t size)
 	return fd;
 }
 
-static size_t size_of(uint32_t kind)
-{
-	switch (kind) {
-	case CONTROL_READY:
-	case CONTROL_WARMED:
-		return sizeof(struct control_ready);
-	case CONTROL_DEVICE:
-		return sizeof(struct control_device);
-	case CONTROL_STATUS:
-		return sizeof(struct control_status);
-	case CONTROL_FAILED:
-	case CONTROL_LAST_WORDS:
-		return sizeof(struct control_text);
-	default:
-		return sizeof(struct control_share);
-	}
-}
-
 static void say(uint8_t kind, uint8_t how, const uint8_t *bytes, size_t length)
 {
 	union process_message message = {.kind = kind};
@@ -160,7 +142,9 @@ static void say(uint8_t kind, uint8_t how, const uint8_t *bytes, size_t length)
 		message.share.token = token;
 	fd = descriptor_of(how, message.share.size);
 	fd_send(worker_end, &message,
-	    how & HOW_SHORT ? sizeof(message.kind) + length : size_of(kind), &fd, fd >= 0);
+	    how & HOW_SHORT ? sizeof(message.kind) + length
+			    : (process_message_size(kind) ?: sizeof(message)),
+	    &fd, fd >= 0);
 	event_loop_poll(server.loop);
 }
 

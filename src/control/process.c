@@ -106,8 +106,7 @@ static struct process *process_free(struct process *process)
 	return NULL;
 }
 
-/* Size of a message of this kind, 0 when workers send none such. */
-static size_t message_size(uint32_t kind)
+size_t process_message_size(uint32_t kind)
 {
 	switch (kind) {
 	case CONTROL_READY:
@@ -150,7 +149,8 @@ static bool take_message(struct process *process)
 		fd = -1;
 	if (size == -EAGAIN)
 		return false;
-	if (size < (ssize_t)sizeof(message.kind) || (size_t)size != message_size(message.kind)) {
+	if (size < (ssize_t)sizeof(message.kind) ||
+	    (size_t)size != process_message_size(message.kind)) {
 		if (size > 0)
 			log_error("worker %d sent a message of kind %u and %zd bytes, which is "
 				  "none: it is of another build than rosend",

@@ -27,6 +27,9 @@ union process_message {
 	struct control_text text;
 };
 
+/* Size of a message of this kind, 0 when workers send none such. */
+size_t process_message_size(uint32_t kind);
+
 struct process_owner {
 	/* fd: a descriptor that came along, -1: none. Closed when this returns. */
 	void (*message)(void *data, const union process_message *message, int fd);

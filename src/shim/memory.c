@@ -12,24 +12,12 @@
 #include "shim/range.h"
 #include "shim/thread.h"
 
-static CUresult note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner)
-{
-	struct range range = {.start = address,
-	    .size = bytes,
-	    .kind = kind,
-	    .context = shim_thread.context,
-	    .device = shim_thread.device,
-	    .owner = owner};
-
-	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
 CUresult shim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 {
 	if (!bytes)
 		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = remote_cuMemAlloc_v2(address, bytes);
-	return r == CUDA_SUCCESS ? note(*address, bytes, RANGE_DEVICE, 0) : r;
+	return r == CUDA_SUCCESS ? range_note(*address, bytes, RANGE_DEVICE, 0) : r;
 }
 
 CUresult shim_cuMemAllocPitch_v2(
@@ -37,7 +25,7 @@ CUresult shim_cuMemAllocPitch_v2(
 {
 	CUresult r = remote_cuMemAllocPitch_v2(address, pitch, width, height, element);
 
-	return r == CUDA_SUCCESS ? note(*address, *pitch * height, RANGE_DEVICE, 0) : r;
+	return r == CUDA_SUCCESS ? range_note(*address, *pitch * height, RANGE_DEVICE, 0) : r;
 }
 
 CUresult shim_cuMemFree_v2(CUdeviceptr address)
@@ -90,7 +78,7 @@ static bool take_kept(CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool,
 
 	if (!kept)
 		return false;
-	if (note(kept, bytes, RANGE_POOL, (uint64_t)mem_pool) != CUDA_SUCCESS) {
+	if (range_note(kept, bytes, RANGE_POOL, (uint64_t)mem_pool) != CUDA_SUCCESS) {
 		remote_cuMemFreeAsync(kept, stream);
 		return false;
 	}
@@ -105,7 +93,7 @@ CUresult shim_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream strea
 	CUresult r = remote_cuMemAllocAsync(address, bytes, stream);
 
 	/* Of no bytes there is no address. */
-	return r == CUDA_SUCCESS && *address ? note(*address, bytes, RANGE_POOL, 0) : r;
+	return r == CUDA_SUCCESS && *address ? range_note(*address, bytes, RANGE_POOL, 0) : r;
 }
 
 CUresult shim_cuMemAllocFromPoolAsync(
@@ -115,8 +103,9 @@ CUresult shim_cuMemAllocFromPoolAsync(
 		return CUDA_SUCCESS;
 	CUresult r = remote_cuMemAllocFromPoolAsync(address, bytes, mem_pool, stream);
 
-	return r == CUDA_SUCCESS && *address ? note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool)
-					     : r;
+	return r == CUDA_SUCCESS && *address
+		   ? range_note(*address, bytes, RANGE_POOL, (uint64_t)mem_pool)
+		   : r;
 }
 
 CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)

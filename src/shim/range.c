@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "shim/thread.h"
 
 struct node {
 	struct node *left, *right;
@@ -121,6 +122,18 @@ bool range_add(const struct range *range)
 	root = join(join(left, node), right);
 	pthread_rwlock_unlock(&lock);
 	return true;
+}
+
+CUresult range_note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner)
+{
+	struct range range = {.start = address,
+	    .size = bytes,
+	    .kind = kind,
+	    .context = shim_thread.context,
+	    .device = shim_thread.device,
+	    .owner = owner};
+
+	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 bool range_find(uint64_t address, struct range *out)

@@ -49,6 +49,10 @@ static inline bool range_is_host(const struct range *range)
  * tells of. */
 bool range_add(const struct range *range);
 
+/* Enters memory of the calling thread's context and device: CUDA_ERROR_OUT_OF_MEMORY where
+ * range_add() says false. */
+CUresult range_note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner);
+
 /* The range that holds address. */
 bool range_find(uint64_t address, struct range *out);
 

@@ -76,19 +76,6 @@ CUresult shim_cuMemPoolImportFromShareableHandle(
 		   ?: remote_cuMemPoolImportFromShareableHandle(mem_pool, name, flags);
 }
 
-/* Enters memory that begins at address, of so many bytes. */
-static CUresult note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner)
-{
-	struct range range = {.start = address,
-	    .size = bytes,
-	    .kind = kind,
-	    .context = shim_thread.context,
-	    .device = shim_thread.device,
-	    .owner = owner};
-
-	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
 CUresult shim_cuMemPoolImportPointer(
     CUdeviceptr *address, CUmemoryPool mem_pool, CUmemPoolPtrExportData *data)
 {
@@ -96,7 +83,7 @@ CUresult shim_cuMemPoolImportPointer(
 	CUresult r = remote_cuMemPoolImportPointer(address, &bytes, mem_pool, data);
 
 	/* Not RANGE_POOL: its free must not wait here to be allocated again. */
-	return r ?: note(*address, bytes, RANGE_EXTERNAL, (uint64_t)mem_pool);
+	return r ?: range_note(*address, bytes, RANGE_EXTERNAL, (uint64_t)mem_pool);
 }
 
 /* --- dma-bufs --- */
@@ -143,7 +130,7 @@ CUresult shim_cuExternalMemoryGetMappedBuffer(CUdeviceptr *address, CUexternalMe
     const CUDA_EXTERNAL_MEMORY_BUFFER_DESC *descriptor)
 {
 	return remote_cuExternalMemoryGetMappedBuffer(address, memory, descriptor)
-		   ?: note(*address, descriptor->size, RANGE_EXTERNAL, 0);
+		   ?: range_note(*address, descriptor->size, RANGE_EXTERNAL, 0);
 }
 
 CUresult shim_cuImportExternalSemaphore(

@@ -147,7 +147,7 @@ static CUresult list_finish(struct list *list, size_t *count)
 	return CUDA_SUCCESS;
 }
 
-CUresult cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *count)
+static CUresult list_nodes(CUgraph handle, bool roots_only, CUgraphNode *nodes, size_t *count)
 {
 	struct sg_graph *graph;
 	CUresult r = graph_enter(handle, &graph);
@@ -158,24 +158,19 @@ CUresult cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *count)
 		return r;
 	struct list list = {.first = nodes, .room = nodes ? *count : 0};
 	for (size_t i = 0; i < graph->n_nodes; i++)
-		list_put(&list, graph->nodes[i]->handle, NULL, NULL);
+		if (!roots_only || !graph->nodes[i]->n_edges)
+			list_put(&list, graph->nodes[i]->handle, NULL, NULL);
 	return list_finish(&list, count);
+}
+
+CUresult cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *count)
+{
+	return list_nodes(handle, false, nodes, count);
 }
 
 CUresult cuGraphGetRootNodes(CUgraph handle, CUgraphNode *nodes, size_t *count)
 {
-	struct sg_graph *graph;
-	CUresult r = graph_enter(handle, &graph);
-
-	if (r == CUDA_SUCCESS && !count)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	struct list list = {.first = nodes, .room = nodes ? *count : 0};
-	for (size_t i = 0; i < graph->n_nodes; i++)
-		if (!graph->nodes[i]->n_edges)
-			list_put(&list, graph->nodes[i]->handle, NULL, NULL);
-	return list_finish(&list, count);
+	return list_nodes(handle, true, nodes, count);
 }
 
 CUresult cuGraphGetEdges_v2(

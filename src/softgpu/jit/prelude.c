@@ -5,6 +5,45 @@
  */
 #include "softgpu/jit/emit.h"
 
+/*
+ * The smaller and the larger of two, of a type that is called as in an instruction, with an integer
+ * type of its width and its NaN. Of two zeros -0 is the smaller, which the bits tell. A NaN counts
+ * for nothing beside a number, or, in the second form, for everything.
+ */
+#define ONE_OF_TWO(name, type, kind, integer, order, bits)                                         \
+	"define internal " type " @sg." name "." kind "(" type " %a, " type " %b) #1 {\n"          \
+	"  %c = fcmp " order " " type " %a, %b\n"                                                  \
+	"  %p = select i1 %c, " type " %a, " type " %b\n"                                          \
+	"  %ia = bitcast " type " %a to " integer "\n"                                             \
+	"  %ib = bitcast " type " %b to " integer "\n"                                             \
+	"  %iz = " bits " " integer " %ia, %ib\n"                                                  \
+	"  %z = bitcast " integer " %iz to " type "\n"                                             \
+	"  %e = fcmp oeq " type " %a, %b\n"                                                        \
+	"  %q = select i1 %e, " type " %z, " type " %p\n"                                          \
+	"  %na = fcmp uno " type " %a, %a\n"                                                       \
+	"  %nb = fcmp uno " type " %b, %b\n"
+#define PASS_OVER_NAN(type, nan)                                                                   \
+	"  %u = select i1 %nb, " type " %a, " type " %q\n"                                         \
+	"  %v = select i1 %na, " type " %b, " type " %u\n"                                         \
+	"  %n = and i1 %na, %nb\n"                                                                 \
+	"  %r = select i1 %n, " type " " nan ", " type " %v\n"                                     \
+	"  ret " type " %r\n"                                                                      \
+	"}\n"
+#define KEEP_NAN(type, nan)                                                                        \
+	"  %n = or i1 %na, %nb\n"                                                                  \
+	"  %r = select i1 %n, " type " " nan ", " type " %q\n"                                     \
+	"  ret " type " %r\n"                                                                      \
+	"}\n"
+#define SMALLER_AND_LARGER(type, kind, integer, nan)                                               \
+	ONE_OF_TWO("min", type, kind, integer, "olt", "or")                                        \
+	PASS_OVER_NAN(type, nan)                                                                   \
+	ONE_OF_TWO("minnan", type, kind, integer, "olt", "or")                                     \
+	KEEP_NAN(type, nan)                                                                        \
+	ONE_OF_TWO("max", type, kind, integer, "ogt", "and")                                       \
+	PASS_OVER_NAN(type, nan)                                                                   \
+	ONE_OF_TWO("maxnan", type, kind, integer, "ogt", "and")                                    \
+	KEEP_NAN(type, nan)
+
 /* clang-format off */
 const char jit_prelude[] =
 	"; facts\n"
@@ -240,70 +279,7 @@ const char jit_prelude[] =
 	"  %r = select i1 %k, float %x, float 0.0\n"
 	"  ret float %r\n"
 	"}\n"
-	"define internal float @sg.min.f32(float %a, float %b) #1 {\n"
-	"  %c = fcmp olt float %a, %b\n"
-	"  %p = select i1 %c, float %a, float %b\n"
-	"  %ia = bitcast float %a to i32\n"
-	"  %ib = bitcast float %b to i32\n"
-	"  %iz = or i32 %ia, %ib\n"
-	"  %z = bitcast i32 %iz to float\n"
-	"  %e = fcmp oeq float %a, %b\n"
-	"  %q = select i1 %e, float %z, float %p\n"
-	"  %na = fcmp uno float %a, %a\n"
-	"  %nb = fcmp uno float %b, %b\n"
-	"  %u = select i1 %nb, float %a, float %q\n"
-	"  %v = select i1 %na, float %b, float %u\n"
-	"  %n = and i1 %na, %nb\n"
-	"  %r = select i1 %n, float 0x7FFFFFFFE0000000, float %v\n"
-	"  ret float %r\n"
-	"}\n"
-	"define internal float @sg.minnan.f32(float %a, float %b) #1 {\n"
-	"  %c = fcmp olt float %a, %b\n"
-	"  %p = select i1 %c, float %a, float %b\n"
-	"  %ia = bitcast float %a to i32\n"
-	"  %ib = bitcast float %b to i32\n"
-	"  %iz = or i32 %ia, %ib\n"
-	"  %z = bitcast i32 %iz to float\n"
-	"  %e = fcmp oeq float %a, %b\n"
-	"  %q = select i1 %e, float %z, float %p\n"
-	"  %na = fcmp uno float %a, %a\n"
-	"  %nb = fcmp uno float %b, %b\n"
-	"  %n = or i1 %na, %nb\n"
-	"  %r = select i1 %n, float 0x7FFFFFFFE0000000, float %q\n"
-	"  ret float %r\n"
-	"}\n"
-	"define internal float @sg.max.f32(float %a, float %b) #1 {\n"
-	"  %c = fcmp ogt float %a, %b\n"
-	"  %p = select i1 %c, float %a, float %b\n"
-	"  %ia = bitcast float %a to i32\n"
-	"  %ib = bitcast float %b to i32\n"
-	"  %iz = and i32 %ia, %ib\n"
-	"  %z = bitcast i32 %iz to float\n"
-	"  %e = fcmp oeq float %a, %b\n"
-	"  %q = select i1 %e, float %z, float %p\n"
-	"  %na = fcmp uno float %a, %a\n"
-	"  %nb = fcmp uno float %b, %b\n"
-	"  %u = select i1 %nb, float %a, float %q\n"
-	"  %v = select i1 %na, float %b, float %u\n"
-	"  %n = and i1 %na, %nb\n"
-	"  %r = select i1 %n, float 0x7FFFFFFFE0000000, float %v\n"
-	"  ret float %r\n"
-	"}\n"
-	"define internal float @sg.maxnan.f32(float %a, float %b) #1 {\n"
-	"  %c = fcmp ogt float %a, %b\n"
-	"  %p = select i1 %c, float %a, float %b\n"
-	"  %ia = bitcast float %a to i32\n"
-	"  %ib = bitcast float %b to i32\n"
-	"  %iz = and i32 %ia, %ib\n"
-	"  %z = bitcast i32 %iz to float\n"
-	"  %e = fcmp oeq float %a, %b\n"
-	"  %q = select i1 %e, float %z, float %p\n"
-	"  %na = fcmp uno float %a, %a\n"
-	"  %nb = fcmp uno float %b, %b\n"
-	"  %n = or i1 %na, %nb\n"
-	"  %r = select i1 %n, float 0x7FFFFFFFE0000000, float %q\n"
-	"  ret float %r\n"
-	"}\n"
+	SMALLER_AND_LARGER("float", "f32", "i32", "0x7FFFFFFFE0000000")
 	"define internal double @sg.sat.f64(double %x) #1 {\n"
 	"  %p = fcmp ogt double %x, 0.0\n"
 	"  %m = select i1 %p, double %x, double 0.0\n"
@@ -318,70 +294,7 @@ const char jit_prelude[] =
 	"  %r = select i1 %k, double %x, double 0.0\n"
 	"  ret double %r\n"
 	"}\n"
-	"define internal double @sg.min.f64(double %a, double %b) #1 {\n"
-	"  %c = fcmp olt double %a, %b\n"
-	"  %p = select i1 %c, double %a, double %b\n"
-	"  %ia = bitcast double %a to i64\n"
-	"  %ib = bitcast double %b to i64\n"
-	"  %iz = or i64 %ia, %ib\n"
-	"  %z = bitcast i64 %iz to double\n"
-	"  %e = fcmp oeq double %a, %b\n"
-	"  %q = select i1 %e, double %z, double %p\n"
-	"  %na = fcmp uno double %a, %a\n"
-	"  %nb = fcmp uno double %b, %b\n"
-	"  %u = select i1 %nb, double %a, double %q\n"
-	"  %v = select i1 %na, double %b, double %u\n"
-	"  %n = and i1 %na, %nb\n"
-	"  %r = select i1 %n, double 0x7FFFFFFFFFFFFFFF, double %v\n"
-	"  ret double %r\n"
-	"}\n"
-	"define internal double @sg.minnan.f64(double %a, double %b) #1 {\n"
-	"  %c = fcmp olt double %a, %b\n"
-	"  %p = select i1 %c, double %a, double %b\n"
-	"  %ia = bitcast double %a to i64\n"
-	"  %ib = bitcast double %b to i64\n"
-	"  %iz = or i64 %ia, %ib\n"
-	"  %z = bitcast i64 %iz to double\n"
-	"  %e = fcmp oeq double %a, %b\n"
-	"  %q = select i1 %e, double %z, double %p\n"
-	"  %na = fcmp uno double %a, %a\n"
-	"  %nb = fcmp uno double %b, %b\n"
-	"  %n = or i1 %na, %nb\n"
-	"  %r = select i1 %n, double 0x7FFFFFFFFFFFFFFF, double %q\n"
-	"  ret double %r\n"
-	"}\n"
-	"define internal double @sg.max.f64(double %a, double %b) #1 {\n"
-	"  %c = fcmp ogt double %a, %b\n"
-	"  %p = select i1 %c, double %a, double %b\n"
-	"  %ia = bitcast double %a to i64\n"
-	"  %ib = bitcast double %b to i64\n"
-	"  %iz = and i64 %ia, %ib\n"
-	"  %z = bitcast i64 %iz to double\n"
-	"  %e = fcmp oeq double %a, %b\n"
-	"  %q = select i1 %e, double %z, double %p\n"
-	"  %na = fcmp uno double %a, %a\n"
-	"  %nb = fcmp uno double %b, %b\n"
-	"  %u = select i1 %nb, double %a, double %q\n"
-	"  %v = select i1 %na, double %b, double %u\n"
-	"  %n = and i1 %na, %nb\n"
-	"  %r = select i1 %n, double 0x7FFFFFFFFFFFFFFF, double %v\n"
-	"  ret double %r\n"
-	"}\n"
-	"define internal double @sg.maxnan.f64(double %a, double %b) #1 {\n"
-	"  %c = fcmp ogt double %a, %b\n"
-	"  %p = select i1 %c, double %a, double %b\n"
-	"  %ia = bitcast double %a to i64\n"
-	"  %ib = bitcast double %b to i64\n"
-	"  %iz = and i64 %ia, %ib\n"
-	"  %z = bitcast i64 %iz to double\n"
-	"  %e = fcmp oeq double %a, %b\n"
-	"  %q = select i1 %e, double %z, double %p\n"
-	"  %na = fcmp uno double %a, %a\n"
-	"  %nb = fcmp uno double %b, %b\n"
-	"  %n = or i1 %na, %nb\n"
-	"  %r = select i1 %n, double 0x7FFFFFFFFFFFFFFF, double %q\n"
-	"  ret double %r\n"
-	"}\n"
+	SMALLER_AND_LARGER("double", "f64", "i64", "0x7FFFFFFFFFFFFFFF")
 	"define internal i32 @sg.sdiv.i32(i32 %a, i32 %b) #1 {\n"
 	"  %z = icmp eq i32 %b, 0\n"
 	"  %m = icmp eq i32 %b, -1\n"
