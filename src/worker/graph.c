@@ -60,11 +60,10 @@ CUresult worker_cuGraphInstantiateWithFlags(
 
 CUresult worker_cuGraphExecDestroy(struct call *call, struct args_cuGraphExecDestroy *a)
 {
-	CUresult r = call->backend->cuGraphExecDestroy(a->exec);
-
+	/* Before the backend gives its handle to another. */
 	graph_move_forget(call, a->exec);
 	graph_model_forget(call, a->exec);
-	return r;
+	return call->backend->cuGraphExecDestroy(a->exec);
 }
 
 CUresult worker_cuGraphInstantiateWithParams(
@@ -83,11 +82,9 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 {
 	CUgraphExecUpdateResultInfo info = {0};
 
-	*a->status = call->backend->cuGraphExecUpdate_v2(a->exec, a->graph, &info);
-	if (*a->status == CUDA_SUCCESS) {
+	*a->status = graph_model_update(call, a->exec, a->graph, &info);
+	if (*a->status == CUDA_SUCCESS)
 		graph_move_drop(call, a->exec, NULL);
-		graph_model_update(call, a->exec);
-	}
 	*a->result = info.result;
 	*a->error_node = info.errorNode;
 	*a->error_from = info.errorFromNode;

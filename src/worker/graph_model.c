@@ -19,8 +19,6 @@
 #include "worker/segment.h"
 #include "worker/worker.h"
 
-#define NODES_MOST (1u << 20) /* of a graph that is looked through */
-
 /* --- the list; with the lock held --- */
 
 struct graph_model **model_find(struct worker *worker, CUgraphExec exec)
@@ -41,6 +39,15 @@ struct model_node *model_node_find(const struct graph_model *model, CUgraphNode 
 	return entry;
 }
 
+size_t model_place(const CUgraphNode *order, size_t n, CUgraphNode node)
+{
+	size_t i = 0;
+
+	while (i < n && order[i] != node)
+		i++;
+	return i;
+}
+
 CUgraphNode model_counterpart(struct call *call, const struct graph_model *model, CUgraphNode node)
 {
 	const struct model_node *entry = model_node_find(model, node);
@@ -48,9 +55,13 @@ CUgraphNode model_counterpart(struct call *call, const struct graph_model *model
 
 	if (entry)
 		return entry->own;
-	return call->backend->cuGraphNodeFindInClone(&own, node, model->graph) == CUDA_SUCCESS
-		   ? own
-		   : NULL;
+	if (call->backend->cuGraphNodeFindInClone(&own, node, model->book ?: model->graph) !=
+	    CUDA_SUCCESS)
+		return NULL;
+	if (!model->book)
+		return own;
+	size_t i = model_place(model->names, model->n, own);
+	return i < model->n ? model->order[i] : NULL;
 }
 
 struct model_node *model_node(struct call *call, struct graph_model *model, CUgraphNode node)
@@ -96,6 +107,10 @@ static void end(struct worker *worker, struct graph_model **at)
 		free(entry);
 	}
 	worker->backend->cuGraphDestroy(model->graph);
+	if (model->book)
+		worker->backend->cuGraphDestroy(model->book);
+	free(model->names);
+	free(model->order);
 	free(model);
 	atomic_fetch_sub_explicit(&worker->n_graph_models, 1, memory_order_relaxed);
 }
@@ -117,20 +132,6 @@ void graph_models_free(struct worker *worker)
 {
 	while (worker->graph_models)
 		end(worker, &worker->graph_models);
-}
-
-/* An update leaves the nodes' handles as they are. */
-void graph_model_update(struct call *call, CUgraphExec exec)
-{
-	struct worker *worker = call->worker;
-
-	if (!models_any(worker))
-		return;
-	pthread_mutex_lock(&worker->graph_lock);
-	struct graph_model *model = *model_find(worker, exec);
-	if (model)
-		model->is_old = true;
-	pthread_mutex_unlock(&worker->graph_lock);
 }
 
 void graph_models_rename(struct call *call, CUgraphNode present, CUgraphNode other)
@@ -183,17 +184,13 @@ static bool is_changeable(struct call *call, CUgraphNode node)
 
 static bool wants_model(struct call *call, CUgraph graph)
 {
-	const struct backend *backend = call->backend;
+	CUgraphNode *nodes;
 	bool wants = false;
-	size_t n = 0;
+	size_t n;
 
-	if (backend->cuGraphGetNodes(graph, NULL, &n) != CUDA_SUCCESS || !n || n > NODES_MOST)
-		return false;
-	CUgraphNode *nodes = calloc(n, sizeof(*nodes));
-	if (!nodes || backend->cuGraphGetNodes(graph, nodes, &n) != CUDA_SUCCESS)
-		n = 0;
-	for (size_t i = 0; i < n && !wants; i++)
-		wants = is_changeable(call, nodes[i]);
+	if (graph_nodes_of(call, graph, &nodes, &n) == CUDA_SUCCESS)
+		for (size_t i = 0; i < n && !wants; i++)
+			wants = is_changeable(call, nodes[i]);
 	free(nodes);
 	return wants;
 }
@@ -231,26 +228,14 @@ static CUresult switch_off(struct call *call, const struct graph_model *model, C
 	return r;
 }
 
-CUresult model_make_anew(struct call *call, struct graph_model *model)
+CUresult model_take_over(struct call *call, struct graph_model *model, CUgraphExec exec)
 {
-	const struct backend *backend = call->backend;
 	struct handles *handles = call->worker->handles;
 	uint64_t id = handles_id_of(handles, HANDLE_GRAPHEXEC, (uint64_t)model->exec);
-	CUgraphExec exec;
-	CUresult r = backend->cuGraphInstantiateWithFlags(&exec, model->graph,
-	    model->flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = switch_off(call, model, exec);
-	if (r == CUDA_SUCCESS &&
-	    handles_replace(handles, HANDLE_GRAPHEXEC, id, (uint64_t)exec) != 0)
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (r != CUDA_SUCCESS) {
-		backend->cuGraphExecDestroy(exec);
-		return r;
-	}
-	backend->cuGraphExecDestroy(model->exec);
+	if (handles_replace(handles, HANDLE_GRAPHEXEC, id, (uint64_t)exec) != 0)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	call->backend->cuGraphExecDestroy(model->exec);
 	graph_move_anew(call->worker, model->exec, exec);
 	model->exec = exec;
 	model->anew = true;
@@ -259,17 +244,52 @@ CUresult model_make_anew(struct call *call, struct graph_model *model)
 	return CUDA_SUCCESS;
 }
 
+CUresult model_instantiate(
+    struct call *call, const struct graph_model *model, CUgraph graph, CUgraphExec *exec)
+{
+	return call->backend->cuGraphInstantiateWithFlags(
+	    exec, graph, model->flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD);
+}
+
+CUresult model_make_anew(struct call *call, struct graph_model *model)
+{
+	CUgraphExec exec;
+	CUresult r = model_instantiate(call, model, model->graph, &exec);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = switch_off(call, model, exec) ?: model_take_over(call, model, exec);
+	if (r != CUDA_SUCCESS)
+		call->backend->cuGraphExecDestroy(exec);
+	return r;
+}
+
+CUresult model_order(struct call *call, struct graph_model *model)
+{
+	return model->order ? CUDA_SUCCESS
+			    : graph_nodes_of(call, model->graph, &model->order, &model->n);
+}
+
+/* Another node of the model's in an entry's place. */
+static CUresult put(
+    struct call *call, struct graph_model *model, struct model_node *entry, CUgraphNode node)
+{
+	for (size_t i = 0; i < model->n; i++)
+		if (model->order[i] == entry->own)
+			model->order[i] = node;
+	CUresult r = call->backend->cuGraphDestroyNode(entry->own);
+	entry->own = node;
+	return r;
+}
+
 CUresult model_exchange(struct call *call, struct graph_model *model, struct model_node *entry,
     const CUgraphNodeParams *p)
 {
 	CUgraphNode node;
-	CUresult r = graph_swap(call, model->graph, entry->own, p, &node);
+	CUresult r =
+	    model_order(call, model) ?: graph_swap(call, model->graph, entry->own, p, &node);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = call->backend->cuGraphDestroyNode(entry->own);
-	entry->own = node;
-	return r ?: model_make_anew(call, model);
+	return r ?: put(call, model, entry, node) ?: model_make_anew(call, model);
 }
 
 /* --- changes --- */
@@ -283,14 +303,13 @@ static CUresult follow(struct call *call, struct graph_model *model, CUgraphNode
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = (CUgraph)what}};
 	struct model_node *entry = model_node(call, model, node);
 	CUgraphNode other;
-	CUresult r =
-	    entry ? graph_swap(call, model->graph, own, &p, &other) : CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = entry ? model_order(call, model) : CUDA_ERROR_OUT_OF_MEMORY;
 
+	r = r ?: graph_swap(call, model->graph, own, &p, &other);
 	if (r != CUDA_SUCCESS)
 		return r;
-	entry->own = other;
 	entry->unknown |= model->anew;
-	return call->backend->cuGraphDestroyNode(own);
+	return put(call, model, entry, other);
 }
 
 static CUresult set_in_exec(
@@ -312,6 +331,8 @@ CUresult model_set(struct call *call, struct graph_model *model, CUgraphNode nod
 
 	if (r == CUDA_SUCCESS && own)
 		r = follow(call, model, node, own, setter, what);
+	else if (r == CUDA_SUCCESS)
+		model->is_old = true; /* a node deeper down, which the model does not tell */
 	return r == CUDA_SUCCESS && !known ? model_make_anew(call, model) : r;
 }
 

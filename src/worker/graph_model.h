@@ -23,9 +23,8 @@ struct worker;
 
 /* exec was made of graph. */
 void graph_model_note(struct call *call, CUgraphExec exec, CUgraph graph, unsigned long long flags);
-/* It ends; it was updated. */
+/* It is about to end. */
 void graph_model_forget(struct call *call, CUgraphExec exec);
-void graph_model_update(struct call *call, CUgraphExec exec);
 void graph_models_free(struct worker *worker);
 
 /* In a graph of the client's another node is about to take present's place. */
@@ -40,3 +39,7 @@ CUresult graph_model_set(
 /* The same for a memcpy node; staged->number 0: the backend's alone. */
 CUresult graph_model_set_copy(struct call *call, const struct args_rosenGraphNodeSet *a,
     const CUgraphNodeParams *p, const struct graph_copy *staged);
+
+/* cuGraphExecUpdate(), which takes a graph whose copies use another kind of memory, too. */
+CUresult graph_model_update(
+    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info);

@@ -21,6 +21,13 @@ struct graph_model {
 	bool anew;   /* exec was made of graph */
 	bool is_old; /* exec was updated since: graph is something else */
 	struct model_node *entries;
+	CUgraphNode
+	    *order; /* the graph's nodes in the order of their making, what took a place being
+			       in it; NULL: as the backend tells them */
+	size_t n;
+	CUgraph book; /* after an update that made it anew: the first clone, by which the client's
+			 nodes are found */
+	CUgraphNode *names; /* n nodes of book, in the same order */
 };
 
 /* NULL: none was made. May be called without the lock. */
@@ -37,6 +44,14 @@ CUgraphNode model_counterpart(struct call *call, const struct graph_model *model
 /* What exec calls the node; NULL: nothing. model NULL: it has none. */
 CUgraphNode model_target(struct call *call, const struct graph_model *model, CUgraphNode node);
 
+/* Where a node is among n; n: nowhere. */
+size_t model_place(const CUgraphNode *order, size_t n, CUgraphNode node);
+/* Sets order. */
+CUresult model_order(struct call *call, struct graph_model *model);
+/* An executable graph as exec is one, of graph; and puts one in exec's place. */
+CUresult model_instantiate(
+    struct call *call, const struct graph_model *model, CUgraph graph, CUgraphExec *exec);
+CUresult model_take_over(struct call *call, struct graph_model *model, CUgraphExec exec);
 /* Makes exec anew of its model. */
 CUresult model_make_anew(struct call *call, struct graph_model *model);
 /* Gives the model another node in one's place, and makes exec anew. */

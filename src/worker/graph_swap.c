@@ -12,8 +12,7 @@
 
 #define NODES_MOST (1u << 20) /* of a graph that is looked through */
 
-/* *nodes: from malloc, also when there are none. */
-static CUresult nodes_of(struct call *call, CUgraph graph, CUgraphNode **nodes, size_t *n)
+CUresult graph_nodes_of(struct call *call, CUgraph graph, CUgraphNode **nodes, size_t *n)
 {
 	const struct backend *backend = call->backend;
 	CUresult r = backend->cuGraphGetNodes(graph, NULL, n);
@@ -32,7 +31,7 @@ static bool has(struct call *call, CUgraph graph, CUgraphNode node)
 	size_t n;
 	bool found = false;
 
-	if (nodes_of(call, graph, &nodes, &n) == CUDA_SUCCESS)
+	if (graph_nodes_of(call, graph, &nodes, &n) == CUDA_SUCCESS)
 		for (size_t i = 0; i < n && !found; i++)
 			found = nodes[i] == node;
 	free(nodes);
@@ -59,7 +58,7 @@ static bool allocates(struct call *call, CUgraph graph)
 	CUgraphNode *nodes;
 	CUgraphNodeType type;
 	size_t n;
-	bool found = nodes_of(call, graph, &nodes, &n) != CUDA_SUCCESS;
+	bool found = graph_nodes_of(call, graph, &nodes, &n) != CUDA_SUCCESS;
 
 	for (size_t i = 0; !found && i < n; i++)
 		found = call->backend->cuGraphNodeGetType(nodes[i], &type) != CUDA_SUCCESS ||

@@ -8,6 +8,9 @@
 
 struct call;
 
+/* *nodes: from malloc, to be freed in any case; CUDA_ERROR_NOT_SUPPORTED: far too many. */
+CUresult graph_nodes_of(struct call *call, CUgraph graph, CUgraphNode **nodes, size_t *n);
+
 /* The graph that has the node, of those the client knows; NULL: none. */
 CUgraph graph_of_node(struct call *call, CUgraphNode node);
 

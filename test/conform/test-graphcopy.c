@@ -333,6 +333,13 @@ CONFORM(clones_and_children_have_them)
 	run_and_check(&t, exec);
 }
 
+static unsigned seen_by_function;
+
+static void look(void *user)
+{
+	seen_by_function = *(unsigned *)user;
+}
+
 static CUgraph capture_round_trip(struct fixture *t, unsigned *from, unsigned *to)
 {
 	CUgraph graph;
@@ -372,6 +379,63 @@ CONFORM(updates_bring_other_memory)
 	}
 	for (int i = 0; i < N; i++)
 		CHECK_EQ(t.result[i], 0);
+}
+
+/* As the same, where what is captured uses now one kind of memory, now the other. */
+CONFORM(updates_bring_other_kinds_of_memory)
+{
+	struct fixture t = begin();
+	CUgraphExecUpdateResultInfo info;
+	unsigned *pinned_from, *pinned_to, none = 0;
+	CUDA_HOST_NODE_PARAMS host = {look, &none};
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned_from, BYTES));
+	OK(cuMemAllocHost((void **)&pinned_to, BYTES));
+	CUgraph first = capture_round_trip(&t, pinned_from, pinned_to);
+	CUgraphNode looks, nodes[4];
+	size_t count = 4;
+	NEEDS(cuGraphAddHostNode(&looks, first, NULL, 0, &host));
+	OK(cuGraphInstantiateWithFlags(&exec, first, 0));
+	for (unsigned round = 1; round < 6; round++) {
+		unsigned *from = round % 2 ? t.source : pinned_from;
+		unsigned *to = round / 2 % 2 ? t.result : pinned_to;
+		CUgraph graph = capture_round_trip(&t, from, to);
+		host.userData = to;
+		OK(cuGraphAddHostNode(&looks, graph, NULL, 0, &host));
+		OK(cuGraphExecUpdate(exec, graph, &info));
+		CHECK_EQ(info.result, CU_GRAPH_EXEC_UPDATE_SUCCESS);
+		OK(cuGraphDestroy(graph));
+		fill(from, 30 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(to, 30 * round + 1);
+	}
+	/* The nodes go by the names of the graph it was made of. */
+	CUgraph other;
+	OK(cuGraphGetNodes(first, nodes, &count));
+	for (size_t i = 0; i < count; i++) {
+		unsigned on;
+		CUgraphNodeType type;
+		OK(cuGraphNodeGetType(nodes[i], &type));
+		if (type != CU_GRAPH_NODE_TYPE_KERNEL)
+			continue;
+		OK(cuGraphNodeSetEnabled(exec, nodes[i], 0));
+		OK(cuGraphNodeGetEnabled(exec, nodes[i], &on));
+		CHECK_EQ(on, 0);
+	}
+	fill(t.source, 70);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(pinned_to, 70);
+	/* A failure leaves it as it is. */
+	OK(cuGraphCreate(&other, 0));
+	add_copy(&t, other, NULL, to_device(t.data, pinned_from));
+	GIVES(cuGraphExecUpdate(exec, other, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	fill(t.source, 80);
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(pinned_to, 80);
 }
 
 /* From pinned memory to ordinary memory and back, as often as one likes. */
@@ -461,13 +525,6 @@ CONFORM(nodes_of_a_graph_change_between_kinds_of_memory)
 	OK(cuStreamSynchronize(t.stream));
 	check(t.result, 502);
 	check(pinned, 501);
-}
-
-static unsigned seen_by_function;
-
-static void look(void *user)
-{
-	seen_by_function = *(unsigned *)user;
 }
 
 /* Where other nodes can see what the copies bring: functions, other graphs, events. */
