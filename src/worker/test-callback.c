@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -71,10 +72,13 @@ static void launch(struct test_client *t, uint64_t number)
 	CHECK_EQ(CALL(t, cuCtxSynchronize, &wait), CUDA_SUCCESS);
 }
 
+static atomic_int newcomer; /* the number of the last such thread */
+
 /* The backend's thread that has come to the function. */
 static void *run_host_function(void *unused)
 {
 	(void)unused;
+	atomic_store(&newcomer, gettid());
 	fake.host_function(fake.host_user);
 	return NULL;
 }
@@ -83,8 +87,25 @@ static pthread_t arrive(void)
 {
 	pthread_t thread;
 
+	atomic_store(&newcomer, 0);
 	CHECK_EQ(pthread_create(&thread, NULL, run_host_function, NULL), 0);
 	return thread;
+}
+
+/* Until the thread that arrived last sleeps, as it does when it waits for its function's end. */
+static void until_it_waits(void)
+{
+	char path[64], state = 0;
+
+	while (state != 'S') {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&newcomer));
+		FILE *file = fopen(path, "r");
+		if (file) {
+			CHECK_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+			fclose(file);
+		}
+		usleep(1000);
+	}
 }
 
 TEST(callback_runs_in_the_client)
@@ -196,7 +217,7 @@ TEST(callback_ends_with_the_client)
 	next_call(&listener);
 	launch(&t, 3);
 	pthread_t queued = arrive();
-	usleep(10000);
+	until_it_waits();
 	client_stop(&t, NULL);
 	pthread_join(told, NULL);
 	pthread_join(queued, NULL);
