@@ -25,6 +25,7 @@
 #include "base/util.h"
 #include "softgpu/jit/build-id.h"
 #include "softgpu/jit/jit.h"
+#include "softgpu/jit/masks.h"
 
 #if LLVM_VERSION_MAJOR >= 18 /* it would abort where one round is not enough */
 #define INSTCOMBINE "instcombine<no-verify-fixpoint>"
@@ -179,6 +180,7 @@ static void *generate(LLVMModuleRef module, size_t *size, char *message, size_t 
 	LLVMDisposeMessage(triple);
 	if (!optimise(module, message, message_size))
 		return NULL;
+	masks_settle(module);
 	if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &error, &buffer)) {
 		explain(message, message_size, "LLVM cannot generate code", error);
 		LLVMDisposeMessage(error);

@@ -112,14 +112,14 @@ static bool is_code(const Elf64_Shdr *section)
 	return section->sh_flags & SHF_EXECINSTR;
 }
 
-/* What is only written when it is linked (vtables in C++, a table of functions here) is read-only;
- * other variables there are none. */
+/* What is only written when it is linked (a table of functions) is read-only afterwards; other
+ * variables there are none, and tables for unwinding nobody reads. */
 static bool place_section(struct linking *link, uint32_t number, uint64_t *end)
 {
 	const Elf64_Shdr *section = &link->sections[number];
 
-	if (section->sh_type != SHT_PROGBITS || section->sh_offset > link->size ||
-	    section->sh_size > link->size - section->sh_offset || section->sh_addralign > 4096 ||
+	if (section->sh_offset > link->size || section->sh_size > link->size - section->sh_offset ||
+	    section->sh_addralign > 4096 ||
 	    (section->sh_addralign && !is_power_of_two(section->sh_addralign)))
 		return fail(link, "section %u is not one of compiled code", number);
 	link->places[number] = align_up(*end, MAX(section->sh_addralign, 1u));
@@ -132,7 +132,7 @@ static bool place_sections(struct linking *link, bool code, uint64_t *end)
 	for (uint32_t i = 0; i < link->n_sections; i++) {
 		const Elf64_Shdr *section = &link->sections[i];
 
-		if ((section->sh_flags & SHF_ALLOC) && section->sh_size &&
+		if (section->sh_type == SHT_PROGBITS && (section->sh_flags & SHF_ALLOC) &&
 		    is_code(section) == code && !place_section(link, i, end))
 			return false;
 	}
