@@ -51,6 +51,7 @@ static struct value register_get(
 	}
 	if ((type == IR_I1) != (want == IR_I1))
 		emit_fail(emit, "a predicate cannot be mixed with other registers");
+	value = nan_of_source(emit, operand->reg, value, want);
 	return convert_bits(emit, value, type, want, is_signed);
 }
 

@@ -258,6 +258,7 @@ void emit_choose_register_types(struct emit *emit)
 		emit->registers[i] = type;
 	}
 	free(votes);
+	nan_find_numbers(emit);
 }
 
 /*
@@ -413,6 +414,7 @@ bool jit_translate(const struct jit_program *program, struct text *ir, struct ji
 		emit->out = ir;
 		translated = translate_guarded(emit);
 		free(emit->registers);
+		free(emit->numbers);
 		text_fini(&emit->prologue);
 		text_fini(&emit->body);
 		text_fini(&emit->arguments);

@@ -27,6 +27,7 @@ struct emit {
 	struct text body;
 	struct text arguments;	 /* of the call being translated */
 	enum ir_type *registers; /* storage type by number */
+	bool *numbers;		 /* likewise: holds nothing but results of arithmetic, in f32 */
 	uint64_t specials[2];	 /* loaded in the prologue */
 	uint32_t n_temps, n_blocks;
 	uint32_t position; /* index of in */
@@ -67,6 +68,10 @@ void destination(struct emit *emit, unsigned index, struct value value, enum ptx
 struct value lane_field(struct emit *emit, enum ir_type type, size_t offset);
 struct value lane_fact(
     struct emit *emit, const char *type, size_t offset); /* one that never changes */
+
+/* emit-nan.c: the value of a register, with a NaN as a GPU has it where its bits can be seen. */
+void nan_find_numbers(struct emit *emit);
+struct value nan_of_source(struct emit *emit, uint32_t reg, struct value value, enum ir_type want);
 
 /* emit-memory.c: a checked host pointer of size bytes at an address operand; what it is made of. */
 enum ptx_space space_of(struct emit *emit);

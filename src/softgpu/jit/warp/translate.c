@@ -710,6 +710,7 @@ static bool translate_into(struct warp *warp, const struct jit_warp *shape)
 	facts_fini(&warp->facts);
 	free(warp->looked_at);
 	free(warp->emit.registers);
+	free(warp->emit.numbers);
 	text_fini(&warp->emit.prologue);
 	text_fini(&warp->emit.body);
 	text_fini(&warp->emit.arguments);
