@@ -57,6 +57,9 @@ _Noreturn void sg_check_uniform(struct sg_lane *lane, uint32_t lanes, uint32_t s
 /* mbarrier.c */
 uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uint64_t value);
 uint32_t sg_mbarrier_pending(uint64_t state);
+/* n lanes, each of which may announce bytes and arrives (operation) with a count. */
+uint64_t sg_warp_mbarrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t operation, uint64_t *at,
+    uint64_t count, uint64_t bytes);
 
 /* fault.c */
 _Noreturn void sg_fault_access(

@@ -89,6 +89,19 @@ uint64_t sg_mbarrier(struct sg_lane *lane, uint32_t operation, uint64_t *at, uin
 	}
 }
 
+uint64_t sg_warp_mbarrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t operation, uint64_t *at,
+    uint64_t count, uint64_t bytes)
+{
+	uint64_t before = *at;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (bytes)
+			add_bytes(at, (int64_t)bytes);
+		arrive(at, count, operation == SG_MBARRIER_DROP);
+	}
+	return before;
+}
+
 void mbarrier_complete(struct sg_lane *lane, uint64_t address, uint64_t bytes)
 {
 	uint64_t *at = (uint64_t *)sg_cluster_pointer(lane, address, sizeof(*at), true);

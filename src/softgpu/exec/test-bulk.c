@@ -298,3 +298,55 @@ TEST(unknown_opcodes_are_no_ptx)
 	CHECK_EQ(module_try(text, &module), SG_MODULE_INVALID);
 	CHECK_STR(machine_log, "ptx:11: unknown opcode \"frobnicate\"\n");
 }
+
+/* Each round all arrive and wait with the state they got, then a fourth of them for all, who wait
+ * for the parity. */
+static const char rounds_of_arrivals[] = PTX_HEAD
+    ".visible .entry k(.param .u64 out) {\n"
+    ".reg .b32 %r<20>; .reg .b64 %d<9>; .reg .pred %p<9>;\n"
+    ".shared .align 8 .b64 bars[2]; .shared .align 4 .b32 data[256];\n"
+    "mov.u32 %r1, %tid.x; mov.u32 %r2, bars; mov.u32 %r3, data;\n"
+    "setp.ne.u32 %p1, %r1, 0; @%p1 bra READY;\n"
+    "mbarrier.init.shared.b64 [%r2], 256; mbarrier.init.shared.b64 [%r2+8], 256;\n"
+    "READY: bar.sync 0;\n"
+    "and.b32 %r4, %r1, 3; setp.eq.u32 %p2, %r4, 0;\n"
+    "shl.b32 %r5, %r1, 2; add.u32 %r6, %r3, %r5;\n"
+    "add.u32 %r7, %r1, 37; and.b32 %r7, %r7, 255; shl.b32 %r7, %r7, 2; add.u32 %r7, %r3, %r7;\n"
+    "mov.u32 %r8, 0; mov.u32 %r9, %r1;\n"
+    "ROUND: st.shared.u32 [%r6], %r9;\n"
+    "mbarrier.arrive.shared.b64 %d1, [%r2];\n"
+    "FIRST: mbarrier.try_wait.shared.b64 %p3, [%r2], %d1; @!%p3 bra FIRST;\n"
+    "ld.shared.u32 %r10, [%r7]; mad.lo.u32 %r9, %r9, 3, %r10;\n"
+    "@%p2 mbarrier.arrive.shared.b64 _, [%r2+8], 4;\n"
+    "and.b32 %r11, %r8, 1;\n"
+    "SECOND: mbarrier.test_wait.parity.shared.b64 %p4, [%r2+8], %r11; @!%p4 bra SECOND;\n"
+    "add.u32 %r8, %r8, 1; setp.lt.u32 %p5, %r8, 10; @%p5 bra ROUND;\n"
+    "ld.param.u64 %d2, [out]; mul.wide.u32 %d3, %r1, 4; add.u64 %d2, %d2, %d3;\n"
+    "st.global.u32 [%d2], %r9; ret; }\n";
+
+TEST(warps_arrive_and_wait_at_mbarriers)
+{
+	struct sg_kernel *kernel = kernel_get(module_load(rounds_of_arrivals), "k");
+	static const uint32_t lanes[] = {1, 8, 32};
+	uint32_t *out = device_alloc(1024), values[256], before[256];
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch launch = {.grid = {2, 1, 1},
+	    .block = {256, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	for (uint32_t i = 0; i < 256; i++)
+		values[i] = i;
+	for (unsigned round = 0; round < 10; round++) {
+		memcpy(before, values, sizeof(values));
+		for (uint32_t i = 0; i < 256; i++)
+			values[i] = before[i] * 3 + before[(i + 37) % 256];
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(lanes); i++) {
+		memset(out, 0, sizeof(values));
+		launch.lanes = lanes[i];
+		CHECK_EQ(sg_launch(kernel, &launch, &fault), 0);
+		CHECK(!memcmp(out, values, sizeof(values)));
+	}
+}

@@ -78,8 +78,12 @@ static bool jumps_back(const struct ptx_operand *operand, uint32_t position)
 	       ptx_label_resolve(operand->label)->position < position;
 }
 
+/* Copies to shared::cluster are that of every kernel: their places are looked at when they are
+ * done, and those in other blocks come from mapa, or are named by a mask. */
 static bool is_of_cluster(const struct ptx_instruction *in)
 {
+	if (in->opcode == PTX_OP_cp)
+		return ptx_has(in, PTX_MODIFIER_multicast_cluster);
 	return in->opcode == PTX_OP_mapa || in->opcode == PTX_OP_getctarank ||
 	       in->opcode == PTX_OP_clusterlaunchcontrol ||
 	       ptx_has(in, PTX_MODIFIER_shared_cluster) ||

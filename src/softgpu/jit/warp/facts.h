@@ -94,6 +94,9 @@ struct shape shape_join(struct shape a, struct shape b);
 /* Is the operand a number known now? */
 bool facts_number(const struct facts *facts, const struct ptx_operand *operand, uint64_t *number);
 
+/* mbarrier.c: do all lanes that run it test, or arrive at, one barrier, and get one answer? */
+bool mbarrier_is_common(const struct facts *facts, const struct ptx_instruction *in);
+
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);
 /* Has each lane a copy of its own? */

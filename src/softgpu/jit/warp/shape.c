@@ -382,6 +382,16 @@ static struct shape voted(const struct facts *facts, const struct ptx_instructio
 	return shape_is_uniform(shape) ? uniform : varying;
 }
 
+/* Of a barrier in memory. */
+static struct shape asked(const struct facts *facts, const struct ptx_instruction *in)
+{
+	struct shape shape = by_sources(facts, in);
+
+	if (shape.kind == SHAPE_NONE || ptx_has(in, PTX_MODIFIER_pending_count))
+		return shape;
+	return mbarrier_is_common(facts, in) ? uniform : varying;
+}
+
 static struct shape unpredicated(const struct facts *facts, const struct ptx_instruction *in)
 {
 	unsigned bits = in->n_types ? ptx_type_bits(in->types[0]) : 0;
@@ -418,6 +428,7 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 	case PTX_OP_atom:
 	case PTX_OP_call:
 	case PTX_OP_mbarrier:
+		return asked(facts, in);
 	case PTX_OP_mma:
 	case PTX_OP_wmma:
 	case PTX_OP_ldmatrix:

@@ -33,7 +33,7 @@ static bool is_barrier(const struct ptx_instruction *in)
 /* Reads memory others write, in a way that decides what it does next. */
 static bool may_spin(const struct ptx_instruction *in)
 {
-	return in->opcode == PTX_OP_nanosleep ||
+	return in->opcode == PTX_OP_nanosleep || mbarrier_waits(in) ||
 	       (in->opcode == PTX_OP_atom && in->operands->kind != PTX_OPERAND_SINK &&
 		   (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch))) ||
 	       (in->opcode == PTX_OP_ld &&
@@ -53,7 +53,8 @@ static bool calls_with_memory(const struct ptx_instruction *in)
 
 static bool meets(const struct ptx_instruction *in)
 {
-	return ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE;
+	return ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE &&
+	       in->opcode != PTX_OP_mbarrier;
 }
 
 /* Blocks that one lane may run before or after block, loops' further rounds aside. */
@@ -116,7 +117,6 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 
 	warp->emit.in = in;
 	switch (in->opcode) {
-	case PTX_OP_mbarrier:
 	case PTX_OP_alloca:
 	case PTX_OP_stacksave:
 	case PTX_OP_stackrestore:
@@ -134,7 +134,7 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 		warp_refuse(warp, "lanes meet under a predicate");
 	if (meets(in) && !is_barrier(in) && facts->width < SG_WARP_SIZE)
 		warp_refuse(warp, "it needs whole warps");
-	warp->needs_fibers |= is_barrier(in);
+	warp->needs_fibers |= is_barrier(in) || mbarrier_waits(in);
 }
 
 static void check_loops(struct warp *warp)
@@ -436,11 +436,17 @@ static bool run_effect(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 
-	if (ptx_opcode_info(emit->in->opcode)->facts & PTX_OP_COLLECTIVE) {
+	if (meets(emit->in)) {
 		warp_meet(warp);
 		return true;
 	}
 	switch (emit->in->opcode) {
+	case PTX_OP_mbarrier:
+		if (has(emit, PTX_MODIFIER_pending_count))
+			return false;
+		if (!warp_mbarrier(warp))
+			run_by_lane(warp);
+		return true;
 	case PTX_OP_ld:
 	case PTX_OP_ldu:
 		warp_load(warp);

@@ -150,6 +150,10 @@ void warp_meet(struct warp *warp);
 /* matrix.c: products of matrices, and what brings them to registers. */
 void warp_matrix(struct warp *warp);
 
+/* mbarrier.c: what lanes do to one barrier together; false when it must be done lane by lane. */
+bool warp_mbarrier(struct warp *warp);
+bool mbarrier_waits(const struct ptx_instruction *in);
+
 /* control.c */
 void warp_block_begin(struct warp *warp, uint32_t block);
 void warp_block_end(struct warp *warp);
