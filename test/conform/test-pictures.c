@@ -354,6 +354,79 @@ CONFORM(planes_of_a_picture)
 	free(back);
 }
 
+CONFORM(planes_of_every_format)
+{
+	static const struct {
+		CUarray_format format, plain;
+		unsigned channels[3], x_halves, y_halves;
+	} kinds[] = {
+	    {CU_AD_FORMAT_P010, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 2, 2},
+	    {CU_AD_FORMAT_P016, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 2, 2},
+	    {CU_AD_FORMAT_NV16, CU_AD_FORMAT_UNSIGNED_INT8, {1, 2}, 2, 1},
+	    {CU_AD_FORMAT_P210, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 2, 1},
+	    {CU_AD_FORMAT_P216, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 2, 1},
+	    {CU_AD_FORMAT_Y444_PLANAR8, CU_AD_FORMAT_UNSIGNED_INT8, {1, 1, 1}, 1, 1},
+	    {CU_AD_FORMAT_Y444_PLANAR10, CU_AD_FORMAT_UNSIGNED_INT16, {1, 1, 1}, 1, 1},
+	    {CU_AD_FORMAT_YUV444_8bit_SemiPlanar, CU_AD_FORMAT_UNSIGNED_INT8, {1, 2}, 1, 1},
+	    {CU_AD_FORMAT_YUV444_16bit_SemiPlanar, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 1, 1},
+	};
+	uint8_t *bytes = conform_random(64 * 32 * 4, 7);
+
+	conform_begin();
+	for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+		CUDA_ARRAY3D_DESCRIPTOR got, shape = {.Width = 64,
+						 .Height = 32,
+						 .Format = kinds[kind].format,
+						 .NumChannels = 3,
+						 .Flags = CUDA_ARRAY3D_VIDEO_ENCODE_DECODE};
+		size_t size = kinds[kind].plain == CU_AD_FORMAT_UNSIGNED_INT8 ? 1 : 2;
+		CUarray picture, plane;
+
+		OK(cuArray3DCreate(&picture, &shape));
+		for (unsigned i = 0; i < 3; i++) {
+			unsigned channels = kinds[kind].channels[i];
+			size_t width = 64 / (i ? kinds[kind].x_halves : 1);
+			size_t height = 32 / (i ? kinds[kind].y_halves : 1);
+
+			if (!channels) {
+				GIVES(
+				    cuArrayGetPlane(&plane, picture, i), CUDA_ERROR_INVALID_VALUE);
+				continue;
+			}
+			OK(cuArrayGetPlane(&plane, picture, i));
+			OK(cuArray3DGetDescriptor(&got, plane));
+			CHECK(got.Width == width && got.Height == height && !got.Depth);
+			CHECK(got.Format == kinds[kind].plain && got.NumChannels == channels);
+			OK(fill(plane, bytes, width * size * channels, height));
+			GIVES(fill(plane, bytes, width * size * channels, height + 1),
+			    CUDA_ERROR_INVALID_VALUE);
+		}
+		OK(cuArrayDestroy(picture));
+		shape.NumChannels = 4;
+		GIVES(cuArray3DCreate(&picture, &shape), CUDA_ERROR_INVALID_VALUE);
+	}
+	free(bytes);
+}
+
+CONFORM(fractions_of_ten_bits)
+{
+	static const uint32_t words[4] = {
+	    0x3ff, 0xc0000000 | 1 << 10 | 512, 1 << 20 | 0x40000000, 0x80000000 | 1000};
+	static const float wanted[4][4] = {{1, 0, 0, 0}, {512 / 1023.0f, 1 / 1023.0f, 0, 1},
+	    {0, 0, 1 / 1023.0f, 1 / 3.0f}, {1000 / 1023.0f, 0, 0, 2 / 3.0f}};
+	const struct format format = {.format = CU_AD_FORMAT_UNORM_INT_101010_2, .channels = 4};
+	point in[4] = {{0.5f, 0.5f}, {1.5f, 0.5f}, {2.5f, 0.5f}, {3.5f, 0.5f}}, out[4];
+	CUarray array;
+
+	conform_begin();
+	array = array_make(&format, 4, 1);
+	OK(fill(array, words, sizeof(words), 1));
+	run("look", texture_of(array, NULL), in, 4, out);
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned channel = 0; channel < 4; channel++)
+			CHECK(fabsf(out[i][channel] - wanted[i][channel]) < 1e-6f);
+}
+
 /* ---- filters along the longer derivative ---- */
 
 #define SIDE   64u

@@ -1,6 +1,6 @@
 /*
  * What arrays are made of: formats, shapes and their limits, memory, and what kernels see. Sparse
- * arrays, arrays whose memory comes later, and planar formats but NV12 are not supported.
+ * arrays, arrays whose memory comes later, and packed formats of video are not supported.
  */
 #include "softgpu/driver/array.h"
 
@@ -24,8 +24,7 @@ static const struct {
     {CU_AD_FORMAT_SIGNED_INT8, SG_CHANNEL_SIGNED, 1, 0},
     {CU_AD_FORMAT_SIGNED_INT16, SG_CHANNEL_SIGNED, 2, 0},
     {CU_AD_FORMAT_SIGNED_INT32, SG_CHANNEL_SIGNED, 4, 0},
-    {CU_AD_FORMAT_HALF, SG_CHANNEL_FLOAT, 2, 0},
-    {CU_AD_FORMAT_FLOAT, SG_CHANNEL_FLOAT, 4, 0},
+    {CU_AD_FORMAT_HALF, SG_CHANNEL_FLOAT, 2, 0}, {CU_AD_FORMAT_FLOAT, SG_CHANNEL_FLOAT, 4, 0},
     {CU_AD_FORMAT_UNORM_INT8X1, SG_CHANNEL_UNORM, 1, 1},
     {CU_AD_FORMAT_UNORM_INT8X2, SG_CHANNEL_UNORM, 1, 2},
     {CU_AD_FORMAT_UNORM_INT8X4, SG_CHANNEL_UNORM, 1, 4},
@@ -38,6 +37,7 @@ static const struct {
     {CU_AD_FORMAT_SNORM_INT16X1, SG_CHANNEL_SNORM, 2, 1},
     {CU_AD_FORMAT_SNORM_INT16X2, SG_CHANNEL_SNORM, 2, 2},
     {CU_AD_FORMAT_SNORM_INT16X4, SG_CHANNEL_SNORM, 2, 4},
+    {CU_AD_FORMAT_UNORM_INT_101010_2, SG_CHANNEL_UNORM, 1, 4}, /* not of bytes: is_tens */
 };
 
 /* From BC1 on; in pairs, the second of them sRGB's or signed. */
@@ -97,6 +97,7 @@ bool sg_format_read(CUarray_format format, unsigned channels, struct sg_texels *
 		image->channel = formats[i].channel;
 		image->channel_bytes = formats[i].bytes;
 		image->n_channels = (uint8_t)channels;
+		image->is_tens = format == CU_AD_FORMAT_UNORM_INT_101010_2;
 		return !formats[i].n_channels || formats[i].n_channels == channels;
 	}
 	return false;
@@ -124,12 +125,43 @@ enum sg_blocks sg_view_blocks(CUresourceViewFormat format)
 	return number < ARRAY_SIZE(blocks) ? blocks[number] : SG_BLOCKS_NONE;
 }
 
-/* That we know of and do not have. */
+/* Pictures in planes: the format of each, their channels, and how often the later ones are halved. */
+static const struct planar {
+	CUarray_format format, plain;
+	uint8_t channels[SG_PLANES], x_shift, y_shift;
+} planars[] = {
+    {CU_AD_FORMAT_NV12, CU_AD_FORMAT_UNSIGNED_INT8, {1, 2}, 1, 1},
+    {CU_AD_FORMAT_P010, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 1, 1},
+    {CU_AD_FORMAT_P016, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 1, 1},
+    {CU_AD_FORMAT_NV16, CU_AD_FORMAT_UNSIGNED_INT8, {1, 2}, 1, 0},
+    {CU_AD_FORMAT_P210, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 1, 0},
+    {CU_AD_FORMAT_P216, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 1, 0},
+    {CU_AD_FORMAT_Y444_PLANAR8, CU_AD_FORMAT_UNSIGNED_INT8, {1, 1, 1}, 0, 0},
+    {CU_AD_FORMAT_Y444_PLANAR10, CU_AD_FORMAT_UNSIGNED_INT16, {1, 1, 1}, 0, 0},
+    {CU_AD_FORMAT_YUV444_8bit_SemiPlanar, CU_AD_FORMAT_UNSIGNED_INT8, {1, 2}, 0, 0},
+    {CU_AD_FORMAT_YUV444_16bit_SemiPlanar, CU_AD_FORMAT_UNSIGNED_INT16, {1, 2}, 0, 0},
+};
+
+/* NULL: it is none of these. */
+static const struct planar *planar_of(CUarray_format format)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(planars); i++)
+		if (planars[i].format == format)
+			return &planars[i];
+	return NULL;
+}
+
+bool sg_array_is_planar(const struct sg_array *array)
+{
+	return planar_of(array->format) != NULL;
+}
+
+/* Packed pictures with fewer colours than texels, and of 10 or 12 bits: that we know of and do not
+ * have. */
 static bool format_is_known(CUarray_format format)
 {
-	return (format >= CU_AD_FORMAT_P010 && format != CU_AD_FORMAT_NV12 &&
-		   format <= CU_AD_FORMAT_YUV444_16bit_SemiPlanar) ||
-	       format == CU_AD_FORMAT_UNORM_INT_101010_2;
+	return (format >= CU_AD_FORMAT_YUY2 && format <= CU_AD_FORMAT_Y410) ||
+	       format == CU_AD_FORMAT_Y416;
 }
 
 /* ---- shapes ---- */
@@ -198,15 +230,32 @@ static bool array_is_within_limits(const struct sg_array *array, enum shape shap
 	return true;
 }
 
+static void measure_planes(struct sg_array *array)
+{
+	struct sg_array planes[SG_PLANES];
+
+	sg_array_split(array, planes);
+	array->element_size = planes[0].element_size;
+	array->pitch = planes[0].pitch;
+	array->rows = planes[0].rows;
+	array->size = 0;
+	for (unsigned i = 0; i < SG_PLANES; i++)
+		array->size += planes[i].size;
+	array->slice = array->size;
+}
+
 /* Fills in the sizes that follow from the others; all are within the limits. */
 void sg_array_measure(struct sg_array *array)
 {
-	struct sg_texels texel = {.channel_bytes = 1, .n_channels = 1};
+	struct sg_texels texel = {0};
 	size_t columns = array->width;
 
 	array->rows = MAX(array->height, (size_t)1);
-	if (!sg_array_is_planar(array))
-		sg_format_read(array->format, array->channels, &texel);
+	if (sg_array_is_planar(array)) {
+		measure_planes(array);
+		return;
+	}
+	sg_format_read(array->format, array->channels, &texel);
 	array->element_size = (size_t)texel.channel_bytes * texel.n_channels;
 	if (texel.blocks) {
 		array->element_size = sg_blocks_bytes(texel.blocks);
@@ -215,33 +264,41 @@ void sg_array_measure(struct sg_array *array)
 	}
 	array->pitch = columns * array->element_size;
 	array->slice = array->pitch * array->rows;
-	if (sg_array_is_planar(array))
-		array->slice += array->slice / 2;
 	array->size = array->slice * MAX(array->depth, (size_t)1);
 }
 
 void sg_array_split(const struct sg_array *array, struct sg_array planes[SG_PLANES])
 {
+	const struct planar *planar = planar_of(array->format);
+	uint64_t address = array->address;
+
 	for (unsigned i = 0; i < SG_PLANES; i++) {
 		planes[i] = (struct sg_array){
-		    .address = array->address + (i ? array->pitch * array->rows : 0),
-		    .width = array->width >> i,
-		    .height = array->height >> i,
-		    .format = CU_AD_FORMAT_UNSIGNED_INT8,
-		    .channels = 1 + i,
+		    .address = address,
+		    .width = array->width >> (i ? planar->x_shift : 0),
+		    .height = array->height >> (i ? planar->y_shift : 0),
+		    .depth = array->depth,
+		    .format = planar->plain,
+		    .channels = planar->channels[i],
 		    .flags = array->flags,
 		};
-		sg_array_measure(&planes[i]);
+		if (planes[i].channels)
+			sg_array_measure(&planes[i]);
+		address += planes[i].size;
 	}
 }
 
-/* Of what the H200's driver says of them: only for video, of three channels. */
+/* As an H200's driver has it: only for video, of three channels. */
 static CUresult check_planar(const struct sg_array *array, enum shape shape)
 {
-	bool is_for_video = array->flags == CUDA_ARRAY3D_VIDEO_ENCODE_DECODE;
+	const struct planar *planar = planar_of(array->format);
+	unsigned flags = array->flags & ~(CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST);
 
-	return shape == SHAPE_2D && is_for_video && array->channels == 3 && !(array->width % 2) &&
-		       !(array->height % 2) && array_is_within_limits(array, shape)
+	return (shape == SHAPE_2D || shape == SHAPE_2D_LAYERED) &&
+		       flags == CUDA_ARRAY3D_VIDEO_ENCODE_DECODE && array->channels == 3 &&
+		       !(array->width & ((1u << planar->x_shift) - 1)) &&
+		       !(array->height & ((1u << planar->y_shift) - 1)) &&
+		       array_is_within_limits(array, shape)
 		   ? CUDA_SUCCESS
 		   : CUDA_ERROR_INVALID_VALUE;
 }
@@ -250,10 +307,9 @@ CUresult sg_array_check(const struct sg_array *array)
 {
 	const unsigned known = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST |
 			       CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_TEXTURE_GATHER |
-			       CUDA_ARRAY3D_COLOR_ATTACHMENT;
-	const unsigned unsupported = CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_SPARSE |
-				     CUDA_ARRAY3D_DEFERRED_MAPPING |
-				     CUDA_ARRAY3D_VIDEO_ENCODE_DECODE;
+			       CUDA_ARRAY3D_COLOR_ATTACHMENT | CUDA_ARRAY3D_VIDEO_ENCODE_DECODE;
+	const unsigned unsupported =
+	    CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING;
 	enum shape shape = array_shape(array);
 	struct sg_texels texel = {0};
 
@@ -265,8 +321,10 @@ CUresult sg_array_check(const struct sg_array *array)
 	    !sg_format_read(array->format, array->channels, &texel) ||
 	    !array_is_within_limits(array, shape))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (texel.blocks && (!array->height || array->flags & CUDA_ARRAY3D_SURFACE_LDST))
+	if (texel.blocks && !array->height)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (texel.blocks && array->flags & CUDA_ARRAY3D_SURFACE_LDST)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	/* Gathering is for pictures of two dimensions. */
 	if (array->flags & CUDA_ARRAY3D_TEXTURE_GATHER && shape != SHAPE_2D)
 		return CUDA_ERROR_INVALID_VALUE;

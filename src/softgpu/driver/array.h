@@ -22,7 +22,8 @@ struct sg_array {
 	size_t rows;		  /* of a layer */
 	struct sg_mipmap *mipmap; /* it is a level of; NULL: of none */
 	struct sg_array *whole;	  /* it is a plane of; NULL: of none */
-	struct sg_array *planes;  /* SG_PLANES, of which a picture is made; NULL: it is none */
+	struct sg_array *planes;  /* SG_PLANES, of which a picture is made; NULL: it is none. Those
+				     without a size are not there */
 };
 
 struct sg_mipmap {
@@ -32,7 +33,7 @@ struct sg_mipmap {
 	struct sg_array levels[SG_IMAGE_LEVELS];
 };
 
-#define SG_PLANES 2 /* of NV12 */
+#define SG_PLANES 3 /* at most */
 
 #define SG_ARRAY_ALIGN 512 /* CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT */
 
@@ -60,12 +61,9 @@ bool sg_view_format_read(CUresourceViewFormat format, struct sg_texels *image);
 enum sg_blocks sg_view_blocks(CUresourceViewFormat format);
 /* The same members for texels in blocks. */
 void sg_blocks_read(enum sg_blocks blocks, struct sg_texels *image);
-/* A picture of a plane of luminance, and one of half the size for colour: NV12. */
-static inline bool sg_array_is_planar(const struct sg_array *array)
-{
-	return array->format == CU_AD_FORMAT_NV12;
-}
-/* The planes of such an array that has been measured: their places in its memory. */
+/* A picture in planes, of luminance and of colours, which may be of half the size. */
+bool sg_array_is_planar(const struct sg_array *array);
+/* The planes of such an array: their places in its memory, and sizes. */
 void sg_array_split(const struct sg_array *array, struct sg_array planes[SG_PLANES]);
 
 /* The texels as kernels see them. */

@@ -17,6 +17,8 @@ static bool make_planes(struct sg_array *array)
 		return false;
 	sg_array_split(array, array->planes);
 	for (unsigned i = 0; i < SG_PLANES; i++) {
+		if (!array->planes[i].size)
+			continue;
 		array->planes[i].whole = array;
 		array->planes[i].handle = sg_handle_new(SG_ARRAY, &array->planes[i]);
 		is_made &= array->planes[i].handle != NULL;
@@ -91,8 +93,10 @@ CUresult cuArrayDestroy(CUarray handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
-	if (!array || array->mipmap || array->whole)
+	if (!array || array->mipmap)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (array->whole) /* a plane goes with its picture; NVIDIA's driver says nothing either */
+		return CUDA_SUCCESS;
 	sg_engine_wait();
 	array_free(array);
 	return atomic_load_explicit(&context->error, memory_order_relaxed);
@@ -148,7 +152,8 @@ CUresult cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned index)
 	const struct sg_array *array;
 	CUresult r = array_enter(handle, plane, &array);
 
-	if (r == CUDA_SUCCESS && (!array->planes || index >= SG_PLANES))
+	if (r == CUDA_SUCCESS &&
+	    (!array->planes || index >= SG_PLANES || !array->planes[index].handle))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*plane = array->planes[index].handle;

@@ -474,7 +474,7 @@ static uint32_t channel_data_type(const struct sg_texels *image)
 	};
 	unsigned log2 = image->channel_bytes / 2; /* of 1, 2, 4 bytes */
 
-	return first[image->channel] + log2;
+	return image->is_tens ? 0x10e0 : first[image->channel] + log2;
 }
 
 static uint32_t channel_order(const struct sg_texels *image)

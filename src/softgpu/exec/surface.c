@@ -66,6 +66,12 @@ void sg_surface_store(struct sg_lane *lane, uint64_t surface, void *at, uint32_t
 	const struct sg_texels *image = &texture_operand(lane, surface, true)->image;
 	const uint32_t values[] = {r, g, b, a};
 
+	if (image->is_tens) {
+		uint32_t word = texel_encode_tens(values);
+
+		memcpy(at, &word, sizeof(word));
+		return;
+	}
 	for (unsigned i = 0; i < image->n_channels && i < ARRAY_SIZE(values); i++) {
 		uint32_t bits = texel_encode(image, values[i]);
 

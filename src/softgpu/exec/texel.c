@@ -100,6 +100,19 @@ static void compressed_read(
 		out->f[i] = srgb_to_linear(out->f[i]);
 }
 
+static const uint8_t tens_bits[CHANNELS] = {10, 10, 10, 2};
+
+static void tens_read(uint64_t address, union texel *out)
+{
+	uint32_t word = channel_bits((const uint8_t *)address, sizeof(word));
+
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		uint32_t largest = (1u << tens_bits[i]) - 1;
+
+		out->f[i] = (float)(word >> 10 * i & largest) / (float)largest;
+	}
+}
+
 void texel_read(
     const struct sg_texture *texture, uint64_t address, uint32_t x, uint32_t y, union texel *out)
 {
@@ -109,6 +122,10 @@ void texel_read(
 
 	if (image->blocks) {
 		compressed_read(texture, address, x, y, out);
+		return;
+	}
+	if (image->is_tens) {
+		tens_read(address, out);
 		return;
 	}
 	*out = is_float ? (union texel){.f = {0, 0, 0, 1}} : (union texel){.u = {0, 0, 0, 1}};
@@ -124,9 +141,9 @@ void texel_read(
 	}
 }
 
-static uint32_t encode_fraction(const struct sg_texels *image, float value, float least)
+static uint32_t encode_fraction(unsigned bits, float value, float least)
 {
-	uint32_t largest = UINT32_MAX >> (32 - 8 * image->channel_bytes);
+	uint32_t largest = UINT32_MAX >> (32 - bits);
 	float scale = (float)(least < 0 ? largest / 2 : largest);
 
 	if (!(value > least)) /* and NaN */
@@ -146,12 +163,25 @@ uint32_t texel_encode(const struct sg_texels *image, uint32_t value)
 	case SG_CHANNEL_FLOAT:
 		return bits == 16 ? sg_to_f16(0, f) : value;
 	case SG_CHANNEL_UNORM:
-		return encode_fraction(image, f, 0);
+		return encode_fraction(bits, f, 0);
 	case SG_CHANNEL_SNORM:
-		return encode_fraction(image, f, -1);
+		return encode_fraction(bits, f, -1);
 	case SG_CHANNEL_SIGNED:
 		return (uint32_t)MAX(MIN((int32_t)value, top), -top - 1);
 	default:
 		return MIN(value, largest);
 	}
+}
+
+uint32_t texel_encode_tens(const uint32_t values[4])
+{
+	uint32_t word = 0;
+
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		float f;
+
+		memcpy(&f, &values[i], sizeof(f));
+		word |= encode_fraction(tens_bits[i], f, 0) << 10 * i;
+	}
+	return word;
 }

@@ -41,6 +41,7 @@ struct sg_texels {
 	bool is_linear; /* plain memory: what lies outside is 0 */
 	enum sg_blocks blocks;
 	bool is_srgb; /* the format is */
+	bool is_tens; /* fractions of 10, 10, 10 and 2 bits, the first one's lowest, for 4 bytes */
 	bool
 	    is_view; /* blocks of an array of words: it halves in words, and alpha is 0 without any */
 };
@@ -109,3 +110,5 @@ void texel_read(
     const struct sg_texture *texture, uint64_t address, uint32_t x, uint32_t y, union texel *out);
 /* Bits of a channel of the image's format from 32 bits: floats for the kinds read as floats. */
 uint32_t texel_encode(const struct sg_texels *image, uint32_t value);
+/* The word of a texel of an is_tens image from four floats. */
+uint32_t texel_encode_tens(const uint32_t values[4]);
