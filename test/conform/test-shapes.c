@@ -110,6 +110,7 @@ CONFORM(copies_between_contexts)
 	OK(cuCtxGetCurrent(&context));
 	OK(cuMemcpyPeer(memory + 5000, context, memory + 17, context, 999));
 	memcpy(model + 5000, model + 17, 999);
+	check_memory(); /* the other stream does not wait for this copy */
 	OK(cuMemcpyPeerAsync(memory + 300, context, memory + 6000, context, 1234, stream));
 	memcpy(model + 300, model + 6000, 1234);
 	check_memory();
