@@ -15,6 +15,7 @@
 #include "worker/graph_copy.h"
 #include "worker/graph_model_parts.h"
 #include "worker/graph_move.h"
+#include "worker/graph_order.h"
 #include "worker/graph_swap.h"
 #include "worker/segment.h"
 #include "worker/worker.h"
@@ -267,7 +268,7 @@ CUresult model_make_anew(struct call *call, struct graph_model *model)
 CUresult model_order(struct call *call, struct graph_model *model)
 {
 	return model->order ? CUDA_SUCCESS
-			    : graph_nodes_of(call, model->graph, &model->order, &model->n);
+			    : graph_nodes_in_order(call, model->graph, &model->order, &model->n);
 }
 
 /* Another node of the model's in an entry's place. */

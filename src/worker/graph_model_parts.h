@@ -19,11 +19,9 @@ struct graph_model {
 	CUgraph graph;
 	unsigned long long flags;
 	bool anew;   /* exec was made of graph */
-	bool is_old; /* exec was updated since: graph is something else */
+	bool is_old; /* graph is no longer what exec is: see model_set(), graph_model_update() */
 	struct model_node *entries;
-	CUgraphNode
-	    *order; /* the graph's nodes in the order of their making, what took a place being
-			       in it; NULL: as the backend tells them */
+	CUgraphNode *order; /* the graph's nodes (graph_order.h); NULL: not asked for yet */
 	size_t n;
 	CUgraph book; /* after an update that made it anew: the first clone, by which the client's
 			 nodes are found */

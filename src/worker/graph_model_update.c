@@ -1,9 +1,8 @@
 /*
  * Updating an executable graph with another one. The backend compares the two; where one has a copy
  * of memory that it reaches and the other one of ordinary memory, they look different to it. Then
- * this file compares them, node by node in the order of their making, as the backend seems to do,
- * and makes the graph anew of the other one. Its model is a clone of that, and what it was before is
- * kept for the sake of the nodes' names.
+ * this file compares them, node by node (graph_order.h), and makes the graph anew of the other one. Its model is a clone of that in any case, and what it
+ * was at first is kept for the sake of the nodes' names.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "worker/graph_copy.h"
 #include "worker/graph_model.h"
 #include "worker/graph_model_parts.h"
-#include "worker/graph_swap.h"
+#include "worker/graph_order.h"
 #include "worker/worker.h"
 
 /* What the graph is to become. */
@@ -52,70 +51,6 @@ static bool is_like(struct call *call, CUgraphNode node, CUgraphNode other)
 		   (type == CU_GRAPH_NODE_TYPE_EMPTY || is_copy(call, node, type)));
 }
 
-struct named {
-	CUgraphNode node;
-	uint32_t number;
-};
-
-static int by_node(const void *a, const void *b)
-{
-	uint64_t first = (uint64_t)((const struct named *)a)->node;
-	uint64_t second = (uint64_t)((const struct named *)b)->node;
-
-	return (first > second) - (first < second);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
-
-	return (first > second) - (first < second);
-}
-
-static uint64_t number_of(const struct named *names, size_t n, CUgraphNode node)
-{
-	const struct named key = {.node = node};
-	const struct named *found = bsearch(&key, names, n, sizeof(*names), by_node);
-
-	return found ? found->number : UINT32_MAX;
-}
-
-static CUresult number_edges(struct call *call, CUgraph graph, const struct named *names, size_t n,
-    uint64_t *edges, size_t n_edges)
-{
-	CUgraphNode *from = calloc(n_edges + 1, sizeof(*from));
-	CUgraphNode *to = calloc(n_edges + 1, sizeof(*to));
-	CUresult r = from && to ? call->backend->cuGraphGetEdges(graph, from, to, &n_edges)
-				: CUDA_ERROR_OUT_OF_MEMORY;
-
-	for (size_t i = 0; r == CUDA_SUCCESS && i < n_edges; i++)
-		edges[i] = number_of(names, n, from[i]) << 32 | number_of(names, n, to[i]);
-	free(from);
-	free(to);
-	qsort(edges, n_edges, sizeof(*edges), by_value);
-	return r;
-}
-
-/* The edges of a graph with nodes in an order, as pairs of places in it. *edges: from malloc. */
-static CUresult edges_of(struct call *call, CUgraph graph, const CUgraphNode *order, size_t n,
-    uint64_t **edges, size_t *n_edges)
-{
-	struct named *names = calloc(n + 1, sizeof(*names));
-	CUresult r = call->backend->cuGraphGetEdges(graph, NULL, NULL, n_edges);
-
-	*edges = NULL;
-	if (r == CUDA_SUCCESS && names && (*edges = calloc(*n_edges + 1, sizeof(**edges)))) {
-		for (size_t i = 0; i < n; i++)
-			names[i] = (struct named){order[i], (uint32_t)i};
-		qsort(names, n, sizeof(*names), by_node);
-		r = *n_edges ? number_edges(call, graph, names, n, *edges, *n_edges) : r;
-	} else if (r == CUDA_SUCCESS) {
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	free(names);
-	return r;
-}
-
 static bool is_same_shape(
     struct call *call, const struct graph_model *model, CUgraph other, const struct draft *draft)
 {
@@ -126,8 +61,10 @@ static bool is_same_shape(
 	for (size_t i = 0; same && i < draft->n; i++)
 		same = is_like(call, model->order[i], draft->other[i]);
 	same = same &&
-	       edges_of(call, model->graph, model->order, model->n, &edges, &n) == CUDA_SUCCESS &&
-	       edges_of(call, other, draft->other, draft->n, &wanted, &n_wanted) == CUDA_SUCCESS &&
+	       graph_edges_of(call, model->graph, model->order, model->n, &edges, &n) ==
+		   CUDA_SUCCESS &&
+	       graph_edges_of(call, other, draft->other, draft->n, &wanted, &n_wanted) ==
+		   CUDA_SUCCESS &&
 	       n == n_wanted && !memcmp(edges, wanted, n * sizeof(*edges));
 	free(edges);
 	free(wanted);
@@ -141,7 +78,7 @@ static CUresult draw(
 {
 	const struct backend *backend = call->backend;
 	CUresult r =
-	    model_order(call, model) ?: graph_nodes_of(call, other, &draft->other, &draft->n);
+	    model_order(call, model) ?: graph_nodes_in_order(call, other, &draft->other, &draft->n);
 
 	if (r == CUDA_SUCCESS && !is_same_shape(call, model, other, draft))
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
@@ -151,7 +88,7 @@ static CUresult draw(
 	for (size_t i = 0; r == CUDA_SUCCESS && i < draft->n; i++)
 		r = backend->cuGraphNodeFindInClone(
 		    &draft->order[i], draft->other[i], draft->graph);
-	return r ?: model_instantiate(call, model, draft->graph, &draft->exec);
+	return r;
 }
 
 static void draft_fini(struct call *call, struct draft *draft)
@@ -210,6 +147,7 @@ static CUresult update_anew(struct call *call, struct graph_model *model, CUgrap
 {
 	struct draft draft = {0};
 	CUresult r = draw(call, model, other, &draft)
+			 ?: model_instantiate(call, model, draft.graph, &draft.exec)
 			 ?: switch_off(call, model, &draft)
 			 ?: model_take_over(call, model, draft.exec);
 
@@ -217,6 +155,20 @@ static CUresult update_anew(struct call *call, struct graph_model *model, CUgrap
 		adopt(call, model, &draft);
 	draft_fini(call, &draft);
 	return r;
+}
+
+/* The backend has updated the graph, which goes by the names it had. */
+static void follow(struct call *call, struct graph_model *model, CUgraph other)
+{
+	struct draft draft = {0};
+	CUresult r =
+	    model->anew ? update_anew(call, model, other) : draw(call, model, other, &draft);
+
+	if (r != CUDA_SUCCESS)
+		model->is_old = true;
+	else if (!model->anew)
+		adopt(call, model, &draft);
+	draft_fini(call, &draft);
 }
 
 CUresult graph_model_update(
@@ -230,7 +182,7 @@ CUresult graph_model_update(
 	pthread_mutex_lock(&worker->graph_lock);
 	struct graph_model *model = *model_find(worker, exec);
 	if (model && r == CUDA_SUCCESS) {
-		model->is_old = true;
+		follow(call, model, graph);
 	} else if (model && r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE &&
 		   update_anew(call, model, graph) == CUDA_SUCCESS) {
 		*info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_SUCCESS};

@@ -692,6 +692,38 @@ CONFORM(what_is_off_gets_other_memory)
 	}
 }
 
+/* An executable graph that was updated changes like one that was not. */
+CONFORM(they_change_after_an_update)
+{
+	struct fixture t = begin();
+	CUgraphExecUpdateResultInfo info;
+	unsigned *pinned;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode out =
+	    add_copy(&t, t.graph, add_increment(&t, t.graph, in), to_host(pinned, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned *from = calloc(N, sizeof(unsigned));
+		CUgraph graph = capture_round_trip(&t, from, pinned);
+		NEEDS(cuGraphExecUpdate(exec, graph, &info));
+		OK(cuGraphDestroy(graph));
+		CUDA_MEMCPY3D last = to_host(t.result, t.data);
+		OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		fill(from, 100 * round);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(t.result, 100 * round + 1);
+		OK(cuGraphNodeSetEnabled(exec, in, 0));
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(t.result, 100 * round + 2);
+		OK(cuGraphNodeSetEnabled(exec, in, 1));
+	}
+}
+
 CONFORM(much_memory_again_and_again)
 {
 	struct fixture t = begin();
