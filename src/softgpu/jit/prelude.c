@@ -45,114 +45,197 @@
 	KEEP_NAN(type, nan)
 
 /* clang-format off */
+/* What both types of floating point have. */
+#define FLOATS(type, kind) \
+	"declare " type " @llvm.fabs." kind "(" type ")\n" \
+	"declare " type " @llvm.sqrt." kind "(" type ")\n" \
+	"declare " type " @llvm.trunc." kind "(" type ")\n" \
+	"declare " type " @llvm.floor." kind "(" type ")\n" \
+	"declare " type " @llvm.ceil." kind "(" type ")\n" \
+	"declare " type " @llvm.roundeven." kind "(" type ")\n" \
+	"declare " type " @llvm.copysign." kind "(" type ", " type ")\n" \
+	"declare " type " @llvm.fma." kind "(" type ", " type ", " type ")\n" \
+	"declare i1 @llvm.is.fpclass." kind "(" type ", i32 immarg)\n" \
+	"declare i8 @llvm.fptosi.sat.i8." kind "(" type ")\n" \
+	"declare i8 @llvm.fptoui.sat.i8." kind "(" type ")\n" \
+	"declare i16 @llvm.fptosi.sat.i16." kind "(" type ")\n" \
+	"declare i16 @llvm.fptoui.sat.i16." kind "(" type ")\n" \
+	"declare i32 @llvm.fptosi.sat.i32." kind "(" type ")\n" \
+	"declare i32 @llvm.fptoui.sat.i32." kind "(" type ")\n" \
+	"declare i64 @llvm.fptosi.sat.i64." kind "(" type ")\n" \
+	"declare i64 @llvm.fptoui.sat.i64." kind "(" type ")\n" \
+	"declare " type " @sg_add_" kind "(i32, " type ", " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_sub_" kind "(i32, " type ", " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_mul_" kind "(i32, " type ", " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_div_" kind "(i32, " type ", " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_fma_" kind "(i32, " type ", " type ", " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_sqrt_" kind "(i32, " type ") nounwind memory(none)\n" \
+	"declare " type " @sg_itof_" kind "(i32, i64) nounwind memory(none)\n" \
+	"declare " type " @sg_utof_" kind "(i32, i64) nounwind memory(none)\n"
+
+/* What integers of each width have. */
+#define INTEGERS(type) \
+	"declare " type " @llvm.smin." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.smax." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.umin." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.umax." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.sadd.sat." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.ssub.sat." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.ctpop." type "(" type ")\n" \
+	"declare " type " @llvm.bitreverse." type "(" type ")\n" \
+	"declare " type " @llvm.ctlz." type "(" type ", i1 immarg)\n" \
+	"declare " type " @llvm.abs." type "(" type ", i1 immarg)\n" \
+	"declare {" type ", i1} @llvm.uadd.with.overflow." type "(" type ", " type ")\n" \
+	"declare {" type ", i1} @llvm.usub.with.overflow." type "(" type ", " type ")\n" \
+	"declare " type " @llvm.fshl." type "(" type ", " type ", " type ")\n" \
+	"declare " type " @llvm.fshr." type "(" type ", " type ", " type ")\n"
+
+/* .sat and .relu */
+#define CLAMPS(type, kind) \
+	"define internal " type " @sg.sat." kind "(" type " %x) #1 {\n" \
+	"  %p = fcmp ogt " type " %x, 0.0\n" \
+	"  %m = select i1 %p, " type " %x, " type " 0.0\n" \
+	"  %l = fcmp olt " type " %m, 1.0\n" \
+	"  %r = select i1 %l, " type " %m, " type " 1.0\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.relu." kind "(" type " %x) #1 {\n" \
+	"  %n = fcmp uno " type " %x, %x\n" \
+	"  %p = fcmp ogt " type " %x, 0.0\n" \
+	"  %k = or i1 %n, %p\n" \
+	"  %r = select i1 %k, " type " %x, " type " 0.0\n" \
+	"  ret " type " %r\n" \
+	"}\n"
+
+/* By zero and by -1, on which the CPU would trap. */
+#define DIVISIONS(type) \
+	"define internal " type " @sg.sdiv." type "(" type " %a, " type " %b) #1 {\n" \
+	"  %z = icmp eq " type " %b, 0\n" \
+	"  %m = icmp eq " type " %b, -1\n" \
+	"  %u = or i1 %z, %m\n" \
+	"  %s = select i1 %u, " type " 1, " type " %b\n" \
+	"  %q = sdiv " type " %a, %s\n" \
+	"  %n = sub " type " 0, %a\n" \
+	"  %w = select i1 %m, " type " %n, " type " %q\n" \
+	"  %r = select i1 %z, " type " -1, " type " %w\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.srem." type "(" type " %a, " type " %b) #1 {\n" \
+	"  %z = icmp eq " type " %b, 0\n" \
+	"  %m = icmp eq " type " %b, -1\n" \
+	"  %u = or i1 %z, %m\n" \
+	"  %s = select i1 %u, " type " 1, " type " %b\n" \
+	"  %q = srem " type " %a, %s\n" \
+	"  %r = select i1 %z, " type " -1, " type " %q\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.udiv." type "(" type " %a, " type " %b) #1 {\n" \
+	"  %z = icmp eq " type " %b, 0\n" \
+	"  %u = or i1 %z, false\n" \
+	"  %s = select i1 %u, " type " 1, " type " %b\n" \
+	"  %q = udiv " type " %a, %s\n" \
+	"  %w = or " type " %q, 0\n" \
+	"  %r = select i1 %z, " type " -1, " type " %w\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.urem." type "(" type " %a, " type " %b) #1 {\n" \
+	"  %z = icmp eq " type " %b, 0\n" \
+	"  %u = or i1 %z, false\n" \
+	"  %s = select i1 %u, " type " 1, " type " %b\n" \
+	"  %q = urem " type " %a, %s\n" \
+	"  %r = select i1 %z, " type " -1, " type " %q\n" \
+	"  ret " type " %r\n" \
+	"}\n"
+
+/* By any distance: beyond the last bit nothing is left, or the sign. */
+#define SHIFTS(type, last, as_type) \
+	"define internal " type " @sg.shl." type "(" type " %a, i32 %c) #1 {\n" \
+	"  %o = icmp ugt i32 %c, " last "\n" \
+	"  %k = and i32 %c, " last "\n" \
+	"  %n = " as_type "\n" \
+	"  %s = shl " type " %a, %n\n" \
+	"  %r = select i1 %o, " type " 0, " type " %s\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.lshr." type "(" type " %a, i32 %c) #1 {\n" \
+	"  %o = icmp ugt i32 %c, " last "\n" \
+	"  %k = and i32 %c, " last "\n" \
+	"  %n = " as_type "\n" \
+	"  %s = lshr " type " %a, %n\n" \
+	"  %r = select i1 %o, " type " 0, " type " %s\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.ashr." type "(" type " %a, i32 %c) #1 {\n" \
+	"  %o = icmp ugt i32 %c, " last "\n" \
+	"  %k = select i1 %o, i32 " last ", i32 %c\n" \
+	"  %n = " as_type "\n" \
+	"  %r = ashr " type " %a, %n\n" \
+	"  ret " type " %r\n" \
+	"}\n"
+
+/* bfe and bfi */
+#define BIT_FIELDS(type, width) \
+	"define internal " type " @sg.bfe.u." type "(" type " %a, i32 %p, i32 %n) #1 {\n" \
+	"  %pp = and i32 %p, 255\n" \
+	"  %nn = and i32 %n, 255\n" \
+	"  %s = call " type " @sg.lshr." type "(" type " %a, i32 %pp)\n" \
+	"  %m = call " type " @sg.shl." type "(" type " -1, i32 %nn)\n" \
+	"  %k = xor " type " %m, -1\n" \
+	"  %r = and " type " %s, %k\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.bfe.s." type "(" type " %a, i32 %p, i32 %n) #1 {\n" \
+	"  %pp = and i32 %p, 255\n" \
+	"  %nn = and i32 %n, 255\n" \
+	"  %e = add i32 %pp, %nn\n" \
+	"  %o = icmp ugt i32 %e, " width "\n" \
+	"  %t = select i1 %o, i32 " width ", i32 %e\n" \
+	"  %u = sub i32 " width ", %t\n" \
+	"  %x = call " type " @sg.shl." type "(" type " %a, i32 %u)\n" \
+	"  %d = add i32 %u, %pp\n" \
+	"  %y = call " type " @sg.ashr." type "(" type " %x, i32 %d)\n" \
+	"  %z = icmp eq i32 %nn, 0\n" \
+	"  %r = select i1 %z, " type " 0, " type " %y\n" \
+	"  ret " type " %r\n" \
+	"}\n" \
+	"define internal " type " @sg.bfi." type "(" type " %a, " type " %b, i32 %p, i32 %n) #1 {\n" \
+	"  %pp = and i32 %p, 255\n" \
+	"  %nn = and i32 %n, 255\n" \
+	"  %m = call " type " @sg.shl." type "(" type " -1, i32 %nn)\n" \
+	"  %k = xor " type " %m, -1\n" \
+	"  %f = call " type " @sg.shl." type "(" type " %k, i32 %pp)\n" \
+	"  %v = call " type " @sg.shl." type "(" type " %a, i32 %pp)\n" \
+	"  %in = and " type " %v, %f\n" \
+	"  %nf = xor " type " %f, -1\n" \
+	"  %out = and " type " %b, %nf\n" \
+	"  %r = or " type " %in, %out\n" \
+	"  ret " type " %r\n" \
+	"}\n"
+
+/* prmt: a byte of eight, or its sign, by a nibble of the selector. */
+#define SELECTED_BYTE(n, nibble, byte, before) \
+	"  %n" n " = lshr i32 %s, " nibble "\n" \
+	"  %i" n " = and i32 %n" n ", 7\n" \
+	"  %h" n " = shl i32 %i" n ", 3\n" \
+	"  %w" n " = zext i32 %h" n " to i64\n" \
+	"  %v" n " = lshr i64 %x, %w" n "\n" \
+	"  %c" n " = trunc i64 %v" n " to i8\n" \
+	"  %g" n " = ashr i8 %c" n ", 7\n" \
+	"  %q" n " = and i32 %n" n ", 8\n" \
+	"  %t" n " = icmp ne i32 %q" n ", 0\n" \
+	"  %b" n " = select i1 %t" n ", i8 %g" n ", i8 %c" n "\n" \
+	"  %z" n " = zext i8 %b" n " to i32\n" \
+	"  %y" n " = shl i32 %z" n ", " byte "\n" \
+	"  %r" n " = or i32 " before ", %y" n "\n"
+
 const char jit_prelude[] =
 	"; facts\n"
-	"declare float @llvm.fabs.f32(float)\n"
-	"declare float @llvm.sqrt.f32(float)\n"
-	"declare float @llvm.trunc.f32(float)\n"
-	"declare float @llvm.floor.f32(float)\n"
-	"declare float @llvm.ceil.f32(float)\n"
-	"declare float @llvm.roundeven.f32(float)\n"
-	"declare float @llvm.copysign.f32(float, float)\n"
-	"declare float @llvm.fma.f32(float, float, float)\n"
-	"declare i1 @llvm.is.fpclass.f32(float, i32 immarg)\n"
-	"declare i8 @llvm.fptosi.sat.i8.f32(float)\n"
-	"declare i8 @llvm.fptoui.sat.i8.f32(float)\n"
-	"declare i16 @llvm.fptosi.sat.i16.f32(float)\n"
-	"declare i16 @llvm.fptoui.sat.i16.f32(float)\n"
-	"declare i32 @llvm.fptosi.sat.i32.f32(float)\n"
-	"declare i32 @llvm.fptoui.sat.i32.f32(float)\n"
-	"declare i64 @llvm.fptosi.sat.i64.f32(float)\n"
-	"declare i64 @llvm.fptoui.sat.i64.f32(float)\n"
-	"declare float @sg_add_f32(i32, float, float) nounwind memory(none)\n"
-	"declare float @sg_sub_f32(i32, float, float) nounwind memory(none)\n"
-	"declare float @sg_mul_f32(i32, float, float) nounwind memory(none)\n"
-	"declare float @sg_div_f32(i32, float, float) nounwind memory(none)\n"
-	"declare float @sg_fma_f32(i32, float, float, float) nounwind memory(none)\n"
-	"declare float @sg_sqrt_f32(i32, float) nounwind memory(none)\n"
-	"declare float @sg_itof_f32(i32, i64) nounwind memory(none)\n"
-	"declare float @sg_utof_f32(i32, i64) nounwind memory(none)\n"
-	"declare double @llvm.fabs.f64(double)\n"
-	"declare double @llvm.sqrt.f64(double)\n"
-	"declare double @llvm.trunc.f64(double)\n"
-	"declare double @llvm.floor.f64(double)\n"
-	"declare double @llvm.ceil.f64(double)\n"
-	"declare double @llvm.roundeven.f64(double)\n"
-	"declare double @llvm.copysign.f64(double, double)\n"
-	"declare double @llvm.fma.f64(double, double, double)\n"
-	"declare i1 @llvm.is.fpclass.f64(double, i32 immarg)\n"
-	"declare i8 @llvm.fptosi.sat.i8.f64(double)\n"
-	"declare i8 @llvm.fptoui.sat.i8.f64(double)\n"
-	"declare i16 @llvm.fptosi.sat.i16.f64(double)\n"
-	"declare i16 @llvm.fptoui.sat.i16.f64(double)\n"
-	"declare i32 @llvm.fptosi.sat.i32.f64(double)\n"
-	"declare i32 @llvm.fptoui.sat.i32.f64(double)\n"
-	"declare i64 @llvm.fptosi.sat.i64.f64(double)\n"
-	"declare i64 @llvm.fptoui.sat.i64.f64(double)\n"
-	"declare double @sg_add_f64(i32, double, double) nounwind memory(none)\n"
-	"declare double @sg_sub_f64(i32, double, double) nounwind memory(none)\n"
-	"declare double @sg_mul_f64(i32, double, double) nounwind memory(none)\n"
-	"declare double @sg_div_f64(i32, double, double) nounwind memory(none)\n"
-	"declare double @sg_fma_f64(i32, double, double, double) nounwind memory(none)\n"
-	"declare double @sg_sqrt_f64(i32, double) nounwind memory(none)\n"
-	"declare double @sg_itof_f64(i32, i64) nounwind memory(none)\n"
-	"declare double @sg_utof_f64(i32, i64) nounwind memory(none)\n"
-	"declare i8 @llvm.smin.i8(i8, i8)\n"
-	"declare i8 @llvm.smax.i8(i8, i8)\n"
-	"declare i8 @llvm.umin.i8(i8, i8)\n"
-	"declare i8 @llvm.umax.i8(i8, i8)\n"
-	"declare i8 @llvm.sadd.sat.i8(i8, i8)\n"
-	"declare i8 @llvm.ssub.sat.i8(i8, i8)\n"
-	"declare i8 @llvm.ctpop.i8(i8)\n"
-	"declare i8 @llvm.bitreverse.i8(i8)\n"
-	"declare i8 @llvm.ctlz.i8(i8, i1 immarg)\n"
-	"declare i8 @llvm.abs.i8(i8, i1 immarg)\n"
-	"declare {i8, i1} @llvm.uadd.with.overflow.i8(i8, i8)\n"
-	"declare {i8, i1} @llvm.usub.with.overflow.i8(i8, i8)\n"
-	"declare i8 @llvm.fshl.i8(i8, i8, i8)\n"
-	"declare i8 @llvm.fshr.i8(i8, i8, i8)\n"
-	"declare i16 @llvm.smin.i16(i16, i16)\n"
-	"declare i16 @llvm.smax.i16(i16, i16)\n"
-	"declare i16 @llvm.umin.i16(i16, i16)\n"
-	"declare i16 @llvm.umax.i16(i16, i16)\n"
-	"declare i16 @llvm.sadd.sat.i16(i16, i16)\n"
-	"declare i16 @llvm.ssub.sat.i16(i16, i16)\n"
-	"declare i16 @llvm.ctpop.i16(i16)\n"
-	"declare i16 @llvm.bitreverse.i16(i16)\n"
-	"declare i16 @llvm.ctlz.i16(i16, i1 immarg)\n"
-	"declare i16 @llvm.abs.i16(i16, i1 immarg)\n"
-	"declare {i16, i1} @llvm.uadd.with.overflow.i16(i16, i16)\n"
-	"declare {i16, i1} @llvm.usub.with.overflow.i16(i16, i16)\n"
-	"declare i16 @llvm.fshl.i16(i16, i16, i16)\n"
-	"declare i16 @llvm.fshr.i16(i16, i16, i16)\n"
-	"declare i32 @llvm.smin.i32(i32, i32)\n"
-	"declare i32 @llvm.smax.i32(i32, i32)\n"
-	"declare i32 @llvm.umin.i32(i32, i32)\n"
-	"declare i32 @llvm.umax.i32(i32, i32)\n"
-	"declare i32 @llvm.sadd.sat.i32(i32, i32)\n"
-	"declare i32 @llvm.ssub.sat.i32(i32, i32)\n"
-	"declare i32 @llvm.ctpop.i32(i32)\n"
-	"declare i32 @llvm.bitreverse.i32(i32)\n"
-	"declare i32 @llvm.ctlz.i32(i32, i1 immarg)\n"
-	"declare i32 @llvm.abs.i32(i32, i1 immarg)\n"
-	"declare {i32, i1} @llvm.uadd.with.overflow.i32(i32, i32)\n"
-	"declare {i32, i1} @llvm.usub.with.overflow.i32(i32, i32)\n"
-	"declare i32 @llvm.fshl.i32(i32, i32, i32)\n"
-	"declare i32 @llvm.fshr.i32(i32, i32, i32)\n"
-	"declare i64 @llvm.smin.i64(i64, i64)\n"
-	"declare i64 @llvm.smax.i64(i64, i64)\n"
-	"declare i64 @llvm.umin.i64(i64, i64)\n"
-	"declare i64 @llvm.umax.i64(i64, i64)\n"
-	"declare i64 @llvm.sadd.sat.i64(i64, i64)\n"
-	"declare i64 @llvm.ssub.sat.i64(i64, i64)\n"
-	"declare i64 @llvm.ctpop.i64(i64)\n"
-	"declare i64 @llvm.bitreverse.i64(i64)\n"
-	"declare i64 @llvm.ctlz.i64(i64, i1 immarg)\n"
-	"declare i64 @llvm.abs.i64(i64, i1 immarg)\n"
-	"declare {i64, i1} @llvm.uadd.with.overflow.i64(i64, i64)\n"
-	"declare {i64, i1} @llvm.usub.with.overflow.i64(i64, i64)\n"
-	"declare i64 @llvm.fshl.i64(i64, i64, i64)\n"
-	"declare i64 @llvm.fshr.i64(i64, i64, i64)\n"
+	FLOATS("float", "f32")
+	FLOATS("double", "f64")
+	INTEGERS("i8")
+	INTEGERS("i16")
+	INTEGERS("i32")
+	INTEGERS("i64")
 	"declare i128 @llvm.smin.i128(i128, i128)\n"
 	"declare i128 @llvm.smax.i128(i128, i128)\n"
 	"declare i64 @llvm.readcyclecounter()\n"
@@ -265,179 +348,15 @@ const char jit_prelude[] =
 	"  %r = select i1 %d, i16 %z, i16 %x\n"
 	"  ret i16 %r\n"
 	"}\n"
-	"define internal float @sg.sat.f32(float %x) #1 {\n"
-	"  %p = fcmp ogt float %x, 0.0\n"
-	"  %m = select i1 %p, float %x, float 0.0\n"
-	"  %l = fcmp olt float %m, 1.0\n"
-	"  %r = select i1 %l, float %m, float 1.0\n"
-	"  ret float %r\n"
-	"}\n"
-	"define internal float @sg.relu.f32(float %x) #1 {\n"
-	"  %n = fcmp uno float %x, %x\n"
-	"  %p = fcmp ogt float %x, 0.0\n"
-	"  %k = or i1 %n, %p\n"
-	"  %r = select i1 %k, float %x, float 0.0\n"
-	"  ret float %r\n"
-	"}\n"
+	CLAMPS("float", "f32")
+	CLAMPS("double", "f64")
 	SMALLER_AND_LARGER("float", "f32", "i32", "0x7FFFFFFFE0000000")
-	"define internal double @sg.sat.f64(double %x) #1 {\n"
-	"  %p = fcmp ogt double %x, 0.0\n"
-	"  %m = select i1 %p, double %x, double 0.0\n"
-	"  %l = fcmp olt double %m, 1.0\n"
-	"  %r = select i1 %l, double %m, double 1.0\n"
-	"  ret double %r\n"
-	"}\n"
-	"define internal double @sg.relu.f64(double %x) #1 {\n"
-	"  %n = fcmp uno double %x, %x\n"
-	"  %p = fcmp ogt double %x, 0.0\n"
-	"  %k = or i1 %n, %p\n"
-	"  %r = select i1 %k, double %x, double 0.0\n"
-	"  ret double %r\n"
-	"}\n"
 	SMALLER_AND_LARGER("double", "f64", "i64", "0x7FFFFFFFFFFFFFFF")
-	"define internal i32 @sg.sdiv.i32(i32 %a, i32 %b) #1 {\n"
-	"  %z = icmp eq i32 %b, 0\n"
-	"  %m = icmp eq i32 %b, -1\n"
-	"  %u = or i1 %z, %m\n"
-	"  %s = select i1 %u, i32 1, i32 %b\n"
-	"  %q = sdiv i32 %a, %s\n"
-	"  %n = sub i32 0, %a\n"
-	"  %w = select i1 %m, i32 %n, i32 %q\n"
-	"  %r = select i1 %z, i32 -1, i32 %w\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.srem.i32(i32 %a, i32 %b) #1 {\n"
-	"  %z = icmp eq i32 %b, 0\n"
-	"  %m = icmp eq i32 %b, -1\n"
-	"  %u = or i1 %z, %m\n"
-	"  %s = select i1 %u, i32 1, i32 %b\n"
-	"  %q = srem i32 %a, %s\n"
-	"  %r = select i1 %z, i32 -1, i32 %q\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.udiv.i32(i32 %a, i32 %b) #1 {\n"
-	"  %z = icmp eq i32 %b, 0\n"
-	"  %u = or i1 %z, false\n"
-	"  %s = select i1 %u, i32 1, i32 %b\n"
-	"  %q = udiv i32 %a, %s\n"
-	"  %w = or i32 %q, 0\n"
-	"  %r = select i1 %z, i32 -1, i32 %w\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.urem.i32(i32 %a, i32 %b) #1 {\n"
-	"  %z = icmp eq i32 %b, 0\n"
-	"  %u = or i1 %z, false\n"
-	"  %s = select i1 %u, i32 1, i32 %b\n"
-	"  %q = urem i32 %a, %s\n"
-	"  %r = select i1 %z, i32 -1, i32 %q\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i64 @sg.sdiv.i64(i64 %a, i64 %b) #1 {\n"
-	"  %z = icmp eq i64 %b, 0\n"
-	"  %m = icmp eq i64 %b, -1\n"
-	"  %u = or i1 %z, %m\n"
-	"  %s = select i1 %u, i64 1, i64 %b\n"
-	"  %q = sdiv i64 %a, %s\n"
-	"  %n = sub i64 0, %a\n"
-	"  %w = select i1 %m, i64 %n, i64 %q\n"
-	"  %r = select i1 %z, i64 -1, i64 %w\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.srem.i64(i64 %a, i64 %b) #1 {\n"
-	"  %z = icmp eq i64 %b, 0\n"
-	"  %m = icmp eq i64 %b, -1\n"
-	"  %u = or i1 %z, %m\n"
-	"  %s = select i1 %u, i64 1, i64 %b\n"
-	"  %q = srem i64 %a, %s\n"
-	"  %r = select i1 %z, i64 -1, i64 %q\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.udiv.i64(i64 %a, i64 %b) #1 {\n"
-	"  %z = icmp eq i64 %b, 0\n"
-	"  %u = or i1 %z, false\n"
-	"  %s = select i1 %u, i64 1, i64 %b\n"
-	"  %q = udiv i64 %a, %s\n"
-	"  %w = or i64 %q, 0\n"
-	"  %r = select i1 %z, i64 -1, i64 %w\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.urem.i64(i64 %a, i64 %b) #1 {\n"
-	"  %z = icmp eq i64 %b, 0\n"
-	"  %u = or i1 %z, false\n"
-	"  %s = select i1 %u, i64 1, i64 %b\n"
-	"  %q = urem i64 %a, %s\n"
-	"  %r = select i1 %z, i64 -1, i64 %q\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i16 @sg.shl.i16(i16 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 15\n"
-	"  %k = and i32 %c, 15\n"
-	"  %n = trunc i32 %k to i16\n"
-	"  %s = shl i16 %a, %n\n"
-	"  %r = select i1 %o, i16 0, i16 %s\n"
-	"  ret i16 %r\n"
-	"}\n"
-	"define internal i16 @sg.lshr.i16(i16 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 15\n"
-	"  %k = and i32 %c, 15\n"
-	"  %n = trunc i32 %k to i16\n"
-	"  %s = lshr i16 %a, %n\n"
-	"  %r = select i1 %o, i16 0, i16 %s\n"
-	"  ret i16 %r\n"
-	"}\n"
-	"define internal i16 @sg.ashr.i16(i16 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 15\n"
-	"  %k = select i1 %o, i32 15, i32 %c\n"
-	"  %n = trunc i32 %k to i16\n"
-	"  %r = ashr i16 %a, %n\n"
-	"  ret i16 %r\n"
-	"}\n"
-	"define internal i32 @sg.shl.i32(i32 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 31\n"
-	"  %k = and i32 %c, 31\n"
-	"  %n = or i32 %k, 0\n"
-	"  %s = shl i32 %a, %n\n"
-	"  %r = select i1 %o, i32 0, i32 %s\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.lshr.i32(i32 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 31\n"
-	"  %k = and i32 %c, 31\n"
-	"  %n = or i32 %k, 0\n"
-	"  %s = lshr i32 %a, %n\n"
-	"  %r = select i1 %o, i32 0, i32 %s\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.ashr.i32(i32 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 31\n"
-	"  %k = select i1 %o, i32 31, i32 %c\n"
-	"  %n = or i32 %k, 0\n"
-	"  %r = ashr i32 %a, %n\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i64 @sg.shl.i64(i64 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 63\n"
-	"  %k = and i32 %c, 63\n"
-	"  %n = zext i32 %k to i64\n"
-	"  %s = shl i64 %a, %n\n"
-	"  %r = select i1 %o, i64 0, i64 %s\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.lshr.i64(i64 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 63\n"
-	"  %k = and i32 %c, 63\n"
-	"  %n = zext i32 %k to i64\n"
-	"  %s = lshr i64 %a, %n\n"
-	"  %r = select i1 %o, i64 0, i64 %s\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.ashr.i64(i64 %a, i32 %c) #1 {\n"
-	"  %o = icmp ugt i32 %c, 63\n"
-	"  %k = select i1 %o, i32 63, i32 %c\n"
-	"  %n = zext i32 %k to i64\n"
-	"  %r = ashr i64 %a, %n\n"
-	"  ret i64 %r\n"
-	"}\n"
+	DIVISIONS("i32")
+	DIVISIONS("i64")
+	SHIFTS("i16", "15", "trunc i32 %k to i16")
+	SHIFTS("i32", "31", "or i32 %k, 0")
+	SHIFTS("i64", "63", "zext i32 %k to i64")
 	"define internal i32 @sg.shf.l.clamp(i32 %h, i32 %l, i32 %c) #1 {\n"
 	"  %q = call i32 @llvm.fshl.i32(i32 %h, i32 %l, i32 %c)\n"
 	"  %o = icmp ugt i32 %c, 31\n"
@@ -450,78 +369,8 @@ const char jit_prelude[] =
 	"  %r = select i1 %o, i32 %h, i32 %q\n"
 	"  ret i32 %r\n"
 	"}\n"
-	"define internal i32 @sg.bfe.u.i32(i32 %a, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %s = call i32 @sg.lshr.i32(i32 %a, i32 %pp)\n"
-	"  %m = call i32 @sg.shl.i32(i32 -1, i32 %nn)\n"
-	"  %k = xor i32 %m, -1\n"
-	"  %r = and i32 %s, %k\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.bfe.s.i32(i32 %a, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %e = add i32 %pp, %nn\n"
-	"  %o = icmp ugt i32 %e, 32\n"
-	"  %t = select i1 %o, i32 32, i32 %e\n"
-	"  %u = sub i32 32, %t\n"
-	"  %x = call i32 @sg.shl.i32(i32 %a, i32 %u)\n"
-	"  %d = add i32 %u, %pp\n"
-	"  %y = call i32 @sg.ashr.i32(i32 %x, i32 %d)\n"
-	"  %z = icmp eq i32 %nn, 0\n"
-	"  %r = select i1 %z, i32 0, i32 %y\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i32 @sg.bfi.i32(i32 %a, i32 %b, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %m = call i32 @sg.shl.i32(i32 -1, i32 %nn)\n"
-	"  %k = xor i32 %m, -1\n"
-	"  %f = call i32 @sg.shl.i32(i32 %k, i32 %pp)\n"
-	"  %v = call i32 @sg.shl.i32(i32 %a, i32 %pp)\n"
-	"  %in = and i32 %v, %f\n"
-	"  %nf = xor i32 %f, -1\n"
-	"  %out = and i32 %b, %nf\n"
-	"  %r = or i32 %in, %out\n"
-	"  ret i32 %r\n"
-	"}\n"
-	"define internal i64 @sg.bfe.u.i64(i64 %a, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %s = call i64 @sg.lshr.i64(i64 %a, i32 %pp)\n"
-	"  %m = call i64 @sg.shl.i64(i64 -1, i32 %nn)\n"
-	"  %k = xor i64 %m, -1\n"
-	"  %r = and i64 %s, %k\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.bfe.s.i64(i64 %a, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %e = add i32 %pp, %nn\n"
-	"  %o = icmp ugt i32 %e, 64\n"
-	"  %t = select i1 %o, i32 64, i32 %e\n"
-	"  %u = sub i32 64, %t\n"
-	"  %x = call i64 @sg.shl.i64(i64 %a, i32 %u)\n"
-	"  %d = add i32 %u, %pp\n"
-	"  %y = call i64 @sg.ashr.i64(i64 %x, i32 %d)\n"
-	"  %z = icmp eq i32 %nn, 0\n"
-	"  %r = select i1 %z, i64 0, i64 %y\n"
-	"  ret i64 %r\n"
-	"}\n"
-	"define internal i64 @sg.bfi.i64(i64 %a, i64 %b, i32 %p, i32 %n) #1 {\n"
-	"  %pp = and i32 %p, 255\n"
-	"  %nn = and i32 %n, 255\n"
-	"  %m = call i64 @sg.shl.i64(i64 -1, i32 %nn)\n"
-	"  %k = xor i64 %m, -1\n"
-	"  %f = call i64 @sg.shl.i64(i64 %k, i32 %pp)\n"
-	"  %v = call i64 @sg.shl.i64(i64 %a, i32 %pp)\n"
-	"  %in = and i64 %v, %f\n"
-	"  %nf = xor i64 %f, -1\n"
-	"  %out = and i64 %b, %nf\n"
-	"  %r = or i64 %in, %out\n"
-	"  ret i64 %r\n"
-	"}\n"
+	BIT_FIELDS("i32", "32")
+	BIT_FIELDS("i64", "64")
 	"define internal i32 @sg.szext.u(i32 %a, i32 %n) #1 {\n"
 	"  %m = call i32 @sg.shl.i32(i32 -1, i32 %n)\n"
 	"  %k = xor i32 %m, -1\n"
@@ -539,58 +388,10 @@ const char jit_prelude[] =
 	"  ret i32 %r\n"
 	"}\n"
 	"define internal i32 @sg.prmt(i64 %x, i32 %s) #1 {\n"
-	"  %n0 = lshr i32 %s, 0\n"
-	"  %i0 = and i32 %n0, 7\n"
-	"  %h0 = shl i32 %i0, 3\n"
-	"  %w0 = zext i32 %h0 to i64\n"
-	"  %v0 = lshr i64 %x, %w0\n"
-	"  %c0 = trunc i64 %v0 to i8\n"
-	"  %g0 = ashr i8 %c0, 7\n"
-	"  %q0 = and i32 %n0, 8\n"
-	"  %t0 = icmp ne i32 %q0, 0\n"
-	"  %b0 = select i1 %t0, i8 %g0, i8 %c0\n"
-	"  %z0 = zext i8 %b0 to i32\n"
-	"  %y0 = shl i32 %z0, 0\n"
-	"  %r0 = or i32 0, %y0\n"
-	"  %n1 = lshr i32 %s, 4\n"
-	"  %i1 = and i32 %n1, 7\n"
-	"  %h1 = shl i32 %i1, 3\n"
-	"  %w1 = zext i32 %h1 to i64\n"
-	"  %v1 = lshr i64 %x, %w1\n"
-	"  %c1 = trunc i64 %v1 to i8\n"
-	"  %g1 = ashr i8 %c1, 7\n"
-	"  %q1 = and i32 %n1, 8\n"
-	"  %t1 = icmp ne i32 %q1, 0\n"
-	"  %b1 = select i1 %t1, i8 %g1, i8 %c1\n"
-	"  %z1 = zext i8 %b1 to i32\n"
-	"  %y1 = shl i32 %z1, 8\n"
-	"  %r1 = or i32 %r0, %y1\n"
-	"  %n2 = lshr i32 %s, 8\n"
-	"  %i2 = and i32 %n2, 7\n"
-	"  %h2 = shl i32 %i2, 3\n"
-	"  %w2 = zext i32 %h2 to i64\n"
-	"  %v2 = lshr i64 %x, %w2\n"
-	"  %c2 = trunc i64 %v2 to i8\n"
-	"  %g2 = ashr i8 %c2, 7\n"
-	"  %q2 = and i32 %n2, 8\n"
-	"  %t2 = icmp ne i32 %q2, 0\n"
-	"  %b2 = select i1 %t2, i8 %g2, i8 %c2\n"
-	"  %z2 = zext i8 %b2 to i32\n"
-	"  %y2 = shl i32 %z2, 16\n"
-	"  %r2 = or i32 %r1, %y2\n"
-	"  %n3 = lshr i32 %s, 12\n"
-	"  %i3 = and i32 %n3, 7\n"
-	"  %h3 = shl i32 %i3, 3\n"
-	"  %w3 = zext i32 %h3 to i64\n"
-	"  %v3 = lshr i64 %x, %w3\n"
-	"  %c3 = trunc i64 %v3 to i8\n"
-	"  %g3 = ashr i8 %c3, 7\n"
-	"  %q3 = and i32 %n3, 8\n"
-	"  %t3 = icmp ne i32 %q3, 0\n"
-	"  %b3 = select i1 %t3, i8 %g3, i8 %c3\n"
-	"  %z3 = zext i8 %b3 to i32\n"
-	"  %y3 = shl i32 %z3, 24\n"
-	"  %r3 = or i32 %r2, %y3\n"
+	SELECTED_BYTE("0", "0", "0", "0")
+	SELECTED_BYTE("1", "4", "8", "%r0")
+	SELECTED_BYTE("2", "8", "16", "%r1")
+	SELECTED_BYTE("3", "12", "24", "%r2")
 	"  ret i32 %r3\n"
 	"}\n"
 	"define internal i16 @sg.to.f16(float %x) #1 {\n"
