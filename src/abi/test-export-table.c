@@ -113,6 +113,18 @@ TEST(unknown_slots_are_not_supported)
 	CHECK_EQ(slot(), CUDA_ERROR_NOT_SUPPORTED);
 }
 
+/* CUPTI takes its own functions for those that a table has no room for. */
+TEST(tools_find_no_replacements)
+{
+	const CUuuid id = {{0x7c, 0xb6, 0x3f, 0x9b, 0x9c, 0xa4, 0x8e, 0x42, 0xa4, 0x84, 0xbe, 0xb6,
+	    0x6e, 0x6a, 0xed, 0x7f}};
+	const void *table;
+
+	abi_export_init(&ops);
+	CHECK_EQ(abi_export_table(&table, &id), CUDA_SUCCESS);
+	CHECK_EQ(*(const uintptr_t *)table, sizeof(uintptr_t));
+}
+
 TEST(unknown_tables_are_refused)
 {
 	const void *table = &table;
