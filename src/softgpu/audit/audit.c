@@ -1,6 +1,6 @@
 /*
  * The dynamic linker's side: `rosen run --backend softgpu` names this library in LD_AUDIT. It tells
- * the linker which objects interest it, and gives another address for a few functions of four
+ * the linker which objects interest it, and gives another address for a few functions of five
  * libraries, whether somebody binds to them as he is loaded or by dlsym(). Nothing else is touched:
  * a program without those libraries runs as ever.
  *
@@ -25,7 +25,7 @@ enum { COOKIE_NONE, COOKIE_CLIENT }; /* else a struct audit_library's address */
 static _Thread_local bool asks_for_real;
 
 static struct audit_library *const libraries[] = {
-    &nvrtc_library, &nvjitlink_library, &libcuda_library, &libcudart_library};
+    &nvrtc_library, &nvjitlink_library, &libcuda_library, &libcudart_library, &libc_library};
 
 /* How the names of NVIDIA's closed libraries with kernels inside begin. */
 static const char *const clients[] = {"libcublas", "libcudnn", "libcufft", "libcurand",
@@ -94,8 +94,11 @@ EXPORT uintptr_t la_symbind64(Elf64_Sym *symbol, unsigned index, uintptr_t *from
 	if (!is_replaced(*from, *to))
 		return symbol->st_value;
 	for (f = ((const struct audit_library *)*to)->functions; f->name; f++)
-		if (is_name(name, f->name))
+		if (is_name(name, f->name)) {
+			if (f->real)
+				*f->real = (void *)symbol->st_value;
 			return (uintptr_t)f->function;
+		}
 	return symbol->st_value;
 }
 

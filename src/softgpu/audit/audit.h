@@ -20,6 +20,7 @@
 struct audit_function {
 	const char *name; /* as NVIDIA's header has it */
 	void *function;
+	void **real; /* gets the address of its own when somebody binds to it; may be NULL */
 };
 
 /* One of NVIDIA's libraries. Ends with a function without name. */
@@ -31,7 +32,8 @@ struct audit_library {
 	void *_Atomic handle; /* for dlsym(), once one of its own functions was needed */
 };
 
-extern struct audit_library nvrtc_library, nvjitlink_library, libcuda_library, libcudart_library;
+extern struct audit_library nvrtc_library, nvjitlink_library, libcuda_library, libcudart_library,
+    libc_library;
 
 /* The library's own function. Ends the process with a message if it has none of that name: no
  * version since CUDA 12.0 lacks one that is asked for. */

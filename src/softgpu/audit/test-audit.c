@@ -4,6 +4,9 @@
  * NVIDIA's libraries see. And the assembler.
  */
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
 #include "base/test.h"
@@ -242,4 +245,30 @@ TEST(assembler_packs_ptx)
 	CHECK(strstr(output, "in is no PTX"));
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	CHECK_EQ(run(command, output, sizeof(output)), 0);
+}
+
+static int start(const char *path)
+{
+	char *const arguments[] = {"ptxas", "--version", NULL};
+	posix_spawn_file_actions_t actions;
+	int status = -1;
+	pid_t pid;
+
+	CHECK_EQ(posix_spawn_file_actions_init(&actions), 0);
+	CHECK_EQ(posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0), 0);
+	int r = posix_spawn(&pid, path, &actions, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r == 0)
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+	return r ?: status;
+}
+
+TEST(programs_with_a_gpu_start_our_assembler)
+{
+	if (!getenv("TEST_PTXAS"))
+		SKIP("run it through the build");
+	CHECK_EQ(start("/nonexistent/bin/ptxas"), ENOENT);
+	CHECK(dlopen("libcuda.so.1", RTLD_NOW));
+	CHECK_EQ(start("/nonexistent/bin/ptxas"), 0);
+	CHECK_EQ(start("/nonexistent/bin/other"), ENOENT);
 }
