@@ -309,6 +309,52 @@ CONFORM(texture_references_keep_what_is_set)
 	CHECK_EQ(got, data);
 }
 
+CONFORM(samplers_of_texture_references_keep_what_is_set)
+{
+	float low, high, bias, border[4] = {0.25f, 0.5f, 0.75f, 1}, got[4] = {0};
+	CUfilter_mode filter;
+	CUfunction sample;
+	int anisotropy;
+
+	conform_begin();
+	CUtexref t = texture_reference("sample", &sample);
+	OK(cuTexRefSetMipmapFilterMode(t, CU_TR_FILTER_MODE_LINEAR));
+	OK(cuTexRefGetMipmapFilterMode(&filter, t));
+	CHECK_EQ(filter, CU_TR_FILTER_MODE_LINEAR);
+	OK(cuTexRefSetMipmapLevelBias(t, 1.5f));
+	OK(cuTexRefGetMipmapLevelBias(&bias, t));
+	CHECK(bias == 1.5f);
+	OK(cuTexRefSetMipmapLevelClamp(t, 0.5f, 3));
+	OK(cuTexRefGetMipmapLevelClamp(&low, &high, t));
+	CHECK(low == 0.5f && high == 3);
+	OK(cuTexRefSetMaxAnisotropy(t, 4));
+	OK(cuTexRefGetMaxAnisotropy(&anisotropy, t));
+	CHECK_EQ(anisotropy, 4);
+	OK(cuTexRefSetBorderColor(t, border));
+	OK(cuTexRefGetBorderColor(got, t));
+	CHECK_BYTES(got, border, sizeof(got));
+}
+
+CONFORM(texture_references_of_a_programs_own)
+{
+	CUDA_ARRAY_DESCRIPTOR d = {32, 8, CU_AD_FORMAT_FLOAT, 1};
+	CUdeviceptr data, got;
+	CUtexref own;
+	size_t pitch;
+
+	conform_begin();
+	CUresult r = cuTexRefCreate(&own);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		SKIP("no texture references");
+	OK(r);
+	OK(cuMemAllocPitch_v2(&data, &pitch, 128, 8, 4));
+	OK(cuTexRefSetFormat(own, CU_AD_FORMAT_FLOAT, 1));
+	OK(cuTexRefSetAddress2D_v3(own, &d, data, pitch));
+	OK(cuTexRefGetAddress_v2(&got, own));
+	CHECK_EQ(got, data);
+	OK(cuTexRefDestroy(own));
+}
+
 CONFORM(texture_references_are_read_by_kernels)
 {
 	float in[64], out[64];
