@@ -163,18 +163,37 @@ static void serve_version(struct served *s)
 	wire_encode_reply_cuCtxGetApiVersion(&s->writer, &a);
 }
 
+static void serve_lane_state(struct served *s)
+{
+	SERVE(rosenLaneState);
+	fake.context[s->record->lane] = a.context;
+	fake.lane_states++;
+}
+
+static void serve_end_capture(struct served *s)
+{
+	CUgraph graph = (CUgraph)handle_id(true, HANDLE_GRAPH, 1, 1);
+	struct args_cuStreamEndCapture a = {.graph = &graph};
+
+	wire_encode_reply_cuStreamEndCapture(&s->writer, &a);
+}
+
+static void serve_wait(void)
+{
+	fake.waits++;
+	if (fake.publishes)
+		chan_publish_idle(fake.chan);
+}
+
 static bool serve(struct served *s)
 {
 	switch (s->record->id) {
 	case WIRE_ID_ATTACH:
 		attach(s->record->lane, &s->reader);
 		return true;
-	case API_rosenLaneState: {
-		SERVE(rosenLaneState);
-		fake.context[s->record->lane] = a.context;
-		fake.lane_states++;
+	case API_rosenLaneState:
+		serve_lane_state(s);
 		return true;
-	}
 	case API_rosenLaneEnd:
 		fake.lane_ends++;
 		return true;
@@ -213,19 +232,14 @@ static bool serve(struct served *s)
 	case API_cuEventCreate:
 	case API_cuEventRecord:
 		return true;
-	case API_cuStreamEndCapture: {
-		CUgraph graph = (CUgraph)handle_id(true, HANDLE_GRAPH, 1, 1);
-		struct args_cuStreamEndCapture a = {.graph = &graph};
-		wire_encode_reply_cuStreamEndCapture(&s->writer, &a);
+	case API_cuStreamEndCapture:
+		serve_end_capture(s);
 		return true;
-	}
 	case API_cuCtxSynchronize:
 	case API_cuEventQuery:
 	case API_cuStreamSynchronize:
 	case API_cuStreamBeginCapture_v2:
-		fake.waits++;
-		if (fake.publishes)
-			chan_publish_idle(fake.chan);
+		serve_wait();
 		return true;
 	default:
 		test_fail(__FILE__, __LINE__, "unexpected call 0x%x", s->record->id);
