@@ -5,8 +5,9 @@
  * The file is mapped and of its full size from the start (a sparse file: only what is written takes
  * space), so that nothing is lost when the process is killed. A writer takes a place by adding one
  * to `used` and fills it; `start_ns` is written last and is never zero in a complete record. When
- * `used` passes `capacity`, which a full disk makes less, the records beyond it were dropped. A reader trusts neither number: it
- * takes the least of used, capacity and what the file's length holds. All numbers are of the host.
+ * `used` passes `capacity`, which a full disk makes less, the records beyond it were dropped. A
+ * reader trusts neither number: it takes the least of used, capacity and what the file's length
+ * holds. All numbers are of the host.
  */
 #pragma once
 

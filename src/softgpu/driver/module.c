@@ -87,8 +87,8 @@ static CUresult module_result(int r)
 	}
 }
 
-/* Code for one architecture alone runs on others too, as far as they are later, but for what counts on
- * tensor memory: only the families of 10.0 and 11.0 have that. */
+/* Code for one architecture alone runs on others too, as far as they are later, but for what counts
+ * on tensor memory: only the families of 10.0 and 11.0 have that. */
 static bool target_runs(const struct sg_text_head *head)
 {
 	unsigned claimed = (unsigned)sg_device.capability, family = head->target / 10;

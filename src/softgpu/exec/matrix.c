@@ -1,8 +1,8 @@
 /*
  * Matrix instructions of a warp: fragments in, fragments out.
  *
- * The registers of all lanes, side by side, are nearly the matrix already. Of mma each register is a
- * block of 8 rows of 16 bytes (32 of f64), row by row: of A, of B with its columns for rows, of C
+ * The registers of all lanes, side by side, are nearly the matrix already. Of mma each register is
+ * a block of 8 rows of 16 bytes (32 of f64), row by row: of A, of B with its columns for rows, of C
  * and D when they are f16; a pair of C's and D's other registers are the even and the odd columns
  * of a block. Of wmma, where PTX leaves open who holds what, they are the matrix (matrix.h). So
  * operands are moved by the row, made numbers, multiplied (multiply.c) and moved back. Only m8n8k4

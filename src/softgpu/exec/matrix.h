@@ -7,8 +7,8 @@
  * Code that runs a warp in step brings the same register by register (struct sg_fragments).
  *
  * Which lane holds which element PTX says for mma, ldmatrix and their kin; for wmma it does not.
- * There the registers of all lanes are the matrix as it would lie in memory, row by row, but for a B
- * of less than a byte, which lies column by column.
+ * There the registers of all lanes are the matrix as it would lie in memory, row by row, but for a
+ * B of less than a byte, which lies column by column.
  */
 #pragma once
 

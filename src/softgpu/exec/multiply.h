@@ -53,8 +53,8 @@ void floats_to_f32(const float *from, unsigned n, uint32_t *to);
 /* Sums as f16, rounded to nearest even, side by side. */
 void floats_to_f16(const float *from, unsigned n, uint16_t *to);
 
-/* 8 rows of 8 elements of 8, 16 or 32 bits become 8 columns; rows are a step of bytes apart. What to
- * points at is not read. */
+/* 8 rows of 8 elements of 8, 16 or 32 bits become 8 columns; rows are a step of bytes apart. What
+ * to points at is not read. */
 void bytes_transpose(const void *from, size_t from_step, void *to, size_t to_step);
 void halves_transpose(const void *from, size_t from_step, void *to, size_t to_step);
 void words_transpose(const void *from, size_t from_step, void *to, size_t to_step);

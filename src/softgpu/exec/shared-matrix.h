@@ -1,9 +1,10 @@
 /*
- * Matrices in shared memory, as wgmma and tcgen05 read them (PTX ISA 9.7.15.5.1, 9.7.16.4.1): pieces
- * of 8 rows of 16, 32, 64 or 128 bytes, the wider ones swizzled. A descriptor has the first piece's
- * address, two strides and the width. Major is the dimension whose elements are neighbours.
+ * Matrices in shared memory, as wgmma and tcgen05 read them (PTX ISA 9.7.15.5.1, 9.7.16.4.1):
+ * pieces of 8 rows of 16, 32, 64 or 128 bytes, the wider ones swizzled. A descriptor has the first
+ * piece's address, two strides and the width. Major is the dimension whose elements are neighbours.
  *
- * Whatever the layout, 16 bytes along the major dimension that begin at a multiple of 16 lie together.
+ * Whatever the layout, 16 bytes along the major dimension that begin at a multiple of 16 lie
+ * together.
  */
 #pragma once
 

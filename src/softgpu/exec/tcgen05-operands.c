@@ -141,8 +141,9 @@ static void convert(const struct product_side *side, const uint32_t *bits, unsig
 
 /* ---- sparse ---- */
 
-/* 4 bits of a chunk of elements: 2 indices of 2 bits. Rows of 16 lanes share the words of kinds whose
- * elements are wider than a byte: rows 8 on have the upper halves, lanes 8 on the upper half of k. */
+/* 4 bits of a chunk of elements: 2 indices of 2 bits. Rows of 16 lanes share the words of kinds
+ * whose elements are wider than a byte: rows 8 on have the upper halves, lanes 8 on the upper half
+ * of k. */
 static uint32_t chunk(const struct product *product, unsigned lane, unsigned first)
 {
 	unsigned column = tmem_column(product->in->sparsity), bit = first;

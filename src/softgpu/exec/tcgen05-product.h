@@ -1,5 +1,5 @@
-/* Inside the machine: one tcgen05.mma, between tcgen05.c, which reads its descriptors and multiplies,
- * and tcgen05-operands.c, which fetches. */
+/* Inside the machine: one tcgen05.mma, between tcgen05.c, which reads its descriptors and
+ * multiplies, and tcgen05-operands.c, which fetches. */
 #pragma once
 
 #include "softgpu/exec/matrix.h"

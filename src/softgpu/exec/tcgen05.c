@@ -1,7 +1,7 @@
 /*
- * tcgen05.mma (PTX ISA 9.7.16.10): D = A * B (+ D) in tensor memory, done by the thread that issues it,
- * before it goes on: the rules of asynchronous products allow that, and committing to an mbarrier
- * has only to arrive there.
+ * tcgen05.mma (PTX ISA 9.7.16.10): D = A * B (+ D) in tensor memory, done by the thread that issues
+ * it, before it goes on: the rules of asynchronous products allow that, and committing to an
+ * mbarrier has only to arrive there.
  *
  * A product is cut into parts that are plain matrices: one for each block of a pair, and for each
  * piece of the columns that has lanes of its own in tensor memory (layouts A to G). Floats are
@@ -136,8 +136,8 @@ static bool is_shape(const struct product *product)
 	return (m == 128 || (m == 64 && !scaled)) && !(is_integer && n > 32 && n % 16);
 }
 
-/* Elements of a byte, 2 and 4 can be neighbours along the other dimension, those of 4 only where they
- * are swizzled by 32 bytes, the others only where they are not. */
+/* Elements of a byte, 2 and 4 can be neighbours along the other dimension, those of 4 only where
+ * they are swizzled by 32 bytes, the others only where they are not. */
 static bool is_side(const struct product *product, const struct product_side *side)
 {
 	bool by_32 = side->matrix.atom == 5;

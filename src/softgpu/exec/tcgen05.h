@@ -1,8 +1,9 @@
 /*
- * Tensor memory and its products (PTX ISA 9.7.16, tcgen05): what compiled code passes to the machine.
+ * Tensor memory and its products (PTX ISA 9.7.16, tcgen05): what compiled code passes to the
+ * machine.
  *
- * A block has 128 lanes of 512 columns of 32 bits; an address is lane << 16 | column. All is done at
- * once, so that nothing is left to wait for or to order. What an instruction cannot do with its
+ * A block has 128 lanes of 512 columns of 32 bits; an address is lane << 16 | column. All is done
+ * at once, so that nothing is left to wait for or to order. What an instruction cannot do with its
  * operands, and columns that are not allocated, end the grid.
  */
 #pragma once
@@ -50,15 +51,15 @@ static inline uint32_t sg_tmem_words(union sg_tmem_move move)
 	return words[move.shape] * move.repeat;
 }
 
-/* Of a whole warp, all lanes of which come before anyone goes on; one lane's words. Second: how many
- * columns on the second piece begins. */
+/* Of a whole warp, all lanes of which come before anyone goes on; one lane's words. Second: how
+ * many columns on the second piece begins. */
 void sg_tmem_load(
     struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, uint32_t *words);
 void sg_tmem_store(
     struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, const uint32_t *words);
 
-/* Of a whole warp. pair: of two blocks, both of which must do so; the first waits for the other. Waits
- * until there is room. */
+/* Of a whole warp. pair: of two blocks, both of which must do so; the first waits for the other.
+ * Waits until there is room. */
 void sg_tmem_alloc(struct sg_lane *lane, uint32_t *to, uint32_t columns, uint32_t pair);
 void sg_tmem_free(struct sg_lane *lane, uint32_t address, uint32_t columns);
 void sg_tmem_relinquish(struct sg_lane *lane);
@@ -85,8 +86,8 @@ union sg_tmem_copy {
 /* Of one thread. */
 void sg_tmem_copy(struct sg_lane *lane, uint32_t bits, uint32_t address, uint64_t descriptor);
 void sg_tmem_shift(struct sg_lane *lane, uint32_t address, uint32_t pair);
-/* Tells an mbarrier, at an address in the window shared::cluster, that all is done; or those at that
- * place in the blocks of a mask. */
+/* Tells an mbarrier, at an address in the window shared::cluster, that all is done; or those at
+ * that place in the blocks of a mask. */
 #define SG_TMEM_COMMIT_ONE 0x10000u /* no mask */
 void sg_tmem_commit(struct sg_lane *lane, uint64_t mbarrier, uint32_t mask);
 

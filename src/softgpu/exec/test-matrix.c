@@ -225,7 +225,8 @@ TEST(matrices_of_bytes_are_turned_and_unpacked)
 			CHECK_EQ(words[24 + i],
 			    (packed[bit / 8] | packed[bit / 8 + 1] << 8) >> bit % 8 & 63);
 		}
-		/* The lane's pairs of register r: rows row and row + 8, columns first / 2 and on. */
+		/* The lane's pairs of register r: rows row and row + 8, columns first / 2 and
+		 * on. */
 		for (unsigned r = 0; r < 4; r++)
 			for (unsigned i = 0; i < 4; i++)
 				CHECK_EQ(memory[(r * 8 + first / 2 + i % 2) * 16 + row + i / 2 * 8],

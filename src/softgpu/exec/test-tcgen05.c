@@ -1,6 +1,7 @@
 /*
- * Products in tensor memory (tcgen05.mma) against plain loops: every kind, type, layout of A, B and D,
- * swizzle, scale and sparsity. Numbers are chosen so that any order of summing gives the same bits.
+ * Products in tensor memory (tcgen05.mma) against plain loops: every kind, type, layout of A, B and
+ * D, swizzle, scale and sparsity. Numbers are chosen so that any order of summing gives the same
+ * bits.
  */
 #include <math.h>
 
@@ -94,8 +95,8 @@ static unsigned width_of(enum swizzle mode)
 	return mode == PLAIN ? 16 : mode == S32_ ? 32 : mode == S64 ? 64 : 128;
 }
 
-/* The lines of a matrix lie in groups of 8 (4 where 32 bytes are swizzled). How far apart groups and
- * the pieces of a line are is the descriptor's to say. */
+/* The lines of a matrix lie in groups of 8 (4 where 32 bytes are swizzled). How far apart groups
+ * and the pieces of a line are is the descriptor's to say. */
 static unsigned group_stride(enum swizzle mode, unsigned length)
 {
 	return mode == PLAIN ? 128 * ((length + 15) / 16) + 128 : width_of(mode) * 8;
@@ -383,7 +384,8 @@ static void make_d(const struct product *x)
 		}
 }
 
-/* The column of B that counts for one of D; -1: zeroes. The fields are the descriptor's of the mask. */
+/* The column of B that counts for one of D; -1: zeroes. The fields are the descriptor's of the
+ * mask. */
 static int column_of_b(const struct product *x, unsigned column)
 {
 	unsigned width = x->n / parts_of(x), part = column / width;

@@ -1,6 +1,6 @@
 /*
- * Moving data between registers, shared memory and tensor memory, allocating it, and how kernels fail
- * that get something of it wrong. Where a word belongs is said as in the figures of the ISA.
+ * Moving data between registers, shared memory and tensor memory, allocating it, and how kernels
+ * fail that get something of it wrong. Where a word belongs is said as in the figures of the ISA.
  */
 #include <math.h>
 
@@ -39,7 +39,8 @@ struct shape {
 	unsigned second; /* columns from the first to the second piece */
 };
 
-/* Lane and column of a word. Threads of four have neighbours in a row of 8; two rows are 8 apart. */
+/* Lane and column of a word. Threads of four have neighbours in a row of 8; two rows are 8
+ * apart. */
 static void locate(
     const struct shape *shape, unsigned thread, unsigned word, unsigned *lane, unsigned *column)
 {

@@ -35,8 +35,8 @@ static inline uint32_t tmem_column(uint32_t address)
 struct sg_tmem *tmem_check(
     struct sg_lane *lane, struct sg_block *block, uint32_t column, uint32_t count, bool is_write);
 
-/* The even and the odd block of the lane's pair, or its own and NULL. Ends the grid when there are not
- * two. */
+/* The even and the odd block of the lane's pair, or its own and NULL. Ends the grid when there are
+ * not two. */
 void tmem_blocks(struct sg_lane *lane, bool pair, struct sg_block *blocks[2]);
 
 /* What an instruction's descriptor of a matrix in shared memory says. */

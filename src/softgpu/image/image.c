@@ -1,7 +1,8 @@
 /*
  * Chooses, in each fatbin, the PTX for the highest architecture not above the device's, or else one
- * for a later member of its family, which differs in no instruction; and decompresses it. A wrapper of relocatable code whose linked fatbin has no PTX falls back to the
- * fatbins from before the link, one text each; the module loader links them.
+ * for a later member of its family, which differs in no instruction; and decompresses it. A wrapper
+ * of relocatable code whose linked fatbin has no PTX falls back to the fatbins from before the
+ * link, one text each; the module loader links them.
  */
 #include "softgpu/image/image.h"
 

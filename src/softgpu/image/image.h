@@ -36,8 +36,8 @@ void sg_image_fini(struct sg_image *image);
 void *sg_image_pack(const struct sg_text *texts, size_t n_texts, size_t *size);
 
 /* What a text says of itself in its first two directives, 0 where it says nothing: the version of
- * the language (80 for 8.0) and the architecture it was made for (90 for sm_90, sm_90a), with the letter
- * behind it. */
+ * the language (80 for 8.0) and the architecture it was made for (90 for sm_90, sm_90a), with the
+ * letter behind it. */
 struct sg_text_head {
 	unsigned version, target;
 	char letter; /* a: for this one alone; f: for later ones of its family too; else 0 */

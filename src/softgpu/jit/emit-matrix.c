@@ -1,6 +1,6 @@
 /*
- * mma wmma ldmatrix stmatrix movmatrix (PTX ISA 9.7.14) of a thread: the registers go to an array on
- * the stack, the machine computes when all of the warp have come (softgpu/exec/matrix.c), the
+ * mma wmma ldmatrix stmatrix movmatrix (PTX ISA 9.7.14) of a thread: the registers go to an array
+ * on the stack, the machine computes when all of the warp have come (softgpu/exec/matrix.c), the
  * results come back.
  */
 #include "softgpu/jit/matrix-form.h"

@@ -500,8 +500,9 @@ void emit_red(struct emit *emit)
 }
 
 /*
- * A multicast address stands for one place on each device of a team. A team of this device alone has
- * one, so that reducing over it is loading; others there are none of. Relaxed unless said otherwise.
+ * A multicast address stands for one place on each device of a team. A team of this device alone
+ * has one, so that reducing over it is loading; others there are none of. Relaxed unless said
+ * otherwise.
  */
 void emit_multimem(struct emit *emit)
 {

@@ -1,4 +1,5 @@
-/* What matrix instructions are, and where their operands go. All fail when it is none that is run. */
+/* What matrix instructions are, and where their operands go. All fail when it is none that is
+ * run. */
 #pragma once
 
 #include "softgpu/exec/matrix.h"

@@ -3,8 +3,8 @@
  * they are (struct sg_fragments), the machine computes at once, the results come back.
  *
  * All lanes are here, for these instructions are .aligned; what lanes that have exited hold counts
- * as 0, or as whatever it is: PTX leaves that open. An address or stride that the analyses do not know to be the same in all lanes is the first
- * one's.
+ * as 0, or as whatever it is: PTX leaves that open. An address or stride that the analyses do not
+ * know to be the same in all lanes is the first one's.
  */
 #include "softgpu/jit/warp/matrix.h"
 #include "softgpu/exec/lane.h"
@@ -141,7 +141,8 @@ static void move(struct warp *warp)
 
 /* ---- rows of shared memory ---- */
 
-/* The first 8 lanes of each matrix bring a row's address; what the others bring is not looked at. */
+/* The first 8 lanes of each matrix bring a row's address; what the others bring is not looked
+ * at. */
 static void bring_rows(
     struct warp *warp, unsigned n, bool is_write, const struct ptx_operand *address)
 {
