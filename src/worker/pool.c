@@ -1,4 +1,12 @@
-/* Attributes of memory pools: ints and 64-bit numbers to the backend, numbers on the wire. */
+/*
+ * Memory pools. Their attributes are ints and 64-bit numbers to the backend, numbers on the wire.
+ *
+ * A driver gives up what a pool holds too much of when somebody synchronises. Here a program's waits
+ * end by asking, or without the driver at all (await.c, idle.c), so it may not have noticed yet that
+ * memory is free when it is told to trim.
+ */
+#include <stdatomic.h>
+
 #include "gen/worker_custom.h"
 #include "worker/worker.h"
 
@@ -36,4 +44,20 @@ CUresult worker_cuMemPoolSetAttribute(struct call *call, struct args_cuMemPoolSe
 	else
 		value.number = a->value;
 	return call->backend->cuMemPoolSetAttribute(a->mem_pool, a->attribute, &value);
+}
+
+/* Waits for nothing: only where the default stream, and with it each that it waits for, is done. A
+ * capture must not be disturbed by the question. */
+static void let_it_notice(struct call *call)
+{
+	/* Relaxed: a capture begun beside this call is a race of the client's own threads. */
+	if (!atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
+	    call->backend->cuStreamQuery(NULL) == CUDA_SUCCESS)
+		call->backend->cuStreamSynchronize(NULL);
+}
+
+CUresult worker_cuMemPoolTrimTo(struct call *call, struct args_cuMemPoolTrimTo *a)
+{
+	let_it_notice(call);
+	return call->backend->cuMemPoolTrimTo(a->mem_pool, a->keep);
 }
