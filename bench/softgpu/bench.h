@@ -1,5 +1,5 @@
 /*
- * What bench-softgpu measures: fourteen kernels, each in several ways that run it on the same
+ * What bench-softgpu measures: sixteen kernels, each in several ways that run it on the same
  * buffers. One thread throughout; nothing here locks.
  */
 #pragma once
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BENCH_CASES	14
+#define BENCH_CASES	16
 #define BENCH_ARGUMENTS 6
 
 /* Of a kernel: a buffer and its bytes, or where that is NULL an int. */

@@ -1,4 +1,4 @@
-/* The fourteen kernels: their input, the same work in plain C, and what makes a result right. */
+/* The sixteen kernels: their input, the same work in plain C, and what makes a result right. */
 #include <math.h>
 #include <string.h>
 
@@ -17,6 +17,8 @@
 #define BINS	   256
 
 static float *a, *b, *c, *wanted;
+static double *doubles_a, *doubles_b, *doubles_c, *wanted_doubles;
+static _Float16 *halves_a, *halves_b;
 static uint8_t *bytes;
 static uint32_t *bins, *wanted_bins;
 
@@ -61,6 +63,19 @@ static void run_sgemm_tiled(void)
 static bool matrices_close(void)
 {
 	return are_close(MATRIX * MATRIX);
+}
+
+static void run_dgemm(void)
+{
+	native_dgemm_tiled(doubles_a, doubles_b, wanted_doubles, MATRIX);
+}
+
+static bool doubles_close(void)
+{
+	for (int i = 0; i < MATRIX * MATRIX; i++)
+		if (!(fabs(doubles_c[i] - wanted_doubles[i]) <= 1e-12 * fabs(wanted_doubles[i])))
+			return false;
+	return true;
 }
 
 static volatile float total;
@@ -138,6 +153,22 @@ static bool steps_equal(void)
 	return !memcmp(c, wanted, COUNT * sizeof(int32_t));
 }
 
+static void make_matrices(void)
+{
+	halves_a = bench_take(MATRIX * MATRIX * sizeof(*halves_a));
+	halves_b = bench_take(MATRIX * MATRIX * sizeof(*halves_b));
+	doubles_a = bench_take(MATRIX * MATRIX * sizeof(*doubles_a));
+	doubles_b = bench_take(MATRIX * MATRIX * sizeof(*doubles_b));
+	doubles_c = bench_take(MATRIX * MATRIX * sizeof(*doubles_c));
+	wanted_doubles = bench_take(MATRIX * MATRIX * sizeof(*wanted_doubles));
+	for (int i = 0; i < MATRIX * MATRIX; i++) {
+		halves_a[i] = (_Float16)a[i];
+		halves_b[i] = (_Float16)b[i];
+		doubles_a[i] = (double)a[i];
+		doubles_b[i] = (double)b[i];
+	}
+}
+
 static void make_buffers(void)
 {
 	uint32_t random = 12345;
@@ -155,6 +186,7 @@ static void make_buffers(void)
 		b[i] = (float)(random >> 9 & 0xffff) / (1 << 16);
 		bytes[i] = (uint8_t)(random >> 16);
 	}
+	make_matrices();
 }
 
 void bench_clear(void)
@@ -172,6 +204,9 @@ void bench_clear(void)
 #define STREAMS	 {IN, IN_2, OUT, INT(STREAM)}, 4
 #define PLANE	 {IN, OUT, INT(SIDE), INT(SIDE)}, 4
 #define MATRICES {IN, IN_2, OUT, INT(MATRIX)}, 4
+#define SQUARE(p) {p, MATRIX * MATRIX * sizeof(*p)}
+#define HALVES	 {SQUARE(halves_a), SQUARE(halves_b), OUT, INT(MATRIX)}, 4
+#define DOUBLES	 {SQUARE(doubles_a), SQUARE(doubles_b), SQUARE(doubles_c), INT(MATRIX)}, 4
 #define SUM	 {IN, OUT, INT(STREAM)}, 3
 #define COUNTS	 {BYTES, BIN, INT(STREAM)}, 3
 #define COUNTER	 {BIN, INT(COUNT)}, 2
@@ -191,6 +226,9 @@ const struct bench_case *bench_cases(void)
 		matrices_close},
 	    {"sgemm_tiled16", {MATRIX / 16, MATRIX / 16}, {16, 16}, MATRICES, run_sgemm_tiled,
 		matrices_close},
+	    {"hgemm_wmma", {MATRIX / 64, MATRIX / 64}, {128, 1}, HALVES, run_sgemm_tiled,
+		matrices_close},
+	    {"dgemm_wmma", {MATRIX / 32, MATRIX / 32}, {128, 1}, DOUBLES, run_dgemm, doubles_close},
 	    {"reduce_shared", {BLOCKS, 1}, {256, 1}, SUM, run_sum, few_sums_right},
 	    {"reduce_shuffle", {BLOCKS, 1}, {256, 1}, SUM, run_sum, few_sums_right},
 	    {"reduce_dense", {STREAM / 256, 1}, {256, 1}, SUM, run_sum, many_sums_right},

@@ -2,6 +2,8 @@
  * The kernels that bench/softgpu times, compiled once to kernels.ptx:
  *	nvcc -ptx -arch=compute_80 -o kernels.ptx kernels.cu
  */
+#include <mma.h>
+
 #define TILE 32
 
 extern "C" __global__ void vecadd(const float *a, const float *b, float *c, int n)
@@ -192,4 +194,40 @@ extern "C" __global__ void collatz(int *out, int n)
 		steps++;
 	}
 	out[i] = steps;
+}
+
+/* Warps of four make a square of 2 x 2 squares of 2 x 2 fragments, straight from global memory. */
+template <int M, int N, int K, typename Element, typename Sum>
+__device__ void gemm_wmma(const Element *a, const Element *b, Sum *c, int n)
+{
+	using namespace nvcuda::wmma;
+	fragment<matrix_a, M, N, K, Element, row_major> as[2];
+	fragment<matrix_b, M, N, K, Element, row_major> bs[2];
+	fragment<accumulator, M, N, K, Sum> sums[2][2];
+	int warp = threadIdx.x / 32;
+	int row = (blockIdx.y * 2 + warp / 2) * 2 * M, column = (blockIdx.x * 2 + warp % 2) * 2 * N;
+
+	for (int i = 0; i < 4; i++)
+		fill_fragment(sums[i / 2][i % 2], 0);
+	for (int k = 0; k < n; k += K) {
+		for (int i = 0; i < 2; i++) {
+			load_matrix_sync(as[i], &a[(row + i * M) * n + k], n);
+			load_matrix_sync(bs[i], &b[k * n + column + i * N], n);
+		}
+		for (int i = 0; i < 4; i++)
+			mma_sync(sums[i / 2][i % 2], as[i / 2], bs[i % 2], sums[i / 2][i % 2]);
+	}
+	for (int i = 0; i < 4; i++)
+		store_matrix_sync(&c[(row + i / 2 * M) * n + column + i % 2 * N],
+		    sums[i / 2][i % 2], n, mem_row_major);
+}
+
+extern "C" __global__ void hgemm_wmma(const half *a, const half *b, float *c, int n)
+{
+	gemm_wmma<16, 16, 16>(a, b, c, n);
+}
+
+extern "C" __global__ void dgemm_wmma(const double *a, const double *b, double *c, int n)
+{
+	gemm_wmma<8, 8, 4>(a, b, c, n);
 }
