@@ -1,8 +1,9 @@
 /*
  * Updating an executable graph with another one. The backend compares the two; where one has a copy
  * of memory that it reaches and the other one of ordinary memory, they look different to it. Then
- * this file compares them, node by node (graph_order.h), and makes the graph anew of the other one. Its model is a clone of that in any case, and what it
- * was at first is kept for the sake of the nodes' names.
+ * this file compares them, node by node (graph_order.h), and makes the graph anew of the other one.
+ * Its model is a clone of that in any case, and what it was at first is kept for the sake of the
+ * nodes' names.
  */
 #include <stdlib.h>
 #include <string.h>

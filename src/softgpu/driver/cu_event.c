@@ -371,7 +371,7 @@ CUresult cuEventSynchronize(CUevent handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (event_capture_id(event))
-		return CUDA_ERROR_INVALID_VALUE; /* as NVIDIA's driver does, 580; a query says more */
+		return CUDA_ERROR_INVALID_VALUE; /* as driver 580 does; a query says more */
 	event_wait(event);
 	return event_result(event);
 }

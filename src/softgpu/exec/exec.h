@@ -22,7 +22,7 @@ enum sg_fault_kind {
 	SG_FAULT_ASSERT,	  /* CUDA_ERROR_ASSERT (710) */
 	SG_FAULT_TRAP,		  /* trap instruction: CUDA_ERROR_LAUNCH_FAILED (719) */
 	SG_FAULT_STACK,		  /* per-thread stack exhausted: CUDA_ERROR_LAUNCH_FAILED (719) */
-	SG_FAULT_TENSOR_MEMORY, /* columns that are not allocated: CUDA_ERROR_ILLEGAL_ADDRESS (700) */
+	SG_FAULT_TENSOR_MEMORY,	  /* columns not allocated: CUDA_ERROR_ILLEGAL_ADDRESS (700) */
 	SG_FAULT_ILLEGAL_INSTRUCTION, /* operands that do not go together:
 					 CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
 	SG_FAULT_ILLEGAL_CALL, /* indirect call of no function: CUDA_ERROR_INVALID_PC (718) */

@@ -29,9 +29,9 @@ static int32_t a[16 * 256], b[256 * 32], c[32 * 32];
 struct mma {
 	const char *name; /* behind "mma.sync.aligned." */
 	unsigned m, n, k;
-	char
-	    type; /* of A and B: h f16, b bf16, t tf32, d f64, s s8, u u8, n s4, e e4m3, 1 b1, p e2m1
-		      in 4 bits, 2 in 8, 3 e2m3, 4 e3m2 */
+	/* of A and B: h f16, b bf16, t tf32, d f64, s s8, u u8, n s4, e e4m3, 1 b1, p e2m1 in 4
+	 * bits, 2 in 8, 3 e2m3, 4 e3m2 */
+	char type;
 	char sum;	     /* f f32, h f16, d f64, i s32 */
 	unsigned na, nb, nc; /* registers */
 };

@@ -42,8 +42,8 @@ struct sg_texels {
 	enum sg_blocks blocks;
 	bool is_srgb; /* the format is */
 	bool is_tens; /* fractions of 10, 10, 10 and 2 bits, the first one's lowest, for 4 bytes */
-	bool
-	    is_view; /* blocks of an array of words: it halves in words, and alpha is 0 without any */
+	/* blocks of an array of words: it halves in words, and alpha is 0 without any */
+	bool is_view;
 };
 
 /* The numbers are those of CUaddress_mode. */
