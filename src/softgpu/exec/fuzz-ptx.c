@@ -28,7 +28,7 @@ static void give(void *context, uint64_t address, size_t size)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	return setenv("SOFTGPU_LLVM", "/nowhere", 1);
+	return setenv("SOFTGPU_LLVM", "/nowhere", 1) || setenv("SOFTGPU_CACHE", "", 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -97,19 +97,29 @@ static void describe_cpu(uint32_t words[24])
 	__get_cpuid(0x80000008, &a, &words[20], &c, &d);
 }
 
-static bool ask_cache(const char *path, struct digest *key)
+/* What is known of the compiler at path is kept under; false: there is no such file. */
+static bool find_key(const char *path, struct digest *key)
 {
 	struct question question = {.subject = "compiler"};
-	struct answer *answer;
-	struct stamp library;
-	bool holds;
-	size_t size;
 
 	if (!stamp_file(path, &question.module))
 		return false;
 	describe_cpu(question.cpu);
 	*key = digest_of(&question, sizeof(question));
-	answer = cache_load(key, &size);
+	return true;
+}
+
+static bool ask_cache(const char *path)
+{
+	struct answer *answer;
+	struct stamp library;
+	struct digest key;
+	bool holds;
+	size_t size;
+
+	if (!find_key(path, &key))
+		return false;
+	answer = cache_load(&key, &size);
 	holds = answer && size == sizeof(*answer) && stamp_file(answer->library_path, &library) &&
 		!memcmp(&library, &answer->library, sizeof(library));
 	if (holds)
@@ -118,19 +128,32 @@ static bool ask_cache(const char *path, struct digest *key)
 	return holds;
 }
 
-static void tell_cache(const struct digest *key)
+static void tell_cache(const char *path)
 {
 	struct answer answer = {.identity = known_identity};
 	const char *library = llvm->library;
+	struct digest key;
 
-	if (library && *library == '/' && strlen(library) < sizeof(answer.library_path) &&
-	    stamp_file(library, &answer.library)) {
+	if (find_key(path, &key) && library && *library == '/' &&
+	    strlen(library) < sizeof(answer.library_path) && stamp_file(library, &answer.library)) {
 		strcpy(answer.library_path, library);
-		cache_store(key, &answer, sizeof(answer));
+		cache_store(&key, &answer, sizeof(answer));
 	}
 }
 
 /* ---- the compiler itself ---- */
+
+/* It may be another than the cache had: the loader finds LLVM by more than the file's stamp. */
+static void note_identity(const char *path)
+{
+	struct digest identity = digest_of(llvm->identity, strlen(llvm->identity));
+	bool is_news = !is_known || memcmp(&identity, &known_identity, sizeof(identity)) != 0;
+
+	known_identity = identity;
+	is_known = true;
+	if (is_news)
+		tell_cache(path);
+}
 
 static bool load_module(const char *path)
 {
@@ -152,21 +175,20 @@ static bool load_module(const char *path)
 		    failure, sizeof(failure), "%.200s: %s", path, *reason ? reason : "not usable");
 		return false;
 	}
-	known_identity = digest_of(llvm->identity, strlen(llvm->identity));
-	is_known = true;
+	note_identity(path);
 	return true;
 }
 
 bool compiler_identity(struct digest *identity, char *message, size_t message_size)
 {
 	char path[4096];
-	struct digest key;
 
-	module_path(path, sizeof(path));
-	if (!is_known && !(is_known = ask_cache(path, &key)) && load_module(path))
-		tell_cache(&key);
-	if (!is_known)
-		snprintf(message, message_size, "%s", failure);
+	if (!is_known) {
+		module_path(path, sizeof(path));
+		is_known = ask_cache(path);
+		if (!is_known && !load_module(path))
+			snprintf(message, message_size, "%s", failure);
+	}
 	*identity = known_identity;
 	return is_known;
 }
