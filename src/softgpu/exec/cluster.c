@@ -146,6 +146,16 @@ uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic
 	return split(lane, is_generic ? sg_cluster_from_generic(lane, address) : address, &offset);
 }
 
+uint32_t sg_cluster_even(struct sg_lane *lane, uint32_t address)
+{
+	uint64_t offset;
+	uint32_t rank = split(lane, address, &offset);
+
+	if (rank >= cluster_blocks(lane) || offset >= lane->shared_size)
+		return address & ~(1u << SG_CLUSTER_RANK_BIT);
+	return rank % 2 ? (uint32_t)SG_CLUSTER_ADDRESS(rank - 1, offset) : address;
+}
+
 bool cluster_holds(const struct sg_lane *lane, uint64_t address)
 {
 	uint64_t inside = address - cluster_base(lane);

@@ -37,6 +37,8 @@ uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address);
 uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address);
 uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic);
 uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic);
+/* The same place in the even block of the pair; what is no address stays. */
+uint32_t sg_cluster_even(struct sg_lane *lane, uint32_t address);
 /* Takes the next blocks nobody runs, if there are any, and answers the block, or the whole
  * cluster. */
 void sg_cluster_cancel(struct sg_lane *lane, uint64_t answer, uint64_t mbarrier, bool to_all);

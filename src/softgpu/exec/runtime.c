@@ -272,6 +272,7 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_cluster_from_generic),
     ENTRY(sg_cluster_map),
     ENTRY(sg_cluster_rank),
+    ENTRY(sg_cluster_even),
     ENTRY(sg_cluster_cancel),
     ENTRY(sg_matrix),
     ENTRY(sg_wgmma),

@@ -310,6 +310,15 @@ static void copy_to(struct copy *copy, uint64_t shared, uint64_t mbarrier)
 		mbarrier_complete(lane, mbarrier, bytes);
 }
 
+/* The mbarrier that is told of a block's part of a multicast: its own, or for pairs of blocks
+ * (.cta_group::2) that of the pair's even or odd one, as the named one's block is. */
+static uint64_t mbarrier_of(const struct copy *copy, uint64_t mbarrier, uint32_t rank)
+{
+	if (copy->in.is_paired)
+		rank = (rank & ~1u) | (sg_cluster_rank(copy->lane, mbarrier, false) & 1);
+	return sg_cluster_map(copy->lane, mbarrier, rank, false);
+}
+
 void sg_tensor_copy(struct sg_lane *lane, uint32_t bits, uint64_t map,
     const struct sg_tensor_place *place, uint64_t shared, uint64_t mbarrier)
 {
@@ -332,7 +341,7 @@ void sg_tensor_copy(struct sg_lane *lane, uint32_t bits, uint64_t map,
 		uint32_t rank = (uint32_t)__builtin_ctz(left);
 
 		copy_to(&copy, sg_cluster_map(lane, shared, rank, false),
-		    sg_cluster_map(lane, mbarrier, rank, false));
+		    mbarrier_of(&copy, mbarrier, rank));
 	}
 }
 

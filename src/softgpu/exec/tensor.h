@@ -82,6 +82,8 @@ union sg_tensor {
 		uint32_t reduction : 3;	 /* enum sg_bulk_reduction */
 		uint32_t is_cluster : 1; /* addresses are of the window shared::cluster */
 		uint32_t multicast : 1;
+		uint32_t
+		    is_paired : 1; /* a mbarrier of a pair's even or odd block is told, as the one named */
 	};
 };
 

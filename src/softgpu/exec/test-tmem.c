@@ -325,6 +325,36 @@ TEST_LIMIT(allocation_waits_for_room, 60)
 	CHECK_EQ(out[2], 64);
 }
 
+/* A block's own address with bit 24 cleared is the same in the pair's even block: its mbarrier waits
+ * for both. */
+TEST_LIMIT(pairs_tell_the_even_block, 60)
+{
+	uint32_t *out = device_alloc(64);
+	static char text[4096];
+	uint64_t params[] = {(uint64_t)out};
+
+	snprintf(text, sizeof(text),
+	    ".version 9.0\n.target sm_100a\n.address_size 64\n"
+	    ".visible .entry k(.param .u64 out) .reqnctapercluster 2, 1, 1 {\n"
+	    "  .reg .b32 %%r<9>;\n  .reg .b64 %%d<9>;\n  .reg .pred %%p<5>;\n"
+	    "  .shared .align 8 .b64 bar;\n  .shared .b32 at;\n"
+	    "  mov.u32 %%r1, %%tid.x;\n  setp.eq.u32 %%p1, %%r1, 0;\n"
+	    "  mov.u32 %%r2, %%cluster_ctarank;\n  setp.ne.u32 %%p2, %%r2, 0;\n"
+	    "  @%%p1 mbarrier.init.shared.b64 [bar], 2;\n"
+	    "  tcgen05.alloc.cta_group::2.sync.aligned.shared::cta.b32 [at], 32;\n"
+	    "  barrier.cluster.arrive;\n  barrier.cluster.wait;\n"
+	    "  mov.u32 %%r3, bar;\n  and.b32 %%r4, %%r3, -16777224;\n"
+	    "  @%%p1 mbarrier.arrive.shared::cluster.b64 _, [%%r4];\n  @%%p2 bra DONE;\n"
+	    "W: mbarrier.try_wait.parity.shared.b64 %%p3, [bar], 0;\n  @!%%p3 bra W;\n"
+	    "  ld.param.u64 %%d1, [out];\n  st.global.b32 [%%d1], 5;\n"
+	    "DONE: barrier.cluster.arrive;\n  barrier.cluster.wait;\n"
+	    "  ld.shared.b32 %%r5, [at];\n"
+	    "  tcgen05.dealloc.cta_group::2.sync.aligned.b32 %%r5, 32;\n  ret;\n}\n");
+	ptxas_check(text, "sm_100a");
+	launch_fine(kernel_get(module_load(text), "k"), 2, 32, params, 1);
+	CHECK_EQ(*out, 5);
+}
+
 static const struct failure {
 	const char *body;
 	enum sg_fault_kind kind;

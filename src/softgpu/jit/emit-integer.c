@@ -211,11 +211,35 @@ void emit_dp2a(struct emit *emit)
 	destination(emit, 0, dot(emit, 2, 16, has(emit, PTX_MODIFIER_hi) ? 16 : 0), PTX_TYPE_b32);
 }
 
+/*
+ * Code for pairs of blocks makes the address of something in its own shared memory that of the same
+ * in the even block by clearing bit 24: on a GPU addresses have the block's rank from there on. Here
+ * a block's own have none, and others are numbered from 1. Compilers clear what alignment makes 0 as
+ * well.
+ */
+#define ODD_BLOCK 0x01000000u
+#define ALIGNMENT 0xffu
+
+static bool means_even_block(struct emit *emit)
+{
+	const struct ptx_operand *mask = &emit->in->operands[2];
+
+	return emit->has_pairs && emit->in->opcode == PTX_OP_and &&
+	       mask->kind == PTX_OPERAND_INTEGER &&
+	       ((uint32_t)mask->value | ALIGNMENT) == ~ODD_BLOCK &&
+	       ptx_type_bits(type_at(emit, 0)) == 32;
+}
+
 void emit_logic(struct emit *emit)
 {
 	enum ptx_type type = type_at(emit, 0);
-	struct value a = source(emit, 1, type), b = source(emit, 2, type);
+	struct value a = source(emit, 1, type), b;
 
+	b = source(emit, 2, type);
+	if (means_even_block(emit)) {
+		a = emit_value(emit, "call i32 @sg_cluster_even(ptr %%lane, i32 %s)", a.text);
+		b = emit_value(emit, "or i32 %s, %u", b.text, ODD_BLOCK);
+	}
 	destination(emit, 0,
 	    emit_value(emit, "%s %s %s, %s", ptx_opcode_info(emit->in->opcode)->name,
 		ir_name(ir_of(type)), a.text, b.text),

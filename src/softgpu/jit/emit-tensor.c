@@ -77,6 +77,7 @@ static void load(struct emit *emit, union sg_tensor in, uint32_t slot)
 
 	in.is_cluster = has(emit, PTX_MODIFIER_shared_cluster);
 	in.multicast = has(emit, PTX_MODIFIER_multicast_cluster);
+	in.is_paired = has(emit, PTX_MODIFIER_cta_group_2);
 	map = map_at(emit, in, slot, &operands[1]);
 	if (in.mode == SG_TENSOR_IM2COL && in.rank > 2) {
 		if (next >= emit->in->n_operands)

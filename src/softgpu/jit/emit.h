@@ -33,6 +33,7 @@ struct emit {
 	uint32_t position; /* index of in */
 	bool open;	   /* the current block wants more code */
 	bool uses_carry, has_matrix, has_wgmma, has_tcgen05;
+	bool has_pairs;	      /* the function has instructions of pairs of blocks: .cta_group::2 */
 	uint32_t matrix_slot; /* with has_matrix: the array of matrix instructions */
 };
 

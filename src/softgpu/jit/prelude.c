@@ -314,6 +314,7 @@ const char jit_prelude[] =
 	"declare i64 @sg_cluster_map(ptr, i64, i32, i1) nounwind\n"
 	"declare void @sg_cluster_cancel(ptr, i64, i64, i1) nounwind\n"
 	"declare i32 @sg_cluster_rank(ptr, i64, i1) nounwind\n"
+	"declare i32 @sg_cluster_even(ptr, i32) nounwind\n"
 	"declare void @sg_wgmma(ptr, i32, ptr) nounwind\n"
 	"declare void @sg_warpgroup_meet(ptr) nounwind\n"
 	"declare void @sg_tmem_load(ptr, i32, i32, i32, ptr) nounwind\n"
