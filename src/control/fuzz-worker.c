@@ -1,8 +1,8 @@
 /*
  * Fuzz target: what a worker says to rosend, should its tenant have taken it over: offers, takes,
  * images, states, texts, each with the descriptor of its choice. The session, its process and the
- * socket between them are real; the worker is this executable again, which only says that it is
- * ready and waits for its end, while the fuzzer speaks through a copy of its socket.
+ * socket between them are real; the worker is this executable again, which only sends the fuzzer a
+ * copy of its socket to speak through, says that it is ready and waits for its end.
  *
  * An input is a row of messages: u8 kind, u8 how (HOW_*), u8 length, and as many bytes, which stand
  * behind the kind in a message of that kind's size.
@@ -10,11 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -25,6 +26,7 @@
 #include "control/session.h"
 
 #define CONTROL_FD	   3
+#define DOOR_VARIABLE	   "ROSEN_FUZZ_DOOR"
 #define INPUTS_PER_SESSION 256
 #define PATIENCE	   50000 /* rounds of a tenth of a millisecond */
 
@@ -47,11 +49,55 @@ static void require(bool condition)
 		abort();
 }
 
+/* Where workers bring their sockets: a name that no file stands for, after the fuzzer's number. */
+static struct sockaddr_un door_of(const char *number)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(
+	    address.sun_path + 1, sizeof(address.sun_path) - 1, "rosen-fuzz-worker-%s", number);
+	return address;
+}
+
+static int door = -1;
+
+static void open_door(void)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	struct sockaddr_un address = door_of(number);
+	door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	require(door >= 0 && bind(door, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		listen(door, 8) == 0 && setenv(DOOR_VARIABLE, number, 1) == 0);
+}
+
+static void bring_socket(void)
+{
+	struct sockaddr_un address = door_of(getenv(DOOR_VARIABLE) ?: "");
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	require(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		fd_send(fd, "", 1, (int[]){CONTROL_FD}, 1) == 0);
+}
+
+static int take_socket(void)
+{
+	_cleanup_fd_ int fd = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	int taken = -1;
+	size_t n = 1;
+	char byte;
+
+	require(fd >= 0 && fd_receive(fd, &byte, 1, &taken, &n, 0) == 1 && n == 1);
+	return taken;
+}
+
 static _Noreturn void be_worker(void)
 {
 	struct control_ready ready = {.kind = CONTROL_READY, .driver_version = 13000, .devices = 1};
 	struct pollfd poller = {.fd = CONTROL_FD, .events = POLLRDHUP};
 
+	bring_socket();
 	fd_send(CONTROL_FD, &ready, sizeof(ready), NULL, 0);
 	while (poll(&poller, 1, -1) < 1)
 		;
@@ -65,6 +111,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (!strcmp((*argv)[0], "rosen-worker"))
 		be_worker();
 	log_set_level(LOG_ERROR);
+	open_door();
 	config_init(&config);
 	config.ring_size = config.staging_size = 1 << 20;
 	config.lanes = 1;
@@ -114,10 +161,7 @@ static void begin_session(void)
 		usleep(100);
 	}
 	require(session_now());
-	int life = (int)syscall(SYS_pidfd_open, process_pid(session_now()->process), 0);
-	worker_end = (int)syscall(SYS_pidfd_getfd, life, CONTROL_FD, 0);
-	require(worker_end >= 0);
-	fd_close(life);
+	worker_end = take_socket();
 }
 
 static int descriptor_of(uint8_t how, uint64_t size)
