@@ -114,13 +114,18 @@ void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t number, u
 		release(lane->block, barrier, NULL);
 }
 
-void sg_warpgroup_meet(struct sg_lane *lane)
+void sg_warp_warpgroup_meet(struct sg_lane *lane, uint32_t n)
 {
 	uint32_t group = lane->number / SG_WARPGROUP_THREADS;
 	uint32_t count =
 	    MIN(SG_WARPGROUP_THREADS, lane->block->n_threads - group * SG_WARPGROUP_THREADS);
 
-	meet(lane, arrive_at(&lane->block->barriers[SG_BARRIERS + group], count, 1, 0));
+	meet(lane, arrive_at(&lane->block->barriers[SG_BARRIERS + group], count, n, 0));
+}
+
+void sg_warpgroup_meet(struct sg_lane *lane)
+{
+	sg_warp_warpgroup_meet(lane, 1);
 }
 
 void barrier_threads_exit(struct sg_block *block, uint32_t n)

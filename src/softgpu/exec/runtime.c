@@ -294,6 +294,8 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_warp_fault),
     ENTRY(sg_warp_leave),
     ENTRY(sg_warp_matrix),
+    ENTRY(sg_warp_warpgroup_meet),
+    ENTRY(sg_warp_wgmma),
     ENTRY(sg_warp_mbarrier_arrive),
     ENTRY(sg_warp_move),
     ENTRY(sg_warp_wmma_load),

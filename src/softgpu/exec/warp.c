@@ -157,7 +157,7 @@ static void multiply_for_warpgroup(
 
 		lanes[lane] = (struct sg_wgmma_lane *)(uintptr_t)warp->fibers[lane]->arrival.value;
 	}
-	wgmma_compute(&first->lane, form, lanes);
+	wgmma_compute_lanes(&first->lane, form, lanes);
 }
 
 void meeting_compute(const struct sg_meeting *meeting, uint32_t members)

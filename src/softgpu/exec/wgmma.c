@@ -31,12 +31,20 @@ static struct shared_matrix place_of(uint64_t descriptor)
 static void fetch(struct sg_lane *lane, const struct shared_matrix *place, bool transposed,
     unsigned size, uint64_t row, uint32_t out[ROW_ELEMENTS])
 {
-	for (unsigned i = 0; i < SG_WGMMA_ROW / size; i++) {
-		uint64_t offset = transposed ? shared_matrix_offset(place, true, i, row * size)
-					     : shared_matrix_offset(place, false, row, i * size);
+	unsigned step = transposed ? size : SG_PIECE_BYTES; /* what lies together */
 
-		out[i] = 0;
-		memcpy(&out[i], fault_check_range(lane, offset, size, true, false), size);
+	for (unsigned at = 0; at < SG_WGMMA_ROW; at += step) {
+		uint64_t offset = transposed
+				      ? shared_matrix_offset(place, true, at / size, row * size)
+				      : shared_matrix_offset(place, false, row, at);
+		const uint8_t *from = fault_check_range(lane, offset, step, true, false);
+		uint32_t words[SG_PIECE_BYTES / 4] = {0};
+
+		memcpy(words, from, step);
+		if (transposed)
+			out[at / size] = *words;
+		else
+			words_unpack(size * 8, words, ARRAY_SIZE(words), &out[at / size]);
 	}
 }
 
@@ -44,7 +52,7 @@ static void fetch(struct sg_lane *lane, const struct shared_matrix *place, bool 
 
 struct product {
 	union sg_wgmma form;
-	struct sg_wgmma_lane *const *lanes;
+	struct sg_wgmma_warp *all;
 	unsigned columns, k, size; /* size: bytes of an element */
 	uint32_t a[ROWS * ROW_ELEMENTS], b[ROW_ELEMENTS * SG_WGMMA_COLUMNS];
 	uint32_t c[ROWS * SG_WGMMA_COLUMNS];
@@ -82,11 +90,11 @@ static void take_a_registers(struct product *product)
 	unsigned per = 4 / product->size;
 
 	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
-		for (unsigned i = 0; i < 4 && product->lanes[lane]; i++) {
+		for (unsigned i = 0; i < 4; i++) {
 			unsigned row = lane / 4 + i % 2 * 8;
 			unsigned first = lane % 4 * per + i / 2 * 4 * per;
 
-			words_unpack(product->size * 8, &product->lanes[lane]->a[i], 1,
+			words_unpack(product->size * 8, &product->all->a[i][lane], 1,
 			    &product->a[row * product->k + first]);
 		}
 }
@@ -120,12 +128,12 @@ static void take_d(struct product *product)
 {
 	bool is_half = is_half_sum(product->form);
 
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
-		const struct sg_wgmma_lane *mine = product->lanes[lane];
+	for (unsigned e = 0; e < product->columns / 2; e++) {
+		const uint32_t *mine = product->all->d[is_half ? e / 2 : e];
 
-		for (unsigned e = 0; mine && mine->adds && e < product->columns / 2; e++)
+		for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
 			*element_of(product, lane, e) =
-			    is_half ? mine->d[e / 2] >> e % 2 * 16 & 0xffff : mine->d[e];
+			    is_half ? mine[lane] >> e % 2 * 16 & 0xffff : mine[lane];
 	}
 }
 
@@ -133,18 +141,13 @@ static void give_d(struct product *product)
 {
 	bool is_half = is_half_sum(product->form);
 
-	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
-		struct sg_wgmma_lane *mine = product->lanes[lane];
+	for (unsigned e = 0; e < product->columns / 2; e++) {
+		uint32_t *mine = product->all->d[is_half ? e / 2 : e];
 
-		for (unsigned e = 0; mine && e < product->columns / 2; e++) {
+		for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++) {
 			uint32_t value = *element_of(product, lane, e);
 
-			if (!is_half)
-				mine->d[e] = value;
-			else if (e % 2)
-				mine->d[e / 2] |= value << 16;
-			else
-				mine->d[e / 2] = value;
+			mine[lane] = is_half && e % 2 ? mine[lane] | value << 16 : value;
 		}
 	}
 }
@@ -206,29 +209,55 @@ static unsigned element_size(union sg_wgmma form)
 	return form.a == SG_MATRIX_B1 ? 4 : sg_matrix_bits((enum sg_matrix_type)form.a) / 8;
 }
 
-void wgmma_compute(
-    struct sg_lane *self, union sg_wgmma form, struct sg_wgmma_lane *const lanes[SG_WARP_SIZE])
+void sg_warp_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_warp *all)
 {
 	struct product *product = &scratch;
-	const struct sg_wgmma_lane *any = NULL;
+	union sg_wgmma form = {.bits = bits};
 
-	for (unsigned lane = 0; lane < SG_WARP_SIZE && !any; lane++)
-		any = lanes[lane];
 	product->form = form;
-	product->lanes = lanes;
+	product->all = all;
 	product->columns = form.n * 8u;
 	product->size = element_size(form);
 	product->k = SG_WGMMA_ROW / product->size;
-	memset(product->c, 0, ROWS * product->columns * sizeof(*product->c));
 	if (form.a_registers)
 		take_a_registers(product);
 	else
-		take_a(product, self, any->a_place);
-	take_b(product, self, any->b_place);
-	take_d(product);
+		take_a(product, lane, all->a_place);
+	take_b(product, lane, all->b_place);
+	if (all->adds)
+		take_d(product);
+	else
+		memset(product->c, 0, ROWS * product->columns * sizeof(*product->c));
 	if (form.d == SG_MATRIX_S32)
 		multiply_as_integers(product);
 	else
 		multiply_as_floats(product);
 	give_d(product);
+}
+
+void wgmma_compute_lanes(
+    struct sg_lane *self, union sg_wgmma form, struct sg_wgmma_lane *const lanes[SG_WARP_SIZE])
+{
+	static _Thread_local struct sg_wgmma_warp all; /* too large for a thread's stack */
+	unsigned count = form.n * (is_half_sum(form) ? 2u : 4u);
+
+	memset(all.d, 0, sizeof(all.d));
+	memset(all.a, 0, sizeof(all.a));
+	for (unsigned lane = SG_WARP_SIZE; lane--;) {
+		const struct sg_wgmma_lane *mine = lanes[lane];
+
+		for (unsigned i = 0; mine && i < count; i++)
+			all.d[i][lane] = mine->d[i];
+		for (unsigned i = 0; mine && i < 4; i++)
+			all.a[i][lane] = mine->a[i];
+		if (!mine)
+			continue;
+		all.a_place = mine->a_place;
+		all.b_place = mine->b_place;
+		all.adds = mine->adds;
+	}
+	sg_warp_wgmma(self, form.bits, &all);
+	for (unsigned lane = 0; lane < SG_WARP_SIZE; lane++)
+		for (unsigned i = 0; lanes[lane] && i < count; i++)
+			lanes[lane]->d[i] = all.d[i][lane];
 }

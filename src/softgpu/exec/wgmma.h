@@ -33,12 +33,24 @@ struct sg_wgmma_lane {
 	uint64_t a_place, b_place; /* matrix descriptors */
 };
 
+/* The same of a warp in step, register by register. */
+struct sg_wgmma_warp {
+	alignas(64) uint32_t d[SG_WGMMA_COLUMNS / 2][SG_WARP_SIZE];
+	uint32_t a[4][SG_WARP_SIZE];
+	uint64_t a_place, b_place;
+	uint32_t adds;
+};
+
 /* One lane's: waits for those of its warp. The product is done when it returns. */
 void sg_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_lane *mine);
 
+void sg_warp_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_warp *all);
+
 /* Of a whole warp; lanes that are not there are NULL. self: whose memory it is. */
-void wgmma_compute(
+void wgmma_compute_lanes(
     struct sg_lane *self, union sg_wgmma form, struct sg_wgmma_lane *const lanes[SG_WARP_SIZE]);
 
-/* wait_group: nobody of the warpgroup goes on before all its warps have done their products. */
+/* wait_group: nobody of the warpgroup goes on before all its warps have done their products; of one
+ * lane, or of n of a warp in step. */
 void sg_warpgroup_meet(struct sg_lane *lane);
+void sg_warp_warpgroup_meet(struct sg_lane *lane, uint32_t n);

@@ -564,6 +564,8 @@ void flow_visit(
 		visit_operand(
 		    &in->operands[i], !i && (is_list || flow_has_result(in)), visit, context);
 	}
+	if (in->opcode == PTX_OP_wgmma && in->n_operands) /* it adds to its result */
+		visit_operand(in->operands, false, visit, context);
 	if (in->predicate != PTX_NO_REG)
 		visit(context, in->predicate, false);
 	if (in->opcode == PTX_OP_addc || in->opcode == PTX_OP_subc || in->opcode == PTX_OP_madc)

@@ -407,6 +407,9 @@ void warp_meet(struct warp *warp)
 	case PTX_OP_movmatrix:
 		warp_matrix(warp);
 		return;
+	case PTX_OP_wgmma:
+		warp_wgmma(warp);
+		return;
 	default:
 		warp_refuse(warp, ptx_opcode_info(emit->in->opcode)->name);
 	}

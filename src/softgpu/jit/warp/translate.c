@@ -134,7 +134,7 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 		warp_refuse(warp, "lanes meet under a predicate");
 	if (meets(in) && !is_barrier(in) && facts->width < SG_WARP_SIZE)
 		warp_refuse(warp, "it needs whole warps");
-	warp->needs_fibers |= is_barrier(in) || mbarrier_waits(in);
+	warp->needs_fibers |= is_barrier(in) || mbarrier_waits(in) || in->opcode == PTX_OP_wgmma;
 }
 
 static void check_loops(struct warp *warp)
@@ -612,7 +612,7 @@ static void print_kernel(struct warp *warp)
 	emit->n_temps = 0;
 	emit->n_blocks = flow->function->n_labels;
 	emit->open = true;
-	emit->uses_carry = emit->has_matrix = false;
+	emit->uses_carry = emit->has_matrix = emit->has_wgmma = false;
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	free(emit->registers);

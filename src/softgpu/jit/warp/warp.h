@@ -149,6 +149,7 @@ void warp_meet(struct warp *warp);
 
 /* matrix.c: products of matrices, and what brings them to registers. */
 void warp_matrix(struct warp *warp);
+void warp_wgmma(struct warp *warp); /* wgmma.c */
 
 /* mbarrier.c: what lanes do to one barrier together; false when it must be done lane by lane. */
 bool warp_mbarrier(struct warp *warp);
