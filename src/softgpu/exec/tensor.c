@@ -348,6 +348,9 @@ void sg_tensor_copy(struct sg_lane *lane, uint32_t bits, uint64_t map,
 void sg_tensor_replace(struct sg_lane *lane, struct sg_tensor_map *map, uint32_t field,
     uint32_t ordinal, uint64_t value)
 {
+	/* Triton makes its maps in the kernel, of zeros and every field. */
+	if (!map->magic)
+		map->magic = SG_TENSOR_MAGIC;
 	if (map->magic != SG_TENSOR_MAGIC || ordinal >= SG_TENSOR_DIMS)
 		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, (uint64_t)map, true);
 	switch (field) {

@@ -350,3 +350,25 @@ TEST(warps_arrive_and_wait_at_mbarriers)
 		CHECK(!memcmp(out, values, sizeof(values)));
 	}
 }
+
+/* Zeros become a map as its fields are written, as Triton makes them. */
+TEST(tensor_maps_made_of_zeros)
+{
+	struct sg_module *module =
+	    module_load(".version 8.5\n.target sm_90a\n.address_size 64\n"
+			".visible .entry k(.param .u64 map) { .reg .b64 %d1;\n"
+			"ld.param.u64 %d1, [map];\n"
+			"tensormap.replace.tile.rank.global.b1024.b32 [%d1], 1;\n"
+			"tensormap.replace.tile.box_dim.global.b1024.b32 [%d1], 1, 32; ret; }\n");
+	struct sg_tensor_map *map = device_alloc(sizeof(*map));
+	uint64_t params[] = {(uint64_t)map};
+	struct sg_fault fault;
+
+	launch_fine(kernel_get(module, "k"), 1, 1, params, 1);
+	CHECK_EQ(map->magic, SG_TENSOR_MAGIC);
+	CHECK_EQ(map->rank, 2);
+	CHECK_EQ(map->box[1], 31);
+	map->magic = 7;
+	CHECK_EQ(
+	    launch(kernel_get(module, "k"), 1, 1, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+}
