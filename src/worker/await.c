@@ -10,8 +10,9 @@
  * waiting burns a processor too, so this costs nothing while there are processors to spare, and a
  * dispatcher that stays awake takes the client's next record at once instead of tens of
  * microseconds later. The longer a wait takes already, the less often the driver is asked. After
- * LATE times that long, or where processors are few, others may run between two looks; and where
- * they are few the dispatcher gives up soon. Then a waiter blocks as the driver sees fit.
+ * LATE times that long, on an issuer, of which there are several, or where processors are few,
+ * others may run between two looks; and where they are few the dispatcher gives up soon. Then a
+ * waiter blocks as the driver sees fit.
  *
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
@@ -145,8 +146,9 @@ CUresult call_await_stream(struct call *call, CUstream stream,
 
 CUresult worker_cuStreamSynchronize(struct call *call, struct args_cuStreamSynchronize *a)
 {
-	call->issuer = issuers_for_wait(call, a->stream);
-	return call_await_stream(call, a->stream, NULL, NULL);
+	struct issue_track *track = call->issued ? NULL : issuers_for_wait(call, a->stream);
+
+	return track ? issuer_give(track, call) : call_await_stream(call, a->stream, NULL, NULL);
 }
 
 CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchronize *a)
@@ -160,7 +162,7 @@ CUresult worker_cuEventSynchronize(struct call *call, struct args_cuEventSynchro
  */
 CUresult worker_cuCtxSynchronize(struct call *call, struct args_cuCtxSynchronize *a)
 {
-	return await(call, HANDLE_CONTEXT, (uint64_t)call_job(call)->context, NULL, NULL);
+	return await(call, HANDLE_CONTEXT, (uint64_t)call_job(call)->from.context, NULL, NULL);
 }
 
 CUresult worker_cuStreamQuery(struct call *call, struct args_cuStreamQuery *a)
@@ -208,7 +210,7 @@ static void look_at(struct worker *worker, struct awaits *awaits, unsigned i, ui
 	job->await_next = now + MIN((now - job->await_since) / REST_SHARE, REST_MOST);
 
 	if (may_ask(worker)) {
-		r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+		r = lane_enter(worker, job->from.context, job->from.capture_mode);
 		if (r == CUDA_SUCCESS)
 			r = ask(&job->call);
 		if (r == CUDA_ERROR_NOT_READY && now < job->await_until)
@@ -233,7 +235,8 @@ bool awaits_ask(struct worker *worker, struct awaits *awaits)
 	uint64_t now = clock_now_ns();
 
 	awaits->next = (awaits->next + 1) % awaits->n;
-	bool late = now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
+	bool late = awaits->elsewhere ||
+		    now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
 	look_at(worker, awaits, awaits->next, now);
 	return late || worker->crowded;
 }
@@ -259,6 +262,7 @@ bool awaits_look(struct worker *worker)
 		more = staging_look(worker) || worker->awaits.n;
 		if (chan_has_next(worker->chan))
 			return at_once && !more;
+		issuers_ring(worker);
 		at_once = false;
 		if (more && yield)
 			sched_yield();

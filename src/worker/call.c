@@ -55,7 +55,8 @@ CUstream call_stream(struct call *call, uint64_t id)
 {
 	CUstream stream = find_stream(call, id);
 
-	idle_stream(call, stream);
+	if (likely(!call->issued)) /* else the dispatcher has noted it */
+		idle_stream(call, stream);
 	return stream;
 }
 

@@ -21,7 +21,6 @@
 
 struct worker;	/* the process: channel, backend, handle table */
 struct lane;	/* what is kept per client thread */
-struct issuer;	/* issuer.h */
 struct backend; /* gen/backend.h: one function pointer per CUDA function, never NULL */
 
 struct call;
@@ -46,13 +45,15 @@ struct call {
 	CUresult (*finish)(struct call *call, void *state); /* set by call_continue() */
 	void *finish_state;
 	struct call_await await;
-	struct issuer *issuer; /* who goes on with a call that continues; NULL: await.c, a waiter */
+	bool issued; /* by an issuer's thread (issuer.h), not by the dispatcher */
 };
 
 /* Result of decoding a malformed record: the session ends (the client broke the protocol). */
 #define CALL_MALFORMED ((CUresult)0x7fffffff)
 /* The call goes on elsewhere: see call_continue(). */
 #define CALL_CONTINUES ((CUresult)0x7ffffffe)
+/* Another thread serves a copy of the record; this job is over. */
+#define CALL_PASSED_ON ((CUresult)0x7ffffffd)
 
 /*
  * The second half of a call that first issues work, in the order of the ring, and then waits for

@@ -3,11 +3,8 @@
  * there, and has each served at once, so that the GPU sees work in that order. It never waits for
  * the GPU: functions marked `blocks`, and the second halves of those that call_continue(), go to
  * the lane's waiter. Those that await a stream or an event it looks after itself for a while
- * (await.c).
- *
- * Every call is a job: a private copy of its record (chan_next() copies straight into it), a pool
- * for temporaries, room for the answer. Jobs are reused; one that moves to a waiter takes all of
- * that along, and the dispatcher goes on with another.
+ * (await.c), and launches of several busy streams go to threads of their own (issuer.c). Each call
+ * is a job (job.c), into which chan_next() copies its record.
  *
  * What the client controls is bounded here: record sizes by the channel, attachments and pools by
  * bulk_limit, waiting jobs by WORKER_JOBS_MAX. A record that does not decode ends the session, with
@@ -50,18 +47,16 @@
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define ID_LIMIT 0x10000u /* ids have 16 bits */
-#define CROWDED	 4	  /* client, dispatcher, waiter, and whatever else runs */
+#define CROWDED 4 /* client, dispatcher, waiter, and whatever else runs */
 
-static const char *name_of(uint32_t id)
+const char *worker_function_name(uint32_t id)
 {
 	const struct api_desc *desc = api_desc_by_id(id);
 
 	return desc ? desc->name : "an unknown function";
 }
 
-/* Ends the session; the first reason is kept. */
-_printf_(2, 3) static void worker_end(struct worker *worker, const char *format, ...)
+void worker_end(struct worker *worker, const char *format, ...)
 {
 	va_list arguments;
 
@@ -83,143 +78,7 @@ static bool has_last_words(struct worker *worker)
 	return has;
 }
 
-/* --- jobs --- */
-
-/* NULL: there is none. Other threads' are taken all at once. */
-static struct job *job_take_free(struct worker *worker)
-{
-	struct job *job = worker->spare_jobs;
-
-	if (!job) {
-		pthread_mutex_lock(&worker->jobs_lock);
-		job = worker->free_jobs;
-		worker->free_jobs = NULL;
-		pthread_mutex_unlock(&worker->jobs_lock);
-	}
-	if (job)
-		worker->spare_jobs = job->next;
-	return job;
-}
-
-static struct job *job_take(struct worker *worker)
-{
-	struct job *job = job_take_free(worker);
-
-	if (job)
-		return job;
-	job = aligned_alloc(16, align_up(sizeof(*job), 16));
-	if (!job)
-		return NULL;
-	memset(job, 0, offsetof(struct job, scratch));
-	pool_init(&job->pool, worker->options.bulk_limit);
-	return job;
-}
-
-static void job_give(struct worker *worker, struct job *job)
-{
-	pthread_mutex_lock(&worker->jobs_lock);
-	job->next = worker->free_jobs;
-	worker->free_jobs = job;
-	pthread_mutex_unlock(&worker->jobs_lock);
-}
-
-static void add(_Atomic uint64_t *counter, uint64_t amount)
-{
-	/* Relaxed: a counter for people, no other memory hangs on it. */
-	atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
-}
-
-/* When it was, 0: nobody looked. */
-static uint64_t job_count(struct worker *worker, struct job *job, CUresult result)
-{
-	if (!job->stat)
-		return 0;
-	uint64_t now = clock_now_ns();
-	add(&job->stat->messages, 1);
-	add(&job->stat->worker_ns, now - job->started_ns);
-	if (result != CUDA_SUCCESS)
-		add(&job->stat->errors, 1);
-	struct chan_time *time = worker->times ? worker->times[job->entry - worker_entries] : NULL;
-	if (unlikely(time))
-		add(&time->driver_ns, job->driver_ns);
-	return now;
-}
-
-/* For the client's trace. */
-static void tell_times(struct worker *worker, const struct job *job)
-{
-	struct chan_times times = {
-	    .taken_ns = job->started_ns,
-	    .worker_ns = (uint32_t)MIN(clock_now_ns() - job->started_ns, UINT32_MAX),
-	    .driver_ns = (uint32_t)MIN(job->driver_ns, UINT32_MAX),
-	};
-
-	chan_reply_times(worker->chan, job->lane->index, &times);
-}
-
-/* Stores the reply and wakes the waiter: chan_reply_commit(), or its sibling on the dispatcher. */
-typedef void commit_reply(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
-    const struct wire_writer *writer);
-
-static void job_answer(
-    struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
-{
-	const struct wire_record *record = (const void *)job->record;
-	struct wire_writer *writer = &job->call.writer;
-	struct wire_writer empty = {0};
-
-	if (!(record->flags & WIRE_F_REPLY)) {
-		if (result != CUDA_SUCCESS)
-			chan_post_error(worker->chan, result);
-		return;
-	}
-	if (result == CUDA_SUCCESS && writer->failed) {
-		log_warn(
-		    "the answer of %s did not fit the room its caller made", name_of(record->id));
-		result = CUDA_ERROR_UNKNOWN;
-	}
-	mirrors_settle(worker);
-	if (job->bulk.size || result != CUDA_SUCCESS) {
-		empty = chan_reply_begin(worker->chan, job->lane->index);
-		writer = &empty;
-	}
-	uint32_t status = result;
-	if (worker->options.output && unlikely(output_pending()) && record->id != API_rosenOutput)
-		status |= WIRE_STATUS_OUTPUT;
-	if (unlikely(worker->options.measure))
-		tell_times(worker, job);
-	commit(worker->chan, job->lane->index, record->seq, status, writer);
-}
-
-/* Its answer, and all that it holds; the job itself is the caller's. When it was, or 0. */
-static uint64_t job_close(
-    struct worker *worker, struct job *job, CUresult result, commit_reply *commit)
-{
-	const struct wire_record *record = (const void *)job->record;
-
-	if (unlikely(result == CALL_MALFORMED)) {
-		worker_end(worker,
-		    "The GPU worker ended the session: a malformed record for %s came from the "
-		    "client",
-		    name_of(record->id));
-		result = CUDA_ERROR_INVALID_VALUE;
-	}
-	idle_ended(worker, job);
-	uint64_t now = job_count(worker, job, result);
-	job_answer(worker, job, result, commit);
-	pool_reset(&job->pool);
-	free(job->attachment);
-	job->attachment = NULL;
-	return now;
-}
-
-void job_end(struct worker *worker, struct job *job, CUresult result)
-{
-	job_close(worker, job, result, chan_reply_commit);
-	job_give(worker, job);
-}
-
-/* --- payloads --- */
+/* --- serving --- */
 
 /* One WIRE_ID_ATTACH record: its staging bytes go to the end of the lane's attachment. */
 static int attach(struct worker *worker, struct lane *lane, const struct job *job)
@@ -247,75 +106,6 @@ static int attach(struct worker *worker, struct lane *lane, const struct job *jo
 	return 0;
 }
 
-/* Sets where the payload is read from and where the outputs go. */
-static int open_payload(struct worker *worker, struct job *job)
-{
-	const struct wire_record *record = (const void *)job->record;
-	struct lane *lane = job->lane;
-	struct call *call = &job->call;
-
-	call->reader = wire_reader(job->record + sizeof(*record), record->size - sizeof(*record));
-	job->bulk = (struct wire_bulk){0, 0};
-	if (record->flags & WIRE_F_BULK_REPLY) {
-		job->bulk.offset = wire_get_u64(&call->reader);
-		job->bulk.size = wire_get_u64(&call->reader);
-		void *memory = chan_staging_memory(worker->chan, &job->bulk);
-		if (call->reader.failed || !memory || !job->bulk.size)
-			return error_origin(-EBADMSG);
-		call->writer = wire_writer(memory, job->bulk.size);
-	} else if (record->flags & WIRE_F_REPLY) {
-		call->writer = chan_reply_begin(worker->chan, lane->index);
-	} else {
-		call->writer = wire_writer(job->scratch, sizeof(job->scratch));
-	}
-	if (record->flags & WIRE_F_ATTACHED) {
-		job->attachment = lane->attachment;
-		if (lane->attachment)
-			call->reader = wire_reader(lane->attachment, lane->attached);
-		else
-			call->reader.end = call->reader.at; /* nothing came */
-		lane->attachment = NULL;
-		lane->attached = lane->attachment_room = 0;
-	}
-	return 0;
-}
-
-/* --- serving --- */
-
-_Thread_local volatile uint32_t worker_serving;
-
-CUresult job_serve(struct job *job)
-{
-	struct call *call = &job->call;
-
-	uint64_t before = backend_ns;
-
-	worker_serving = job->entry->id;
-	CUresult r =
-	    call->finish ? call->finish(call, call->finish_state) : job->entry->serve(call);
-	worker_serving = 0;
-	job->driver_ns += backend_ns - before;
-	return r;
-}
-
-static void open_call(struct worker *worker, struct job *job)
-{
-	const struct wire_record *record = (const void *)job->record;
-	struct lane *lane = job->lane;
-
-	job->context = (CUcontext)handles_find(worker->handles, HANDLE_CONTEXT, lane->context_id);
-	job->capture_mode = lane_capture_mode(worker, lane);
-	job->call.worker = worker;
-	job->call.lane = lane;
-	job->call.backend = worker->backend;
-	job->call.pool = &job->pool;
-	job->call.flags = record->flags;
-	job->call.error = CUDA_SUCCESS;
-	job->call.finish = NULL;
-	job->call.await.on = false;
-	job->call.issuer = NULL;
-}
-
 /*
  * The job is the dispatcher's own again at once, or leaves its hands. Between an answer and the
  * next record nothing is locked, for that would wait until the answer's cache line has moved.
@@ -332,16 +122,16 @@ static void run(struct worker *worker, struct job *job)
 		/* What a kernel said before it failed is wanted when the context is no good. */
 		r = job->entry->id == API_rosenOutput
 			? CUDA_SUCCESS
-			: lane_enter(worker, job->lane, job->context, job->capture_mode);
+			: lane_enter(worker, job->from.context, job->from.capture_mode);
 		if (r == CUDA_SUCCESS)
 			r = job_serve(job);
 	}
-	if (r != CALL_CONTINUES) {
+	if (r == CALL_PASSED_ON) {
+		pool_reset(&job->pool);
+		worker->job = job;
+	} else if (r != CALL_CONTINUES) {
 		worker->now_ns = job_close(worker, job, r, chan_reply_commit_soon);
 		worker->job = job;
-	} else if (job->call.issuer) {
-		idle_leaves(worker, job);
-		issuer_give(job->call.issuer, job);
 	} else if (!job->call.await.on || !awaits_add(worker, &worker->awaits, job)) {
 		waiter_take(worker, job);
 	}
@@ -356,30 +146,34 @@ static void serve_unknown(struct worker *worker, struct job *job, uint32_t id)
 	job_end(worker, job, CUDA_ERROR_NOT_SUPPORTED);
 }
 
+static struct job_origin origin_of(struct worker *worker, struct lane *lane)
+{
+	struct job_origin from = {
+	    .lane = lane,
+	    .context = (CUcontext)handles_find(worker->handles, HANDLE_CONTEXT, lane->context_id),
+	    .capture_mode = lane_capture_mode(worker, lane),
+	    /* A record that was there when the last one ended needs no look at the clock. */
+	    .started_ns = worker->now_ns ?: clock_now_ns(),
+	};
+
+	worker->now_ns = 0;
+	return from;
+}
+
 static int serve_record(struct worker *worker, struct job *job)
 {
 	const struct wire_record *record = (const void *)job->record;
-	struct lane *lane = &worker->lanes[record->lane];
-	unsigned entry = record->id < ID_LIMIT ? worker->entry_of_id[record->id] : 0;
+	struct job_origin from = origin_of(worker, &worker->lanes[record->lane]);
 
-	job->lane = lane;
-	/* A record that was there when the last one ended needs no look at the clock. */
-	job->started_ns = worker->now_ns ?: clock_now_ns();
-	worker->now_ns = 0;
-	job->driver_ns = 0;
 	if (record->id == WIRE_ID_ATTACH)
-		return error_trace(attach(worker, lane, job));
-	int r = error_trace(open_payload(worker, job));
+		return error_trace(attach(worker, from.lane, job));
+	int r = job_open(worker, job, &from);
 	if (r < 0)
 		return r;
-	open_call(worker, job);
-	job->stat = entry ? worker->stats[entry - 1] : NULL;
-	job->away = false;
-	if (unlikely(!entry)) {
+	if (unlikely(!job->entry)) {
 		serve_unknown(worker, job, record->id);
 		return 0;
 	}
-	job->entry = &worker_entries[entry - 1];
 	idle_record(worker, job);
 	run(worker, job);
 	return 0;
@@ -389,7 +183,7 @@ int worker_run(struct worker *worker)
 {
 	for (;;) {
 		if (!worker->job)
-			worker->job = job_take(worker);
+			worker->job = job_take(worker, &worker->spare_jobs);
 		if (!worker->job)
 			return error_origin(-ENOMEM);
 		if (!awaits_look(worker))
@@ -407,7 +201,7 @@ int worker_run(struct worker *worker)
 		if (r < 0) {
 			worker_end(worker,
 			    "The GPU worker ended the session: bulk data sent for %s %s",
-			    name_of(((struct wire_record *)worker->job->record)->id),
+			    worker_function_name(((struct wire_record *)worker->job->record)->id),
 			    r == -ENOMEM ? "found no memory on the server"
 					 : "is malformed or exceeds session_bulk_limit");
 			return error_trace(r);
@@ -418,7 +212,7 @@ int worker_run(struct worker *worker)
 int worker_feed(struct worker *worker, const struct wire_record *record)
 {
 	if (!worker->job)
-		worker->job = job_take(worker);
+		worker->job = job_take(worker, &worker->spare_jobs);
 	if (!worker->job)
 		return error_origin(-ENOMEM);
 	memcpy(worker->job->record, record, record->size);
@@ -430,7 +224,7 @@ int worker_feed(struct worker *worker, const struct wire_record *record)
 
 static bool make_tables(struct worker *worker)
 {
-	worker->entry_of_id = calloc(ID_LIMIT, sizeof(*worker->entry_of_id));
+	worker->entry_of_id = calloc(WORKER_IDS, sizeof(*worker->entry_of_id));
 	worker->stats = calloc(worker_n_entries, sizeof(*worker->stats));
 	if (worker->options.measure)
 		worker->times = calloc(worker_n_entries, sizeof(*worker->times));
@@ -457,10 +251,11 @@ static bool make_tables(struct worker *worker)
 struct worker *worker_new(const struct worker_options *options, const struct backend *backend,
     const struct backend_host *host, struct chan *chan)
 {
-	struct worker *worker = calloc(1, sizeof(*worker));
+	struct worker *worker = aligned_alloc(alignof(struct worker), sizeof(*worker));
 
 	if (!worker)
 		return NULL;
+	memset(worker, 0, sizeof(*worker));
 	worker->options = *options;
 	worker->backend = backend;
 	worker->host = host;
@@ -488,18 +283,17 @@ struct worker *worker_new(const struct worker_options *options, const struct bac
 	return worker;
 }
 
-static void jobs_free(struct worker *worker)
+static void give_all_jobs(struct worker *worker)
 {
-	struct job *job = worker->job;
+	struct job *job;
 
-	if (job)
-		job_give(worker, job);
+	if (worker->job)
+		job_give(worker, worker->job);
 	while (worker->awaits.n)
 		job_give(worker, worker->awaits.jobs[--worker->awaits.n]);
-	while ((job = job_take_free(worker))) {
-		pool_fini(&job->pool);
-		free(job->attachment);
-		free(job);
+	while ((job = worker->spare_jobs)) {
+		worker->spare_jobs = job->next;
+		job_give(worker, job);
 	}
 }
 
@@ -509,10 +303,12 @@ struct worker *worker_free(struct worker *worker)
 		return NULL;
 	if (worker->callbacks)
 		callbacks_stop(worker->callbacks);
-	worker->issuers = issuers_free(worker->issuers);
+	issuers_stop(worker);
 	if (worker->lanes)
 		waiters_join(worker);
+	worker->issuers = issuers_free(worker->issuers);
 	callbacks_free(worker->callbacks);
+	give_all_jobs(worker);
 	jobs_free(worker);
 	gpu_time_free(worker->gpu_time);
 	idle_free(worker->idle);

@@ -83,7 +83,7 @@ static struct gpu_span *take_finished(struct gpu_time *time, CUcontext context)
 static void harvest(struct call *call, unsigned most)
 {
 	struct gpu_time *time = call->worker->gpu_time;
-	CUcontext context = call_job(call)->context;
+	CUcontext context = call_job(call)->from.context;
 	struct gpu_span *span;
 	float ms;
 
@@ -123,7 +123,7 @@ struct gpu_span *gpu_time_begin(struct call *call, CUstream stream)
 	if (!span)
 		return NULL;
 	span->stat = call_job(call)->stat;
-	span->context = call_job(call)->context;
+	span->context = call_job(call)->from.context;
 	if (backend->cuEventCreate(&span->begin, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
 	    backend->cuEventCreate(&span->end, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
 	    backend->cuEventRecord(span->begin, stream) == CUDA_SUCCESS)

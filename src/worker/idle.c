@@ -24,6 +24,7 @@
 
 #include "gen/api_desc.h"
 #include "gen/api_ids.h"
+#include "worker/issuer.h"
 #include "worker/mirror.h"
 #include "worker/worker.h"
 
@@ -159,21 +160,32 @@ static void changed(struct idle *idle)
 
 /* --- what waiters have done --- */
 
-/* Acquire: pairs with the release in idle_ended(). */
-static bool are_away(struct idle *idle)
+/* Whether somebody may put work into streams yet. */
+static bool are_away(struct worker *worker)
 {
-	return atomic_load_explicit(&idle->away, memory_order_acquire);
+	/* Acquire: pairs with the release in idle_ended(). */
+	return atomic_load_explicit(&worker->idle->away, memory_order_acquire) ||
+	       !issuers_are_settled(worker);
+}
+
+/* Counts on with whatever is put into a stream, by whomever. */
+static uint64_t all_changes(struct worker *worker)
+{
+	return atomic_load_explicit(&worker->idle->changes, memory_order_relaxed) +
+	       issuers_progress(worker);
 }
 
 /* Takes over what waiters have synchronised; what one of them is about to do is in none of it. */
-static void take_news(struct idle *idle)
+static void take_news(struct worker *worker)
 {
+	struct idle *idle = worker->idle;
+
 	if (likely(!atomic_load_explicit(&idle->was_synchronised, memory_order_relaxed)))
 		return;
-	bool nobody_away = !are_away(idle);
+	bool nobody_away = !are_away(worker);
 	pthread_mutex_lock(&idle->lock);
 	atomic_store_explicit(&idle->was_synchronised, false, memory_order_relaxed);
-	bool all = idle->synchronised == atomic_load_explicit(&idle->changes, memory_order_relaxed);
+	bool all = idle->synchronised == all_changes(worker);
 	pthread_mutex_unlock(&idle->lock);
 	if (all && nobody_away && !idle->many_contexts) {
 		idle->n = 0;
@@ -195,10 +207,10 @@ void idle_record(struct worker *worker, struct job *job)
 
 	if (!idle)
 		return;
-	take_news(idle); /* before this record makes it old */
-	if (job->context != idle->context && job->context) {
+	take_news(worker); /* before this record makes it old */
+	if (job->from.context != idle->context && job->from.context) {
 		idle->many_contexts |= idle->context != NULL;
-		idle->context = job->context;
+		idle->context = job->from.context;
 	}
 	if (class_of_job(idle, job) == UNKNOWN)
 		forget_name(idle);
@@ -238,10 +250,10 @@ void idle_stream(struct call *call, CUstream stream)
 		return;
 	switch (class_of_job(idle, job)) {
 	case STREAMED:
-		put_into(idle, job->context, named(stream));
+		put_into(idle, job->from.context, named(stream));
 		break;
 	case ENDS_STREAM: {
-		int i = find(idle, job->context, named(stream));
+		int i = find(idle, job->from.context, named(stream));
 		if (i >= 0) {
 			idle->streams[i] = idle->streams[--idle->n];
 			forget_name(idle);
@@ -282,9 +294,9 @@ void idle_publish(struct worker *worker)
 
 	if (!idle)
 		return;
-	take_news(idle);
+	take_news(worker);
 	/* Relaxed: captures begin, and contexts end before their answer, on this thread. */
-	if (!idle->n && !idle->unknown && !are_away(idle) &&
+	if (!idle->n && !idle->unknown && !are_away(worker) &&
 	    !atomic_load_explicit(&worker->captures, memory_order_relaxed) &&
 	    !atomic_load_explicit(&idle->context_ended, memory_order_relaxed) &&
 	    !mirrors_exist(worker))
@@ -297,7 +309,7 @@ void idle_stream_done(struct call *call, CUstream stream)
 
 	if (!idle)
 		return;
-	int i = find(idle, call_job(call)->context, named(stream));
+	int i = find(idle, call_job(call)->from.context, named(stream));
 	if (i >= 0)
 		idle->streams[i] = idle->streams[--idle->n];
 }
@@ -308,8 +320,8 @@ CUresult idle_context_asks(struct call *call)
 
 	if (!idle)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	take_news(idle);
-	if (idle->unknown || idle->many_contexts || are_away(idle))
+	take_news(call->worker);
+	if (idle->unknown || idle->many_contexts || are_away(call->worker))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	while (idle->n) {
 		CUresult r = call->backend->cuStreamQuery(idle->streams[idle->n - 1].stream);
@@ -323,8 +335,7 @@ CUresult idle_context_asks(struct call *call)
 uint64_t idle_mark(struct worker *worker)
 {
 	/* Relaxed: on a waiter it may be older, which makes the synchronisation count for less. */
-	return worker->idle ? atomic_load_explicit(&worker->idle->changes, memory_order_relaxed)
-			    : 0;
+	return worker->idle ? all_changes(worker) : 0;
 }
 
 void idle_context_done(struct call *call, uint64_t mark)

@@ -310,7 +310,7 @@ CUresult worker_cuModuleGetGlobal_v2(struct call *call, struct args_cuModuleGetG
 
 	if (r == CUDA_SUCCESS && mirrors_is_managed(call, address))
 		r = note_managed(
-		    call, address, bytes, (uint64_t)a->module, call_job(call)->context);
+		    call, address, bytes, (uint64_t)a->module, call_job(call)->from.context);
 	return r ?: give_variable(address, bytes, a->address, a->bytes);
 }
 

@@ -108,7 +108,7 @@ static CUresult enter_offer(struct call *call, bool event, uint64_t what,
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*mine = (struct offered){
-	    .event = event, .what = what, .context = call_job(call)->context, .token = *token};
+	    .event = event, .what = what, .context = call_job(call)->from.context, .token = *token};
 	pthread_mutex_lock(&ipc->offered_lock);
 	struct offered *found = *find_offered(ipc, event, what);
 	if (!found) {
@@ -360,7 +360,7 @@ static CUresult open_new(struct call *call, const CUipcMemHandle *handle, struct
 	if (!opened)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	opened->token = what.token;
-	opened->context = call_job(call)->context;
+	opened->context = call_job(call)->from.context;
 	r = map(call, opened, &what, &fd);
 	if (r != CUDA_SUCCESS) {
 		free(opened);
@@ -413,7 +413,7 @@ static struct opened *find_opened(struct ipc *ipc, CUcontext context, const CUip
 CUresult worker_cuIpcOpenMemHandle_v2(struct call *call, struct args_cuIpcOpenMemHandle_v2 *a)
 {
 	struct ipc *ipc = call->worker->ipc;
-	CUcontext context = call_job(call)->context;
+	CUcontext context = call_job(call)->from.context;
 	CUresult r = CUDA_SUCCESS;
 
 	if (!context)

@@ -1,52 +1,77 @@
 /*
- * Between the dispatcher and each issuer is a queue of one writer and one reader. A stream's issuer
- * follows from its handle by a table that never changes once an entry is used, so that nothing need
- * be known of streams that end.
+ * A stream's track follows from its handle by a table that never changes once an entry is used, so
+ * that nothing need be known of streams that end.
  *
- * Handing over costs more than a tenth of a launch, and a program with one busy stream gains
- * nothing. So the dispatcher counts how often launches change from one stream to another, and only
- * starts with this when they do so often, and goes on with it for a while when they do no longer:
- * threads that find the ring full take turns of a thousand records.
+ * What moves between processors is what handing over costs: a job has ten cache lines, and fetching
+ * them took the dispatcher a microsecond. So an issuer is given the record as it came, a few lines
+ * in a row (issue_queue.h), and decodes it once more, in a job of its own. Nothing else can have
+ * changed what the ids in it stand for meanwhile, since every other call waits for the issuers.
+ *
+ * The driver takes launches into one stream after the other a third faster than into streams in
+ * turn. So an issuer has several queues, its tracks, each for some of its streams, and serves one
+ * for a while before it turns to the next.
+ *
+ * A program with one busy stream gains nothing. So the dispatcher counts how often launches change
+ * from one stream to another, only starts with this when they do so often, and goes on with it for
+ * a while when they do no longer: threads that find the ring full take turns.
  *
  * Captures, GPU time and mirrors of managed variables keep state on the dispatcher with every
  * launch; while there are any, it keeps the launches too. The default streams stay with it as well:
  * what is put into the legacy one is ordered with all others.
  *
- * An issuer looks after what it awaits between two jobs as the dispatcher does (await.c), and
+ * An issuer looks after what it awaits between two records as the dispatcher does (await.c), and
  * watches its queue as long as an idle side of a channel watches memory before it sleeps.
  */
 #include "worker/issuer.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/api_ids.h"
+#include "worker/issue_queue.h"
 #include "worker/mirror.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
-#define QUEUE	   128u /* jobs; a power of two. The driver holds more than that in each stream */
-#define WINDOW	   256	/* launches; changes of stream among them that pay: */
-#define CHANGES	   4
-#define QUIET	   16 /* windows without so many, after which it no longer does */
-#define SLOTS	   256u
-#define STACK	   (256u << 10)
-#define CACHE_LINE 64
+#define WINDOW	  256 /* launches; changes of stream among them that pay: */
+#define CHANGES	  4
+#define QUIET	  16   /* windows without so many, after which it no longer does */
+#define RING_EACH 32   /* records handed over */
+#define ALONE_NS  2000 /* so long others do not get the processor of who watches his queue */
+#define SLOTS	  256u
+#define STACK	  (1u << 20) /* GPU drivers want room */
+#define MOST	  16u
+#define TRACKS	  4u
+#define IN_ROW	  32 /* records of one track before another's turn */
+
+/* A record behind it, as it came from the ring. */
+struct handed {
+	struct job_origin from; /* no lane: hand what is awaited to waiters, and no record */
+};
+
+/* The streams of some slots. */
+struct issue_track {
+	struct issue_queue queue;
+	struct issuer *issuer;
+};
 
 struct issuer {
+	struct issue_track tracks[TRACKS];
 	struct worker *worker;
 	pthread_t thread;
-	struct job *queue[QUEUE]; /* NULL: hand what is awaited to waiters */
-	struct awaits awaits;	  /* the issuer's own */
 
-	_Atomic uint32_t pushed __attribute__((aligned(CACHE_LINE))); /* by the dispatcher */
-	_Atomic uint32_t served __attribute__((aligned(CACHE_LINE))); /* by the issuer */
+	/* the issuer's own */
+	struct job *job, *spare;
+	struct awaits awaits;
+	unsigned track, in_row; /* whose turn it is, records served since it is */
 
-	_Atomic bool asleep __attribute__((aligned(CACHE_LINE)));
+	alignas(WORKER_APART) _Atomic bool asleep;
 	bool stopping; /* under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -58,55 +83,100 @@ struct issuers {
 	bool refused; /* a thread could not be made: no further try */
 
 	bool pays, busy; /* busy: something was handed over since all was settled */
+	uint64_t unrung; /* issuers who were given something and may sleep, by bit */
+	unsigned n_unrung;
 	unsigned launches, changes, quiet;
 	CUstream last;
 
-	uint8_t slots[SLOTS]; /* 1 + the issuer of the streams of a slot, 0: none yet */
+	uint8_t slots[SLOTS]; /* 1 + the track of the streams of a slot, 0: none yet */
 	unsigned next;
 	struct issuer *issuers;
 };
 
 /* --- the issuer's side --- */
 
-static bool has_more(struct issuer *issuer)
+static struct issue_queue *current(struct issuer *issuer)
 {
-	/* Acquire: the job behind the new count. Sequentially consistent, since before sleeping it
-	 * must not be read earlier than `asleep` is written. */
-	return atomic_load_explicit(&issuer->pushed, memory_order_seq_cst) !=
-	       atomic_load_explicit(&issuer->served, memory_order_relaxed);
+	return &issuer->tracks[issuer->track].queue;
 }
 
-/* Until there is more. False: there is not, and never will be. */
-static bool rest(struct issuer *issuer)
+/* What is to be served next, of the current queue; NULL: there is nothing yet. */
+static const struct handed *next(struct issuer *issuer)
 {
-	uint64_t start = clock_now_ns(), patience = issuer->worker->options.spin_ns;
+	const struct handed *handed = NULL;
+
+	if (issuer->in_row++ < IN_ROW && (handed = issue_queue_next(current(issuer))))
+		return handed;
+	for (unsigned i = 0; i < TRACKS && !handed; i++) {
+		issuer->track = (issuer->track + 1) % TRACKS;
+		handed = issue_queue_next(current(issuer));
+	}
+	issuer->in_row = 1;
+	return handed;
+}
+
+/* Until there is more. NULL: there is not, and never will be. */
+static const struct handed *rest(struct issuer *issuer)
+{
+	uint64_t start = clock_now_ns(), watched, patience = issuer->worker->options.spin_ns;
+	const struct handed *handed;
 
 	do {
-		if (has_more(issuer))
-			return true;
-		__builtin_ia32_pause();
-	} while (clock_now_ns() - start < patience);
+		handed = next(issuer);
+		if (handed)
+			return handed;
+		watched = clock_now_ns() - start;
+		if (watched > ALONE_NS)
+			sched_yield();
+		else
+			__builtin_ia32_pause();
+	} while (watched < patience);
 	pthread_mutex_lock(&issuer->lock);
-	/* Sequentially consistent, as are the dispatcher's count and its look at this: one of the
-	 * two sees what the other wrote. */
-	atomic_store_explicit(&issuer->asleep, true, memory_order_seq_cst);
-	while (!has_more(issuer) && !issuer->stopping)
+	atomic_store_explicit(&issuer->asleep, true, memory_order_relaxed);
+	/* The store must not pass the look at the queue; the other side's fence is issuers_ring()'s:
+	 * one of the two sees what the other wrote. */
+	atomic_thread_fence(memory_order_seq_cst);
+	while (!(handed = next(issuer)) && !issuer->stopping)
 		pthread_cond_wait(&issuer->more, &issuer->lock);
 	atomic_store_explicit(&issuer->asleep, false, memory_order_relaxed);
 	pthread_mutex_unlock(&issuer->lock);
-	return has_more(issuer);
+	return handed;
 }
 
-static void serve(struct issuer *issuer, struct job *job)
+/* The job goes on to where it waits, and the issuer with another. */
+static void move_on(struct issuer *issuer, struct job *job)
 {
-	struct worker *worker = issuer->worker;
+	struct job *another = job_take(issuer->worker, &issuer->spare);
 
-	if (!job)
+	if (!another) {
+		job_close(issuer->worker, job, CUDA_ERROR_OUT_OF_MEMORY, chan_reply_commit);
+		return;
+	}
+	issuer->job = another;
+	if (!awaits_add(issuer->worker, &issuer->awaits, job))
+		waiter_take(issuer->worker, job);
+}
+
+static void serve(struct issuer *issuer, const struct handed *handed)
+{
+	const struct wire_record *record = (const void *)(handed + 1);
+	struct worker *worker = issuer->worker;
+	struct job *job = issuer->job;
+
+	if (!handed->from.lane) {
 		awaits_hand_over(worker, &issuer->awaits);
-	else if (!job->call.await.on)
-		waiter_serve(worker, job);
-	else if (!awaits_add(worker, &issuer->awaits, job))
-		waiter_take(worker, job);
+		return;
+	}
+	memcpy(job->record, record, record->size);
+	job_open(worker, job, &handed->from); /* as it did on the dispatcher */
+	job->call.issued = true;
+	CUresult r = lane_enter(worker, job->from.context, job->from.capture_mode);
+	if (r == CUDA_SUCCESS)
+		r = job_serve(job);
+	if (r == CALL_CONTINUES)
+		move_on(issuer, job);
+	else
+		job_close(worker, job, r, chan_reply_commit);
 }
 
 static void *issue(void *argument)
@@ -114,14 +184,12 @@ static void *issue(void *argument)
 	struct issuer *issuer = argument;
 
 	for (;;) {
-		if (has_more(issuer)) {
-			uint32_t at = atomic_load_explicit(&issuer->served, memory_order_relaxed);
-			serve(issuer, issuer->queue[at % QUEUE]);
-			/* Release: the dispatcher that sees the count sees what the call has
-			 * done. */
-			atomic_store_explicit(&issuer->served, at + 1, memory_order_release);
-		} else if (!issuer->awaits.n && !rest(issuer)) {
+		const struct handed *handed = next(issuer);
+		if (!handed && !issuer->awaits.n && !(handed = rest(issuer)))
 			return NULL;
+		if (handed) {
+			serve(issuer, handed);
+			issue_queue_take(current(issuer));
 		}
 		if (issuer->awaits.n && awaits_ask(issuer->worker, &issuer->awaits))
 			sched_yield();
@@ -130,19 +198,49 @@ static void *issue(void *argument)
 
 /* --- making and ending --- */
 
-static bool start(struct issuer *issuer, struct worker *worker)
+static bool start_thread(struct issuer *issuer)
 {
 	pthread_attr_t attributes;
 
-	issuer->worker = worker;
-	issuer->awaits.elsewhere = true;
-	pthread_mutex_init(&issuer->lock, NULL);
-	pthread_cond_init(&issuer->more, NULL);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK);
 	int r = pthread_create(&issuer->thread, &attributes, issue, issuer);
 	pthread_attr_destroy(&attributes);
 	return r == 0;
+}
+
+static void issuer_fini(struct issuer *issuer)
+{
+	struct job *job;
+
+	if (issuer->job)
+		job_give(issuer->worker, issuer->job);
+	while ((job = issuer->spare)) {
+		issuer->spare = job->next;
+		job_give(issuer->worker, job);
+	}
+	for (unsigned i = 0; i < TRACKS; i++)
+		issue_queue_fini(&issuer->tracks[i].queue);
+	pthread_cond_destroy(&issuer->more);
+	pthread_mutex_destroy(&issuer->lock);
+}
+
+static bool start(struct issuer *issuer, struct worker *worker)
+{
+	issuer->worker = worker;
+	issuer->awaits.elsewhere = true;
+	pthread_mutex_init(&issuer->lock, NULL);
+	pthread_cond_init(&issuer->more, NULL);
+	issuer->job = job_take(worker, &issuer->spare);
+	bool made = issuer->job;
+	for (unsigned i = 0; i < TRACKS && made; i++) {
+		issuer->tracks[i].issuer = issuer;
+		made = issue_queue_init(&issuer->tracks[i].queue) == 0;
+	}
+	if (made && start_thread(issuer))
+		return true;
+	issuer_fini(issuer);
+	return false;
 }
 
 static bool start_all(struct issuers *issuers)
@@ -169,14 +267,14 @@ struct issuers *issuers_new(struct worker *worker, unsigned n)
 
 	if (!issuers)
 		return NULL;
-	issuers->issuers = aligned_alloc(CACHE_LINE, n * sizeof(*issuers->issuers));
+	issuers->n = MIN(n, MOST);
+	issuers->issuers = aligned_alloc(WORKER_APART, issuers->n * sizeof(*issuers->issuers));
 	if (!issuers->issuers) {
 		free(issuers);
 		return NULL;
 	}
-	memset(issuers->issuers, 0, n * sizeof(*issuers->issuers));
+	memset(issuers->issuers, 0, issuers->n * sizeof(*issuers->issuers));
 	issuers->worker = worker;
-	issuers->n = MIN(n, UINT8_MAX - 1);
 	return issuers;
 }
 
@@ -187,17 +285,24 @@ static void stop(struct issuer *issuer)
 	pthread_cond_signal(&issuer->more);
 	pthread_mutex_unlock(&issuer->lock);
 	pthread_join(issuer->thread, NULL);
-	pthread_cond_destroy(&issuer->more);
-	pthread_mutex_destroy(&issuer->lock);
+	issuer_fini(issuer);
+}
+
+void issuers_stop(struct worker *worker)
+{
+	struct issuers *issuers = worker->issuers;
+
+	if (!issuers)
+		return;
+	issuers_rest(worker);
+	while (issuers->n_threads)
+		stop(&issuers->issuers[--issuers->n_threads]);
 }
 
 struct issuers *issuers_free(struct issuers *issuers)
 {
 	if (!issuers)
 		return NULL;
-	issuers_rest(issuers->worker);
-	for (unsigned i = 0; i < issuers->n_threads; i++)
-		stop(&issuers->issuers[i]);
 	free(issuers->issuers);
 	free(issuers);
 	return NULL;
@@ -227,82 +332,122 @@ static void count_launch(struct issuers *issuers, CUstream stream)
 	issuers->launches = issuers->changes = 0;
 }
 
-static bool may(struct worker *worker, CUstream stream)
+static bool may(struct call *call, CUstream stream)
 {
+	struct worker *worker = call->worker;
+
 	return worker->issuers->pays && stream && stream != CU_STREAM_LEGACY && !worker->gpu_time &&
+	       /* What is not all in the record. */
+	       !(call->flags & (WIRE_F_ATTACHED | WIRE_F_BULK_REPLY)) &&
 	       /* Relaxed: captures begin and end on this thread. */
 	       !atomic_load_explicit(&worker->captures, memory_order_relaxed) &&
 	       !mirrors_exist(worker);
 }
 
-static struct issuer *issuer_of(struct issuers *issuers, CUstream stream)
+static struct issue_track *track_of(struct issuers *issuers, CUstream stream)
 {
 	uint8_t *slot =
 	    &issuers->slots[((uint64_t)stream >> 4) * 0x9e3779b97f4a7c15 >> 32 & (SLOTS - 1)];
 
 	if (!*slot)
-		*slot = (uint8_t)(1 + issuers->next++ % issuers->n);
-	return &issuers->issuers[*slot - 1];
+		*slot = (uint8_t)(1 + issuers->next++ % (issuers->n * TRACKS));
+	unsigned track = *slot - 1u;
+	return &issuers->issuers[track % issuers->n].tracks[track / issuers->n];
 }
 
-static struct issuer *choose(struct worker *worker, CUstream stream)
+static struct issue_track *choose(struct call *call, CUstream stream)
 {
-	if (likely(may(worker, stream)))
-		return issuer_of(worker->issuers, stream);
-	issuers_settle(worker);
+	if (likely(may(call, stream)))
+		return track_of(call->worker->issuers, stream);
+	issuers_settle(call->worker);
 	return NULL;
 }
 
-struct issuer *issuers_for_launch(struct call *call, CUstream stream)
+struct issue_track *issuers_for_launch(struct call *call, CUstream stream)
 {
-	struct worker *worker = call->worker;
-
-	if (!worker->issuers)
+	if (!call->worker->issuers)
 		return NULL;
-	count_launch(worker->issuers, stream);
-	return choose(worker, stream);
+	count_launch(call->worker->issuers, stream);
+	return choose(call, stream);
 }
 
-struct issuer *issuers_for_wait(struct call *call, CUstream stream)
+struct issue_track *issuers_for_wait(struct call *call, CUstream stream)
 {
-	return call->worker->issuers ? choose(call->worker, stream) : NULL;
+	return call->worker->issuers ? choose(call, stream) : NULL;
 }
 
-static uint32_t unserved(const struct issuer *issuer)
+static void wake(struct issuer *issuer)
 {
-	/* Acquire: see issue(). */
-	return atomic_load_explicit(&issuer->pushed, memory_order_relaxed) -
-	       atomic_load_explicit(&issuer->served, memory_order_acquire);
-}
-
-/* Until at most n jobs are. */
-static void wait_for(struct issuer *issuer, uint32_t n)
-{
-	if (likely(unserved(issuer) <= n))
-		return;
-	chan_wake(issuer->worker->chan); /* this may take its time */
-	while (unserved(issuer) > n) {
-		if (issuer->worker->crowded)
-			sched_yield();
-		else
-			__builtin_ia32_pause();
-	}
-}
-
-void issuer_give(struct issuer *issuer, struct job *job)
-{
-	uint32_t at = atomic_load_explicit(&issuer->pushed, memory_order_relaxed);
-
-	issuer->worker->issuers->busy = true;
-	wait_for(issuer, QUEUE - 1);
-	issuer->queue[at % QUEUE] = job;
-	/* Sequentially consistent: see rest(). It also publishes the job. */
-	atomic_store_explicit(&issuer->pushed, at + 1, memory_order_seq_cst);
-	if (likely(!atomic_load_explicit(&issuer->asleep, memory_order_seq_cst)))
+	/* Relaxed: see rest(), whose lock also covers the time until it sleeps. */
+	if (likely(!atomic_load_explicit(&issuer->asleep, memory_order_relaxed)))
 		return;
 	pthread_mutex_lock(&issuer->lock);
 	pthread_cond_signal(&issuer->more);
 	pthread_mutex_unlock(&issuer->lock);
+}
+
+void issuers_ring(struct worker *worker)
+{
+	struct issuers *issuers = worker->issuers;
+
+	if (likely(!issuers || !issuers->unrung))
+		return;
+	atomic_thread_fence(memory_order_seq_cst); /* see rest() */
+	for (; issuers->unrung; issuers->unrung &= issuers->unrung - 1)
+		wake(&issuers->issuers[__builtin_ctzll(issuers->unrung)]);
+	issuers->n_unrung = 0;
+}
+
+static void pause_for(struct worker *worker)
+{
+	if (worker->crowded)
+		sched_yield();
+	else
+		__builtin_ia32_pause();
+}
+
+static struct handed *room(struct issue_track *track, size_t size)
+{
+	struct worker *worker = track->issuer->worker;
+	struct handed *handed = issue_queue_room(&track->queue, size);
+
+	if (likely(handed))
+		return handed;
+	issuers_ring(worker);
+	chan_wake(worker->chan); /* this may take its time */
+	while (!(handed = issue_queue_room(&track->queue, size)))
+		pause_for(worker);
+	return handed;
+}
+
+static void put(struct issue_track *track, size_t size)
+{
+	struct issuer *issuer = track->issuer;
+	struct issuers *issuers = issuer->worker->issuers;
+
+	issue_queue_put(&track->queue, size);
+	issuers->busy = true;
+	issuers->unrung |= 1ull << (issuer - issuers->issuers);
+	if (++issuers->n_unrung >= RING_EACH)
+		issuers_ring(issuer->worker);
+}
+
+CUresult issuer_give(struct issue_track *track, struct call *call)
+{
+	const struct job *job = call_job(call);
+	const struct wire_record *record = (const void *)job->record;
+	size_t size = sizeof(struct handed) + record->size;
+	struct handed *handed = room(track, size);
+
+	handed->from = job->from;
+	memcpy(handed + 1, record, record->size);
+	put(track, size);
+	return CALL_PASSED_ON;
+}
+
+static struct issue_queue *queue_of(const struct issuers *issuers, unsigned i)
+{
+	return &issuers->issuers[i / TRACKS].tracks[i % TRACKS].queue;
 }
 
 void issuers_settle(struct worker *worker)
@@ -311,26 +456,43 @@ void issuers_settle(struct worker *worker)
 
 	if (likely(!issuers || !issuers->busy))
 		return;
-	for (unsigned i = 0; i < issuers->n_threads; i++)
-		wait_for(&issuers->issuers[i], 0);
+	issuers_ring(worker);
+	if (!issuers_are_settled(worker))
+		chan_wake(worker->chan); /* this may take its time */
+	while (!issuers_are_settled(worker))
+		pause_for(worker);
 	issuers->busy = false;
 }
 
-bool issuers_are_settled(const struct worker *worker)
+bool issuers_are_settled(struct worker *worker)
 {
-	const struct issuers *issuers = worker->issuers;
+	struct issuers *issuers = worker->issuers;
 
-	for (unsigned i = 0; issuers && issuers->busy && i < issuers->n_threads; i++)
-		if (unserved(&issuers->issuers[i]))
+	for (unsigned i = 0; issuers && issuers->busy && i < issuers->n_threads * TRACKS; i++)
+		if (!issue_queue_is_empty(queue_of(issuers, i)))
 			return false;
 	return true;
+}
+
+uint64_t issuers_progress(const struct worker *worker)
+{
+	const struct issuers *issuers = worker->issuers;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; issuers && i < issuers->n * TRACKS; i++)
+		sum += issue_queue_taken(queue_of(issuers, i));
+	return sum;
 }
 
 void issuers_rest(struct worker *worker)
 {
 	struct issuers *issuers = worker->issuers;
 
-	for (unsigned i = 0; issuers && i < issuers->n_threads; i++)
-		issuer_give(&issuers->issuers[i], NULL);
+	issuers_settle(worker);
+	for (unsigned i = 0; issuers && i < issuers->n_threads; i++) {
+		struct issue_track *track = &issuers->issuers[i].tracks[0];
+		room(track, sizeof(struct handed))->from.lane = NULL;
+		put(track, sizeof(struct handed));
+	}
 	issuers_settle(worker);
 }

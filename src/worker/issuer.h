@@ -8,7 +8,7 @@
  * any other call is served, all that was handed over is in its stream. To the backend the order is
  * the ring's wherever a program can tell.
  *
- * Dispatcher only, all of it.
+ * Dispatcher only, unless said otherwise.
  */
 #pragma once
 
@@ -17,13 +17,13 @@
 
 #include "worker/call.h"
 
-struct issuer;
+struct issue_track;
 struct issuers;
-struct job;
 
 /* n threads at most, made when they first pay. NULL: none, or out of memory. */
 struct issuers *issuers_new(struct worker *worker, unsigned n);
-/* Serves what was handed over; jobs that still await something end without an answer. */
+/* Serves what was handed over and ends the threads; what is awaited yet goes to waiters. */
+void issuers_stop(struct worker *worker);
 struct issuers *issuers_free(struct issuers *issuers);
 
 /* Whether calls of function id look after their order themselves, with the two functions below; for
@@ -32,16 +32,20 @@ bool issuers_know(uint32_t id);
 
 /* Who shall put a launch into stream, or wait for it, in the dispatcher's place. NULL: the
  * dispatcher itself, and then all that was handed over is in its stream. */
-struct issuer *issuers_for_launch(struct call *call, CUstream stream);
-struct issuer *issuers_for_wait(struct call *call, CUstream stream);
+struct issue_track *issuers_for_launch(struct call *call, CUstream stream);
+struct issue_track *issuers_for_wait(struct call *call, CUstream stream);
 
-/* Hands job over, whose call has continued. Blocks while the issuer has too many. */
-void issuer_give(struct issuer *issuer, struct job *job);
+/* Hands call's record over, and gives what the call returns then. Blocks while the issuer has too
+ * many. The issuer may sleep until issuers_ring(), which is due before the dispatcher waits. */
+CUresult issuer_give(struct issue_track *track, struct call *call);
+void issuers_ring(struct worker *worker);
 
 /* Returns when all that was handed over is in its stream. */
 void issuers_settle(struct worker *worker);
 /* Whether it is. */
-bool issuers_are_settled(const struct worker *worker);
+bool issuers_are_settled(struct worker *worker);
+/* Grows with everything that was put into a stream. Any thread. */
+uint64_t issuers_progress(const struct worker *worker);
 
 /* The same as issuers_settle(), and what issuers wait for goes to waiters: before a capture begins,
  * during which nothing may be asked. */

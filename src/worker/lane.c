@@ -46,8 +46,7 @@ static CUresult enter_mode(const struct worker *worker, CUstreamCaptureMode mode
 	return r;
 }
 
-CUresult lane_enter(
-    struct worker *worker, struct lane *lane, CUcontext context, CUstreamCaptureMode mode)
+CUresult lane_enter(struct worker *worker, CUcontext context, CUstreamCaptureMode mode)
 {
 	/* Acquire: pairs with the release in lanes_forget_context() and the makers of contexts. */
 	uint32_t epoch = atomic_load_explicit(&worker->context_epoch, memory_order_acquire);
@@ -94,7 +93,7 @@ static CUresult make_own_stream(struct call *call, CUcontext context, CUstream *
 CUresult lane_own_stream(struct call *call, CUstream *stream)
 {
 	struct lane *lane = call->lane;
-	CUcontext context = call_job(call)->context;
+	CUcontext context = call_job(call)->from.context;
 	CUresult r = CUDA_SUCCESS;
 	size_t i = 0;
 

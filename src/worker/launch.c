@@ -171,26 +171,21 @@ static CUresult launch_with_attributes(struct call *call, void *arguments)
 
 /* On the thread that puts work into stream. */
 static CUresult launch_where_it_pays(struct call *call, CUstream stream,
-    CUresult (*issue)(struct call *call, void *arguments), void *arguments, size_t bytes)
+    CUresult (*issue)(struct call *call, void *arguments), void *arguments)
 {
-	call->issuer = issuers_for_launch(call, stream);
-	if (likely(!call->issuer))
-		return issue(call, arguments);
-	void *kept = call_take(call, bytes);
-	if (!kept)
-		return call->error;
-	memcpy(kept, arguments, bytes);
-	return call_continue(call, issue, kept);
+	struct issue_track *track = call->issued ? NULL : issuers_for_launch(call, stream);
+
+	return track ? issuer_give(track, call) : issue(call, arguments);
 }
 
 CUresult worker_cuLaunchKernel(struct call *call, struct args_cuLaunchKernel *a)
 {
-	return launch_where_it_pays(call, a->stream, launch_plain, a, sizeof(*a));
+	return launch_where_it_pays(call, a->stream, launch_plain, a);
 }
 
 CUresult worker_cuLaunchKernelEx(struct call *call, struct args_cuLaunchKernelEx *a)
 {
-	return launch_where_it_pays(call, a->stream, launch_with_attributes, a, sizeof(*a));
+	return launch_where_it_pays(call, a->stream, launch_with_attributes, a);
 }
 
 CUresult worker_rosenLaunchUpdatable(struct call *call, struct args_rosenLaunchUpdatable *a)

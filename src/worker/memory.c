@@ -133,7 +133,7 @@ static CUresult allocate(struct call *call, size_t bytes, CUdeviceptr *address)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct arena *arena = memory_arena_of(call->worker, device);
-	r = arena ? arena_take(arena, bytes, (uint64_t)call_job(call)->context, address)
+	r = arena ? arena_take(arena, bytes, (uint64_t)call_job(call)->from.context, address)
 		  : CUDA_ERROR_OUT_OF_MEMORY;
 	/* The backend has the last word: it may have pools of its own to shrink. */
 	return r == CUDA_SUCCESS ? r : call->backend->cuMemAlloc_v2(address, bytes);

@@ -198,7 +198,8 @@ void prints_launched(struct call *call, const void *function, CUstream stream)
 		return;
 	pthread_mutex_lock(&prints->lock);
 	if (!function || !is_silent(prints, (uint64_t)function))
-		note(prints, call_job(call)->context, stream == CU_STREAM_LEGACY ? NULL : stream);
+		note(prints, call_job(call)->from.context,
+		    stream == CU_STREAM_LEGACY ? NULL : stream);
 	pthread_mutex_unlock(&prints->lock);
 }
 
@@ -225,7 +226,7 @@ void prints_written(struct call *call, CUstream stream, uint64_t mark)
 		return;
 	pthread_mutex_lock(&prints->lock);
 	struct note *note =
-	    find(prints, call_job(call)->context, stream == CU_STREAM_LEGACY ? NULL : stream);
+	    find(prints, call_job(call)->from.context, stream == CU_STREAM_LEGACY ? NULL : stream);
 	if (note && note->launch <= mark) {
 		unsigned last =
 		    atomic_fetch_sub_explicit(&prints->n_notes, 1, memory_order_relaxed) - 1;

@@ -258,7 +258,7 @@ static bool enqueue(struct staging *staging, struct pending *pending)
 static struct pending *pending_take(struct call *call)
 {
 	struct staging *staging = call->worker->staging;
-	CUcontext context = call_job(call)->context;
+	CUcontext context = call_job(call)->from.context;
 	uint32_t epoch = atomic_load_explicit(&call->worker->context_epoch, memory_order_relaxed);
 	struct pending *pending;
 
@@ -324,7 +324,7 @@ static struct pending *pending_first(struct staging *staging)
 static bool has_happened(struct worker *worker, const struct pending *pending)
 {
 	/* An error is final too: nothing will read the run any more. */
-	return lane_enter(worker, NULL, pending->context, CU_STREAM_CAPTURE_MODE_RELAXED) !=
+	return lane_enter(worker, pending->context, CU_STREAM_CAPTURE_MODE_RELAXED) !=
 		   CUDA_SUCCESS ||
 	       worker->backend->cuEventQuery(pending->event) != CUDA_ERROR_NOT_READY;
 }

@@ -51,7 +51,7 @@ static void count(int change)
 
 void waiter_serve(struct worker *worker, struct job *job)
 {
-	CUresult r = lane_enter(worker, job->lane, job->context, job->capture_mode);
+	CUresult r = lane_enter(worker, job->from.context, job->from.capture_mode);
 
 	if (r == CUDA_SUCCESS)
 		r = job_serve(job);
@@ -178,7 +178,7 @@ static int submit(struct worker *worker, struct lane *lane, struct job *job)
 
 void waiter_take(struct worker *worker, struct job *job)
 {
-	struct lane *lane = job->lane; /* the job is the waiter's soon */
+	struct lane *lane = job->from.lane; /* the job is the waiter's soon */
 
 	idle_leaves(worker, job);
 	if (unlikely(worker->options.no_waiters)) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,8 @@ struct segments;
 struct staging;
 struct sync_memops;
 
+#define WORKER_APART	     128	  /* processors fetch lines in pairs */
+#define WORKER_IDS	     0x10000u	  /* ids of functions have 16 bits */
 #define WORKER_HANDLES_BYTES (256u << 20) /* memory of the table of objects */
 #define WORKER_JOBS_MAX	     256	  /* calls of one lane waiting for its waiter */
 
@@ -110,19 +113,24 @@ struct quarantine {
 	CUdeviceptr address;
 };
 
+/* Whose a call is, and how things stood when it was taken from the ring. */
+struct job_origin {
+	struct lane *lane;
+	CUcontext context; /* the lane's */
+	CUstreamCaptureMode capture_mode;
+	uint64_t started_ns;
+};
+
 /* One call on its way: from the ring through dispatcher and perhaps waiter to its answer. */
 struct job {
 	struct job *next;
-	const struct worker_entry *entry;
-	struct lane *lane;
+	const struct worker_entry *entry; /* NULL: a function this worker does not know */
+	struct job_origin from;
 	struct chan_stat *stat; /* NULL: not counted */
 	uint64_t driver_ns;	/* in the backend so far; while that is measured */
 	struct call call;
 	struct pool pool;
-	uint64_t started_ns;
-	bool away;	   /* counted as a waiter's (idle.c) */
-	CUcontext context; /* the lane's when the call was taken from the ring */
-	CUstreamCaptureMode capture_mode;
+	bool away;			  /* counted as a waiter's (idle.c) */
 	uint64_t await_since, await_next; /* when it is asked next; its list's thread only */
 	uint64_t await_until;		  /* then a waiter waits on; likewise */
 	struct wire_bulk bulk;		  /* size 0: the answer goes into the lane */
@@ -144,13 +152,7 @@ struct worker {
 	struct chan_stat **stats; /* per entry */
 	struct chan_time **times; /* per entry; while measured */
 
-	struct job *job;	 /* dispatcher only: the one being filled or served */
-	struct awaits awaits;	 /* dispatcher only */
-	struct issuers *issuers; /* dispatcher only; NULL: it issues everything itself */
-	struct job *spare_jobs;	 /* dispatcher only: free ones */
-	uint64_t now_ns;	 /* dispatcher only: a moment ago, 0: it has waited since */
-	pthread_mutex_t jobs_lock;
-	struct job *free_jobs; /* under jobs_lock */
+	struct issuers *issuers; /* NULL: the dispatcher issues everything itself */
 
 	/* Contexts are made and ended: what a thread believes about its current context holds only
 	 * while this stands still. Any thread. */
@@ -193,6 +195,15 @@ struct worker {
 
 	pthread_mutex_t end_lock;
 	char last_words[HELLO_TEXT_MAX]; /* why the session ended; empty: the client left */
+
+	/* Dispatcher only, who writes them with every record, apart from what all threads read. */
+	alignas(WORKER_APART) struct job *job; /* the one being filled or served */
+	struct job *spare_jobs;		       /* free ones */
+	uint64_t now_ns;		       /* a moment ago, 0: it has waited since */
+	struct awaits awaits;
+
+	alignas(WORKER_APART) pthread_mutex_t jobs_lock;
+	struct job *free_jobs; /* under jobs_lock */
 };
 
 /* A worker over a channel (which stays the caller's) and a loaded, initialised backend. NULL when
@@ -215,8 +226,7 @@ struct worker *worker_free(struct worker *worker);
 
 /* The calling thread's backend state becomes what a call of this lane needs; cheap when it is so
  * already. epoch: see context_epoch. */
-CUresult lane_enter(
-    struct worker *worker, struct lane *lane, CUcontext context, CUstreamCaptureMode mode);
+CUresult lane_enter(struct worker *worker, CUcontext context, CUstreamCaptureMode mode);
 /* After a call that may have changed the calling thread's current context in the backend. */
 void lane_left(void);
 /* The capture mode a thread of the worker needs on behalf of lane. Dispatcher only. */
@@ -245,10 +255,37 @@ void notifications_free(struct worker *worker);
 /* The function this thread serves, for last words; 0: none. */
 extern _Thread_local volatile uint32_t worker_serving;
 
-/* entry->serve() or, where a first half is done, the second. Any thread. */
+/* For people. */
+const char *worker_function_name(uint32_t id);
+
+/* Ends the session; the first reason is kept. Any thread. */
+_printf_(2, 3) void worker_end(struct worker *worker, const char *format, ...);
+
+/* --- jobs: any thread, each on its own --- */
+
+/* A free one, from the thread's own list or of those that others gave back; NULL: out of memory. */
+struct job *job_take(struct worker *worker, struct job **spare);
+void job_give(struct worker *worker, struct job *job);
+/* All that were given back. */
+void jobs_free(struct worker *worker);
+
+/* Makes what is in job->record a call. An attachment of the lane's is the job's from then on:
+ * dispatcher only, if the record has one. 0, or -EBADMSG when the record cannot be. */
+int job_open(struct worker *worker, struct job *job, const struct job_origin *from);
+
+/* entry->serve() or, where a first half is done, the second. */
 CUresult job_serve(struct job *job);
+
+/* Stores the reply and wakes the waiter: chan_reply_commit(), or its sibling on the dispatcher. */
+typedef void job_commit_reply(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
+    const struct wire_writer *writer);
+
+/* Answer or posted error, statistics, and all that it holds; the job itself stays the caller's.
+ * When it was, 0: nobody looked. */
+uint64_t job_close(
+    struct worker *worker, struct job *job, CUresult result, job_commit_reply *commit);
+/* The same, and then it is free again. */
+void job_end(struct worker *worker, struct job *job, CUresult result);
 
 /* The job a call is part of. */
 struct job *call_job(struct call *call);
-/* Ends a job: answer or posted error, statistics; then it is free again. Any thread. */
-void job_end(struct worker *worker, struct job *job, CUresult result);
