@@ -181,6 +181,15 @@ void chan_wake(struct chan *chan);
 size_t chan_reply_room(const struct chan *chan);
 /* Goes with the reply that is committed next. Only with HELLO_CAN_TIMES. */
 void chan_reply_times(struct chan *chan, uint16_t lane, const struct chan_times *times);
+/*
+ * A reply without payload that somebody else stores: a GPU. What the number is to be when it comes
+ * is the caller's to see to; status 0 and the rest lie ready then. Where it is to be stored.
+ */
+_Atomic uint32_t *chan_reply_prepare(struct chan *chan, uint16_t lane);
+/* Whether reply seq, or a later one, was stored in the lane. Any thread. */
+bool chan_reply_came(struct chan *chan, uint16_t lane, uint32_t seq);
+/* Wakes who sleeps for a reply that is stored. Any thread. */
+void chan_reply_ring(struct chan *chan, uint16_t lane);
 /* Where all replies lie, from a page's beginning: to be pinned. */
 void *chan_reply_area(struct chan *chan, size_t *size);
 

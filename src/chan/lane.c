@@ -206,6 +206,29 @@ void chan_reply_commit(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t 
 	wait_notify(chan, SITE_LANES + lane, &chan_lane(chan, lane)->doorbell);
 }
 
+/* --- replies by others --- */
+
+_Atomic uint32_t *chan_reply_prepare(struct chan *chan, uint16_t lane)
+{
+	struct region_lane *slot = chan_lane(chan, lane);
+
+	slot->status = slot->size = 0;
+	return &slot->seq;
+}
+
+bool chan_reply_came(struct chan *chan, uint16_t lane, uint32_t seq)
+{
+	/* Acquire: what came before it in a stream is visible. */
+	uint32_t stored = atomic_load_explicit(&chan_lane(chan, lane)->seq, memory_order_acquire);
+
+	return (int32_t)(stored - seq) >= 0;
+}
+
+void chan_reply_ring(struct chan *chan, uint16_t lane)
+{
+	wait_notify(chan, SITE_LANES + lane, &chan_lane(chan, lane)->doorbell);
+}
+
 /* --- unasked replies --- */
 
 void chan_reply_done(struct chan *chan, uint16_t lane, uint32_t seq)

@@ -299,6 +299,7 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .arena = config->arena,
 	    .quiet_waits = config->quiet_waits,
 	    .known_idle = config->known_idle,
+	    .gpu_answers = config->gpu_answers,
 	    .measure = session->run && session->run->measure &&
 		       session->reply.capabilities & HELLO_CAN_TIMES,
 	    .measure_gpu = session->run && session->run->measure_gpu,

@@ -56,6 +56,8 @@ struct control_start {
 	uint32_t measure;     /* 1: time in the backend, into statistics and answers */
 	uint32_t measure_gpu; /* 1: and time on the GPU, into the statistics */
 	uint32_t lanes, functions;
+	uint32_t gpu_answers; /* the setting of that name */
+	uint32_t reserved;
 	uint64_t session;
 	uint64_t ring_size, staging_size; /* the geometry rosend made the region with */
 	uint64_t region_size;

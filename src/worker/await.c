@@ -17,6 +17,9 @@
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
  *
+ * Where only one stream is busy the GPU itself answers (gpu_answer.h), and the driver is asked but
+ * seldom.
+ *
  * What kernels printed is due when a wait ends, and asking does not bring it: prints.h says when a
  * wait that ended well must synchronise too.
  *
@@ -29,6 +32,7 @@
 
 #include "base/clock.h"
 #include "gen/worker_custom.h"
+#include "worker/gpu_answer.h"
 #include "worker/gpu_time.h"
 #include "worker/idle.h"
 #include "worker/issuer.h"
@@ -39,8 +43,9 @@
 
 #define PATIENCE   1000
 #define LATE	   50
-#define REST_SHARE 128	/* a question waits for at most this part of the wait so far, */
-#define REST_MOST  4000 /* and for at most so many ns */
+#define UNANSWERED 50000 /* ns without an answer of the GPU before the driver is asked */
+#define REST_SHARE 128	 /* a question waits for at most this part of the wait so far, */
+#define REST_MOST  4000	 /* and for at most so many ns */
 
 static uint64_t patience(const struct worker *worker)
 {
@@ -106,6 +111,12 @@ static CUresult synchronise(struct call *call)
  * stream when the stream was found done; an issuer cannot know. */
 static CUresult settle(struct call *call, bool all_issued)
 {
+	const struct job *job = call_job(call);
+
+	if (job->gpu_answers) {
+		idle_stream_done_until(call, (CUstream)call->await.real, job->gpu_mark);
+		return CUDA_SUCCESS;
+	}
 	if (call->await.kind == HANDLE_STREAM && all_issued)
 		idle_stream_done(call, (CUstream)call->await.real);
 	return call->await.kind == HANDLE_CONTEXT || prints_pending(call->worker)
@@ -165,17 +176,6 @@ CUresult worker_cuCtxSynchronize(struct call *call, struct args_cuCtxSynchronize
 	return await(call, HANDLE_CONTEXT, (uint64_t)call_job(call)->from.context, NULL, NULL);
 }
 
-CUresult worker_cuStreamQuery(struct call *call, struct args_cuStreamQuery *a)
-{
-	CUresult r = call->backend->cuStreamQuery(a->stream);
-
-	if (r == CUDA_SUCCESS) {
-		idle_stream_done(call, a->stream);
-		idle_publish(call->worker);
-	}
-	return r;
-}
-
 /* --- a list --- */
 
 static bool may_ask(struct worker *worker)
@@ -190,6 +190,10 @@ bool awaits_add(struct worker *worker, struct awaits *awaits, struct job *job)
 		return false;
 	job->await_since = job->await_next = clock_now_ns();
 	job->await_until = job->await_since + patience(worker);
+	if (!awaits->n && !awaits->elsewhere)
+		gpu_answer_begin(worker, job);
+	if (job->gpu_answers)
+		job->await_next += UNANSWERED;
 	awaits->jobs[awaits->n++] = job;
 	return true;
 }
@@ -205,11 +209,13 @@ static void look_at(struct worker *worker, struct awaits *awaits, unsigned i, ui
 	struct job *job = awaits->jobs[i];
 	CUresult r = CUDA_ERROR_NOT_READY;
 
-	if (now < job->await_next)
+	if (job->gpu_answers && gpu_answer_came(job))
+		r = CUDA_SUCCESS;
+	else if (now < job->await_next)
 		return;
 	job->await_next = now + MIN((now - job->await_since) / REST_SHARE, REST_MOST);
 
-	if (may_ask(worker)) {
+	if (r != CUDA_SUCCESS && may_ask(worker)) {
 		r = lane_enter(worker, job->from.context, job->from.capture_mode);
 		if (r == CUDA_SUCCESS)
 			r = ask(&job->call);
@@ -239,6 +245,29 @@ bool awaits_ask(struct worker *worker, struct awaits *awaits)
 		    now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
 	look_at(worker, awaits, awaits->next, now);
 	return late || worker->crowded;
+}
+
+/* What the GPU has answered is done, to the driver perhaps a moment later. */
+static void notice_answers(struct worker *worker)
+{
+	struct awaits *awaits = &worker->awaits;
+
+	for (unsigned i = awaits->n; i-- > 0;)
+		if (awaits->jobs[i]->gpu_answers)
+			look_at(worker, awaits, i, clock_now_ns());
+}
+
+CUresult worker_cuStreamQuery(struct call *call, struct args_cuStreamQuery *a)
+{
+	notice_answers(call->worker);
+	CUresult r = idle_knows_done(call, a->stream) ? CUDA_SUCCESS
+						      : call->backend->cuStreamQuery(a->stream);
+
+	if (r == CUDA_SUCCESS) {
+		idle_stream_done(call, a->stream);
+		idle_publish(call->worker);
+	}
+	return r;
 }
 
 void awaits_hand_over(struct worker *worker, struct awaits *awaits)

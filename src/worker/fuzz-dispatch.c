@@ -125,6 +125,7 @@ static void make_worker(void)
 	struct worker_options options = {.arena = true,
 	    .quiet_waits = true,
 	    .known_idle = true,
+	    .gpu_answers = true,
 	    .no_waiters = true,
 	    .measure_gpu = true,
 	    .lanes = LANES,

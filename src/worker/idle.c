@@ -35,6 +35,7 @@ enum idle_class { UNKNOWN, STREAMED, QUIET, ENDS_STREAM };
 struct unfinished {
 	CUcontext context;
 	CUstream stream;
+	uint64_t newest; /* the number of the last change that put something into it */
 };
 
 struct idle {
@@ -152,10 +153,10 @@ static enum idle_class class_of_job(const struct idle *idle, const struct job *j
 	return job->entry ? (enum idle_class)idle->classes[job->entry - worker_entries] : UNKNOWN;
 }
 
-static void changed(struct idle *idle)
+static uint64_t changed(struct idle *idle)
 {
 	/* Relaxed: the release in idle_ended(), or being on one thread, orders it. */
-	atomic_fetch_add_explicit(&idle->changes, 1, memory_order_relaxed);
+	return atomic_fetch_add_explicit(&idle->changes, 1, memory_order_relaxed);
 }
 
 /* --- what waiters have done --- */
@@ -232,13 +233,15 @@ static CUstream named(CUstream stream)
 
 static void put_into(struct idle *idle, CUcontext context, CUstream stream)
 {
-	changed(idle);
-	if (find(idle, context, stream) >= 0)
-		return;
-	if (idle->n == STREAMS_MAX)
+	int i = find(idle, context, stream);
+	uint64_t now = changed(idle);
+
+	if (i >= 0)
+		idle->streams[i].newest = now;
+	else if (idle->n == STREAMS_MAX)
 		idle->unknown = true;
 	else
-		idle->streams[idle->n++] = (struct unfinished){context, stream};
+		idle->streams[idle->n++] = (struct unfinished){context, stream, now};
 }
 
 void idle_stream(struct call *call, CUstream stream)
@@ -288,18 +291,45 @@ void idle_ended(struct worker *worker, struct job *job)
 
 /* --- what is done --- */
 
+/* Whether the list is all there is. Relaxed: captures begin, and contexts end before their answer,
+ * on this thread. */
+static bool list_is_all(struct worker *worker)
+{
+	struct idle *idle = worker->idle;
+
+	take_news(worker);
+	return !idle->unknown && !are_away(worker) &&
+	       !atomic_load_explicit(&worker->captures, memory_order_relaxed) &&
+	       !atomic_load_explicit(&idle->context_ended, memory_order_relaxed) &&
+	       !mirrors_exist(worker);
+}
+
+bool idle_is_only(struct call *call, CUstream stream, uint64_t *mark)
+{
+	struct idle *idle = call->worker->idle;
+
+	if (!idle || idle->many_contexts || idle->n != 1 || !list_is_all(call->worker) ||
+	    find(idle, call_job(call)->from.context, named(stream)) < 0)
+		return false;
+	*mark = idle->streams[0].newest;
+	return true;
+}
+
+bool idle_knows_done(struct call *call, CUstream stream)
+{
+	struct idle *idle = call->worker->idle;
+
+	return idle && !idle->many_contexts && list_is_all(call->worker) &&
+	       find(idle, call_job(call)->from.context, named(stream)) < 0;
+}
+
 void idle_publish(struct worker *worker)
 {
 	struct idle *idle = worker->idle;
 
 	if (!idle)
 		return;
-	take_news(worker);
-	/* Relaxed: captures begin, and contexts end before their answer, on this thread. */
-	if (!idle->n && !idle->unknown && !are_away(worker) &&
-	    !atomic_load_explicit(&worker->captures, memory_order_relaxed) &&
-	    !atomic_load_explicit(&idle->context_ended, memory_order_relaxed) &&
-	    !mirrors_exist(worker))
+	if (list_is_all(worker) && !idle->n)
 		chan_publish_idle(worker->chan);
 }
 
@@ -311,6 +341,15 @@ void idle_stream_done(struct call *call, CUstream stream)
 		return;
 	int i = find(idle, call_job(call)->from.context, named(stream));
 	if (i >= 0)
+		idle->streams[i] = idle->streams[--idle->n];
+}
+
+void idle_stream_done_until(struct call *call, CUstream stream, uint64_t mark)
+{
+	struct idle *idle = call->worker->idle;
+	int i = idle ? find(idle, call_job(call)->from.context, named(stream)) : -1;
+
+	if (i >= 0 && idle->streams[i].newest == mark)
 		idle->streams[i] = idle->streams[--idle->n];
 }
 

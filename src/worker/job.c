@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "gen/api_desc.h"
 #include "gen/api_ids.h"
+#include "worker/gpu_answer.h"
 #include "worker/idle.h"
 #include "worker/mirror.h"
 #include "worker/output.h"
@@ -111,6 +112,10 @@ static void answer(
 	struct wire_writer *writer = &job->call.writer;
 	struct wire_writer empty = {0};
 
+	if (unlikely(job->gpu_answers) && gpu_answer_came(job)) {
+		chan_reply_ring(worker->chan, job->from.lane->index);
+		return;
+	}
 	if (!(record->flags & WIRE_F_REPLY)) {
 		if (result != CUDA_SUCCESS)
 			chan_post_error(worker->chan, result);
@@ -215,6 +220,7 @@ int job_open(struct worker *worker, struct job *job, const struct job_origin *fr
 	job->call.finish = NULL;
 	job->call.await.on = false;
 	job->call.issued = false;
+	job->gpu_answers = false;
 	unsigned entry = record->id < WORKER_IDS ? worker->entry_of_id[record->id] : 0;
 	job->entry = entry ? &worker_entries[entry - 1] : NULL;
 	job->stat = entry ? worker->stats[entry - 1] : NULL;

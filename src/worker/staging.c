@@ -46,7 +46,8 @@ struct area {
 	size_t bytes;
 	bool tried; /* under pin_lock */
 	_Atomic uint32_t epoch;
-	_Atomic bool pinned; /* as of epoch */
+	_Atomic bool pinned;	    /* as of epoch */
+	_Atomic CUdeviceptr device; /* where the device sees it; likewise, 0: nowhere */
 };
 
 struct staging {
@@ -140,6 +141,10 @@ static bool pin(struct worker *worker, struct area *area)
 		if (!done && !area->tried)
 			log_info("memory for copies is not pinned (error %d): they wait", (int)r);
 		area->tried = true;
+		CUdeviceptr device = 0;
+		if (done && worker->host->cuMemHostGetDevicePointer_v2(&device, area->memory, 0))
+			device = 0;
+		atomic_store_explicit(&area->device, device, memory_order_relaxed);
 		atomic_store_explicit(&area->pinned, done, memory_order_relaxed);
 		atomic_store_explicit(&area->epoch, epoch, memory_order_relaxed);
 	}
@@ -157,6 +162,16 @@ bool staging_pins_replies(struct call *call)
 	struct area *area = &call->worker->staging->replies;
 
 	return is_pinned(call->worker, area) || pin(call->worker, area);
+}
+
+CUdeviceptr staging_reply_address(struct call *call, const void *reply)
+{
+	struct area *area = &call->worker->staging->replies;
+
+	if (!staging_pins_replies(call))
+		return 0;
+	CUdeviceptr device = atomic_load_explicit(&area->device, memory_order_relaxed);
+	return device ? device + (size_t)((const char *)reply - (const char *)area->memory) : 0;
 }
 
 void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin_it)

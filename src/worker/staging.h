@@ -25,6 +25,9 @@ void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin);
 bool staging_is_pinned(struct call *call);
 bool staging_pins_replies(struct call *call);
 
+/* Where the device sees a place among the replies; 0: nowhere. */
+CUdeviceptr staging_reply_address(struct call *call, const void *reply);
+
 /* Looks whether the oldest run has been read. False: there is none left to look after. Dispatcher
  * only. */
 bool staging_look(struct worker *worker);

@@ -30,6 +30,10 @@ static struct {
 	uint64_t start, size;
 } reservations[64];
 static struct physical *physicals; /* alive; so that a fresh fake can free what was left */
+static struct {
+	_Atomic uint32_t *address; /* NULL: none is waiting to be written */
+	uint32_t value;
+} word;
 static _Thread_local CUcontext current;
 static _Thread_local CUstreamCaptureMode mode;
 static _Atomic bool capturing;
@@ -89,6 +93,14 @@ bool fake_is_mapped(uint64_t address, size_t bytes)
 	return mapped;
 }
 
+/* Under the lock. */
+static void write_word(void)
+{
+	if (word.address)
+		atomic_store_explicit(word.address, word.value, memory_order_release);
+	word.address = NULL;
+}
+
 void fake_hold(void)
 {
 	pthread_mutex_lock(&lock);
@@ -100,6 +112,7 @@ void fake_release(void)
 {
 	pthread_mutex_lock(&lock);
 	held = false;
+	write_word();
 	pthread_cond_broadcast(&released);
 	pthread_mutex_unlock(&lock);
 }
@@ -600,6 +613,22 @@ static CUresult stream_query(CUstream stream)
 	return current ? r : CUDA_ERROR_INVALID_CONTEXT;
 }
 
+static CUresult stream_write_value(
+    CUstream stream, CUdeviceptr address, uint32_t value, unsigned flags)
+{
+	atomic_fetch_add(&fake.words, 1);
+	FALLIBLE();
+	if (fake.no_words)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	pthread_mutex_lock(&lock);
+	word.address = (_Atomic uint32_t *)address;
+	word.value = value;
+	if (!held)
+		write_word();
+	pthread_mutex_unlock(&lock);
+	return CUDA_SUCCESS;
+}
+
 static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)
 {
 	FALLIBLE();
@@ -698,6 +727,7 @@ static void set_stream_functions(struct backend *b)
 	b->cuStreamDestroy_v2 = stream_destroy;
 	b->cuStreamSynchronize = stream_synchronize;
 	b->cuStreamQuery = stream_query;
+	b->cuStreamWriteValue32_v2 = stream_write_value;
 	b->cuStreamBeginCapture_v2 = capture_begin;
 	b->cuStreamEndCapture = capture_end;
 	b->cuStreamIsCapturing = is_capturing;

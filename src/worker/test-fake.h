@@ -41,6 +41,7 @@ struct fake {
 	size_t capacity;	      /* of device memory, in bytes */
 	bool no_vmm, moves_ranges;    /* no virtual memory management; reserves elsewhere */
 	bool no_register, moves_host; /* the latter: registered memory has other device addresses */
+	bool no_words;		      /* streams write none */
 	_Atomic int fail_in; /* counts down calls of fallible functions; the one at 0 fails */
 	CUresult fail_with;
 
@@ -50,7 +51,7 @@ struct fake {
 	/* set by the backend */
 	_Atomic size_t used;
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
-	    events, registered, relaxed, queries, opened;
+	    events, registered, relaxed, queries, opened, words;
 	_Atomic int retained; /* of the primary context; since fake_init(), so perhaps negative */
 	struct fake_launch last_launch;
 	CUasyncCallback notification;
@@ -63,7 +64,8 @@ extern struct fake fake;
 /* A fresh fake, and a backend that is it. */
 void fake_init(struct backend *backend, struct backend_host *host);
 
-/* While the GPU is held every wait for it blocks, and no event has happened. */
+/* While the GPU is held every wait for it blocks, no event has happened, and the word that was put
+ * into a stream last is not written. */
 void fake_hold(void);
 void fake_release(void);
 /* How many threads wait for the GPU now. */

@@ -60,6 +60,7 @@ struct worker_options {
 	unsigned warm;	  /* 1 + the device whose primary context was made in advance; 0: none */
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
+	bool gpu_answers; /* the setting of that name */
 	unsigned issuers; /* threads that may issue beside the dispatcher */
 	uint32_t backend; /* enum control_backend: what the snapshot says */
 	uint32_t lanes;	  /* of the channel */
@@ -131,6 +132,8 @@ struct job {
 	struct call call;
 	struct pool pool;
 	bool away;			  /* counted as a waiter's (idle.c) */
+	bool gpu_answers;		  /* the GPU stores the reply (gpu_answer.h), */
+	uint64_t gpu_mark;		  /* and what is in the stream before it (idle.h) */
 	uint64_t await_since, await_next; /* when it is asked next; its list's thread only */
 	uint64_t await_until;		  /* then a waiter waits on; likewise */
 	struct wire_bulk bulk;		  /* size 0: the answer goes into the lane */
@@ -201,6 +204,7 @@ struct worker {
 	struct job *spare_jobs;		       /* free ones */
 	uint64_t now_ns;		       /* a moment ago, 0: it has waited since */
 	struct awaits awaits;
+	bool no_gpu_answers; /* the backend cannot */
 
 	alignas(WORKER_APART) pthread_mutex_t jobs_lock;
 	struct job *free_jobs; /* under jobs_lock */

@@ -1,0 +1,55 @@
+/*
+ * Only where nothing but that stream is unfinished: the word would else wait for other streams too
+ * when the stream is a default one, and its own end could be seen as work in a stream of which the
+ * client knows that it is done. worker_cuStreamQuery() answers for it by the same knowledge. Nor
+ * where an answer has more to say than that the wait is over: text of kernels, times, mirrors.
+ *
+ * A kernel that fails ends its context before the word is written. So the driver is asked as well,
+ * though seldom, and gives the error; the answer is then the dispatcher's, or a waiter's.
+ */
+#include "worker/gpu_answer.h"
+
+#include "base/log.h"
+#include "worker/idle.h"
+#include "worker/mirror.h"
+#include "worker/output.h"
+#include "worker/prints.h"
+#include "worker/staging.h"
+#include "worker/worker.h"
+
+static bool says_more(struct worker *worker)
+{
+	return worker->options.measure || worker->gpu_time || mirrors_exist(worker) ||
+	       prints_pending(worker) || (worker->options.output && output_pending());
+}
+
+void gpu_answer_begin(struct worker *worker, struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+	struct call *call = &job->call;
+	CUstream stream = (CUstream)call->await.real;
+
+	if (!worker->options.gpu_answers || worker->no_gpu_answers ||
+	    call->await.kind != HANDLE_STREAM || call->await.done ||
+	    !(record->flags & WIRE_F_REPLY) || says_more(worker) ||
+	    !idle_is_only(call, stream, &job->gpu_mark))
+		return;
+	CUdeviceptr word =
+	    staging_reply_address(call, chan_reply_prepare(worker->chan, job->from.lane->index));
+	if (!word)
+		return;
+	CUresult r = worker->backend->cuStreamWriteValue32_v2(
+	    stream, word, record->seq, CU_STREAM_WRITE_VALUE_DEFAULT);
+	job->gpu_answers = r == CUDA_SUCCESS;
+	if (r == CUDA_SUCCESS)
+		return;
+	worker->no_gpu_answers = true;
+	log_info("the GPU writes no answers (error %d)", (int)r);
+}
+
+bool gpu_answer_came(const struct job *job)
+{
+	const struct wire_record *record = (const void *)job->record;
+
+	return chan_reply_came(job->call.worker->chan, job->from.lane->index, record->seq);
+}
