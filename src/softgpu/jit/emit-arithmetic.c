@@ -381,13 +381,26 @@ void emit_rem(struct emit *emit)
 	destination(emit, 0, divide_integer(emit, type, "rem"), type);
 }
 
+/* The NaN of f16 has no sign that can be changed. */
+static struct value unless_nan(
+    struct emit *emit, enum ptx_type type, struct value source, struct value result)
+{
+	struct value is_nan;
+
+	if (type != PTX_TYPE_f16)
+		return result;
+	is_nan = emit_value(emit, "and i16 %s, 32767", source.text);
+	is_nan = emit_value(emit, "icmp ugt i16 %s, 31744", is_nan.text);
+	return emit_value(emit, "select i1 %s, i16 32767, i16 %s", is_nan.text, result.text);
+}
+
 static struct value absolute(struct emit *emit, enum ptx_type type, const struct value *v)
 {
 	const char *ir = ir_name(ir_of(type));
 	struct value a = flush(emit, type, v[0]);
 
 	if (is_half(type))
-		return emit_value(emit, "and i16 %s, 32767", a.text);
+		return unless_nan(emit, type, a, emit_value(emit, "and i16 %s, 32767", a.text));
 	if (is_float(type))
 		return emit_value(
 		    emit, "call %s @llvm.fabs.%s(%s %s)", ir, ptx_type_name(type), ir, a.text);
@@ -405,7 +418,7 @@ static struct value negated(struct emit *emit, enum ptx_type type, const struct 
 	struct value a = flush(emit, type, v[0]);
 
 	if (is_half(type))
-		return emit_value(emit, "xor i16 %s, -32768", a.text);
+		return unless_nan(emit, type, a, emit_value(emit, "xor i16 %s, -32768", a.text));
 	if (is_float(type))
 		return emit_value(emit, "fneg %s %s", ir, a.text);
 	return emit_value(emit, "sub %s 0, %s", ir, a.text);

@@ -21,6 +21,14 @@ static bool has_single(const struct ptx_instruction *in)
 	return false;
 }
 
+/* From and to double precision, and from bf16, NaNs keep their payload as far as there is room. */
+static bool keeps_payload(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_cvt &&
+	       (in->types[0] == PTX_TYPE_f64 || in->types[1] == PTX_TYPE_f64 ||
+		   in->types[1] == PTX_TYPE_bf16);
+}
+
 /* Arithmetic of single precision looks at its operands' values, not at their bits. */
 static bool is_arithmetic(const struct ptx_instruction *in)
 {
@@ -47,7 +55,7 @@ static bool is_arithmetic(const struct ptx_instruction *in)
 	case PTX_OP_setp:
 	case PTX_OP_testp:
 	case PTX_OP_cvt:
-		return has_single(in);
+		return has_single(in) && !keeps_payload(in);
 	default:
 		return false;
 	}
