@@ -254,17 +254,37 @@ TEST(matrices_outside_memory_end_the_grid)
 	    launch(kernel_get(module, "q"), 1, 32, params, 1, &fault), SG_FAULT_ILLEGAL_ADDRESS);
 }
 
-/* A shape there is, but not for this type: its elements would not fit the machine's arrays. */
-TEST(a_shape_too_large_for_the_type)
+/* Shapes there are, but not for these types: elements would not fit the machine's arrays, nor lines
+ * its moves. */
+TEST(shapes_that_do_not_go_with_their_types)
 {
-	struct sg_module *module = module_load(HEAD
-	    ".visible .entry k(.param .u64 m) { .reg .b32 %r<20>;\n"
+	static const char *const all[] = {
 	    "mma.sync.aligned.m16n8k128.row.col.s32.s4.s4.s32 {%r0, %r1, %r2, %r3}, {%r4, %r5, "
-	    "%r6, %r7, %r8, %r9, %r10, %r11}, {%r12, %r13, %r14, %r15}, {%r0, %r1, %r2, %r3}; "
-	    "ret; }\n");
+	    "%r6, %r7, %r8, %r9, %r10, %r11}, {%r12, %r13, %r14, %r15}, {%r0, %r1, %r2, %r3};",
+	    "mma.sync.aligned.m16n8k4.row.col.f32.bf16.bf16.f32 {%r0, %r1, %r2, %r3}, {%r4}, "
+	    "{%r5}, {%r0, %r1, %r2, %r3};",
+	    "mma.sync.aligned.m16n8k8.row.col.s32.s8.s8.s32 {%r0, %r1, %r2, %r3}, {%r4}, {%r5}, "
+	    "{%r0, %r1, %r2, %r3};",
+	    "wmma.load.a.sync.aligned.row.m8n8k128.global.f16 {%r0, %r1, %r2, %r3, %r4, %r5, %r6, "
+	    "%r7}, [%d1], 128;",
+	    "wmma.load.c.sync.aligned.row.m16n16k16.global.b1 {%r0}, [%d1], 128;",
+	    "wmma.load.b.sync.aligned.row.m8n8k32.global.s4 {%r0}, [%d1], 128;",
+	    "wmma.load.a.sync.aligned.col.m8n8k4.global.tf32 {%r0}, [%d1], 8;",
+	    "wmma.load.b.sync.aligned.row.m16n8k64.global.s8 {%r0, %r1, %r2, %r3}, [%d1], 8;",
+	};
 	struct sg_log log = {.text = machine_log, .capacity = sizeof(machine_log)};
 
-	CHECK_EQ(sg_kernel_prepare(sg_module_kernel(module, "k"), &log), SG_MODULE_UNSUPPORTED);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		static char text[4096];
+
+		snprintf(text, sizeof(text),
+		    HEAD ".visible .entry k(.param .u64 m) { .reg .b32 %%r<20>; .reg .b64 %%d<2>;\n"
+			 "ld.param.u64 %%d1, [m];\n%s ret; }\n",
+		    all[i]);
+		if (sg_kernel_prepare(sg_module_kernel(module_load(text), "k"), &log) !=
+		    SG_MODULE_UNSUPPORTED)
+			test_fail(__FILE__, __LINE__, "taken: %s", all[i]);
+	}
 }
 
 /* More of them than a thread's stack has room for, if each kept its operands there. */

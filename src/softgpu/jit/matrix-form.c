@@ -107,6 +107,23 @@ static bool is_float(uint32_t type)
 	return type <= SG_MATRIX_E5M2 || type >= SG_MATRIX_E2M1;
 }
 
+/* Do the registers of all lanes hold the operand, as its layout has it? */
+static bool fills_registers(union sg_matrix matrix, enum sg_matrix_operand which)
+{
+	unsigned n = sg_matrix_words(matrix, which), held = n * SG_WARP_SIZE * 32;
+	unsigned element = sg_matrix_element_bits(matrix, which);
+	unsigned bits = sg_matrix_rows(matrix, which) * sg_matrix_columns(matrix, which) * element;
+	bool is_quad = matrix.kind == SG_MATRIX_MMA && matrix.a == SG_MATRIX_F16 && !matrix.k;
+
+	if (matrix.kind == SG_MATRIX_WMMA) /* once or several times */
+		return n && bits <= held && held % bits == 0;
+	if (is_quad)
+		return bits * 4 == held;
+	/* Of A, blocks above each other: registers of 64 bits are two words. */
+	return n && bits == held &&
+	       (which != SG_MATRIX_A || n % ((element == 64 ? 2u : 1u) << matrix.m) == 0);
+}
+
 /* The sum's type decides the arithmetic; what is none of these would read past the arrays. */
 static void check_types(struct emit *emit, union sg_matrix matrix)
 {
@@ -131,7 +148,8 @@ static void check_types(struct emit *emit, union sg_matrix matrix)
 
 		words += n;
 		/* A shape too small or too large for the type. */
-		if (!n || (elements > SG_MATRIX_ELEMENTS && matrix.a != SG_MATRIX_B1))
+		if (!fills_registers(matrix, which) ||
+		    (elements > SG_MATRIX_ELEMENTS && matrix.a != SG_MATRIX_B1))
 			emit_unsupported(emit);
 	}
 	if (words > SG_MATRIX_WORDS)
@@ -266,14 +284,20 @@ static union sg_lines lines_of(
 	unsigned bits = sg_matrix_element_bits(matrix, which);
 	bool has_columns = which == SG_MATRIX_B && bits < 8;
 
-	if (bits < 8 && by_column != has_columns)
+	unsigned lines = has_columns ? columns : rows, length = has_columns ? rows : columns;
+	unsigned line = length * bits / 8;
+	bool turned = by_column != has_columns;
+
+	if (!fills_registers(matrix, which) || (turned && bits < 8) ||
+	    (turned && bits < 64 && (lines % 8 || length % 8)) || lines > 32 || line < 8 ||
+	    line > 128 || !is_power_of_two(line))
 		emit_unsupported(emit);
 	return (union sg_lines){
-	    .lines = (has_columns ? columns : rows) & 63,
-	    .line = (has_columns ? rows : columns) * bits / 8 & 255,
+	    .lines = lines & 63,
+	    .line = line & 255,
 	    .element = bits & 127,
 	    .registers = sg_matrix_words(matrix, which) & 31,
-	    .turned = by_column != has_columns,
+	    .turned = turned,
 	};
 }
 
