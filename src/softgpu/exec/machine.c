@@ -42,6 +42,10 @@
 #define STACK_OFFSET  (SHARED_OFFSET + MACHINE_MAX_BLOCKS * SG_SHARED_STRIDE + PAGE)
 #define SERIAL_OFFSET (SLICE_SIZE - (64u << 20))
 
+/* Kernels may keep addresses of local memory without their upper halves. */
+_Static_assert(SG_EXEC_WINDOW_BASE % SLICE_SIZE == 0 && (UINT64_C(1) << 32) % SLICE_SIZE == 0,
+    "a machine's stacks lie in one span of 4 GiB");
+
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
  * deepest). */
 #define FIBER_STACK  (64u << 10)

@@ -372,6 +372,23 @@ TEST(local_memory_and_generic_addresses)
 	}
 }
 
+/* As LLVM makes it when it is told that pointers to local memory are short. */
+TEST(local_memory_by_short_addresses)
+{
+	uint32_t *out = run_block(
+	    ".local .align 8 .b8 depot[64];\n"
+	    "mov.b32 %r1, depot; add.u32 %r2, %r1, 8; st.local.u32 [%r1+12], %i; st.local.u32 "
+	    "[%r2], 5;\n"
+	    "cvt.u64.u32 %d1, %r2; cvta.local.u64 %d2, %d1; ld.v2.u32 {%r3, %r4}, [%d2];\n"
+	    "st.global.v2.u32 [%o], {%r3, %r4};\n",
+	    2, 64, 2);
+
+	for (int i = 0; i < 128; i++) {
+		CHECK_EQ(out[i * 2], 5);
+		CHECK_EQ(out[i * 2 + 1], i % 64);
+	}
+}
+
 TEST(branch_tables_and_scoped_labels)
 {
 	uint32_t *out =

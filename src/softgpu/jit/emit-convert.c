@@ -423,6 +423,8 @@ void emit_cvta(struct emit *emit)
 
 		address = emit_value(emit, "%s i64 %s, %s",
 		    has(emit, PTX_MODIFIER_to) ? "sub" : "add", address.text, base.text);
+	} else if (space == PTX_SPACE_LOCAL && !has(emit, PTX_MODIFIER_to)) {
+		address = memory_local_address(emit, address);
 	}
 	operand_set(emit, emit->in->operands, address, IR_I64, false);
 }

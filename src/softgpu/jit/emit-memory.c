@@ -124,6 +124,27 @@ struct value effective_address(struct emit *emit, const struct ptx_operand *addr
 	return convert_bits(emit, value, type, IR_I64, false);
 }
 
+struct value memory_local_address(struct emit *emit, struct value address)
+{
+	struct value upper = lane_fact(emit, "i64", offsetof(struct sg_lane, stack_low)), whole,
+		     is_short;
+
+	upper = emit_value(emit, "and i64 %s, -4294967296", upper.text);
+	whole = emit_value(emit, "or i64 %s, %s", address.text, upper.text);
+	is_short = emit_value(emit, "icmp ult i64 %s, 4294967296", address.text);
+	return emit_value(
+	    emit, "select i1 %s, i64 %s, i64 %s", is_short.text, whole.text, address.text);
+}
+
+static bool is_short_local(
+    const struct emit *emit, const struct ptx_operand *address, enum ptx_space space)
+{
+	const struct ptx_operand *base = address->elements;
+
+	return space == PTX_SPACE_LOCAL && base->kind == PTX_OPERAND_REGISTER &&
+	       ir_bits(emit->registers[base->reg]) == 32;
+}
+
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write)
 {
@@ -141,6 +162,8 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 	base = effective_address(emit, address);
 	if (address->elements->kind == PTX_OPERAND_VARIABLE && space == PTX_SPACE_GENERIC)
 		space = address->elements->variable->space;
+	if (is_short_local(emit, address, space))
+		base = memory_local_address(emit, base);
 	if (space == PTX_SPACE_CLUSTER)
 		return emit_value(emit,
 		    "call ptr @sg_cluster_pointer(ptr %%lane, i64 %s, i32 %u, i1 %d)", base.text,

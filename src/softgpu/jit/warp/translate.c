@@ -51,6 +51,15 @@ static bool calls_with_memory(const struct ptx_instruction *in)
 	return false;
 }
 
+static bool takes_short_address(struct emit *emit)
+{
+	const struct ptx_instruction *in = emit->in;
+
+	return in->opcode == PTX_OP_mov && in->operands[1].kind == PTX_OPERAND_VARIABLE &&
+	       in->operands[1].variable->space == PTX_SPACE_LOCAL &&
+	       ptx_type_bits(type_at(emit, 0)) == 32;
+}
+
 static bool meets(const struct ptx_instruction *in)
 {
 	return ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE &&
@@ -126,6 +135,8 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 	}
 	if (calls_with_memory(in))
 		warp_refuse(warp, "it launches grids");
+	if (takes_short_address(&warp->emit))
+		warp_refuse(warp, "local memory has addresses of 32 bits");
 	if (meets(in) && bits_has(facts->partial, block) &&
 	    (is_barrier(in) || may_meet_elsewhere(facts, block)))
 		warp_refuse(warp, "lanes meet where others may be elsewhere");
