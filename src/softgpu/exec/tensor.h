@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sg_lane;
@@ -50,6 +51,8 @@ enum sg_tensor_atom { SG_ATOM_16, SG_ATOM_32, SG_ATOM_32_FLIP, SG_ATOM_64 };
 struct sg_tensor_map {
 	uint32_t magic;
 	uint8_t type, rank, swizzle, atom;
+	uint64_t
+	    patched; /* 0: CUTLASS clears bit 21 here, of small tensors, for NVIDIA's drivers */
 	uint64_t address;
 	uint64_t strides[SG_TENSOR_DIMS - 1]; /* bytes; of dimension 1 and on */
 	uint32_t last[SG_TENSOR_DIMS];	      /* the dimensions, less one */
@@ -59,9 +62,10 @@ struct sg_tensor_map {
 	/* im2col: of width, height, depth; of a column, less one */
 	int16_t lower[SG_TENSOR_DIMS - 2], upper[SG_TENSOR_DIMS - 2];
 	uint16_t channels, pixels;
-	uint8_t unused[26];
+	uint8_t unused[18];
 };
 _Static_assert(sizeof(struct sg_tensor_map) == 128, "the size of a CUtensorMap");
+_Static_assert(offsetof(struct sg_tensor_map, patched) == 8, "the word that CUTLASS patches");
 
 /* Elements that stay together and what they take: bytes in device and in shared memory. */
 struct sg_tensor_unit {
@@ -82,8 +86,7 @@ union sg_tensor {
 		uint32_t reduction : 3;	 /* enum sg_bulk_reduction */
 		uint32_t is_cluster : 1; /* addresses are of the window shared::cluster */
 		uint32_t multicast : 1;
-		uint32_t
-		    is_paired : 1; /* a mbarrier of a pair's even or odd block is told, as the one named */
+		uint32_t is_paired : 1; /* .cta_group::2 */
 	};
 };
 
