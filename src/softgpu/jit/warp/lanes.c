@@ -299,6 +299,8 @@ void lanes_run(struct warp *warp)
 	struct slots slots = {.warp = warp, .number = warp->n_places++};
 	struct text text = {0};
 
+	if (!warp->scratch.size) /* a hint, or something to wait for that is done */
+		return;
 	flow_visit(&warp->facts.flow, warp->emit.in, note_value, &slots);
 	for (unsigned i = 0; i < slots.count; i++)
 		copy_in(&slots, slots.values[i]);
