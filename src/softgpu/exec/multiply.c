@@ -106,43 +106,29 @@ typedef float floats __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
 typedef uint8_t bytes __attribute__((vector_size(16), aligned(1)));
 
-PART_OF words from_halves(const void *from)
-{
-	return __builtin_convertvector(*(const halves *)from, words);
-}
-
+/* What follows is like functions, but clang refuses to pass vectors of this size between functions
+ * for different processors, even where they are inlined. */
+#define from_halves(from) __builtin_convertvector(*(const halves *)(from), words)
 /* In two steps, each of which is an instruction. */
-PART_OF words from_bytes(const void *from)
-{
-	halves twice = __builtin_convertvector(*(const bytes *)from, halves);
-
-	return __builtin_convertvector(twice, words);
-}
-
-PART_OF words from_words(const void *from)
-{
-	return *(const words *)from;
-}
+#define from_bytes(from)                                                                           \
+	__builtin_convertvector(__builtin_convertvector(*(const bytes *)(from), halves), words)
+#define from_words(from) (*(const words *)(from))
 
 /* A shift puts the exponent in its place and a product makes up for the biases, but for infinities
  * and what is no number: those from the magnitude first on get the largest exponent. */
-PART_OF floats from_small(words sign, words magnitude, float scale, uint32_t first)
-{
-	words scaled = (words)((floats)magnitude * scale), special = (words)(magnitude >= first);
-
-	return (floats)(sign | (special & (magnitude | 0x7f800000)) | (~special & scaled));
-}
-
-PART_OF floats from_f16(words bits)
-{
-	return from_small((bits & 0x8000) << 16, (bits & 0x7fff) << 13, 0x1p112f, 0x7c00u << 13);
-}
-
+#define from_small(signs, magnitudes, scale, first)                                                \
+	({                                                                                         \
+		words sign = (signs), magnitude = (magnitudes);                                    \
+		words scaled = (words)((floats)magnitude * (scale));                               \
+		words special = (words)(magnitude >= (first));                                     \
+                                                                                                   \
+		(floats)(sign | (special & (magnitude | 0x7f800000)) | (~special & scaled));       \
+	})
+#define from_f16(bits)                                                                             \
+	from_small(((bits) & 0x8000) << 16, ((bits) & 0x7fff) << 13, 0x1p112f, 0x7c00u << 13)
 /* It has a NaN and no infinity. */
-PART_OF floats from_e4m3(words bits)
-{
-	return from_small((bits & 0x80) << 24, (bits & 0x7f) << 20, 0x1p120f, 0x7fu << 20);
-}
+#define from_e4m3(bits)                                                                            \
+	from_small(((bits) & 0x80) << 24, ((bits) & 0x7f) << 20, 0x1p120f, 0x7fu << 20)
 
 #define EACH(width, size, value)                                                                   \
 	for (size_t i = 0; i < n; i += 16) {                                                       \
@@ -325,17 +311,18 @@ WIDE void floats_to_f32(const float *from, unsigned n, uint32_t *to)
 
 /* Adding a number so large that its last bit is the result's rounds what has no exponent of its own
  * there; otherwise half of the last bit that stays, less a bit where that is even, does. */
-PART_OF words to_f16(words bits)
-{
-	words magnitude = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
-	words is_small = (words)(magnitude < 0x38800000), is_nan = (words)(magnitude > 0x7f800000);
-	words is_large = (words)(magnitude >= 0x47800000) & ~is_nan;
-	words small = (words)((floats)magnitude + 0.5f) - 0x3f000000;
-	words normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
-	words finite = (is_small & small) | (~is_small & ~is_large & ~is_nan & normal);
-
-	return (is_nan & 0x7fff) | (~is_nan & (sign | finite | (is_large & 0x7c00)));
-}
+#define to_f16(numbers)                                                                            \
+	({                                                                                         \
+		words bits = (numbers), magnitude = bits & 0x7fffffff;                             \
+		words sign = bits >> 16 & 0x8000, is_nan = (words)(magnitude > 0x7f800000);        \
+		words is_small = (words)(magnitude < 0x38800000);                                  \
+		words is_large = (words)(magnitude >= 0x47800000) & ~is_nan;                       \
+		words small = (words)((floats)magnitude + 0.5f) - 0x3f000000;                      \
+		words normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;     \
+		words finite = (is_small & small) | (~is_small & ~is_large & ~is_nan & normal);    \
+                                                                                                   \
+		(is_nan & 0x7fff) | (~is_nan & (sign | finite | (is_large & 0x7c00)));             \
+	})
 
 WIDE void floats_to_f16(const float *from, unsigned n, uint16_t *to)
 {
@@ -346,15 +333,20 @@ WIDE void floats_to_f16(const float *from, unsigned n, uint16_t *to)
 
 /* ---- rows and columns ---- */
 
+/* Which elements of two rows make a third. */
+#define EVENS 0, 8, 2, 10, 4, 12, 6, 14
+#define ODDS  1, 9, 3, 11, 5, 13, 7, 15
+#define LOW2  0, 1, 8, 9, 4, 5, 12, 13
+#define HIGH2 2, 3, 10, 11, 6, 7, 14, 15
+#define LOW4  0, 1, 2, 3, 8, 9, 10, 11
+#define HIGH4 4, 5, 6, 7, 12, 13, 14, 15
+
 /* Elements of 1, then 2, then 4 are exchanged between rows that are as far apart. */
 #define TRANSPOSE(name, type)                                                                      \
 	typedef type name##_row __attribute__((vector_size(8 * sizeof(type)), aligned(1)));        \
 	WIDE void name##_transpose(const void *from, size_t from_step, void *to, size_t to_step)   \
 	{                                                                                          \
 		typedef name##_row row;                                                            \
-		const row evens = {0, 8, 2, 10, 4, 12, 6, 14}, odds = {1, 9, 3, 11, 5, 13, 7, 15}; \
-		const row low2 = {0, 1, 8, 9, 4, 5, 12, 13}, high2 = {2, 3, 10, 11, 6, 7, 14, 15}; \
-		const row low4 = {0, 1, 2, 3, 8, 9, 10, 11}, high4 = {4, 5, 6, 7, 12, 13, 14, 15}; \
 		const uint8_t *in = from;                                                          \
 		uint8_t *out = to;                                                                 \
 		row a[8], b[8];                                                                    \
@@ -364,21 +356,22 @@ WIDE void floats_to_f16(const float *from, unsigned n, uint16_t *to)
 			row x = *(const row *)(in + i * from_step);                                \
 			row y = *(const row *)(in + (i + 1) * from_step);                          \
                                                                                                    \
-			a[i] = __builtin_shuffle(x, y, evens);                                     \
-			a[i + 1] = __builtin_shuffle(x, y, odds);                                  \
+			a[i] = __builtin_shufflevector(x, y, EVENS);                               \
+			a[i + 1] = __builtin_shufflevector(x, y, ODDS);                            \
 		}                                                                                  \
 		_Pragma("GCC unroll 4") for (unsigned i = 0; i < 4; i++)                           \
 		{                                                                                  \
 			unsigned at = i / 2 * 4 + i % 2;                                           \
                                                                                                    \
-			b[at] = __builtin_shuffle(a[at], a[at + 2], low2);                         \
-			b[at + 2] = __builtin_shuffle(a[at], a[at + 2], high2);                    \
+			b[at] = __builtin_shufflevector(a[at], a[at + 2], LOW2);                   \
+			b[at + 2] = __builtin_shufflevector(a[at], a[at + 2], HIGH2);              \
 		}                                                                                  \
 		_Pragma("GCC unroll 4") for (unsigned i = 0; i < 4; i++)                           \
 		{                                                                                  \
-			*(row *)(out + i * to_step) = __builtin_shuffle(b[i], b[i + 4], low4);     \
+			*(row *)(out + i * to_step) =                                              \
+			    __builtin_shufflevector(b[i], b[i + 4], LOW4);                         \
 			*(row *)(out + (i + 4) * to_step) =                                        \
-			    __builtin_shuffle(b[i], b[i + 4], high4);                              \
+			    __builtin_shufflevector(b[i], b[i + 4], HIGH4);                        \
 		}                                                                                  \
 	}
 TRANSPOSE(bytes, uint8_t)
