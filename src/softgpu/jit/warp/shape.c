@@ -150,6 +150,9 @@ struct shape shape_of_operand(
 
 struct shape shape_of_address(const struct facts *facts, const struct ptx_operand *address)
 {
+	/* Wrong code may have something else there; who translates it refuses that. */
+	if (address->kind != PTX_OPERAND_ADDRESS || !address->n_elements)
+		return varying;
 	return shape_of_operand(facts, address->elements, 0);
 }
 
