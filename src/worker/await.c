@@ -119,7 +119,8 @@ static CUresult settle(struct call *call, bool all_issued)
 	}
 	if (call->await.kind == HANDLE_STREAM && all_issued)
 		idle_stream_done(call, (CUstream)call->await.real);
-	return call->await.kind == HANDLE_CONTEXT || prints_pending(call->worker)
+	return call->await.kind == HANDLE_CONTEXT || prints_pending(call->worker) ||
+		       pools_pending(call->worker)
 		   ? synchronise(call)
 		   : CUDA_SUCCESS;
 }

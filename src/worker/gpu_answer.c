@@ -2,7 +2,8 @@
  * Only where nothing but that stream is unfinished: the word would else wait for other streams too
  * when the stream is a default one, and its own end could be seen as work in a stream of which the
  * client knows that it is done. worker_cuStreamQuery() answers for it by the same knowledge. Nor
- * where an answer has more to say than that the wait is over: text of kernels, times, mirrors.
+ * where an answer has more to say than that the wait is over: text of kernels, times, mirrors; nor
+ * where the driver shall notice what its pools have too much of.
  *
  * A kernel that fails ends its context before the word is written. So the driver is asked as well,
  * though seldom, and gives the error; the answer is then the dispatcher's, or a waiter's.
@@ -20,7 +21,8 @@
 static bool says_more(struct worker *worker)
 {
 	return worker->options.measure || worker->gpu_time || mirrors_exist(worker) ||
-	       prints_pending(worker) || (worker->options.output && output_pending());
+	       prints_pending(worker) || pools_pending(worker) ||
+	       (worker->options.output && output_pending());
 }
 
 void gpu_answer_begin(struct worker *worker, struct job *job)

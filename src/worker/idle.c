@@ -329,8 +329,10 @@ void idle_publish(struct worker *worker)
 
 	if (!idle)
 		return;
-	if (list_is_all(worker) && !idle->n)
+	if (list_is_all(worker) && !idle->n) {
+		pools_settle(worker);
 		chan_publish_idle(worker->chan);
+	}
 }
 
 void idle_stream_done(struct call *call, CUstream stream)

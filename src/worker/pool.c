@@ -1,9 +1,10 @@
 /*
  * Memory pools. Their attributes are ints and 64-bit numbers to the backend, numbers on the wire.
  *
- * A driver gives up what a pool holds too much of when somebody synchronises. Here a program's waits
- * end by asking, or without the driver at all (await.c, idle.c), so it may not have noticed yet that
- * memory is free when it is told to trim.
+ * A driver gives up what a pool holds too much of when somebody synchronises, and only then others
+ * than the pool can have it. Here a program's waits end by asking, or without the driver at all
+ * (await.c, idle.c). So after memory went back to a pool they synchronise all the same, until once
+ * all streams were done; and a pool is trimmed when the driver has had the chance to notice.
  */
 #include <stdatomic.h>
 
@@ -54,6 +55,30 @@ static void let_it_notice(struct call *call)
 	if (!atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
 	    call->backend->cuStreamQuery(NULL) == CUDA_SUCCESS)
 		call->backend->cuStreamSynchronize(NULL);
+}
+
+CUresult worker_cuMemFreeAsync(struct call *call, struct args_cuMemFreeAsync *a)
+{
+	CUresult r = call->backend->cuMemFreeAsync(a->address, a->stream);
+
+	/* Relaxed: the client's next wait comes behind this call on the dispatcher. */
+	if (r == CUDA_SUCCESS)
+		atomic_store_explicit(&call->worker->pool_freed, true, memory_order_relaxed);
+	return r;
+}
+
+bool pools_pending(const struct worker *worker)
+{
+	/* Relaxed: what a wait is behind of was served on the dispatcher before it. */
+	return atomic_load_explicit(&worker->pool_freed, memory_order_relaxed);
+}
+
+void pools_settle(struct worker *worker)
+{
+	if (likely(!pools_pending(worker)))
+		return;
+	atomic_store_explicit(&worker->pool_freed, false, memory_order_relaxed);
+	worker->backend->cuStreamSynchronize(NULL);
 }
 
 CUresult worker_cuMemPoolTrimTo(struct call *call, struct args_cuMemPoolTrimTo *a)

@@ -163,6 +163,9 @@ struct worker {
 	_Atomic unsigned global_captures; /* begun in mode global and not ended */
 	_Atomic unsigned warm;	   /* as the option, while the worker itself retains that context */
 	_Atomic unsigned captures; /* begun in any mode and not ended */
+	/* Memory went back to a pool, and not all was done and synchronised since (pool.c). Any
+	 * thread */
+	_Atomic bool pool_freed;
 	struct capture *open_captures; /* dispatcher only */
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
@@ -253,6 +256,12 @@ uint64_t worker_device_memory(struct worker *worker);
 
 /* What worker_free() frees of capture.c, link.c and notification.c. */
 void captures_free(struct worker *worker);
+
+/* Whether a wait that ends now must synchronise, so that the driver notices what its pools have too
+ * much of. Any thread. */
+bool pools_pending(const struct worker *worker);
+/* All that was sent is done: it notices now, and waits for nothing. Dispatcher only. */
+void pools_settle(struct worker *worker);
 void links_free(struct worker *worker);
 void notifications_free(struct worker *worker);
 

@@ -104,6 +104,28 @@ CONFORM(what_is_kept_can_be_given_back)
 	OK(cuMemPoolDestroy(pool));
 }
 
+/* Once it was waited for; the pool of a device keeps nothing unless told to. */
+CONFORM(what_a_pool_got_back_is_there_for_others)
+{
+	CUdeviceptr a, b;
+	CUstream stream;
+	size_t free_bytes, total;
+
+	begin();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < 3; i++) {
+		OK(cuMemGetInfo(&free_bytes, &total));
+		size_t most = free_bytes / 10 * 6;
+		OK(cuMemAllocAsync(&a, most, stream));
+		OK(cuMemsetD8Async(a, 1, 4096, stream));
+		OK(cuMemFreeAsync(a, stream));
+		OK(cuStreamSynchronize(stream));
+		OK(cuMemAlloc(&b, most));
+		OK(cuMemFree(b));
+	}
+	OK(cuStreamDestroy(stream));
+}
+
 CONFORM(high_watermarks_stay_until_reset)
 {
 	uint64_t zero = 0;
