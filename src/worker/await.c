@@ -10,9 +10,8 @@
  * waiting burns a processor too, so this costs nothing while there are processors to spare, and a
  * dispatcher that stays awake takes the client's next record at once instead of tens of
  * microseconds later. The longer a wait takes already, the less often the driver is asked. After
- * LATE times that long, on an issuer, of which there are several, or where processors are few,
- * others may run between two looks; and where they are few the dispatcher gives up soon. Then a
- * waiter blocks as the driver sees fit.
+ * LATE times that long, or where processors are few, others may run between two looks; and where
+ * they are few the dispatcher gives up soon. Then a waiter blocks as the driver sees fit.
  *
  * Asking is not allowed while streams are captured: it would end the capture. Then everything goes
  * to waiters, as it would without this file.
@@ -242,8 +241,7 @@ bool awaits_ask(struct worker *worker, struct awaits *awaits)
 	uint64_t now = clock_now_ns();
 
 	awaits->next = (awaits->next + 1) % awaits->n;
-	bool late = awaits->elsewhere ||
-		    now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
+	bool late = now - awaits->jobs[awaits->next]->await_since > LATE * worker->options.spin_ns;
 	look_at(worker, awaits, awaits->next, now);
 	return late || worker->crowded;
 }

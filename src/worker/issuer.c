@@ -41,9 +41,8 @@
 
 #define WINDOW	  256 /* launches; changes of stream among them that pay: */
 #define CHANGES	  4
-#define QUIET	  16   /* windows without so many, after which it no longer does */
-#define RING_EACH 32   /* records handed over */
-#define ALONE_NS  2000 /* so long others do not get the processor of who watches his queue */
+#define QUIET	  16 /* windows without so many, after which it no longer does */
+#define RING_EACH 32 /* records handed over */
 #define SLOTS	  256u
 #define STACK	  (1u << 20) /* GPU drivers want room */
 #define MOST	  16u
@@ -118,19 +117,15 @@ static const struct handed *next(struct issuer *issuer)
 /* Until there is more. NULL: there is not, and never will be. */
 static const struct handed *rest(struct issuer *issuer)
 {
-	uint64_t start = clock_now_ns(), watched, patience = issuer->worker->options.spin_ns;
+	uint64_t start = clock_now_ns(), patience = issuer->worker->options.spin_ns;
 	const struct handed *handed;
 
 	do {
 		handed = next(issuer);
 		if (handed)
 			return handed;
-		watched = clock_now_ns() - start;
-		if (watched > ALONE_NS)
-			sched_yield();
-		else
-			__builtin_ia32_pause();
-	} while (watched < patience);
+		__builtin_ia32_pause();
+	} while (clock_now_ns() - start < patience);
 	pthread_mutex_lock(&issuer->lock);
 	atomic_store_explicit(&issuer->asleep, true, memory_order_relaxed);
 	/* The store must not pass the look at the queue; the other side's fence is issuers_ring()'s:
