@@ -28,22 +28,25 @@ bool graph_copy_read(const void *tail, size_t size, struct graph_copy *out)
 	return out->when >= GRAPH_COPY_BEFORE && out->when <= GRAPH_COPY_ALONE;
 }
 
-/* Fills an empty graph. */
+/* Fills an empty graph. A node without a context would differ from others of the same copy. */
 static CUresult fill(struct call *call, CUgraph graph, const CUDA_MEMCPY_NODE_PARAMS *copy,
     struct callback *callback, const struct graph_copy *staged)
 {
 	const struct backend *backend = call->backend;
 	CUDA_HOST_NODE_PARAMS host = {callback_run, callback};
+	CUcontext context = copy ? copy->copyCtx : NULL;
 	CUgraphNode before, after;
 
+	if (!context)
+		backend->cuCtxGetCurrent(&context);
 	switch (staged->when) {
 	case GRAPH_COPY_BEFORE:
 		return backend->cuGraphAddHostNode(&before, graph, NULL, 0, &host)
 			   ?: backend->cuGraphAddMemcpyNode(
-				  &after, graph, &before, 1, &copy->copyParams, copy->copyCtx);
+				  &after, graph, &before, 1, &copy->copyParams, context);
 	case GRAPH_COPY_AFTER:
 		return backend->cuGraphAddMemcpyNode(
-			   &before, graph, NULL, 0, &copy->copyParams, copy->copyCtx)
+			   &before, graph, NULL, 0, &copy->copyParams, context)
 			   ?: backend->cuGraphAddHostNode(&after, graph, &before, 1, &host);
 	default:
 		return backend->cuGraphAddHostNode(&before, graph, NULL, 0, &host);
@@ -169,33 +172,67 @@ static CUresult empty_out(struct call *call, const struct content *content)
 		if (r != CUDA_SUCCESS)
 			return r;
 	}
-	callback_leave_graph(call, content->host.fn, content->host.userData, content->graph);
 	return CUDA_SUCCESS;
+}
+
+static CUresult set_inside(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    struct callback *callback)
+{
+	const CUDA_HOST_NODE_PARAMS host = {callback_run, callback};
+	CUgraphNodeType type;
+	CUresult r = call->backend->cuGraphNodeGetType(node, &type);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return type == CU_GRAPH_NODE_TYPE_HOST
+		   ? call->backend->cuGraphHostNodeSetParams(node, &host)
+		   : call->backend->cuGraphMemcpyNodeSetParams(node, &copy->copyParams);
+}
+
+/* In place where that can be: NVIDIA's driver does not take a graph whose nodes were made anew for
+ * the one that it was, when an executable one is changed. */
+static CUresult change(struct call *call, const struct content *content,
+    const struct graph_copy *present, const CUDA_MEMCPY_NODE_PARAMS *copy,
+    struct callback *callback, const struct graph_copy *staged)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (present->when != staged->when)
+		r = empty_out(call, content) ?: fill(call, content->graph, copy, callback, staged);
+	else
+		for (size_t i = 0; i < content->n && r == CUDA_SUCCESS; i++)
+			r = set_inside(call, content->nodes[i], copy, callback);
+	if (r == CUDA_SUCCESS)
+		callback_leave_graph(
+		    call, content->host.fn, content->host.userData, content->graph);
+	return r;
 }
 
 CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged)
 {
+	struct callback *callback;
 	struct graph_copy present;
 	struct content content;
-	CUresult r = find(call, node, &content, &present) ? empty_out(call, &content)
-							  : CUDA_ERROR_INVALID_VALUE;
 
-	if (r != CUDA_SUCCESS)
-		return graph_copy_refuse(call, staged, r);
-	return fill_and_give(call, content.graph, copy, staged);
+	if (!find(call, node, &content, &present))
+		return graph_copy_refuse(call, staged, CUDA_ERROR_INVALID_VALUE);
+	callback = callback_new_copy(call, staged);
+	if (!callback)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return callback_give_graph(call, callback, content.graph,
+	    change(call, &content, &present, copy, callback, staged));
 }
 
 CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged)
 {
-	struct graph_copy present;
+	struct graph_copy present, same;
 	struct content content, wanted;
 
-	if (!find(call, node, &content, &present) || !look_into(call, other, &wanted, &present))
+	if (!find(call, node, &content, &present) || !look_into(call, other, &wanted, &same))
 		return CUDA_ERROR_INVALID_VALUE;
-	CUresult r = empty_out(call, &content)
-			 ?: fill(call, content.graph, copy, wanted.host.userData, staged);
+	CUresult r = change(call, &content, &present, copy, wanted.host.userData, staged);
 	if (r == CUDA_SUCCESS)
 		callback_join_graph(call, wanted.host.userData, content.graph);
 	return r;

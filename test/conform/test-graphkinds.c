@@ -352,3 +352,36 @@ CONFORM(they_change_after_an_update)
 		OK(cuGraphNodeSetEnabled(exec, in, 1));
 	}
 }
+
+/* What has changed once changes again, in the graph and in what was made of it. */
+CONFORM(changes_follow_changes)
+{
+	struct fixture t = begin();
+	unsigned *places[4], *pinned;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	for (unsigned i = 0; i < 4; i++)
+		places[i] = calloc(N, sizeof(unsigned));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode out =
+	    add_copy(&t, t.graph, add_increment(&t, t.graph, in), to_host(pinned, t.data));
+	for (unsigned round = 0; round < 2; round++) {
+		CUDA_MEMCPY3D last = to_host(places[round], t.data);
+		OK(cuGraphMemcpyNodeSetParams(out, &last));
+		OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+		for (unsigned i = 0; i < 4; i++) {
+			last = to_host(places[i], t.data);
+			OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+			OK(cuGraphNodeSetEnabled(exec, out, i % 2));
+			OK(cuGraphNodeSetEnabled(exec, out, 1));
+			last = to_host(places[(i + 1) % 4], t.data);
+			OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+			fill(t.source, 10 * i);
+			OK(cuGraphLaunch(exec, t.stream));
+			OK(cuStreamSynchronize(t.stream));
+			check(places[(i + 1) % 4], 10 * i + 1);
+		}
+		OK(cuGraphExecDestroy(exec));
+	}
+}
