@@ -368,7 +368,9 @@ struct issue_track *issuers_for_launch(struct call *call, CUstream stream)
 
 struct issue_track *issuers_for_wait(struct call *call, CUstream stream)
 {
-	return call->worker->issuers ? choose(call, stream) : NULL;
+	struct issue_track *track = call->worker->issuers ? choose(call, stream) : NULL;
+
+	return track && !issue_queue_is_empty(&track->queue) ? track : NULL;
 }
 
 static void wake(struct issuer *issuer)

@@ -31,7 +31,7 @@ struct issuers *issuers_free(struct issuers *issuers);
 bool issuers_know(uint32_t id);
 
 /* Who shall put a launch into stream, or wait for it, in the dispatcher's place. NULL: the
- * dispatcher itself, and then all that was handed over is in its stream. */
+ * dispatcher itself, and then all that was handed over for stream is in it. */
 struct issue_track *issuers_for_launch(struct call *call, CUstream stream);
 struct issue_track *issuers_for_wait(struct call *call, CUstream stream);
 
