@@ -59,17 +59,16 @@ static struct image images[2];
 static double decode(enum type type, uint32_t bits)
 {
 	const struct format *f = &formats[type];
-	int bias = (1 << (f->exponent - 1)) - 1;
-	uint32_t mantissa = bits & ((1u << f->mantissa) - 1);
-	int exponent = (int)(bits >> f->mantissa & ((1u << f->exponent) - 1));
-	double value;
 
 	if (type == S8)
 		return (int8_t)bits;
 	if (type == U8)
 		return bits;
-	value = exponent ? ldexp(1 + ldexp(mantissa, -f->mantissa), exponent - bias)
-			 : ldexp(mantissa, 1 - bias - f->mantissa);
+	int bias = (1 << (f->exponent - 1)) - 1;
+	uint32_t mantissa = bits & ((1u << f->mantissa) - 1);
+	int exponent = (int)(bits >> f->mantissa & ((1u << f->exponent) - 1));
+	double value = exponent ? ldexp(1 + ldexp(mantissa, -f->mantissa), exponent - bias)
+				: ldexp(mantissa, 1 - bias - f->mantissa);
 	return bits >> (f->mantissa + f->exponent) & 1 ? -value : value;
 }
 
