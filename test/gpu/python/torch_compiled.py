@@ -3,7 +3,8 @@
 """PyTorch without a kernel of its own: a model is trained by Inductor's kernels and cuBLAS alone.
 
 Its wheels have machine code only, so this is what of it runs on a GPU that takes PTX only. Data are made on the CPU;
-loss, gradients and the optimizer's step are compiled.
+loss, gradients and the optimizer's step are compiled. Results are held against the CPU's and not compared bit for bit:
+Inductor chooses between kernels, which add in different orders, by how fast they were.
 """
 import copy
 import os
@@ -14,8 +15,6 @@ os.environ["TRITON_CACHE_DIR"] = os.path.join(os.environ["TORCHINDUCTOR_CACHE_DI
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 import torch  # noqa: E402
 import torch._inductor.config  # noqa: E402
-
-from shared.digest import report  # noqa: E402
 
 torch._inductor.config.joint_graph_constant_folding = False  # it computes on the GPU, uncompiled
 torch.manual_seed(0)
@@ -42,6 +41,7 @@ on_gpu = copy.deepcopy(on_cpu).cuda()
 wanted = train(on_cpu, lambda function: function, inputs, labels, torch.tensor(1.0))
 got = train(on_gpu, torch.compile, inputs.cuda(), labels.cuda(), torch.tensor(1.0).cuda())
 torch.testing.assert_close(torch.tensor(got), torch.tensor(wanted), rtol=1e-3, atol=1e-4)
+for ours, theirs in zip(on_gpu.parameters(), on_cpu.parameters()):
+    torch.testing.assert_close(ours.detach().cpu(), theirs.detach(), rtol=1e-2, atol=1e-3)
 assert got[-1] < got[0]
-report("losses", torch.tensor(got))
-report("weights", on_gpu[0].weight.detach().cpu())
+print("six steps: losses and weights are the CPU's")
