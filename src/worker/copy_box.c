@@ -80,12 +80,17 @@ static CUresult settle(struct call *call, struct side *side, const struct box *b
 	return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Decides what the client's shim decides for other copies: what UNIFIED is, and how much what was
- * left zero is. */
-static void decide(struct call *call, struct side *side, const struct box *box)
+/* How much what was left zero is, before anything is checked: the backend must get what was. */
+static void complete(struct side *side, const struct box *box)
 {
-	side->pitch = side->pitch ?: side->x + box->width;
+	if (side->type != CU_MEMORYTYPE_ARRAY)
+		side->pitch = side->pitch ?: side->x + box->width;
 	side->rows = side->rows ?: side->y + box->height;
+}
+
+/* Decides what the client's shim decides for other copies: what UNIFIED is. */
+static void decide(struct call *call, struct side *side)
+{
 	if (side->type == CU_MEMORYTYPE_UNIFIED)
 		side->type = segments_cover(call->worker->segments, side->address, 1)
 				 ? CU_MEMORYTYPE_HOST
@@ -112,15 +117,11 @@ CUresult copy_box_check(struct call *call, const CUDA_MEMCPY3D *c)
 		return CUDA_SUCCESS; /* touches no memory; whether that may be, the backend says */
 	if (!c->srcMemoryType || !c->dstMemoryType)
 		return CUDA_ERROR_INVALID_VALUE;
-	decide(call, &box.source, &box);
-	decide(call, &box.destination, &box);
+	complete(&box.source, &box);
+	complete(&box.destination, &box);
+	decide(call, &box.source);
+	decide(call, &box.destination);
 	return settle(call, &box.source, &box) ?: settle(call, &box.destination, &box);
-}
-
-/* The rows of a slice matter to CUDA only where there are slices. */
-static size_t slice_rows(const struct side *side, const struct box *box)
-{
-	return side->rows ?: side->y + box->height;
 }
 
 #define FILL_SIDES(copy, box)                                                                      \
@@ -134,7 +135,7 @@ static size_t slice_rows(const struct side *side, const struct box *box)
 		(copy).srcDevice = (box)->source.address;                                          \
 		(copy).srcArray = (box)->source.array;                                             \
 		(copy).srcPitch = (box)->source.pitch;                                             \
-		(copy).srcHeight = slice_rows(&(box)->source, box);                                \
+		(copy).srcHeight = (box)->source.rows;                                             \
 		(copy).dstXInBytes = (box)->destination.x;                                         \
 		(copy).dstY = (box)->destination.y;                                                \
 		(copy).dstZ = (box)->destination.z;                                                \
@@ -144,7 +145,7 @@ static size_t slice_rows(const struct side *side, const struct box *box)
 		(copy).dstDevice = (box)->destination.address;                                     \
 		(copy).dstArray = (box)->destination.array;                                        \
 		(copy).dstPitch = (box)->destination.pitch;                                        \
-		(copy).dstHeight = slice_rows(&(box)->destination, box);                           \
+		(copy).dstHeight = (box)->destination.rows;                                        \
 		(copy).WidthInBytes = (box)->width;                                                \
 		(copy).Height = (box)->height;                                                     \
 		(copy).Depth = (box)->depth;                                                       \
@@ -183,6 +184,8 @@ static CUresult copy_box(struct call *call, struct box *box)
 
 	if (!box->width || !box->height || !box->depth)
 		return CUDA_SUCCESS;
+	complete(&box->source, box);
+	complete(&box->destination, box);
 	CUresult r = settle(call, &box->source, box) ?: settle(call, &box->destination, box);
 	if (r == CUDA_SUCCESS && packed && capturing(call, box->stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;

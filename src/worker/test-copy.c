@@ -356,16 +356,29 @@ TEST(copy_box_bounds)
 	client_stop(&t, NULL);
 }
 
+/* What a box to the area's last chunk may do, and what must end the session: the first slice fits. */
 TEST(copy_box_beyond_the_staging_area_ends_the_session)
 {
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 7; i++) {
 		struct test_client t = client_start(NULL);
 		CUdeviceptr device = allocate(&t, 4096);
-		struct args_rosenCopyBoxWait box = box_to(device, 0, (4 << 20) - 32);
+		struct args_rosenCopyBoxWait box = box_to(device, 0, (4 << 20) - WIRE_CHUNK_SIZE);
+		box.destination_pitch = WIRE_CHUNK_SIZE / 4;
+		CHECK_EQ(CALL(&t, rosenCopyBoxWait, &box), CUDA_SUCCESS);
+		if (i == 0)
+			box.destination += 32;
 		if (i == 1)
 			box.destination_y = 1ull << 40;
 		if (i == 2)
 			box.destination = UINT64_MAX;
+		if (i == 3)
+			box.destination_x = WIRE_CHUNK_SIZE / 2;
+		if (i == 4)
+			(box.destination_rows = 0, box.depth = 2);
+		if (i == 5)
+			(box.destination_rows = 0, box.destination_z = 1);
+		if (i == 6)
+			(box.destination_pitch = 0, box.destination_x = WIRE_CHUNK_SIZE - 32);
 		CALL(&t, rosenCopyBoxWait, &box);
 		client_until_ended();
 		client_stop(&t, "rosenCopyBoxWait");
