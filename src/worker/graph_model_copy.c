@@ -225,8 +225,10 @@ CUresult worker_cuGraphNodeGetEnabled(struct call *call, struct args_cuGraphNode
 		*a->enabled = !(entry && entry->off);
 	else if (known)
 		r = call->backend->cuGraphNodeGetEnabled(a->exec, known, a->enabled);
+	else if (entry)
+		*a->enabled = !entry->disabled;
 	else
-		*a->enabled = !entry->disabled; /* what is unknown has an entry */
+		r = CUDA_ERROR_INVALID_VALUE; /* another graph's */
 	pthread_mutex_unlock(&worker->graph_lock);
 	return r;
 }
