@@ -97,6 +97,16 @@ static void decide(struct call *call, struct side *side)
 				 : CU_MEMORYTYPE_DEVICE;
 }
 
+/* Whether what was left zero does not matter: the backend is handed it as it is. */
+static bool says_enough(const struct side *side, const struct box *box)
+{
+	bool one_slice = box->depth == 1 && !side->z;
+	bool one_row = one_slice && box->height == 1 && !side->y;
+
+	return side->type == CU_MEMORYTYPE_ARRAY ||
+	       ((side->rows || one_slice) && (side->pitch || one_row));
+}
+
 CUresult copy_box_check(struct call *call, const CUDA_MEMCPY3D *c)
 {
 	bool from_host = c->srcMemoryType == CU_MEMORYTYPE_HOST;
@@ -115,7 +125,8 @@ CUresult copy_box_check(struct call *call, const CUDA_MEMCPY3D *c)
 
 	if (!box.width || !box.height || !box.depth)
 		return CUDA_SUCCESS; /* touches no memory; whether that may be, the backend says */
-	if (!c->srcMemoryType || !c->dstMemoryType)
+	if (!c->srcMemoryType || !c->dstMemoryType || !says_enough(&box.source, &box) ||
+	    !says_enough(&box.destination, &box))
 		return CUDA_ERROR_INVALID_VALUE;
 	complete(&box.source, &box);
 	complete(&box.destination, &box);

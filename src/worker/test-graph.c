@@ -118,6 +118,11 @@ TEST(graph_copies_reach_only_the_clients_memory)
 	copy->srcMemoryType = CU_MEMORYTYPE_DEVICE;
 	copy->srcDevice = WIRE_DEVICE_WINDOW_BASE + 4096;
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
+	copy->srcZ = 1; /* behind how many rows, and how long, the backend would have to guess */
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	copy->srcHeight = 4;
+	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	copy->srcZ = 0;
 	copy->srcPitch = WIRE_DEVICE_WINDOW_SIZE;
 	copy->Height = 3; /* the last row lies beyond the window */
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
