@@ -47,6 +47,9 @@ static struct {
 	struct entry *entries;
 	uint32_t n, room, first_free; /* no free one is before first_free */
 	bool has_thread;
+	int asked; /* what asking for the worker's calls came to, in this lane: */
+	uint16_t lane;
+	uint32_t seq;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- numbers --- */
@@ -131,26 +134,34 @@ static void serve(const struct host_call *call)
 		shim_handle_drop(entry.object);
 }
 
-/* The call whose replies are the messages; it is answered as long as the session lasts. */
-static int ask_for_calls(uint16_t lane, uint32_t *seq)
+/*
+ * The call whose replies are the messages; it is answered as long as the session lasts. Sent before
+ * anything that makes a message: the worker may read no further while a stream that waits for a
+ * host function is full. With the table locked.
+ */
+static int ask_for_calls(void)
 {
 	struct wire_writer writer;
-	int r = chan_begin(session.chan, lane, API_rosenHostCalls, 0, 0, &writer, seq);
+	int r = chan_lane_take(session.chan, &table.lane);
 
-	return r < 0 ? r : chan_commit(session.chan, lane, &writer);
+	if (r == 0)
+		r = chan_begin(
+		    session.chan, table.lane, API_rosenHostCalls, 0, 0, &writer, &table.seq);
+	return r < 0 ? r : chan_commit(session.chan, table.lane, &writer);
 }
 
 static void *callback_thread(void *unused)
 {
 	struct wire_reader reader;
-	uint16_t lane;
-	uint32_t seq, status;
+	uint32_t status;
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "rosen-callback");
-	int r = chan_lane_take(session.chan, &lane);
-	if (r == 0)
-		r = ask_for_calls(lane, &seq);
+	pthread_mutex_lock(&table.lock); /* whoever started this thread asks first */
+	uint16_t lane = table.lane;
+	uint32_t seq = table.seq;
+	int r = table.asked;
+	pthread_mutex_unlock(&table.lock);
 	while (r >= 0) {
 		r = chan_wait_unasked(session.chan, lane, ++seq, &status, &reader);
 		if (r < 0)
@@ -183,6 +194,7 @@ static CUresult start_thread(void)
 	pthread_attr_destroy(&attributes);
 	if (!table.has_thread)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	table.asked = ask_for_calls(); /* what failed, the thread tells all */
 	/* Relaxed: it matters to the callback thread, which was made before. */
 	atomic_fetch_or_explicit(&shim_gate, SHIM_GATE_CALLBACK, memory_order_relaxed);
 	return CUDA_SUCCESS;
