@@ -60,10 +60,19 @@ static CUresult settle_packed(struct call *call, struct side *side, uint64_t end
 	return side->address ? CUDA_SUCCESS : CALL_MALFORMED;
 }
 
+/* How much what was left zero is, before anything is checked: the backend must get what was. */
+static void complete(struct side *side, const struct box *box)
+{
+	if (side->type != CU_MEMORYTYPE_ARRAY)
+		side->pitch = side->pitch ?: side->x + box->width;
+	side->rows = side->rows ?: side->y + box->height;
+}
+
 static CUresult settle(struct call *call, struct side *side, const struct box *box)
 {
 	uint64_t first, bytes, at;
 
+	complete(side, box);
 	if (side->type == CU_MEMORYTYPE_ARRAY)
 		return side->array ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	if (!span(side, box, &first, &bytes))
@@ -78,14 +87,6 @@ static CUresult settle(struct call *call, struct side *side, const struct box *b
 	if (side->type == CU_MEMORYTYPE_DEVICE)
 		return memory_is_clients(call, at, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	return CUDA_ERROR_INVALID_VALUE;
-}
-
-/* How much what was left zero is, before anything is checked: the backend must get what was. */
-static void complete(struct side *side, const struct box *box)
-{
-	if (side->type != CU_MEMORYTYPE_ARRAY)
-		side->pitch = side->pitch ?: side->x + box->width;
-	side->rows = side->rows ?: side->y + box->height;
 }
 
 /* Decides what the client's shim decides for other copies: what UNIFIED is. */
@@ -128,8 +129,6 @@ CUresult copy_box_check(struct call *call, const CUDA_MEMCPY3D *c)
 	if (!c->srcMemoryType || !c->dstMemoryType || !says_enough(&box.source, &box) ||
 	    !says_enough(&box.destination, &box))
 		return CUDA_ERROR_INVALID_VALUE;
-	complete(&box.source, &box);
-	complete(&box.destination, &box);
 	decide(call, &box.source);
 	decide(call, &box.destination);
 	return settle(call, &box.source, &box) ?: settle(call, &box.destination, &box);
@@ -195,8 +194,6 @@ static CUresult copy_box(struct call *call, struct box *box)
 
 	if (!box->width || !box->height || !box->depth)
 		return CUDA_SUCCESS;
-	complete(&box->source, box);
-	complete(&box->destination, box);
 	CUresult r = settle(call, &box->source, box) ?: settle(call, &box->destination, box);
 	if (r == CUDA_SUCCESS && packed && capturing(call, box->stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
