@@ -3,13 +3,11 @@
  * .block_scale, .kind).
  *
  * All sums are made in double, which holds the products and any scale exactly, and rounded once.
- * Half of a sparse A is in the registers; a lane or more of each four bring indices of where it
- * belongs: 4 bits, two indices, for the stored half of each chunk. A chunk is 4 elements, 2 of 32
- * bits, or 4 pairs of 4 bits.
  */
 #include "softgpu/exec/matrix-parts.h"
 #include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"
+#include "softgpu/exec/sparse.h"
 
 #define ROWS	    16u
 #define COLUMNS	    8u
@@ -90,39 +88,15 @@ static void take(struct product *product, enum sg_matrix_operand operand, double
 
 /* ---- sparse ---- */
 
-/* The 4 bits of a row's chunk. */
-static uint32_t chunk_indices(const struct product *product, unsigned row, unsigned chunk)
-{
-	unsigned bits = sg_matrix_element_bits(product->matrix, SG_MATRIX_A);
-	unsigned chunks = product->k / (bits == 32 ? 2 : bits == 4 ? 8 : 4);
-	unsigned threads = chunks / 4; /* of each four that bring indices */
-	unsigned first = extra(product, row, 0, SG_SPARSE_SELECTOR) * threads;
-	unsigned upper = row / 8;
-
-	if (bits >= 16) /* a word has 4 chunks of both rows */
-		return extra(product, row, first + chunk / 4, SG_SPARSE_INDICES) >>
-		       (16 * upper + chunk % 4 * 4);
-	return extra(product, row, first + chunk / 8 * 2 + upper, SG_SPARSE_INDICES) >>
-	       chunk % 8 * 4;
-}
-
 /* The column where a stored element belongs. */
 static unsigned true_column(const struct product *product, unsigned row, unsigned stored)
 {
 	unsigned bits = sg_matrix_element_bits(product->matrix, SG_MATRIX_A);
-	uint32_t indices;
+	struct sparse_place place = sparse_place(bits, product->k,
+	    extra(product, row, 0, SG_SPARSE_SELECTOR), row, sparse_chunk(bits, stored));
 
-	switch (bits) {
-	case 32:
-		indices = chunk_indices(product, row, stored);
-		return stored * 2 + (indices >> 1 & 1);
-	case 4:
-		indices = chunk_indices(product, row, stored / 4);
-		return stored / 4 * 8 + (indices >> stored / 2 % 2 * 2 & 3) * 2 + stored % 2;
-	default:
-		indices = chunk_indices(product, row, stored / 2);
-		return stored / 2 * 4 + (indices >> stored % 2 * 2 & 3);
-	}
+	return sparse_column(
+	    bits, stored, extra(product, row, place.thread, SG_SPARSE_INDICES) >> place.shift);
 }
 
 static void spread(struct product *product)

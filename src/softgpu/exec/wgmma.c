@@ -13,9 +13,10 @@
 #include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"
 #include "softgpu/exec/shared-matrix.h"
+#include "softgpu/exec/sparse.h"
 
 #define ROWS	     16u /* of a warp */
-#define ROW_ELEMENTS SG_WGMMA_ROW
+#define ROW_ELEMENTS SG_WGMMA_COLUMN
 
 static struct shared_matrix place_of(uint64_t descriptor)
 {
@@ -27,13 +28,13 @@ static struct shared_matrix place_of(uint64_t descriptor)
 	return matrix;
 }
 
-/* Elements of a row of A (a column of B) along k, as bits. */
+/* Elements of a row of A (a column of B) of so many bytes along k, as bits. */
 static void fetch(struct sg_lane *lane, const struct shared_matrix *place, bool transposed,
-    unsigned size, uint64_t row, uint32_t out[ROW_ELEMENTS])
+    unsigned size, unsigned bytes, uint64_t row, uint32_t out[ROW_ELEMENTS])
 {
 	unsigned step = transposed ? size : SG_PIECE_BYTES; /* what lies together */
 
-	for (unsigned at = 0; at < SG_WGMMA_ROW; at += step) {
+	for (unsigned at = 0; at < bytes; at += step) {
 		uint64_t offset = transposed
 				      ? shared_matrix_offset(place, true, at / size, row * size)
 				      : shared_matrix_offset(place, false, row, at);
@@ -54,6 +55,7 @@ struct product {
 	union sg_wgmma form;
 	struct sg_wgmma_warp *all;
 	unsigned columns, k, size; /* size: bytes of an element */
+	unsigned stored;	   /* of a row of A; k, or half of it */
 	uint32_t a[ROWS * ROW_ELEMENTS], b[ROW_ELEMENTS * SG_WGMMA_COLUMNS];
 	uint32_t c[ROWS * SG_WGMMA_COLUMNS];
 	/* the same as numbers */
@@ -80,8 +82,8 @@ static void take_a(struct product *product, struct sg_lane *self, uint64_t descr
 	uint64_t first = self->warp_id % 4 * ROWS;
 
 	for (unsigned row = 0; row < ROWS; row++)
-		fetch(self, &place, product->form.a_transposed, product->size, first + row,
-		    &product->a[row * product->k]);
+		fetch(self, &place, product->form.a_transposed, product->size, SG_WGMMA_ROW,
+		    first + row, &product->a[row * product->stored]);
 }
 
 /* Registers hold neighbours along k: rows g and g + 8, then the same with the upper half of k. */
@@ -95,8 +97,32 @@ static void take_a_registers(struct product *product)
 			unsigned first = lane % 4 * per + i / 2 * 4 * per;
 
 			words_unpack(product->size * 8, &product->all->a[i][lane], 1,
-			    &product->a[row * product->k + first]);
+			    &product->a[row * product->stored + first]);
 		}
+}
+
+/* The row's elements go where their indices say; zeroes are between. */
+static void spread_row(struct product *product, unsigned row)
+{
+	uint32_t *a = &product->a[row * product->k], stored[ROW_ELEMENTS];
+	unsigned bits = product->size * 8;
+
+	memcpy(stored, &product->a[row * product->stored], product->stored * sizeof(*stored));
+	memset(a, 0, product->k * sizeof(*a));
+	for (unsigned i = 0; i < product->stored; i++) {
+		struct sparse_place place = sparse_place(
+		    bits, product->k, product->form.selector, row, sparse_chunk(bits, i));
+		uint32_t word = product->all->indices[row % 8 * 4 + place.thread];
+
+		a[sparse_column(bits, i, word >> place.shift)] = stored[i];
+	}
+}
+
+/* From the last row on: each moves up. */
+static void spread(struct product *product)
+{
+	for (unsigned row = ROWS; row--;)
+		spread_row(product, row);
 }
 
 static void take_b(struct product *product, struct sg_lane *self, uint64_t descriptor)
@@ -105,7 +131,8 @@ static void take_b(struct product *product, struct sg_lane *self, uint64_t descr
 	uint32_t column[ROW_ELEMENTS];
 
 	for (unsigned n = 0; n < product->columns; n++) {
-		fetch(self, &place, product->form.b_transposed, product->size, n, column);
+		fetch(self, &place, product->form.b_transposed, product->size,
+		    product->k * product->size, n, column);
 		for (unsigned i = 0; i < product->k; i++)
 			product->b[i * product->columns + n] = column[i];
 	}
@@ -218,11 +245,14 @@ void sg_warp_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_warp *al
 	product->all = all;
 	product->columns = form.n * 8u;
 	product->size = element_size(form);
-	product->k = SG_WGMMA_ROW / product->size;
+	product->stored = SG_WGMMA_ROW / product->size;
+	product->k = product->stored << form.sparse;
 	if (form.a_registers)
 		take_a_registers(product);
 	else
 		take_a(product, lane, all->a_place);
+	if (form.sparse)
+		spread(product);
 	take_b(product, lane, all->b_place);
 	if (all->adds)
 		take_d(product);
@@ -243,6 +273,7 @@ void wgmma_compute_lanes(
 
 	memset(all.d, 0, sizeof(all.d));
 	memset(all.a, 0, sizeof(all.a));
+	memset(all.indices, 0, sizeof(all.indices));
 	for (unsigned lane = SG_WARP_SIZE; lane--;) {
 		const struct sg_wgmma_lane *mine = lanes[lane];
 
@@ -254,6 +285,7 @@ void wgmma_compute_lanes(
 			continue;
 		all.a_place = mine->a_place;
 		all.b_place = mine->b_place;
+		all.indices[lane] = mine->indices;
 		all.adds = mine->adds;
 	}
 	sg_warp_wgmma(self, form.bits, &all);

@@ -10,7 +10,8 @@
 #include "softgpu/exec/matrix.h"
 
 #define SG_WGMMA_COLUMNS 256u /* of D, at most */
-#define SG_WGMMA_ROW	 32u  /* bytes of a row of A and of a column of B: all types have these */
+#define SG_WGMMA_ROW	 32u  /* bytes of a row of A: all types have these */
+#define SG_WGMMA_COLUMN	 64u  /* bytes of a column of B, at most: A is sparse then, else a row's */
 
 union sg_wgmma {
 	uint32_t bits;
@@ -21,6 +22,7 @@ union sg_wgmma {
 		uint32_t a_transposed : 1, b_transposed : 1; /* major is not k */
 		uint32_t a_negated : 1, b_negated : 1;
 		uint32_t saturate : 1;
+		uint32_t sparse : 1, selector : 1; /* half of A is there; whose indices count */
 	};
 };
 
@@ -28,15 +30,15 @@ union sg_wgmma {
 struct sg_wgmma_lane {
 	uint32_t d[SG_WGMMA_COLUMNS / 2]; /* 16 rows by n columns, over 32 lanes */
 	uint32_t a[4];
-	uint32_t adds; /* 0: D was not there before */
-	uint32_t unused;
+	uint32_t adds;		   /* 0: D was not there before */
+	uint32_t indices;	   /* of a sparse A */
 	uint64_t a_place, b_place; /* matrix descriptors */
 };
 
 /* The same of a warp in step, register by register. */
 struct sg_wgmma_warp {
 	alignas(64) uint32_t d[SG_WGMMA_COLUMNS / 2][SG_WARP_SIZE];
-	uint32_t a[4][SG_WARP_SIZE];
+	uint32_t a[4][SG_WARP_SIZE], indices[SG_WARP_SIZE];
 	uint64_t a_place, b_place;
 	uint32_t adds;
 };

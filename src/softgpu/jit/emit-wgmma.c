@@ -51,8 +51,13 @@ static void multiply(struct emit *emit)
 		put(emit, i * sizeof(uint32_t), operand_get(emit, &d[i], IR_I32, false), IR_I32);
 	put_a(emit, form);
 	put(emit, offsetof(struct sg_wgmma_lane, b_place), source(emit, 2, PTX_TYPE_b64), IR_I64);
+	if (form.sparse)
+		put(emit, offsetof(struct sg_wgmma_lane, indices),
+		    source(emit, WGMMA_INDICES, PTX_TYPE_b32), IR_I32);
 	put(emit, offsetof(struct sg_wgmma_lane, adds),
-	    emit_value(emit, "zext i1 %s to i32", source(emit, 3, PTX_TYPE_pred).text), IR_I32);
+	    emit_value(
+		emit, "zext i1 %s to i32", source(emit, wgmma_adds(form), PTX_TYPE_pred).text),
+	    IR_I32);
 	emit_line(emit, "call void @sg_wgmma(ptr %%lane, i32 %d, ptr %%wgmma)", (int32_t)form.bits);
 	for (unsigned i = 0; i < count; i++) {
 		struct value at = field(emit, i * sizeof(uint32_t));

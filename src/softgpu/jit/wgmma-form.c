@@ -21,7 +21,7 @@ static bool is_integer(uint32_t type)
 	return type == SG_MATRIX_S8 || type == SG_MATRIX_U8 || type == SG_MATRIX_B1;
 }
 
-/* The k of the shape is the one that fills 32 bytes, and the types go together. */
+/* The k of the shape is the one that fills 32 bytes of A, and the types go together. */
 static void check(struct emit *emit, union sg_wgmma form)
 {
 	unsigned bits = sg_matrix_bits((enum sg_matrix_type)form.a);
@@ -31,8 +31,8 @@ static void check(struct emit *emit, union sg_wgmma form)
 			      (form.d == SG_MATRIX_F16 || form.d == SG_MATRIX_F32);
 
 	if (!fits || sg_matrix_bits((enum sg_matrix_type)form.b) != bits || !form.n ||
-	    form.n * 8u > SG_WGMMA_COLUMNS || emit->in->shape_n % 8 ||
-	    emit->in->shape_k * bits != SG_WGMMA_ROW * 8)
+	    form.n * 8u > SG_WGMMA_COLUMNS || emit->in->shape_n % 8 || (form.sparse && bits == 1) ||
+	    emit->in->shape_k * bits != (SG_WGMMA_ROW * 8) << form.sparse)
 		emit_unsupported(emit);
 }
 
@@ -56,6 +56,17 @@ static void read_factors(struct emit *emit, union sg_wgmma *form, unsigned index
 	}
 }
 
+/* Which lanes bring the indices of 16 and 32 bits; all do of 8. */
+static void read_selector(struct emit *emit, union sg_wgmma *form)
+{
+	const struct ptx_operand *selector = &emit->in->operands[WGMMA_INDICES + 1];
+	bool is_byte = sg_matrix_bits((enum sg_matrix_type)form->a) == 8;
+
+	if (selector->kind != PTX_OPERAND_INTEGER || selector->value > !is_byte)
+		emit_fail(emit, "the selector of wgmma is %s here", is_byte ? "0" : "0 or 1");
+	form->selector = selector->value & 1;
+}
+
 static unsigned registers_of_d(struct emit *emit, union sg_wgmma form)
 {
 	const struct ptx_operand *d = emit->in->operands;
@@ -66,7 +77,7 @@ static unsigned registers_of_d(struct emit *emit, union sg_wgmma form)
 	return count;
 }
 
-/* d, a, place of b, adds {, factor of a, factor of b {, a transposed}, b transposed} */
+/* d, a, place of b {, indices, selector}, adds {, factor of a, factor of b {, a transposed}, b transposed} */
 union sg_wgmma wgmma_form(struct emit *emit, unsigned *count)
 {
 	union sg_wgmma form = {
@@ -75,15 +86,18 @@ union sg_wgmma wgmma_form(struct emit *emit, unsigned *count)
 	    .a = type_of(emit, 1) & 15,
 	    .b = type_of(emit, 2) & 15,
 	    .saturate = has(emit, PTX_MODIFIER_satfinite),
+	    .sparse = has(emit, PTX_MODIFIER_sp),
 	};
 
-	if (emit->in->n_operands < 4 || has(emit, PTX_MODIFIER_sp))
-		emit_unsupported(emit);
+	if (emit->in->n_operands <= wgmma_adds(form))
+		emit_fail(emit, "wgmma takes more operands");
 	check(emit, form);
 	form.a_registers = emit->in->operands[1].kind == PTX_OPERAND_VECTOR;
 	if (form.a_registers && emit->in->operands[1].n_elements != 4)
 		emit_fail(emit, "wgmma takes 4 registers of A");
-	read_factors(emit, &form, 4);
+	if (form.sparse)
+		read_selector(emit, &form);
+	read_factors(emit, &form, wgmma_adds(form) + 1);
 	*count = registers_of_d(emit, form);
 	return form;
 }

@@ -53,7 +53,7 @@ static void multiply(struct warp *warp)
 	union sg_wgmma form = wgmma_form(emit, &count);
 	const struct ptx_operand *operands = emit->in->operands, *d = operands->elements;
 	size_t row = sizeof(((struct sg_wgmma_warp *)NULL)->d[0]);
-	struct value adds = common(warp, 3, IR_I1);
+	struct value adds = common(warp, wgmma_adds(form), IR_I1);
 
 	note_first_lane(warp);
 	for (unsigned i = 0; i < count; i++)
@@ -61,6 +61,8 @@ static void multiply(struct warp *warp)
 	for (unsigned i = 0; form.a_registers && i < 4; i++)
 		put_vector(
 		    warp, offsetof(struct sg_wgmma_warp, a) + i * row, &operands[1].elements[i]);
+	if (form.sparse)
+		put_vector(warp, offsetof(struct sg_wgmma_warp, indices), &operands[WGMMA_INDICES]);
 	if (!form.a_registers)
 		put_common(
 		    warp, offsetof(struct sg_wgmma_warp, a_place), common(warp, 1, IR_I64), "i64");
