@@ -236,8 +236,9 @@ union sg_part {
 	};
 };
 
-/* Formats of sg_to_narrow() and sg_narrow_to_f16x2(), and flags of sg_to_scales(). */
-enum sg_format { SG_FORMAT_E2M1, SG_FORMAT_E2M3, SG_FORMAT_E3M2 };
+/* Formats of sg_to_narrow() and sg_narrow_to_f16x2(), the last two of sg_to_four_randomly() only;
+ * and flags of sg_to_scales(). */
+enum sg_format { SG_FORMAT_E2M1, SG_FORMAT_E2M3, SG_FORMAT_E3M2, SG_FORMAT_E4M3, SG_FORMAT_E5M2 };
 enum sg_scale_flags { SG_SCALE_UP = 1, SG_SCALE_FINITE = 2 };
 
 /* sg_mbarrier(lane, operation, address, value) */

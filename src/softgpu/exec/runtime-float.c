@@ -12,6 +12,7 @@
 #include <string.h>
 #include <xmmintrin.h>
 
+#include "base/util.h"
 #include "softgpu/exec/lane.h"
 
 #define MXCSR_ROUNDING 0x6000u
@@ -144,6 +145,25 @@ static uint32_t encode(const struct format *format, double x, enum mode mode, bo
 	return (uint32_t)kept;
 }
 
+/*
+ * Stochastic rounding: up in magnitude where what falls off and a random number of n bits below 1
+ * make 1 together. What comes of it is a number of the format, or too large for it.
+ */
+static double round_randomly(const struct format *format, double x, uint32_t random, unsigned n)
+{
+	double unit, units, whole;
+	int exponent;
+
+	if (!isfinite(x))
+		return x;
+	frexp(x, &exponent);
+	unit = ldexp(1, MAX(exponent, 2 - format->bias) - 1 - format->mantissa_bits);
+	units = fabs(x) / unit;
+	whole = floor(units);
+	whole += units - whole + ldexp(random, -(int)n) >= 1;
+	return copysign(whole * unit, x);
+}
+
 static uint16_t encode16(const struct format *format, double x, uint32_t flags)
 {
 	bool saturate = flags & 8;
@@ -162,6 +182,16 @@ uint16_t sg_to_f16(uint32_t flags, double x)
 uint16_t sg_to_bf16(uint32_t flags, double x)
 {
 	return encode16(&bf16, x, flags);
+}
+
+uint16_t sg_to_f16_randomly(uint32_t flags, float x, uint32_t random)
+{
+	return encode16(&f16, round_randomly(&f16, x, random & 0x1fff, 13), flags);
+}
+
+uint16_t sg_to_bf16_randomly(uint32_t flags, float x, uint32_t random)
+{
+	return encode16(&bf16, round_randomly(&bf16, x, random & 0xffff, 16), flags);
 }
 
 static double decode(
@@ -320,24 +350,58 @@ static const struct {
     [SG_FORMAT_E3M2] = {{2, 3, 0x1f, 0x20, 0x20}, 6, 8},
 };
 
+static uint32_t to_narrow(uint32_t format, bool relu, double x)
+{
+	uint32_t sign = signbit(x) ? 1u << (narrow[format].bits - 1) : 0;
+
+	if (isnan(x))
+		return narrow[format].format.max_finite;
+	if (relu && sign)
+		return 0;
+	return encode(&narrow[format].format, x, NEAREST, true) | sign;
+}
+
 uint32_t sg_to_narrow(uint32_t format, uint32_t relu, float high, float low)
 {
-	const float values[] = {low, high};
-	uint32_t pair = 0;
+	return to_narrow(format, relu, high) << narrow[format].step | to_narrow(format, relu, low);
+}
 
-	for (unsigned i = 0; i < 2; i++) {
-		double x = values[i];
-		uint32_t sign = signbit(x) ? 1u << (narrow[format].bits - 1) : 0, bits;
+/*
+ * The random bits of one of four values, of which the first operand's is number 3. Two share 16
+ * bits, a half of the word, or of 4-bit values a byte of each half; the upper of the two, by its
+ * place in the result, has them in reverse.
+ */
+static uint32_t random_part(uint32_t format, uint32_t random, unsigned number)
+{
+	unsigned pair = number / 2;
+	uint32_t part = random >> 16 * pair & 0xffff, reversed = 0;
 
-		if (isnan(x))
-			bits = narrow[format].format.max_finite;
-		else if (relu && sign)
-			bits = 0;
-		else
-			bits = encode(&narrow[format].format, x, NEAREST, true) | sign;
-		pair |= bits << narrow[format].step * i;
+	if (format == SG_FORMAT_E2M1)
+		part = (random >> (16 + 8 * pair) & 0xff) << 8 | (random >> 8 * pair & 0xff);
+	if (number % 2 == 0)
+		return part;
+	for (unsigned i = 0; i < 16; i++)
+		reversed |= (part >> i & 1) << (15 - i);
+	return reversed;
+}
+
+uint32_t sg_to_four_randomly(
+    uint32_t format, uint32_t relu, float a, float b, float e, float f, uint32_t random)
+{
+	bool is_fp8 = format >= SG_FORMAT_E4M3;
+	const struct format *to = !is_fp8		     ? &narrow[format].format
+				  : format == SG_FORMAT_E4M3 ? &e4m3
+							     : &e5m2;
+	const float values[] = {f, e, b, a};
+	uint32_t four = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+		double x = round_randomly(to, values[i], random_part(format, random, i), 16);
+
+		four |= is_fp8 ? (uint32_t)to_fp8(to, x, relu) << 8 * i
+			       : to_narrow(format, relu, x) << narrow[format].step * i;
 	}
-	return pair;
+	return four;
 }
 
 uint32_t sg_narrow_to_f16x2(uint32_t format, uint32_t relu, uint32_t pair)

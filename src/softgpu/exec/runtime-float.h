@@ -45,6 +45,14 @@ uint32_t sg_e5m2x2_to_f16x2(uint32_t relu, uint16_t x);
 uint32_t sg_to_narrow(uint32_t format, uint32_t relu, float high, float low);
 uint32_t sg_narrow_to_f16x2(uint32_t format, uint32_t relu, uint32_t pair);
 
+/* Stochastic rounding: 13 and 16 of the random bits count. flags: 8 .satfinite */
+uint16_t sg_to_f16_randomly(uint32_t flags, float x, uint32_t random);
+uint16_t sg_to_bf16_randomly(uint32_t flags, float x, uint32_t random);
+
+/* The same of four numbers, to any format: a is the uppermost. As the pairs, but for that. */
+uint32_t sg_to_four_randomly(
+    uint32_t format, uint32_t relu, float a, float b, float e, float f, uint32_t random);
+
 /* Pairs of powers of two (ue8m0): 2^(byte - 127), 255 is NaN. The sign is not looked at. */
 uint16_t sg_to_scales(uint32_t flags, float high, float low);
 uint32_t sg_scales_to_bf16x2(uint16_t pair);

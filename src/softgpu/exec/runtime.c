@@ -362,6 +362,9 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_e5m2x2_to_f16x2),
     ENTRY(sg_to_narrow),
     ENTRY(sg_narrow_to_f16x2),
+    ENTRY(sg_to_f16_randomly),
+    ENTRY(sg_to_bf16_randomly),
+    ENTRY(sg_to_four_randomly),
     ENTRY(sg_to_scales),
     ENTRY(sg_scales_to_bf16x2),
     /* what LLVM calls for instructions this CPU lacks */

@@ -188,6 +188,72 @@ static void convert_packed(struct emit *emit, enum ptx_type to, enum ptx_type fr
 	destination(emit, 0, emit_value(emit, "or i32 %s, %s", high.text, low.text), to);
 }
 
+/* cvt.rs.f16x2.f32 d, a, b, random: the upper half of the random bits is a's. */
+static void convert_pair_randomly(struct emit *emit, enum ptx_type to)
+{
+	struct value random = source(emit, 3, PTX_TYPE_b32), halves[2], result;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct value x = saturate(emit, PTX_TYPE_f32, source(emit, 1 + i, PTX_TYPE_f32));
+		struct value bits = emit_value(emit, "lshr i32 %s, %d", random.text, i ? 0 : 16);
+
+		halves[i] =
+		    emit_value(emit, "call i16 @sg_to_%s_randomly(i32 %d, float %s, i32 %s)",
+			ptx_type_name(pair_element(to)), has(emit, PTX_MODIFIER_satfinite) ? 8 : 0,
+			x.text, bits.text);
+		halves[i] = emit_value(emit, "zext i16 %s to i32", halves[i].text);
+	}
+	result = emit_value(emit, "shl i32 %s, 16", halves[0].text);
+	destination(emit, 0, emit_value(emit, "or i32 %s, %s", result.text, halves[1].text), to);
+}
+
+/* cvt.rs.satfinite.e4m3x4.f32 d, {a, b, e, f}, random */
+static void convert_four_randomly(struct emit *emit, enum ptx_type to, enum sg_format format)
+{
+	const struct ptx_operand *four = &emit->in->operands[1];
+	struct value random = source(emit, 2, PTX_TYPE_b32), x[4], result;
+
+	if (four->kind != PTX_OPERAND_VECTOR || four->n_elements != 4)
+		emit_fail(emit, "cvt takes four numbers here");
+	for (unsigned i = 0; i < 4; i++)
+		x[i] = operand_get(emit, &four->elements[i], IR_FLOAT, false);
+	result = emit_value(emit,
+	    "call i32 @sg_to_four_randomly(i32 %d, i32 %d, float %s, float %s, float %s, float %s, "
+	    "i32 %s)",
+	    format, has(emit, PTX_MODIFIER_relu), x[0].text, x[1].text, x[2].text, x[3].text,
+	    random.text);
+	destination(emit, 0, convert_bits(emit, result, IR_I32, ir_of(to), false), to);
+}
+
+/* Stochastic rounding (sm_100a, sm_103a). */
+static void convert_randomly(struct emit *emit, enum ptx_type to, enum ptx_type from)
+{
+	static const struct {
+		enum ptx_type type;
+		enum sg_format format;
+	} fours[] = {
+	    {PTX_TYPE_e2m1x4, SG_FORMAT_E2M1},
+	    {PTX_TYPE_e2m3x4, SG_FORMAT_E2M3},
+	    {PTX_TYPE_e3m2x4, SG_FORMAT_E3M2},
+	    {PTX_TYPE_e4m3x4, SG_FORMAT_E4M3},
+	    {PTX_TYPE_e5m2x4, SG_FORMAT_E5M2},
+	};
+	bool is_pair = to == PTX_TYPE_f16x2 || to == PTX_TYPE_bf16x2;
+
+	if (from != PTX_TYPE_f32 || emit->in->n_operands != (is_pair ? 4 : 3))
+		emit_unsupported(emit);
+	if (is_pair) {
+		convert_pair_randomly(emit, to);
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(fours); i++)
+		if (fours[i].type == to) {
+			convert_four_randomly(emit, to, fours[i].format);
+			return;
+		}
+	emit_unsupported(emit);
+}
+
 static bool is_fp8(enum ptx_type type)
 {
 	return type == PTX_TYPE_e4m3x2 || type == PTX_TYPE_e5m2x2;
@@ -326,6 +392,10 @@ void emit_cvt(struct emit *emit)
 
 	if (has(emit, PTX_MODIFIER_pack)) {
 		convert_pack(emit);
+		return;
+	}
+	if (has(emit, PTX_MODIFIER_rs)) {
+		convert_randomly(emit, to, from);
 		return;
 	}
 	if (is_narrow(to) || is_narrow(from)) {

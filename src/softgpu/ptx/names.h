@@ -16,6 +16,7 @@
 	T(s64, 64, s) T(f16, 16, f) T(f16x2, 32, f) T(bf16, 16, f) T(bf16x2, 32, f)                \
 	T(f32, 32, f) T(f64, 64, f) T(f32x2, 64, f) T(tf32, 32, b) T(e4m3x2, 16, b)                \
 	T(e5m2x2, 16, b) T(e4m3x4, 32, b) T(e5m2x4, 32, b) T(e4m3, 8, b) T(e5m2, 8, b) T(s4, 4, s) T(u4, 4, u) T(s2, 2, s) T(u2, 2, u) T(e2m1x2, 8, b) T(e2m3x2, 16, b) T(e3m2x2, 16, b) T(ue8m0x2, 16, b) T(b1, 1, b)            \
+	T(e2m1x4, 16, b) T(e2m3x4, 32, b) T(e3m2x4, 32, b)                                         \
 	T(b1024, 0, b) T(e2m1, 8, b) T(e2m3, 8, b) T(e3m2, 8, b) T(ue8m0, 8, b) T(ue4m3, 8, b) T(u16x2, 32, u) T(s16x2, 32, s) T(pred, 1, p)                                              \
 	/* variables of these hold numbers of the driver's */                                      \
 	T(texref, 64, b) T(samplerref, 64, b) T(surfref, 64, b)
@@ -23,7 +24,7 @@
 /* M(identifier, spelling) */
 #define PTX_MODIFIERS(M)                                                                           \
 	M(ftz, "ftz") M(noftz, "noftz") M(sat, "sat") M(satfinite, "satfinite")                    \
-	M(relu, "relu") M(oob, "oob") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(rp, "rp") M(rna, "rna")              \
+	M(relu, "relu") M(oob, "oob") M(rn, "rn") M(rz, "rz") M(rm, "rm") M(rp, "rp") M(rna, "rna") M(rs, "rs")  \
 	M(rni, "rni") M(rzi, "rzi") M(rmi, "rmi") M(rpi, "rpi") M(approx, "approx")                \
 	M(full, "full") M(lo, "lo") M(hi, "hi") M(wide, "wide") M(cc, "cc")                        \
 	M(global, "global") M(shared, "shared") M(shared_cta, "shared::cta")                       \
