@@ -42,9 +42,8 @@ void sg_bulk_multicast(struct sg_lane *lane, uint64_t to, uint64_t from, uint32_
 	for (uint32_t left = mask & 0xffff; left; left &= left - 1) {
 		uint32_t rank = (uint32_t)__builtin_ctz(left);
 
-		sg_bulk_copy(
-		    lane, sg_cluster_map(lane, to, rank, false), from, size, SG_BULK_TO_CLUSTER);
-		mbarrier_complete(lane, sg_cluster_map(lane, mbarrier, rank, false), size);
+		sg_bulk_copy(lane, sg_cluster_map(lane, to, rank), from, size, SG_BULK_TO_CLUSTER);
+		mbarrier_complete(lane, sg_cluster_map(lane, mbarrier, rank), size);
 	}
 }
 

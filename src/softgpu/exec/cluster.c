@@ -37,14 +37,19 @@ static void no_longer_pending(struct sg_cluster *cluster, uint32_t n)
 		end_phase(cluster);
 }
 
-void sg_cluster_arrive(struct sg_lane *lane)
+void sg_warp_cluster_arrive(struct sg_lane *lane, uint32_t n)
 {
 	struct sg_cluster *cluster = lane->block->cluster;
 
 	if (lane->block->machine->check)
 		check_block_order(lane->block);
 	lane->fiber->cluster_phase = cluster->phase;
-	no_longer_pending(cluster, 1);
+	no_longer_pending(cluster, n);
+}
+
+void sg_cluster_arrive(struct sg_lane *lane)
+{
+	sg_warp_cluster_arrive(lane, 1);
 }
 
 void sg_cluster_wait(struct sg_lane *lane)
@@ -70,23 +75,13 @@ void cluster_threads_exit(struct sg_fiber *fiber, uint32_t n)
 
 /* ---- memory ---- */
 
-static uint64_t cluster_base(const struct sg_lane *lane)
-{
-	return (uint64_t)lane->shared - lane->block->rank * SG_SHARED_STRIDE;
-}
-
-static uint32_t cluster_blocks(const struct sg_lane *lane)
-{
-	return lane->block->machine->grid->together;
-}
-
 /* Splits an address in the window shared::cluster. */
 static uint32_t split(const struct sg_lane *lane, uint64_t address, uint64_t *offset)
 {
 	uint32_t number = (uint32_t)address >> SG_CLUSTER_RANK_BIT;
 
 	*offset = address & ((1u << SG_CLUSTER_RANK_BIT) - 1);
-	return number ? number - 1 : lane->block->rank;
+	return number ? number - 1 : lane->cluster_rank;
 }
 
 uint8_t *cluster_range(struct sg_lane *lane, uint64_t address, uint64_t size, bool is_write)
@@ -94,10 +89,10 @@ uint8_t *cluster_range(struct sg_lane *lane, uint64_t address, uint64_t size, bo
 	uint64_t offset;
 	uint32_t rank = split(lane, address, &offset);
 
-	if (address > UINT32_MAX || rank >= cluster_blocks(lane) || offset > lane->shared_size ||
+	if (address > UINT32_MAX || rank >= lane->cluster_blocks || offset > lane->shared_size ||
 	    size > lane->shared_size - offset)
 		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, is_write);
-	return (uint8_t *)cluster_base(lane) + rank * SG_SHARED_STRIDE + offset;
+	return (uint8_t *)lane->cluster_base + rank * SG_SHARED_STRIDE + offset;
 }
 
 uint8_t *sg_cluster_pointer(struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write)
@@ -107,43 +102,19 @@ uint8_t *sg_cluster_pointer(struct sg_lane *lane, uint64_t address, uint32_t siz
 	return cluster_range(lane, address, size, is_write);
 }
 
-uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address)
-{
-	uint64_t offset;
-	uint32_t rank = split(lane, address, &offset);
-
-	return cluster_base(lane) + rank * SG_SHARED_STRIDE + offset;
-}
-
-uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address)
-{
-	uint64_t inside = address - cluster_base(lane), rank = inside / SG_SHARED_STRIDE;
-
-	if (rank == lane->block->rank || rank >= cluster_blocks(lane))
-		return address - (uint64_t)lane->shared;
-	return SG_CLUSTER_ADDRESS(rank, inside % SG_SHARED_STRIDE);
-}
-
-/* The same place in another block's memory; an address that is none where there is no such
- * block. */
-uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic)
+uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank)
 {
 	uint64_t offset;
 
-	if (is_generic)
-		address = sg_cluster_from_generic(lane, address);
 	split(lane, address, &offset);
-	if (!is_generic)
-		return SG_CLUSTER_ADDRESS(rank & 0x3f, offset);
-	return rank < cluster_blocks(lane) ? cluster_base(lane) + rank * SG_SHARED_STRIDE + offset
-					   : 0;
+	return SG_CLUSTER_ADDRESS(rank & 0x3f, offset);
 }
 
-uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic)
+uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address)
 {
 	uint64_t offset;
 
-	return split(lane, is_generic ? sg_cluster_from_generic(lane, address) : address, &offset);
+	return split(lane, address, &offset);
 }
 
 uint32_t sg_cluster_even(struct sg_lane *lane, uint32_t address)
@@ -151,16 +122,16 @@ uint32_t sg_cluster_even(struct sg_lane *lane, uint32_t address)
 	uint64_t offset;
 	uint32_t rank = split(lane, address, &offset);
 
-	if (rank >= cluster_blocks(lane) || offset >= lane->shared_size)
+	if (rank >= lane->cluster_blocks || offset >= lane->shared_size)
 		return address & ~(1u << SG_CLUSTER_RANK_BIT);
 	return rank % 2 ? (uint32_t)SG_CLUSTER_ADDRESS(rank - 1, offset) : address;
 }
 
 bool cluster_holds(const struct sg_lane *lane, uint64_t address)
 {
-	uint64_t inside = address - cluster_base(lane);
+	uint64_t inside = address - lane->cluster_base;
 
-	return inside / SG_SHARED_STRIDE < cluster_blocks(lane) &&
+	return inside / SG_SHARED_STRIDE < lane->cluster_blocks &&
 	       inside % SG_SHARED_STRIDE < lane->shared_size;
 }
 
@@ -185,13 +156,12 @@ void sg_cluster_cancel(struct sg_lane *lane, uint64_t answer, uint64_t mbarrier,
 		result.is_taken = 1;
 		memcpy(result.block, taken.ctaid, sizeof(result.block));
 	}
-	for (uint32_t rank = 0; rank < cluster_blocks(lane); rank++) {
-		if (!to_all && rank != lane->block->rank)
+	for (uint32_t rank = 0; rank < lane->cluster_blocks; rank++) {
+		if (!to_all && rank != lane->cluster_rank)
 			continue;
-		memcpy(cluster_range(
-			   lane, sg_cluster_map(lane, answer, rank, false), sizeof(result), true),
+		memcpy(
+		    cluster_range(lane, sg_cluster_map(lane, answer, rank), sizeof(result), true),
 		    &result, sizeof(result));
-		mbarrier_complete(
-		    lane, sg_cluster_map(lane, mbarrier, rank, false), sizeof(result));
+		mbarrier_complete(lane, sg_cluster_map(lane, mbarrier, rank), sizeof(result));
 	}
 }

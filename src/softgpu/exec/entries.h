@@ -25,18 +25,20 @@ void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t number, u
 struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number); /* until the next call */
 _Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,
     const struct sg_lanes *lanes, uint32_t size, bool is_write, bool is_shared);
+/* The same of addresses in the window shared::cluster. */
+_Noreturn void sg_warp_cluster_fault(struct sg_lane *lane, const uint64_t *addresses,
+    const struct sg_lanes *lanes, uint32_t size, bool is_write);
 void sg_warp_move(struct sg_lane *lane, const struct sg_move *move, uint8_t *data);
 void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *table);
 void sg_warp_leave(struct sg_lane *lane, uint32_t n);
 
-/* cluster.c: addresses are of the window shared::cluster, or generic */
+/* cluster.c: addresses are of the window shared::cluster */
 void sg_cluster_arrive(struct sg_lane *lane);
+void sg_warp_cluster_arrive(struct sg_lane *lane, uint32_t n); /* n threads that come together */
 void sg_cluster_wait(struct sg_lane *lane);
 uint8_t *sg_cluster_pointer(struct sg_lane *lane, uint64_t address, uint32_t size, bool is_write);
-uint64_t sg_cluster_to_generic(struct sg_lane *lane, uint64_t address);
-uint64_t sg_cluster_from_generic(struct sg_lane *lane, uint64_t address);
-uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank, bool is_generic);
-uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address, bool is_generic);
+uint64_t sg_cluster_map(struct sg_lane *lane, uint64_t address, uint32_t rank);
+uint32_t sg_cluster_rank(struct sg_lane *lane, uint64_t address);
 /* The same place in the even block of the pair; what is no address stays. */
 uint32_t sg_cluster_even(struct sg_lane *lane, uint32_t address);
 /* Takes the next blocks nobody runs, if there are any, and answers the block, or the whole

@@ -32,7 +32,10 @@ struct sg_lane {
 	const uint32_t *stop;		/* non-zero: give up */
 	const uint32_t *envreg;		/* 32 of them */
 	const uint32_t *cluster; /* of the grid: blocks in x, y and z, then 1 if a size was named */
-	struct sg_block *block;	 /* the machine's */
+	uint64_t cluster_base;	 /* of the shared memory of the cluster's block 0 */
+	uint32_t cluster_rank,
+	    cluster_blocks;	/* the block's, and of the cluster how many there are */
+	struct sg_block *block; /* the machine's */
 	struct sg_fiber *fiber;
 	uint32_t number;       /* in the block */
 	uint32_t device_error; /* of the device runtime's last call that failed */
@@ -181,7 +184,8 @@ enum sg_check_flags {
  * address in the window shared::cluster is an offset in the block's own memory, or
  * SG_CLUSTER_ADDRESS() of any block of the cluster.
  */
-#define SG_SHARED_STRIDE		 (UINT64_C(256) << 10)
+#define SG_SHARED_STRIDE_BITS		 18
+#define SG_SHARED_STRIDE		 (UINT64_C(1) << SG_SHARED_STRIDE_BITS)
 #define SG_CLUSTER_RANK_BIT		 24
 #define SG_CLUSTER_ADDRESS(rank, offset) (((uint64_t)(rank) + 1) << SG_CLUSTER_RANK_BIT | (offset))
 

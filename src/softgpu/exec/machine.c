@@ -398,6 +398,9 @@ static void lane_set_block(
 	    .stop = grid->stop,
 	    .envreg = grid->envreg,
 	    .cluster = grid->cluster,
+	    .cluster_base = (uint64_t)block->shared - block->rank * SG_SHARED_STRIDE,
+	    .cluster_rank = block->rank,
+	    .cluster_blocks = grid->together,
 	    .block = block,
 	    .tally = block->machine->tally,
 	};

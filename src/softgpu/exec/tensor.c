@@ -315,8 +315,8 @@ static void copy_to(struct copy *copy, uint64_t shared, uint64_t mbarrier)
 static uint64_t mbarrier_of(const struct copy *copy, uint64_t mbarrier, uint32_t rank)
 {
 	if (copy->in.is_paired)
-		rank = (rank & ~1u) | (sg_cluster_rank(copy->lane, mbarrier, false) & 1);
-	return sg_cluster_map(copy->lane, mbarrier, rank, false);
+		rank = (rank & ~1u) | (sg_cluster_rank(copy->lane, mbarrier) & 1);
+	return sg_cluster_map(copy->lane, mbarrier, rank);
 }
 
 void sg_tensor_copy(struct sg_lane *lane, uint32_t bits, uint64_t map,
@@ -340,8 +340,8 @@ void sg_tensor_copy(struct sg_lane *lane, uint32_t bits, uint64_t map,
 	for (uint32_t left = place->blocks & 0xffff; left; left &= left - 1) {
 		uint32_t rank = (uint32_t)__builtin_ctz(left);
 
-		copy_to(&copy, sg_cluster_map(lane, shared, rank, false),
-		    mbarrier_of(&copy, mbarrier, rank));
+		copy_to(
+		    &copy, sg_cluster_map(lane, shared, rank), mbarrier_of(&copy, mbarrier, rank));
 	}
 }
 

@@ -484,5 +484,5 @@ void sg_tmem_commit(struct sg_lane *lane, uint64_t mbarrier, uint32_t mask)
 	if (mask == SG_TMEM_COMMIT_ONE)
 		arrive(lane, mbarrier);
 	for (uint32_t left = mask & 0xffff; left; left &= left - 1)
-		arrive(lane, sg_cluster_map(lane, mbarrier, (uint32_t)__builtin_ctz(left), false));
+		arrive(lane, sg_cluster_map(lane, mbarrier, (uint32_t)__builtin_ctz(left)));
 }

@@ -273,7 +273,7 @@ static bool fits(const struct jit_warp *shape, const uint32_t block[3])
 static const struct sg_variant *find(
     struct sg_kernel *kernel, const uint32_t block[3], uint32_t lanes, int *result)
 {
-	uint32_t most = kernel->uses_cluster ? 1 : lanes ?: lanes_wanted();
+	uint32_t most = lanes ?: lanes_wanted();
 
 	for (unsigned i = 0; i < MOST_VARIANTS; i++) {
 		if (shapes[i].width > most || !fits(&shapes[i], block))

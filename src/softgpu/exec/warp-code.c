@@ -16,16 +16,29 @@ struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number)
 	return one;
 }
 
-/* Some lane's access was out of range or misaligned: the first one's is reported. */
-_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,
-    const struct sg_lanes *lanes, uint32_t size, bool is_write, bool is_shared)
+static uint32_t first_lane(const struct sg_lanes *lanes)
 {
 	uint32_t word = 0;
 
 	while (!lanes->words[word])
 		word++;
-	lane->current = word * 32 + (uint32_t)__builtin_ctz(lanes->words[word]);
+	return word * 32 + (uint32_t)__builtin_ctz(lanes->words[word]);
+}
+
+/* Some lane's access was out of range or misaligned: the first one's is reported. */
+_Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,
+    const struct sg_lanes *lanes, uint32_t size, bool is_write, bool is_shared)
+{
+	lane->current = first_lane(lanes);
 	sg_fault_access(lane, addresses[lane->current], size, is_write, is_shared);
+}
+
+_Noreturn void sg_warp_cluster_fault(struct sg_lane *lane, const uint64_t *addresses,
+    const struct sg_lanes *lanes, uint32_t size, bool is_write)
+{
+	lane->current = first_lane(lanes);
+	sg_cluster_pointer(lane, addresses[lane->current], size, is_write); /* says what is wrong */
+	machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, addresses[lane->current], is_write);
 }
 
 static bool is_inside(const struct sg_lane *lane, uint64_t address, uint32_t size, bool is_shared)
@@ -139,4 +152,5 @@ void sg_warp_leave(struct sg_lane *lane, uint32_t n)
 {
 	lane->fiber->left -= n;
 	barrier_threads_exit(lane->block, n);
+	cluster_threads_exit(lane->fiber, n);
 }

@@ -486,8 +486,8 @@ void emit_cvta(struct emit *emit)
 	if (space == PTX_SPACE_CLUSTER ||
 	    (space == PTX_SPACE_SHARED && has(emit, PTX_MODIFIER_to) &&
 		emit->program->uses_cluster)) {
-		address = emit_value(emit, "call i64 @sg_cluster_%s_generic(ptr %%lane, i64 %s)",
-		    has(emit, PTX_MODIFIER_to) ? "from" : "to", address.text);
+		address = has(emit, PTX_MODIFIER_to) ? cluster_from_generic(emit, address)
+						     : cluster_to_generic(emit, address);
 	} else if (space == PTX_SPACE_SHARED) {
 		struct value base = lane_fact(emit, "i64", offsetof(struct sg_lane, shared));
 

@@ -246,8 +246,7 @@ static void commit(struct emit *emit)
 	struct value at = bulk_address(emit, 0), mask;
 
 	if (space_of(emit) == PTX_SPACE_GENERIC)
-		at = emit_value(
-		    emit, "call i64 @sg_cluster_from_generic(ptr %%lane, i64 %s)", at.text);
+		at = cluster_from_generic(emit, at);
 	mask = has(emit, PTX_MODIFIER_multicast_cluster) ? source(emit, 1, PTX_TYPE_u16)
 							 : ir_constant(IR_I32, SG_TMEM_COMMIT_ONE);
 	if (has(emit, PTX_MODIFIER_multicast_cluster))

@@ -101,6 +101,11 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 
 /* emit-cluster.c */
 struct value cluster_value(struct emit *emit, enum ptx_special special);
+/* Addresses of the window shared::cluster and generic ones; of the former, also its host address,
+ * or 0 when size bytes there are not all in some block's memory. */
+struct value cluster_to_generic(struct emit *emit, struct value address);
+struct value cluster_from_generic(struct emit *emit, struct value address);
+struct value cluster_checked(struct emit *emit, struct value address, unsigned size);
 
 /* emit-bulk.c */
 void emit_bulk_copy(struct emit *emit);

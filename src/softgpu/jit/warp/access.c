@@ -200,6 +200,7 @@ static bool has_sink(const struct ptx_operand *data)
 bool access_has_neighbours(const struct access *access)
 {
 	return access->shape.kind == SHAPE_LINEAR && access->size <= 8 &&
+	       access->space != PTX_SPACE_CLUSTER &&
 	       access->shape.stride == (int64_t)access->size * access->count &&
 	       (access->shape.wrap == 0 ||
 		   access->address->elements->kind == PTX_OPERAND_REGISTER) &&
@@ -215,6 +216,7 @@ static bool is_contiguous(const struct warp *warp, const struct access *access)
 static bool are_rows_apart(const struct warp *warp, const struct access *access)
 {
 	return facts_have_rows(&warp->facts) && access->size <= 8 &&
+	       access->space != PTX_SPACE_CLUSTER &&
 	       (shape_is_flat(access->shape) || access_has_neighbours(access)) &&
 	       !(access->is_write && has_sink(access->data));
 }

@@ -4,16 +4,45 @@
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"
 
-struct value access_addresses(struct warp *warp, const struct ptx_operand *address)
+/* is_host: of size bytes in a window of a cluster's, where they are for the host; 0 if nowhere. */
+static struct value addresses_of(
+    struct warp *warp, const struct ptx_operand *address, unsigned size, bool is_host)
 {
 	struct value value;
 
 	capture_begin(warp);
 	value = effective_address(&warp->emit, address);
+	if (is_host)
+		value = cluster_checked(&warp->emit, value, size);
 	capture_end(warp);
 	if (!capture_widen(warp))
 		warp_refuse(warp, "an address cannot be made wide");
 	return capture_is_vector(warp, value) ? value : wide_splat(warp, IR_I64, value);
+}
+
+struct value access_addresses(struct warp *warp, const struct ptx_operand *address)
+{
+	return addresses_of(warp, address, 0, false);
+}
+
+static void fault(struct warp *warp, const struct access *access, unsigned size)
+{
+	struct emit *emit = &warp->emit;
+	struct value addresses = access_addresses(warp, access->address);
+
+	emit_line(emit, "store %s %s, ptr %%scratch", wide_type(warp, IR_I64), addresses.text);
+	if (access->space == PTX_SPACE_CLUSTER)
+		emit_line(emit,
+		    "call void @sg_warp_cluster_fault(ptr %%lane, ptr %%scratch, ptr %%members, "
+		    "i32 "
+		    "%u, i1 %d)",
+		    size, access->is_write);
+	else
+		emit_line(emit,
+		    "call void @sg_warp_fault(ptr %%lane, ptr %%scratch, ptr %%members, i32 %u, i1 "
+		    "%d, i1 %d)",
+		    size, access->is_write, access_is_shared(access));
+	emit_line(emit, "unreachable");
 }
 
 /* All lanes' pointers, checked. */
@@ -22,8 +51,9 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	struct emit *emit = &warp->emit;
 	unsigned width = warp->facts.width, size = access->size * access->count;
 	const char *type = wide_type(warp, IR_I64);
-	struct value addresses = access_addresses(warp, access->address), offsets = addresses,
-		     limit, inside;
+	struct value addresses = addresses_of(
+			 warp, access->address, size, access->space == PTX_SPACE_CLUSTER),
+		     offsets = addresses, limit, inside;
 	uint32_t fine = emit_new_block(emit), bad = emit_new_block(emit);
 	char declaration[120];
 
@@ -50,12 +80,7 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	emit_branch_if(emit, emit_value(emit, "icmp eq i%u %s, 0", width, inside.text), fine, bad);
 	text_format(&emit->body, "b%u:\n", bad);
 	integer_memory(warp, inside, "%members");
-	emit_line(emit, "store %s %s, ptr %%scratch", type, addresses.text);
-	emit_line(emit,
-	    "call void @sg_warp_fault(ptr %%lane, ptr %%scratch, ptr %%members, i32 %u, i1 %d, "
-	    "i1 %d)",
-	    size, access->is_write, access_is_shared(access));
-	emit_line(emit, "unreachable");
+	fault(warp, access, size);
 	text_format(&emit->body, "b%u:\n", fine);
 	emit->open = true;
 	if (!access_is_shared(access))

@@ -346,6 +346,17 @@ static void barrier_reduce(struct warp *warp)
 		    emit_value(emit, "trunc i32 %s to i1", result.text), IR_I1, false);
 }
 
+static void barrier_of_cluster(struct warp *warp)
+{
+	struct emit *emit = &warp->emit;
+
+	if (has(emit, PTX_MODIFIER_wait))
+		emit_line(emit, "call void @sg_cluster_wait(ptr %%lane)");
+	else
+		emit_line(emit, "call void @sg_warp_cluster_arrive(ptr %%lane, i32 %s)",
+		    lanes_here(warp).text);
+}
+
 static void barrier(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
@@ -353,6 +364,8 @@ static void barrier(struct warp *warp)
 
 	if (has(emit, PTX_MODIFIER_warp)) {
 		emit_line(emit, "fence syncscope(\"singlethread\") seq_cst");
+	} else if (has(emit, PTX_MODIFIER_cluster)) {
+		barrier_of_cluster(warp);
 	} else if (has(emit, PTX_MODIFIER_red)) {
 		barrier_reduce(warp);
 	} else {

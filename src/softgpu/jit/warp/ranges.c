@@ -38,7 +38,8 @@ static bool access_has_range(const struct access *access)
 {
 	const struct ptx_operand *base = access->address->elements;
 
-	if (access->space == PTX_SPACE_PARAM || access_is_own(access))
+	if (access->space == PTX_SPACE_PARAM || access->space == PTX_SPACE_CLUSTER ||
+	    access_is_own(access))
 		return false;
 	if (base->kind != PTX_OPERAND_REGISTER &&
 	    (base->kind != PTX_OPERAND_VARIABLE || base->variable->space == PTX_SPACE_PARAM))

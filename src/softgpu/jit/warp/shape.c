@@ -178,6 +178,16 @@ static uint64_t constant(const struct facts *facts, const struct ptx_instruction
 	return number;
 }
 
+static struct shape by_sources(const struct facts *facts, const struct ptx_instruction *in);
+
+/* To one block, places stay as far apart as they are. */
+static struct shape mapped(const struct facts *facts, const struct ptx_instruction *in)
+{
+	struct shape rank = shape_of_operand(facts, &in->operands[2], 0);
+
+	return shape_is_uniform(rank) ? operand(facts, in, 1) : by_sources(facts, in);
+}
+
 /* All sources alike, or nothing known of the result. */
 static struct shape by_sources(const struct facts *facts, const struct ptx_instruction *in)
 {
@@ -407,6 +417,8 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 		return operand(facts, in, 1);
 	case PTX_OP_cvta:
 		return operand(facts, in, 1);
+	case PTX_OP_mapa:
+		return mapped(facts, in);
 	case PTX_OP_cvt:
 		return converted(facts, in);
 	case PTX_OP_selp:

@@ -236,8 +236,7 @@ static void check_kernel(struct warp *warp)
 	const struct flow *flow = &warp->facts.flow;
 
 	check_joins(warp);
-	if (warp->emit.program->uses_cluster)
-		warp_refuse(warp, "it works with other blocks of its cluster");
+	warp->needs_fibers = warp->emit.program->uses_cluster;
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *block = &flow->blocks[flow->order[i]];
 
@@ -470,7 +469,10 @@ static bool run_effect(struct warp *warp)
 		return true;
 	case PTX_OP_atom:
 	case PTX_OP_red:
-		warp_atomic(warp);
+		if (has(emit, PTX_MODIFIER_async))
+			run_by_lane(warp);
+		else
+			warp_atomic(warp);
 		return true;
 	case PTX_OP_call:
 	case PTX_OP_cp:
