@@ -15,6 +15,7 @@
  * would be without Rosen.
  */
 #include "gen/worker_custom.h"
+#include "worker/graph_model.h"
 #include "worker/idle.h"
 #include "worker/layout.h"
 #include "worker/memory.h"
@@ -27,6 +28,7 @@ static void context_ended(struct worker *worker, CUcontext context)
 	memory_forget_context(worker, context);
 	prints_forget(worker);
 	layouts_forget(worker->layouts);
+	graph_models_forget_context(worker, context);
 	idle_context_ended(worker);
 	lanes_forget_context(worker, context);
 	lane_left();

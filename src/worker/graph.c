@@ -93,7 +93,7 @@ CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecU
 
 CUresult worker_cuGraphLaunch(struct call *call, struct args_cuGraphLaunch *a)
 {
-	CUresult r = graph_move_launch(call, a->exec, a->stream);
+	CUresult r = graph_model_launch(call, a->exec, a->stream);
 
 	prints_launched(call, NULL, a->stream);
 	return r;

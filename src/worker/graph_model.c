@@ -4,8 +4,8 @@
  * finds in the clone, until one of the two is another node: then an entry says so.
  *
  * A graph made anew goes by its model's nodes and keeps the client's id. Launches of the old one
- * that are under way go on, as the backend has it; launches of the two in different streams are in
- * no order, which those of one graph would be.
+ * that are under way go on, as the backend has it, and the new one's first launch waits for them:
+ * the backend orders the launches of one executable graph, in whatever streams they are.
  */
 #include "worker/graph_model.h"
 
@@ -110,6 +110,7 @@ static void end(struct worker *worker, struct graph_model **at)
 	worker->backend->cuGraphDestroy(model->graph);
 	if (model->book)
 		worker->backend->cuGraphDestroy(model->book);
+	graph_turn_fini(worker, &model->turn);
 	free(model->names);
 	free(model->order);
 	free(model);
@@ -133,6 +134,14 @@ void graph_models_free(struct worker *worker)
 {
 	while (worker->graph_models)
 		end(worker, &worker->graph_models);
+}
+
+void graph_models_forget_context(struct worker *worker, CUcontext context)
+{
+	pthread_mutex_lock(&worker->graph_lock);
+	for (struct graph_model *model = worker->graph_models; model; model = model->next)
+		graph_turn_forget(&model->turn, context);
+	pthread_mutex_unlock(&worker->graph_lock);
 }
 
 void graph_models_rename(struct call *call, CUgraphNode present, CUgraphNode other)
@@ -240,6 +249,7 @@ CUresult model_take_over(struct call *call, struct graph_model *model, CUgraphEx
 	graph_move_anew(call->worker, model->exec, exec);
 	model->exec = exec;
 	model->anew = true;
+	model->behind = true;
 	for (struct model_node *entry = model->entries; entry; entry = entry->next)
 		entry->unknown = false;
 	return CUDA_SUCCESS;
@@ -291,6 +301,31 @@ CUresult model_exchange(struct call *call, struct graph_model *model, struct mod
 	    model_order(call, model) ?: graph_swap(call, model->graph, entry->own, p, &node);
 
 	return r ?: put(call, model, entry, node) ?: model_make_anew(call, model);
+}
+
+/* --- launching --- */
+
+static CUresult launch(struct call *call, struct graph_model *model, CUstream stream)
+{
+	CUresult r = model->behind ? graph_turn_take(call, &model->turn, stream) : CUDA_SUCCESS;
+
+	r = r ?: graph_move_launch(call, model->exec, stream);
+	if (r == CUDA_SUCCESS)
+		model->behind = false;
+	return r ?: graph_turn_note(call, &model->turn, stream);
+}
+
+CUresult graph_model_launch(struct call *call, CUgraphExec exec, CUstream stream)
+{
+	struct worker *worker = call->worker;
+
+	if (likely(!models_any(worker)) || !graph_turn_counts(call, stream))
+		return graph_move_launch(call, exec, stream);
+	pthread_mutex_lock(&worker->graph_lock);
+	struct graph_model *model = *model_find(worker, exec);
+	CUresult r = model ? launch(call, model, stream) : graph_move_launch(call, exec, stream);
+	pthread_mutex_unlock(&worker->graph_lock);
+	return r;
 }
 
 /* --- changes --- */

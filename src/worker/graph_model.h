@@ -25,6 +25,10 @@ void graph_model_note(struct call *call, CUgraphExec exec, CUgraph graph, unsign
 /* It is about to end. */
 void graph_model_forget(struct call *call, CUgraphExec exec);
 void graph_models_free(struct worker *worker);
+void graph_models_forget_context(struct worker *worker, CUcontext context);
+
+/* Launches it, behind the launches of what it was before it was made anew. On the dispatcher. */
+CUresult graph_model_launch(struct call *call, CUgraphExec exec, CUstream stream);
 
 /* In a graph of the client's another node is about to take present's place. */
 void graph_models_rename(struct call *call, CUgraphNode present, CUgraphNode other);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "worker/graph_model.h"
+#include "worker/graph_turn.h"
 
 struct model_node {
 	struct model_node *next;
@@ -18,7 +19,9 @@ struct graph_model {
 	CUgraphExec exec;
 	CUgraph graph;
 	unsigned long long flags;
-	bool anew;   /* exec was made of graph */
+	bool anew;		/* exec was made of graph */
+	struct graph_turn turn; /* of exec, and of what was exec before */
+	bool behind;		/* exec was not launched yet, what was exec before may have been */
 	bool is_old; /* graph is no longer what exec is: see model_set(), graph_model_update() */
 	struct model_node *entries;
 	CUgraphNode *order; /* the graph's nodes (graph_order.h); NULL: not asked for yet */

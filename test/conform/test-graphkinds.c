@@ -385,3 +385,59 @@ CONFORM(changes_follow_changes)
 		OK(cuGraphExecDestroy(exec));
 	}
 }
+
+/* Values: the word's address and how often it is written. */
+static CUDA_KERNEL_NODE_PARAMS spin(void **values)
+{
+	return (CUDA_KERNEL_NODE_PARAMS){.func = conform_kernel("spin"),
+	    .gridDimX = 1,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = 1,
+	    .blockDimY = 1,
+	    .blockDimZ = 1,
+	    .kernelParams = values};
+}
+
+/* Launches of one graph come one after the other in whatever streams, also when it has changed: a
+ * long one, then a short one elsewhere, which has the last word. */
+CONFORM(launches_keep_their_order_over_changes)
+{
+	struct fixture t = begin();
+	CUgraphExecUpdateResultInfo info;
+	CUdeviceptr word = 0;
+	uint64_t turns = 0;
+	CUDA_KERNEL_NODE_PARAMS kernel = spin((void *[]){&word, &turns});
+	CUgraphNode middle;
+	CUgraphExec exec;
+	CUgraph same;
+	CUstream other;
+	unsigned *pinned, written;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	OK(cuMemAlloc(&word, 4));
+	OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	NEEDS(cuGraphAddKernelNode(&middle, t.graph, &in, 1, &kernel));
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(pinned, t.data));
+	NEEDS(cuGraphClone(&same, t.graph));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 4; round++) {
+		CUDA_MEMCPY3D last = to_host(round % 2 ? pinned : t.result, t.data);
+		turns = 20000000;
+		OK(cuGraphExecKernelNodeSetParams(exec, middle, &kernel));
+		OK(cuGraphLaunch(exec, t.stream));
+		if (round < 2)
+			OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+		else if (round == 2)
+			OK(cuGraphNodeSetEnabled(exec, in, 0));
+		else
+			OK(cuGraphExecUpdate(exec, same, &info));
+		turns = round + 1;
+		OK(cuGraphExecKernelNodeSetParams(exec, middle, &kernel));
+		OK(cuGraphLaunch(exec, other));
+		OK(cuCtxSynchronize());
+		OK(cuMemcpyDtoH(&written, word, 4));
+		CHECK_EQ(written, round);
+	}
+}
