@@ -3,7 +3,7 @@
  * of memory that it reaches and the other one of ordinary memory, they look different to it. Then
  * this file compares them, node by node (graph_order.h), and makes the graph anew of the other one.
  * Its model is a clone of that in any case, and what it was at first is kept for the sake of the
- * nodes' names.
+ * nodes' names. What is switched off remains so, with the other one's parameters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "worker/graph_model.h"
 #include "worker/graph_model_parts.h"
 #include "worker/graph_order.h"
+#include "worker/graph_swap.h"
 #include "worker/worker.h"
 
 /* What the graph is to become. */
@@ -20,6 +21,7 @@ struct draft {
 	CUgraph graph;	    /* a clone of the other one */
 	CUgraphNode *other; /* the other's nodes */
 	CUgraphNode *order; /* the same in the clone */
+	CUgraph *off;	    /* of the same: as in struct model_node */
 	size_t n;
 	CUgraphExec exec;
 };
@@ -83,7 +85,8 @@ static CUresult draw(
 
 	if (r == CUDA_SUCCESS && !is_same_shape(call, model, other, draft))
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-	if (r == CUDA_SUCCESS && !(draft->order = calloc(draft->n + 1, sizeof(*draft->order))))
+	if (r == CUDA_SUCCESS && (!(draft->order = calloc(draft->n + 1, sizeof(*draft->order))) ||
+				     !(draft->off = calloc(draft->n + 1, sizeof(*draft->off)))))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	r = r ?: backend->cuGraphClone(&draft->graph, other);
 	for (size_t i = 0; r == CUDA_SUCCESS && i < draft->n; i++)
@@ -98,11 +101,46 @@ static void draft_fini(struct call *call, struct draft *draft)
 		call->backend->cuGraphExecDestroy(draft->exec);
 	if (draft->graph)
 		call->backend->cuGraphDestroy(draft->graph);
+	for (size_t i = 0; draft->off && i < draft->n; i++)
+		if (draft->off[i])
+			call->backend->cuGraphDestroy(draft->off[i]);
+	free(draft->off);
 	free(draft->order);
 	free(draft->other);
 }
 
-/* What was switched off remains so, but for copies of ordinary memory. */
+/* Where in the draft a node is that is off; draft->n: nowhere, or it is on. */
+static size_t place_off(
+    const struct graph_model *model, const struct draft *draft, const struct model_node *entry)
+{
+	return entry->off || entry->disabled ? model_place(model->order, model->n, entry->own)
+					     : draft->n;
+}
+
+/* Ahead of making it: what is off and a copy of ordinary memory is an empty node. */
+static CUresult empty_out(struct call *call, const struct graph_model *model, struct draft *draft)
+{
+	const CUgraphNodeParams empty = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
+	CUresult r = CUDA_SUCCESS;
+
+	for (const struct model_node *entry = model->entries; entry && r == CUDA_SUCCESS;
+	    entry = entry->next) {
+		size_t i = place_off(model, draft, entry);
+		CUgraph content;
+		CUgraphNode node;
+		if (i == draft->n || type_of(call, draft->order[i]) != CU_GRAPH_NODE_TYPE_GRAPH)
+			continue;
+		r = call->backend->cuGraphChildGraphNodeGetGraph(draft->order[i], &content)
+			?: call->backend->cuGraphClone(&draft->off[i], content)
+			?: graph_swap(call, draft->graph, draft->order[i], &empty, &node)
+			?: call->backend->cuGraphDestroyNode(draft->order[i]);
+		if (r == CUDA_SUCCESS)
+			draft->order[i] = node;
+	}
+	return r;
+}
+
+/* Behind: the backend switches all others. */
 static CUresult switch_off(
     struct call *call, const struct graph_model *model, const struct draft *draft)
 {
@@ -110,9 +148,8 @@ static CUresult switch_off(
 
 	for (const struct model_node *entry = model->entries; entry && r == CUDA_SUCCESS;
 	    entry = entry->next) {
-		size_t i = model_place(model->order, model->n, entry->own);
-		if (entry->disabled && i < model->n &&
-		    type_of(call, draft->order[i]) != CU_GRAPH_NODE_TYPE_GRAPH)
+		size_t i = place_off(model, draft, entry);
+		if (i < draft->n && !draft->off[i])
 			r = call->backend->cuGraphNodeSetEnabled(draft->exec, draft->order[i], 0);
 	}
 	return r;
@@ -126,11 +163,14 @@ static void adopt(struct call *call, struct graph_model *model, struct draft *dr
 
 	for (struct model_node *entry = model->entries; entry; entry = entry->next) {
 		size_t i = model_place(order, model->n, entry->own);
+		bool off = entry->off || entry->disabled;
 		entry->own = i < model->n ? draft->order[i] : NULL;
 		if (entry->off)
 			call->backend->cuGraphDestroy(entry->off);
-		entry->off = NULL;
-		entry->disabled &= type_of(call, entry->own) != CU_GRAPH_NODE_TYPE_GRAPH;
+		entry->off = i < model->n ? draft->off[i] : NULL;
+		entry->disabled = off && !entry->off;
+		if (i < model->n)
+			draft->off[i] = NULL;
 	}
 	model->graph = draft->graph;
 	model->order = draft->order;
@@ -148,6 +188,7 @@ static CUresult update_anew(struct call *call, struct graph_model *model, CUgrap
 {
 	struct draft draft = {0};
 	CUresult r = draw(call, model, other, &draft)
+			 ?: empty_out(call, model, &draft)
 			 ?: model_instantiate(call, model, draft.graph, &draft.exec)
 			 ?: switch_off(call, model, &draft)
 			 ?: model_take_over(call, model, draft.exec);

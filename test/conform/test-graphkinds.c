@@ -353,6 +353,43 @@ CONFORM(they_change_after_an_update)
 	}
 }
 
+/* What is off stays off, and gets the other graph's memory for when it is on again. */
+CONFORM(what_is_off_stays_off_over_updates)
+{
+	struct fixture t = begin();
+	CUgraphExecUpdateResultInfo info;
+	unsigned *pinned, on;
+	CUgraphExec exec;
+
+	OK(cuMemAllocHost((void **)&pinned, BYTES));
+	CUgraphNode in = add_copy(&t, t.graph, NULL, to_device(t.data, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, in);
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	for (unsigned round = 0; round < 5; round++) {
+		unsigned *from = calloc(N, sizeof(unsigned));
+		unsigned *to = round % 2 ? pinned : calloc(N, sizeof(unsigned));
+		CUgraph graph = capture_round_trip(&t, from, to);
+		NEEDS(cuGraphNodeSetEnabled(exec, out, 0));
+		OK(cuGraphNodeSetEnabled(exec, middle, round % 3 != 0));
+		OK(cuGraphExecUpdate(exec, graph, &info));
+		OK(cuGraphDestroy(graph));
+		OK(cuGraphNodeGetEnabled(exec, out, &on));
+		CHECK_EQ(on, 0);
+		fill(from, 40 * round);
+		memset(to, 0, BYTES);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		CHECK(!to[0] && !to[N - 1]);
+		OK(cuGraphNodeSetEnabled(exec, out, 1));
+		OK(cuGraphNodeGetEnabled(exec, middle, &on));
+		CHECK_EQ(on, round % 3 != 0);
+		OK(cuGraphLaunch(exec, t.stream));
+		OK(cuStreamSynchronize(t.stream));
+		check(to, 40 * round + on);
+	}
+}
+
 /* What has changed once changes again, in the graph and in what was made of it. */
 CONFORM(changes_follow_changes)
 {
