@@ -13,7 +13,9 @@
  *
  * A program with one busy stream gains nothing. So the dispatcher counts how often launches change
  * from one stream to another, only starts with this when they do so often, and goes on with it for
- * a while when they do no longer: threads that find the ring full take turns.
+ * a while when they do no longer: threads that find the ring full take turns. Who waits does not
+ * fill it: a few waits between which the stream did not change, and the launches are the
+ * dispatcher's again.
  *
  * Captures, GPU time and mirrors of managed variables keep state on the dispatcher with every
  * launch; while there are any, it keeps the launches too. The default streams stay with it as well:
@@ -41,7 +43,8 @@
 
 #define WINDOW	  256 /* launches; changes of stream among them that pay: */
 #define CHANGES	  4
-#define QUIET	  16 /* windows without so many, after which it no longer does */
+#define QUIET	  16 /* windows without so many, after which it no longer does; */
+#define ALONE	  16 /* waits in a row without any, likewise */
 #define RING_EACH 32 /* records handed over */
 #define SLOTS	  256u
 #define STACK	  (1u << 20) /* GPU drivers want room */
@@ -84,7 +87,9 @@ struct issuers {
 	bool pays, busy; /* busy: something was handed over since all was settled */
 	uint64_t unrung; /* issuers who were given something and may sleep, by bit */
 	unsigned n_unrung;
-	unsigned launches, changes, quiet;
+	unsigned changes; /* of stream, so far: */
+	unsigned launches, window_changes, quiet;
+	unsigned alone, waited_changes; /* waits in a row without any; at the last one */
 	CUstream last;
 
 	uint8_t slots[SLOTS]; /* 1 + the track of the streams of a slot, 0: none yet */
@@ -317,14 +322,27 @@ static void count_launch(struct issuers *issuers, CUstream stream)
 	issuers->last = stream;
 	if (++issuers->launches < WINDOW)
 		return;
-	issuers->quiet = issuers->changes >= CHANGES ? 0 : issuers->quiet + 1;
+	unsigned changes = issuers->changes - issuers->window_changes;
+	issuers->quiet = changes >= CHANGES ? 0 : issuers->quiet + 1;
 	bool pays =
 	    (!issuers->quiet || (issuers->pays && issuers->quiet < QUIET)) && start_all(issuers);
 	if (pays != issuers->pays)
 		log_debug("launches are issued %s: %u changes of stream in %d launches",
-		    pays ? "side by side" : "by the dispatcher", issuers->changes, WINDOW);
+		    pays ? "side by side" : "by the dispatcher", changes, WINDOW);
 	issuers->pays = pays;
-	issuers->launches = issuers->changes = 0;
+	issuers->launches = 0;
+	issuers->window_changes = issuers->changes;
+}
+
+static void count_wait(struct issuers *issuers)
+{
+	issuers->alone = issuers->changes == issuers->waited_changes ? issuers->alone + 1 : 0;
+	issuers->waited_changes = issuers->changes;
+	if (likely(!issuers->pays || issuers->alone < ALONE))
+		return;
+	log_debug("launches are issued by the dispatcher: one stream is waited for");
+	issuers->pays = false;
+	issuers->quiet = QUIET;
 }
 
 static bool may(struct call *call, CUstream stream)
@@ -368,8 +386,10 @@ struct issue_track *issuers_for_launch(struct call *call, CUstream stream)
 
 struct issue_track *issuers_for_wait(struct call *call, CUstream stream)
 {
-	struct issue_track *track = call->worker->issuers ? choose(call, stream) : NULL;
-
+	if (!call->worker->issuers)
+		return NULL;
+	count_wait(call->worker->issuers);
+	struct issue_track *track = choose(call, stream);
 	return track && !issue_queue_is_empty(&track->queue) ? track : NULL;
 }
 

@@ -334,6 +334,38 @@ TEST(issuers_stay_out_where_one_stream_is_busy)
 	client_stop(&p.client, NULL);
 }
 
+static unsigned threads_of(struct program *p, unsigned n)
+{
+	seen.threads = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct args_cuLaunchKernel launch = {.function = p->function,
+		    .stream = p->streams[0],
+		    .block_x = 1,
+		    .grid_x = ++p->launches[0]};
+		POST(&p->client, cuLaunchKernel, &launch);
+		CHECK_EQ(synchronise(p, 0), CUDA_SUCCESS);
+	}
+	pass(p);
+	return seen.threads;
+}
+
+TEST(issuers_leave_a_thread_alone_that_waits)
+{
+	struct program p = begin(&three);
+
+	launch(&p, MANY);
+	pass(&p);
+	CHECK_EQ(threads_of(&p, 40), 2); /* an issuer first, and then */
+	pthread_t last = seen.thread[1];
+	CHECK_EQ(threads_of(&p, 40), 1); /* the dispatcher */
+	CHECK(pthread_equal(last, seen.thread[0]));
+	launch(&p, MANY);
+	pass(&p);
+	CHECK(seen.threads > 1);
+	CHECK_EQ(seen.out_of_order, 0);
+	client_stop(&p.client, NULL);
+}
+
 TEST(issuers_can_be_none)
 {
 	struct worker_options options = three;
