@@ -165,6 +165,11 @@ struct sg_move {
 	uint32_t size, row, flags; /* bytes of a lane, lanes in a row */
 };
 
+enum sg_copies_flags {
+	SG_COPIES_PARTLY = 1, /* lanes read different numbers of bytes */
+	SG_COPIES_DENSE = 2,  /* from neighbours to neighbours */
+};
+
 /* What checked code tells the machine of an access (exec/check.c). Of a warp's, the width of the
  * elements that are written stands from SG_CHECK_ELEMENT on, and lanes from SG_CHECK_LANES on; of
  * one that only a warp's first threads take part in, how many, from SG_CHECK_FIRST on. */

@@ -295,6 +295,7 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_warp_wgmma),
     ENTRY(sg_warp_mbarrier_arrive),
     ENTRY(sg_warp_move),
+    ENTRY(sg_warp_copy_async),
     ENTRY(sg_warp_cluster_fault),
     ENTRY(sg_warp_wmma_load),
     ENTRY(sg_warp_wmma_store),

@@ -121,6 +121,55 @@ void sg_warp_move(struct sg_lane *lane, const struct sg_move *move, uint8_t *dat
 	}
 }
 
+static inline __attribute__((always_inline)) void copy_each(
+    const struct sg_lanes *lanes, const uint64_t *places, uint32_t n, size_t size)
+{
+	for (uint32_t first = 0; first < n; first += 32)
+		for (uint32_t left = lanes->words[first / 32]; left; left &= left - 1) {
+			uint32_t i = first + (uint32_t)__builtin_ctz(left);
+
+			memcpy((void *)places[i], (const void *)places[n + i], size);
+		}
+}
+
+/* Masks that hold everywhere are the rule. */
+static bool reads_all(
+    const struct sg_lanes *lanes, const uint64_t *places, uint32_t n, uint32_t size)
+{
+	const uint32_t *lengths = (const uint32_t *)(places + 2 * (size_t)n);
+	uint32_t less = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		less |= lengths[i] < size;
+	return !less && has_row(lanes, 0, n);
+}
+
+static void copy_parts(
+    const struct sg_lanes *lanes, const uint64_t *places, uint32_t n, uint32_t size)
+{
+	const uint32_t *lengths = (const uint32_t *)(places + 2 * (size_t)n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (has_lane(lanes, i))
+			sg_copy_async(
+			    (void *)places[i], (const void *)places[n + i], size, lengths[i]);
+}
+
+void sg_warp_copy_async(
+    const struct sg_lanes *lanes, const uint64_t *places, uint32_t n, uint32_t size, uint32_t flags)
+{
+	if (flags & SG_COPIES_PARTLY && !reads_all(lanes, places, n, size))
+		copy_parts(lanes, places, n, size);
+	else if (flags & SG_COPIES_DENSE && has_row(lanes, 0, n))
+		memcpy((void *)places[0], (const void *)places[n], (size_t)n * size);
+	else if (size == 16)
+		copy_each(lanes, places, n, 16);
+	else if (size == 8)
+		copy_each(lanes, places, n, 8);
+	else
+		copy_each(lanes, places, n, 4);
+}
+
 /* Groups of lanes may name themselves as members of different exchanges. */
 void sg_warp_exchange(uint32_t kind, uint32_t lanes, struct sg_exchange_table *table)
 {

@@ -1,5 +1,5 @@
 /*
- * ld st atom red cp.async and fences (PTX ISA 9.7.9, 9.7.13).
+ * ld st atom red and fences (PTX ISA 9.7.9, 9.7.13).
  *
  * A generic address is a host address. One compare finds an address outside the arena or, the
  * address rotated right by the alignment's bits, a misaligned one:  ror(a - base, n) < size >> n
@@ -60,7 +60,7 @@ static void check(struct emit *emit, struct value offset, struct value address, 
 	emit_start_block(emit, fine);
 }
 
-static struct value arena_pointer(
+struct value memory_arena_pointer(
     struct emit *emit, struct value address, unsigned size, bool is_write)
 {
 	struct value offset =
@@ -170,7 +170,7 @@ struct value memory_pointer(struct emit *emit, const struct ptx_operand *address
 		    size, is_write);
 	if (space == PTX_SPACE_SHARED)
 		return shared_pointer(emit, base, size, is_write);
-	return arena_pointer(emit, base, size, is_write);
+	return memory_arena_pointer(emit, base, size, is_write);
 }
 
 unsigned memory_vector_size(const struct emit *emit)
@@ -571,66 +571,6 @@ void emit_nothing(struct emit *emit)
 void emit_createpolicy(struct emit *emit)
 {
 	destination(emit, 0, ir_constant(IR_I64, 0), PTX_TYPE_b64);
-}
-
-/*
- * cp.async copies at once, which its rules allow; groups are then always complete.
- * cp.async.ca.shared.global [to], [from], size {, source size or ignore-source predicate};
- */
-void emit_cp(struct emit *emit)
-{
-	const struct ptx_instruction *in = emit->in;
-	struct value to, from, length;
-	unsigned size;
-	bool is_whole;
-
-	if (!has(emit, PTX_MODIFIER_async))
-		emit_unsupported(emit);
-	if (has(emit, PTX_MODIFIER_mbarrier)) {
-		if (in->n_operands != 1)
-			emit_fail(emit, "cp.async.mbarrier needs an address");
-		emit_mbarrier_of_copies(emit);
-		return;
-	}
-	if (has(emit, PTX_MODIFIER_tensor)) {
-		emit_tensor_copy(emit);
-		return;
-	}
-	if (has(emit, PTX_MODIFIER_bulk) && !has(emit, PTX_MODIFIER_commit_group) &&
-	    !has(emit, PTX_MODIFIER_wait_group)) {
-		emit_bulk_copy(emit);
-		return;
-	}
-	if (has(emit, PTX_MODIFIER_commit_group) || has(emit, PTX_MODIFIER_wait_group) ||
-	    has(emit, PTX_MODIFIER_wait_all))
-		return;
-	if (in->n_operands < 3 || in->operands[2].kind != PTX_OPERAND_INTEGER ||
-	    (in->operands[2].value != 4 && in->operands[2].value != 8 &&
-		in->operands[2].value != 16))
-		emit_fail(emit, "cp.async copies 4, 8 or 16 bytes");
-	size = (unsigned)in->operands[2].value;
-	length = ir_constant(IR_I32, size);
-	is_whole = in->n_operands < 4 || has(emit, PTX_MODIFIER_L2_cache_hint) ||
-		   (in->operands[3].kind == PTX_OPERAND_INTEGER && in->operands[3].value >= size);
-	if (!is_whole) {
-		const struct ptx_operand *extra = &in->operands[3];
-
-		if (extra->kind == PTX_OPERAND_REGISTER && emit->registers[extra->reg] == IR_I1)
-			length = emit_value(emit, "select i1 %s, i32 0, i32 %u",
-			    operand_get(emit, extra, IR_I1, false).text, size);
-		else
-			length = operand_get(emit, extra, IR_I32, false);
-	}
-	to = memory_pointer(emit, &in->operands[0], PTX_SPACE_SHARED, size, true);
-	from = memory_pointer(emit, &in->operands[1], PTX_SPACE_GLOBAL, size, false);
-	if (is_whole) {
-		from = emit_value(emit, "load <%u x i8>, ptr %s, align %u", size, from.text, size);
-		emit_line(
-		    emit, "store <%u x i8> %s, ptr %s, align %u", size, from.text, to.text, size);
-		return;
-	}
-	emit_line(emit, "call void @sg_copy_async(ptr %s, ptr %s, i32 %u, i32 %s)", to.text,
-	    from.text, size, length.text);
 }
 
 void emit_alloca(struct emit *emit)

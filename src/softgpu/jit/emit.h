@@ -99,6 +99,20 @@ struct value memory_local_address(struct emit *emit, struct value address);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 
+struct value memory_arena_pointer(
+    struct emit *emit, struct value address, unsigned size, bool is_write); /* of a generic one */
+
+/* emit-copy.c: what kind of cp.async it is, and what one of a few bytes says. */
+struct async_copy {
+	unsigned size;			 /* bytes that are written */
+	const struct ptx_operand *extra; /* how many are read, the rest being 0; NULL: all */
+	bool ignores;			 /* extra is a predicate: none is read where it holds */
+};
+bool copy_is_simple(const struct emit *emit);
+bool copy_is_done(const struct emit *emit); /* nothing is left to wait for */
+struct async_copy copy_form(struct emit *emit);
+struct value copy_length(struct emit *emit, const struct async_copy *copy); /* of one with extra */
+
 /* emit-cluster.c */
 struct value cluster_value(struct emit *emit, enum ptx_special special);
 /* Addresses of the window shared::cluster and generic ones; of the former, also its host address,

@@ -182,7 +182,8 @@ static void run_straight(struct warp *warp, const struct update *update)
 	emit_branch_if(emit, emit_value(emit, "icmp eq i%u %s, -1", width, bits.text), all, some);
 	text_format(&emit->body, "b%u:\n", all);
 	emit->open = true;
-	pointers = access_pointers(warp, update->address, ir_bits(update->ir) / 8, true);
+	pointers = access_pointers(
+	    warp, update->address, space_of(&warp->emit), ir_bits(update->ir) / 8, true);
 	if (is_same)
 		values = operand_get(emit, update->value, update->ir, false);
 	else

@@ -91,10 +91,10 @@ static struct value check_all(struct warp *warp, const struct access *access)
 	    emit, "getelementptr i8, ptr %s, %s %s", limit.text, type, addresses.text);
 }
 
-struct value access_pointers(
-    struct warp *warp, const struct ptx_operand *address, unsigned size, bool is_write)
+struct value access_pointers(struct warp *warp, const struct ptx_operand *address,
+    enum ptx_space space, unsigned size, bool is_write)
 {
-	struct access access = {.space = space_of(&warp->emit),
+	struct access access = {.space = space,
 	    .count = 1,
 	    .size = size,
 	    .address = address,

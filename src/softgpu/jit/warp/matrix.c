@@ -153,7 +153,7 @@ static void bring_rows(
 	warp->mask = emit_value(emit, "bitcast i%u %llu to <%u x i1>", width,
 	    (unsigned long long)(UINT64_MAX >> (64 - 8 * n)), width);
 	warp->mask = emit_value(emit, "and <%u x i1> %s, %s", width, mask.text, warp->mask.text);
-	pointers = access_pointers(warp, address, 16, is_write);
+	pointers = access_pointers(warp, address, space_of(emit), 16, is_write);
 	pointers = emit_value(
 	    emit, "ptrtoint <%u x ptr> %s to %s", width, pointers.text, wide_type(warp, IR_I64));
 	pointers = emit_value(emit, "select <%u x i1> %s, %s %s, %s zeroinitializer", width,

@@ -63,21 +63,34 @@ static void test(struct warp *warp)
 	set_same(warp, emit->in->operands, value, IR_I1, false);
 }
 
+static struct value arrive_at(
+    struct warp *warp, struct value at, struct value count, struct value bytes)
+{
+	struct emit *emit = &warp->emit;
+	struct value here = integer_count(warp, mask_integer(warp, warp->mask));
+
+	return emit_value(emit,
+	    "call i64 @sg_warp_mbarrier_arrive(ptr %%lane, i32 %s, i32 %d, ptr %s, i64 %s, i64 "
+	    "%s)",
+	    here.text, has(emit, PTX_MODIFIER_arrive_drop) ? SG_MBARRIER_DROP : SG_MBARRIER_ARRIVE,
+	    at.text, count.text, bytes.text);
+}
+
+void mbarrier_arrive_all(struct warp *warp, struct value at)
+{
+	arrive_at(warp, at, (struct value){"1"}, (struct value){"0"});
+}
+
 /* {d,} [at] {, count, or with expect_tx bytes} */
 static void arrive(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	bool has_state = flow_has_result(emit->in), expects = has(emit, PTX_MODIFIER_expect_tx);
-	struct value at = pointer(warp, has_state), count = {"1"}, bytes = {"0"}, state, here;
+	struct value at = pointer(warp, has_state), count = {"1"}, bytes = {"0"}, state;
 
 	if (emit->in->n_operands > has_state + 1u)
 		*(expects ? &bytes : &count) = as_64_bits(warp, has_state + 1u);
-	here = integer_count(warp, mask_integer(warp, warp->mask));
-	state = emit_value(emit,
-	    "call i64 @sg_warp_mbarrier_arrive(ptr %%lane, i32 %s, i32 %d, ptr %s, i64 %s, i64 "
-	    "%s)",
-	    here.text, has(emit, PTX_MODIFIER_arrive_drop) ? SG_MBARRIER_DROP : SG_MBARRIER_ARRIVE,
-	    at.text, count.text, bytes.text);
+	state = arrive_at(warp, at, count, bytes);
 	if (has_state)
 		set_same(warp, emit->in->operands, state, IR_I64, false);
 }

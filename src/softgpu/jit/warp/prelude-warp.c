@@ -10,6 +10,7 @@ const char warp_prelude[] =
     "declare void @sg_warp_exchange(i32, i32, ptr) nounwind\n"
     "declare void @sg_warp_wgmma(ptr, i32, ptr) nounwind\n"
     "declare void @sg_warp_warpgroup_meet(ptr, i32) nounwind\n"
+    "declare void @sg_warp_copy_async(ptr, ptr, i32, i32, i32) nounwind\n"
     "declare void @sg_warp_cluster_arrive(ptr, i32) nounwind\n"
     "declare i64 @sg_warp_mbarrier_arrive(ptr, i32, i32, ptr, i64, i64) nounwind\n"
     "declare void @sg_warp_matrix(i32, i32, ptr) nounwind\n"

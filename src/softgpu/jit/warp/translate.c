@@ -474,8 +474,11 @@ static bool run_effect(struct warp *warp)
 		else
 			warp_atomic(warp);
 		return true;
-	case PTX_OP_call:
 	case PTX_OP_cp:
+		if (!warp_copy(warp))
+			run_by_lane(warp);
+		return true;
+	case PTX_OP_call:
 		run_by_lane(warp);
 		return true;
 	case PTX_OP_membar:

@@ -106,8 +106,8 @@ void warp_store(struct warp *warp);
 /* All lanes' addresses, as a vector. */
 struct value access_addresses(struct warp *warp, const struct ptx_operand *address);
 /* The mask's lanes' pointers of an address that is not a load's or store's, checked: "<W x ptr>". */
-struct value access_pointers(
-    struct warp *warp, const struct ptx_operand *address, unsigned size, bool is_write);
+struct value access_pointers(struct warp *warp, const struct ptx_operand *address,
+    enum ptx_space space, unsigned size, bool is_write);
 /* Around what must not happen when no lane is meant: from begin on, some are. */
 uint32_t begin_if_any(struct warp *warp);
 void end_if_any(struct warp *warp, uint32_t none);
@@ -154,6 +154,10 @@ void warp_wgmma(struct warp *warp); /* wgmma.c */
 /* mbarrier.c: what lanes do to one barrier together; false when it must be done lane by lane. */
 bool warp_mbarrier(struct warp *warp);
 bool mbarrier_waits(const struct ptx_instruction *in);
+void mbarrier_arrive_all(struct warp *warp, struct value at); /* a checked pointer */
+
+/* copy.c: cp.async; false when it must be done lane by lane. */
+bool warp_copy(struct warp *warp);
 
 /* control.c */
 void warp_block_begin(struct warp *warp, uint32_t block);
