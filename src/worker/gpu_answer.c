@@ -43,10 +43,11 @@ void gpu_answer_begin(struct worker *worker, struct job *job)
 	CUresult r = worker->backend->cuStreamWriteValue32_v2(
 	    stream, word, record->seq, CU_STREAM_WRITE_VALUE_DEFAULT);
 	job->gpu_answers = r == CUDA_SUCCESS;
+	worker->no_gpu_answers = r != CUDA_SUCCESS;
 	if (r == CUDA_SUCCESS)
-		return;
-	worker->no_gpu_answers = true;
-	log_info("the GPU writes no answers (error %d)", (int)r);
+		log_debug("a wait is answered by the GPU");
+	else
+		log_info("the GPU writes no answers (error %d)", (int)r);
 }
 
 bool gpu_answer_came(const struct job *job)

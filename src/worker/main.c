@@ -220,6 +220,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .warm = warm,
 	    .quiet_waits = start->quiet_waits,
 	    .known_idle = start->known_idle,
+	    .gpu_answers = start->gpu_answers,
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,

@@ -2,9 +2,30 @@
 conformance programs through Rosen on the software GPU."""
 import concurrent.futures
 import glob
+import sys
 import unittest
 
 from scenario import *
+
+# A kernel that cannot print, and the waits for it alone.
+WAITS = """
+import ctypes
+cuda, handle = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p
+context, module, kernel, stream = handle(), handle(), handle(), handle()
+ptx = b".version 7.0\\n.target sm_70\\n.address_size 64\\n.visible .entry nothing() { ret; }\\n"
+def do(function, *arguments):
+    assert getattr(cuda, function)(*arguments) == 0, function
+do("cuInit", 0)
+do("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)
+do("cuCtxSetCurrent", context)
+do("cuModuleLoadData", ctypes.byref(module), ptx)
+do("cuModuleGetFunction", ctypes.byref(kernel), module, b"nothing")
+do("cuStreamCreate", ctypes.byref(stream), 1)
+do("cuCtxSynchronize")
+for i in range(100):
+    do("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, None, None)
+    do("cuStreamSynchronize", stream)
+"""
 
 CONFORM = os.path.join(os.path.dirname(STAGE), "test/conform")
 
@@ -39,6 +60,13 @@ class Tricks(Scenario):
 
     def test_all_can_be_off(self):
         self.pass_without(**tricks())
+
+    def test_the_gpu_answers_waits_unless_it_shall_not(self):
+        for setting in ("yes", "no"):
+            done = run("run", "--backend", BACKEND, "--", sys.executable, "-c", WAITS, ROSEN_LOG="debug",
+                       ROSEN_GPU_ANSWERS=setting)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual("a wait is answered by the GPU" in done.stderr, setting == "yes")
 
 
 main()
