@@ -34,13 +34,14 @@ static const char frame[] = ".version 8.6\n.target sm_90a\n.address_size 64\n"
 
 struct tensor {
 	CUtensorMapDataType type;
-	uint32_t size; /* of an element */
+	uint32_t size; /* of an element, or of a slice */
 	uint32_t rank;
 	uint64_t dims[DIMS];
 	uint32_t box[DIMS], steps[DIMS];
 	CUtensorMapSwizzle swizzle;
 	CUtensorMapFloatOOBfill fill;
-	uint8_t nan[8]; /* what is outside; zeroes without fill */
+	CUtensorMapInterleave interleave;
+	uint8_t nan[32]; /* what is outside; zeroes without fill */
 	uint64_t strides[DIMS - 1];
 	size_t bytes; /* of the tensor */
 };
@@ -58,7 +59,8 @@ static void begin(void)
 /* Rows are padded by 16 bytes: strides are more than the dimensions say. */
 static void lay_out(struct tensor *t)
 {
-	size_t bytes = (t->dims[0] * t->size + 31) / 16 * 16;
+	size_t align = t->size == 32 ? 32 : 16;
+	size_t bytes = (t->dims[0] * t->size + 2 * align - 1) / align * align;
 
 	for (uint32_t i = 0; i + 1 < t->rank; i++) {
 		t->strides[i] = bytes;
@@ -72,8 +74,7 @@ static CUtensorMap encode(const struct tensor *t, CUdeviceptr address)
 	CUtensorMap map;
 
 	OK(cuTensorMapEncodeTiled(&map, t->type, t->rank, address, t->dims, t->strides, t->box,
-	    t->steps, CU_TENSOR_MAP_INTERLEAVE_NONE, t->swizzle, CU_TENSOR_MAP_L2_PROMOTION_NONE,
-	    t->fill));
+	    t->steps, t->interleave, t->swizzle, CU_TENSOR_MAP_L2_PROMOTION_NONE, t->fill));
 	return map;
 }
 
@@ -112,6 +113,27 @@ static size_t swizzled(CUtensorMapSwizzle swizzle, size_t offset)
 	return line * 128 + piece * 16 + offset % 16;
 }
 
+/* Of the slices of an image a box has one; along the rows of others there are no steps. */
+static uint32_t step_of(const struct tensor *t, uint32_t dim)
+{
+	return dim || t->interleave ? t->steps[dim] : 1;
+}
+
+static uint32_t count_of(const struct tensor *t, uint32_t dim)
+{
+	if (t->interleave && dim + 2 == t->rank)
+		return 1;
+	return (t->box[dim] + step_of(t, dim) - 1) / step_of(t, dim);
+}
+
+/* Swizzled rows take all that is swizzled, even if they are narrower. */
+static size_t pitch_of(const struct tensor *t)
+{
+	size_t row = (size_t)count_of(t, 0) * t->size, span = (size_t)16 << t->swizzle;
+
+	return t->swizzle && !t->interleave && row < span ? span : row;
+}
+
 /* Calls visit for each element of the box: its place in shared memory and in the tensor, SIZE_MAX
  * outside. Returns the box's bytes. */
 static size_t each(const struct tensor *t, const int32_t at[DIMS],
@@ -120,21 +142,21 @@ static size_t each(const struct tensor *t, const int32_t at[DIMS],
 	uint32_t counts[DIMS] = {1, 1, 1, 1, 1}, all = 1;
 
 	for (uint32_t i = 0; i < t->rank; i++) {
-		counts[i] = i ? (t->box[i] + t->steps[i] - 1) / t->steps[i] : t->box[i];
+		counts[i] = count_of(t, i);
 		all *= counts[i];
 	}
 	for (uint32_t n = 0; n < all; n++) {
-		size_t from = 0;
+		size_t from = 0, row = n / counts[0], column = n % counts[0];
 
 		for (uint32_t i = 0, rest = n; i < t->rank; rest /= counts[i], i++) {
-			int64_t x = at[i] + (int64_t)(rest % counts[i]) * (i ? t->steps[i] : 1u);
+			int64_t x = at[i] + (int64_t)(rest % counts[i]) * step_of(t, i);
 
 			if (x < 0 || x >= (int64_t)t->dims[i])
 				from = SIZE_MAX;
 			if (from != SIZE_MAX)
 				from += (size_t)x * (i ? t->strides[i - 1] : t->size);
 		}
-		visit(t, swizzled(t->swizzle, (size_t)n * t->size), from, context);
+		visit(t, swizzled(t->swizzle, row * pitch_of(t) + column * t->size), from, context);
 	}
 	return (size_t)all * t->size;
 }
@@ -143,11 +165,14 @@ struct memory {
 	uint8_t *tensor, *shared;
 };
 
+/* The second half of a slice of 32 bytes can be before the first. */
 static void load_one(const struct tensor *t, size_t to, size_t from, void *context)
 {
 	struct memory *m = context;
+	const uint8_t *source = from == SIZE_MAX ? t->nan : m->tensor + from;
 
-	memcpy(m->shared + to, from == SIZE_MAX ? t->nan : m->tensor + from, t->size);
+	for (size_t i = 0; i < t->size; i += 16)
+		memcpy(m->shared + (to ^ i), source + i, t->size < 16 ? t->size : 16);
 }
 
 static void store_one(const struct tensor *t, size_t from, size_t to, void *context)
@@ -273,7 +298,36 @@ CONFORM(swizzles)
 		    .swizzle = (CUtensorMapSwizzle)swizzle};
 
 		check_load(&t, at);
+		t.box[0] = 8; /* narrower than what is swizzled */
+		check_load(&t, at);
+		t.box[0] = 24u << swizzle >> 2 & ~7u;
+		check_load(&t, at);
 	}
+}
+
+/* A box of slices is measured in slices and yet a multiple of 16 bytes of elements. */
+CONFORM(slices_of_channels)
+{
+	static const int32_t at[][DIMS] = {{1, 1, 1, 0, 0}, {-3, 2, 2, 1, 1}, {6, 3, 0, 2, 1}};
+	struct tensor t = {.dims = {13, 5, 4, 3, 2}, .steps = {1, 1, 1, 1, 1}};
+
+	begin();
+	for (uint32_t rank = 3; rank <= DIMS; rank++)
+		for (uint32_t i = 0; i < 12; i++) {
+			struct tensor u = t;
+
+			u.rank = rank;
+			u.interleave =
+			    i % 2 ? CU_TENSOR_MAP_INTERLEAVE_32B : CU_TENSOR_MAP_INTERLEAVE_16B;
+			u.size = i % 2 ? 32 : 16;
+			u.swizzle = i % 2 ? CU_TENSOR_MAP_SWIZZLE_32B : i / 2 % 4;
+			u.type =
+			    i % 3 ? CU_TENSOR_MAP_DATA_TYPE_INT32 : CU_TENSOR_MAP_DATA_TYPE_UINT16;
+			memcpy(u.box, (uint32_t[]){i % 3 ? 4 : 8, 3, 2, 2, 2}, sizeof(u.box));
+			if (i > 8)
+				memcpy(u.steps, (uint32_t[]){2, 1, 2, 1, 1}, sizeof(u.steps));
+			check_load(&u, at[i % 3]);
+		}
 }
 
 CONFORM(every_second_row)
@@ -330,6 +384,8 @@ CONFORM(stores_and_reductions)
 	    CU_TENSOR_MAP_SWIZZLE_NONE);
 	check_store("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group", outside, store_one,
 	    CU_TENSOR_MAP_SWIZZLE_64B);
+	check_store("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group", inside, store_one,
+	    CU_TENSOR_MAP_SWIZZLE_128B);
 	check_store("cp.reduce.async.bulk.tensor.3d.global.shared::cta.add.tile.bulk_group",
 	    outside, add_one, CU_TENSOR_MAP_SWIZZLE_NONE);
 }

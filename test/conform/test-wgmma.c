@@ -146,7 +146,7 @@ static void write_list(char *text, size_t size, const char *prefix, unsigned n)
 
 /* clang-format off */
 /* in: A's image, B's, then 512 bytes of D, 16 of A's registers and 4 of indices for each thread. */
-static const char begin_text[] = ".version 8.0\n.target sm_90a\n.address_size 64\n"
+static const char begin_text[] = ".version 8.2\n.target sm_90a\n.address_size 64\n"
     ".extern .shared .align 1024 .b8 s[];\n"
     ".visible .entry k(.param .u64 io, .param .u64 a, .param .u64 b) {\n"
     ".reg .b32 %d<128>, %a<4>, %r<9>; .reg .b64 %l<12>; .reg .pred %p<3>;\n"

@@ -43,10 +43,27 @@ enum sg_tensor_swizzle {
 	SG_SWIZZLE_32,
 	SG_SWIZZLE_64,
 	SG_SWIZZLE_128,
+	SG_SWIZZLE_96,
 	SG_SWIZZLES
 };
 
-enum sg_tensor_atom { SG_ATOM_16, SG_ATOM_32, SG_ATOM_32_FLIP, SG_ATOM_64 };
+/* FLIP: every second line of 128 bytes also has the halves of its 16 bytes exchanged. */
+enum sg_tensor_atom { SG_ATOM_16, SG_ATOM_32, SG_ATOM_32_FLIP, SG_ATOM_64, SG_ATOMS };
+
+/*
+ * Interleaved tensors have slices of 16 or 32 bytes of channels side by side along the width, and
+ * dimensions in that order: width (counted in slices), height and depth if there, slices of an
+ * image, images. A box is of one slice of each image.
+ */
+enum sg_tensor_interleave {
+	SG_INTERLEAVE_NONE,
+	SG_INTERLEAVE_16,
+	SG_INTERLEAVE_32,
+	SG_INTERLEAVES
+};
+
+/* WIDE: for .im2col::w and .im2col::w::128. */
+enum sg_tensor_layout { SG_LAYOUT_TILED, SG_LAYOUT_IM2COL, SG_LAYOUT_WIDE };
 
 struct sg_tensor_map {
 	uint32_t magic;
@@ -58,7 +75,7 @@ struct sg_tensor_map {
 	uint32_t last[SG_TENSOR_DIMS];	      /* the dimensions, less one */
 	uint16_t box[SG_TENSOR_DIMS];	      /* less one */
 	uint8_t steps[SG_TENSOR_DIMS];	      /* element strides */
-	uint8_t fill_nan, is_im2col, interleave;
+	uint8_t fill_nan, layout, interleave;
 	/* im2col: of width, height, depth; of a column, less one */
 	int16_t lower[SG_TENSOR_DIMS - 2], upper[SG_TENSOR_DIMS - 2];
 	uint16_t channels, pixels;
@@ -74,14 +91,20 @@ struct sg_tensor_unit {
 struct sg_tensor_unit sg_tensor_unit(enum sg_tensor_type type);
 
 enum sg_tensor_direction { SG_TENSOR_LOAD, SG_TENSOR_STORE, SG_TENSOR_REDUCE };
-enum sg_tensor_mode { SG_TENSOR_TILE, SG_TENSOR_ROWS /* gather4, scatter4 */, SG_TENSOR_IM2COL };
+enum sg_tensor_mode {
+	SG_TENSOR_TILE,
+	SG_TENSOR_ROWS, /* gather4, scatter4 */
+	SG_TENSOR_IM2COL,
+	SG_TENSOR_IM2COL_W,
+	SG_TENSOR_IM2COL_W_128
+};
 
 /* One instruction; bits is what the compiled code passes. */
 union sg_tensor {
 	uint32_t bits;
 	struct {
 		uint32_t rank : 3;
-		uint32_t mode : 2;
+		uint32_t mode : 3;
 		uint32_t direction : 2;
 		uint32_t reduction : 3;	 /* enum sg_bulk_reduction */
 		uint32_t is_cluster : 1; /* addresses are of the window shared::cluster */
@@ -92,9 +115,9 @@ union sg_tensor {
 
 /* What else it passes. */
 struct sg_tensor_place {
-	int32_t at[SG_TENSOR_DIMS]; /* coordinates; of ROWS a column and four rows */
-	int32_t offsets[SG_TENSOR_DIMS - 2];
-	uint32_t blocks; /* of the cluster that a multicast goes to */
+	int32_t at[SG_TENSOR_DIMS];	     /* coordinates; of ROWS a column and four rows */
+	int32_t offsets[SG_TENSOR_DIMS - 2]; /* of IM2COL_W: pixels of the halo, first column's */
+	uint32_t blocks;		     /* of the cluster that a multicast goes to */
 };
 
 /* Copies the box of the map at an address in device memory from or to shared memory, and tells the

@@ -270,8 +270,6 @@ TEST(tensor_maps_that_are_none_end_the_grid)
 TEST(what_needs_other_hardware_is_refused)
 {
 	static const char *const all[] = {
-	    "cp.async.bulk.tensor.3d.shared::cta.global.im2col::w.mbarrier::complete_tx::bytes "
-	    "[%r2], [%d1, {%r4, %r5, %r6}], [%r3], {0, 0};",
 	    "tcgen05.mma.cta_group::1.kind::f16.block_scale [%r2], %d1, %d1, %r4, %p1;",
 	};
 

@@ -20,8 +20,10 @@ static unsigned rank_of(struct emit *emit)
 
 static enum sg_tensor_mode mode_of(struct emit *emit)
 {
-	if (has(emit, PTX_MODIFIER_im2col_w) || has(emit, PTX_MODIFIER_im2col_w_128))
-		emit_unsupported(emit);
+	if (has(emit, PTX_MODIFIER_im2col_w))
+		return SG_TENSOR_IM2COL_W;
+	if (has(emit, PTX_MODIFIER_im2col_w_128))
+		return SG_TENSOR_IM2COL_W_128;
 	if (has(emit, PTX_MODIFIER_tile_gather4) || has(emit, PTX_MODIFIER_tile_scatter4))
 		return SG_TENSOR_ROWS;
 	return has(emit, PTX_MODIFIER_im2col) || has(emit, PTX_MODIFIER_im2col_no_offs)
@@ -79,11 +81,11 @@ static void load(struct emit *emit, union sg_tensor in, uint32_t slot)
 	in.multicast = has(emit, PTX_MODIFIER_multicast_cluster);
 	in.is_paired = has(emit, PTX_MODIFIER_cta_group_2);
 	map = map_at(emit, in, slot, &operands[1]);
-	if (in.mode == SG_TENSOR_IM2COL && in.rank > 2) {
+	if (in.mode >= SG_TENSOR_IM2COL && in.rank > 2) {
 		if (next >= emit->in->n_operands)
 			emit_fail(emit, "im2col takes offsets");
-		put_vector(emit, slot, offsetof(struct sg_tensor_place, offsets), in.rank - 2u,
-		    &operands[next++], false);
+		put_vector(emit, slot, offsetof(struct sg_tensor_place, offsets),
+		    in.mode == SG_TENSOR_IM2COL ? in.rank - 2u : 2, &operands[next++], false);
 	}
 	if (in.multicast)
 		put_number(emit, slot, offsetof(struct sg_tensor_place, blocks),
@@ -94,7 +96,7 @@ static void load(struct emit *emit, union sg_tensor in, uint32_t slot)
 /* cp{.reduce}.async.bulk.tensor, and its prefetch, which does nothing. */
 void emit_tensor_copy(struct emit *emit)
 {
-	union sg_tensor in = {.rank = rank_of(emit) & 7, .mode = mode_of(emit) & 3};
+	union sg_tensor in = {.rank = rank_of(emit) & 7, .mode = mode_of(emit) & 7};
 	uint32_t slot;
 	struct value map, from;
 
