@@ -5,6 +5,7 @@
 
 #include "abi/narrow.h"
 #include "base/util.h"
+#include "softgpu/driver/device.h"
 #include "softgpu/driver/event.h"
 #include "softgpu/driver/stream.h"
 
@@ -165,6 +166,9 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 		r = CUDA_ERROR_UNSUPPORTED_LIMIT;
 	if (r == CUDA_SUCCESS && limit >= CU_LIMIT_SHMEM_SIZE)
 		r = CUDA_ERROR_NOT_PERMITTED;
+	if (limit == CU_LIMIT_PERSISTING_L2_CACHE_SIZE)
+		value = MIN(value,
+		    (size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE));
 	if (r == CUDA_SUCCESS)
 		context->limits[limit] = value;
 	return r;
@@ -217,7 +221,7 @@ CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
 	return r;
 }
 
-/* There is no persisting part of a cache, so none of it is in use. */
+/* The persisting part of the cache is a hint: no line was ever kept for it. */
 CUresult cuCtxResetPersistingL2Cache(void)
 {
 	struct sg_context *context;

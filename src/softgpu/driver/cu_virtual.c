@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
+#include "softgpu/driver/device.h"
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
@@ -106,6 +107,9 @@ static CUresult create(size_t size, const CUmemAllocationProp *properties, struc
 	if (!physical)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*physical = (struct physical){.references = 1, .size = size, .properties = *properties};
+	/* Compression shows in speed only, so all memory is as good as compressed. */
+	if (!sg_device_attribute(CU_DEVICE_ATTRIBUTE_GENERIC_COMPRESSION_SUPPORTED))
+		physical->properties.allocFlags.compressionType = 0;
 	if (!sg_arena_charge(size)) {
 		free(physical);
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -19,6 +19,10 @@
 /* Programs make grids for as many, and cooperative ones of no more than fit. */
 #define MULTIPROCESSORS_LEAST 8u
 
+/* The cache is the host's, which does what it likes: windows and their part are hints to it. */
+#define L2_BYTES     (4 * KIB * KIB)
+#define WINDOW_BYTES (128 * KIB * KIB)
+
 struct sg_device sg_device;
 
 /*
@@ -80,7 +84,7 @@ static const int device_constants[CU_DEVICE_ATTRIBUTE_MAX] = {
     [ATTRIBUTE(PCI_DOMAIN_ID)] = 0,
     [ATTRIBUTE(MEMORY_CLOCK_RATE)] = 1000000,
     [ATTRIBUTE(GLOBAL_MEMORY_BUS_WIDTH)] = 128,
-    [ATTRIBUTE(L2_CACHE_SIZE)] = 4 * KIB * KIB,
+    [ATTRIBUTE(L2_CACHE_SIZE)] = L2_BYTES,
     [ATTRIBUTE(ASYNC_ENGINE_COUNT)] = 2,
     [ATTRIBUTE(UNIFIED_ADDRESSING)] = 1,
     [ATTRIBUTE(MAXIMUM_TEXTURE1D_LAYERED_WIDTH)] = 32768,
@@ -200,6 +204,11 @@ void sg_device_init(void)
 	memcpy(attributes, device_constants, sizeof(device_constants));
 	attributes[ATTRIBUTE(COMPUTE_CAPABILITY_MAJOR)] = capability->capability / 10;
 	attributes[ATTRIBUTE(COMPUTE_CAPABILITY_MINOR)] = capability->capability % 10;
+	if (capability->capability >= 80) {
+		attributes[ATTRIBUTE(MAX_PERSISTING_L2_CACHE_SIZE)] = L2_BYTES / 4 * 3;
+		attributes[ATTRIBUTE(MAX_ACCESS_POLICY_WINDOW_SIZE)] = WINDOW_BYTES;
+		attributes[ATTRIBUTE(GENERIC_COMPRESSION_SUPPORTED)] = 1;
+	}
 	attributes[ATTRIBUTE(CLUSTER_LAUNCH)] = capability->capability >= 90;
 	attributes[ATTRIBUTE(TENSOR_MAP_ACCESS_SUPPORTED)] = capability->capability >= 90;
 	attributes[ATTRIBUTE(MAX_THREADS_PER_MULTIPROCESSOR)] = capability->threads_per_sm;

@@ -194,6 +194,7 @@ TEST(a_forked_child_has_no_device)
 TEST(limits_are_kept)
 {
 	size_t value;
+	int most;
 
 	test_context();
 	CHECK_OK(cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 12345));
@@ -202,6 +203,13 @@ TEST(limits_are_kept)
 	CHECK_EQ(
 	    cuCtxGetLimit(&value, CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH), CUDA_ERROR_UNSUPPORTED_LIMIT);
 	CHECK_EQ(cuCtxGetLimit(&value, CU_LIMIT_MAX), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuCtxSetLimit(CU_LIMIT_PERSISTING_L2_CACHE_SIZE, 1000));
+	CHECK_OK(cuCtxGetLimit(&value, CU_LIMIT_PERSISTING_L2_CACHE_SIZE));
+	CHECK_EQ(value, 1000);
+	CHECK_OK(cuDeviceGetAttribute(&most, CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE, 0));
+	CHECK_OK(cuCtxSetLimit(CU_LIMIT_PERSISTING_L2_CACHE_SIZE, 1 << 30));
+	CHECK_OK(cuCtxGetLimit(&value, CU_LIMIT_PERSISTING_L2_CACHE_SIZE));
+	CHECK_EQ(value, (size_t)most);
 }
 
 TEST(functions_are_found_by_name)
