@@ -6,7 +6,8 @@
  * order within a stream, and those of the tail stream last; it never promised that they run beside
  * it. So what a grid launches, copies and fills is noted, and done when its own blocks have ended,
  * in the order asked for, by the thread that launched it; the grandchildren of a child come before
- * its next sibling. With one order for all, streams and events have nothing left to do.
+ * its next sibling. With one order for all, streams and events have nothing left to do. What is
+ * left to do is a list and no recursion, for chains of launches may have any length.
  *
  * The calls come from any of the grid's host threads; one lock serves them all.
  */
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "abi/error_text.h"
+#include "base/clock.h"
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 
@@ -43,6 +45,8 @@ struct sg_child {
 	struct sg_launch launch;
 	uint64_t to, from, size; /* LAUNCH: to is the parameter buffer */
 	int value;
+	const struct sg_kernel *parent;
+	struct sg_chunk *chunks; /* the last one has its parent's, until it has run */
 	struct sg_child *next;
 };
 
@@ -314,11 +318,24 @@ void sg_builtin___cudaCDP2Free(struct sg_lane *lane, uint32_t *result, const uin
 
 /* ---- doing ---- */
 
-static int move_fault(const struct sg_grid *parent, uint64_t address, struct sg_fault *fault)
+static void free_chunks(const struct sg_kernel *kernel, struct sg_chunk *chunks)
+{
+	const struct sg_memory_ops *memory = &kernel->module->memory;
+
+	while (chunks) {
+		struct sg_chunk *chunk = chunks;
+
+		chunks = chunk->next;
+		memory->free(memory->context, chunk->address, chunk->size);
+		free(chunk);
+	}
+}
+
+static int move_fault(const struct sg_child *child, struct sg_fault *fault)
 {
 	*fault = (struct sg_fault){.kind = SG_FAULT_ILLEGAL_ADDRESS,
-	    .address = address,
-	    .kernel = parent->kernel->info.name};
+	    .address = child->to,
+	    .kernel = child->parent->info.name};
 	snprintf(fault->message, sizeof(fault->message),
 	    "kernel %.100s: a copy or fill that it asked for is outside device memory",
 	    fault->kernel);
@@ -339,8 +356,7 @@ static bool copy_guarded(uint64_t to, uint64_t from, uint64_t size)
 	return process_vm_readv(getpid(), &target, 1, &source, 1, 0) == (ssize_t)size;
 }
 
-static int run_move(
-    const struct sg_grid *parent, const struct sg_child *child, struct sg_fault *fault)
+static int run_move(const struct sg_child *child, struct sg_fault *fault)
 {
 	static const uint64_t piece = 64 << 10;
 	bool is_copy = child->kind == CHILD_COPY, worked = true;
@@ -349,7 +365,7 @@ static int run_move(
 	if (!is_device_memory(child->to, child->size) ||
 	    (is_copy && !is_device_memory(child->from, child->size)) || (!is_copy && !pattern)) {
 		free(pattern);
-		return move_fault(parent, child->to, fault);
+		return move_fault(child, fault);
 	}
 	if (pattern)
 		memset(pattern, child->value, piece);
@@ -358,66 +374,93 @@ static int run_move(
 		    copy_guarded(child->to + done, is_copy ? child->from + done : (uint64_t)pattern,
 			MIN(piece, child->size - done));
 	free(pattern);
-	return worked ? 0 : move_fault(parent, child->to, fault);
+	return worked ? 0 : move_fault(child, fault);
 }
 
-static int run_child(const struct sg_grid *parent, struct sg_child *child, struct sg_fault *fault)
+/* What it asks for itself is left in grid. */
+static int run_child(const struct sg_grid *first, struct sg_child *child, struct sg_grid *grid,
+    struct sg_fault *fault)
 {
-	const struct sg_launch *outer = parent->launch;
+	const struct sg_launch *outer = first->launch;
 
 	if (!child->submitted)
 		return 0;
 	if (child->kind != CHILD_LAUNCH)
-		return run_move(parent, child, fault);
+		return run_move(child, fault);
 	child->launch.params = (const void *)child->to;
 	child->launch.printf_sink = outer->printf_sink;
 	child->launch.printf_context = outer->printf_context;
 	child->launch.stop = outer->stop;
-	return sg_launch(child->kernel, &child->launch, fault);
+	return launch_grid(child->kernel, &child->launch, grid, fault);
 }
 
-static struct sg_child *in_order(struct sg_child *newest)
+/* Takes what a grid asked for, the tail stream's behind the rest, and puts it before what is left
+ * to do. */
+static void take_children(struct sg_grid *grid, struct sg_child **todo)
 {
-	struct sg_child *first = NULL;
+	struct sg_child *parts[2] = {NULL, NULL}, **at = todo, *rest = *todo, *last = NULL;
 
-	while (newest) {
-		struct sg_child *next = newest->next;
+	while (grid->children) { /* the newest comes first */
+		struct sg_child *child = grid->children;
 
-		newest->next = first;
-		first = newest;
-		newest = next;
+		grid->children = child->next;
+		child->parent = grid->kernel;
+		child->next = parts[child->is_tail];
+		parts[child->is_tail] = child;
 	}
-	return first;
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+		for (*at = parts[i]; *at; at = &last->next)
+			last = *at;
+	*at = rest;
+	if (last)
+		last->chunks = grid->chunks;
+	else
+		free_chunks(grid->kernel, grid->chunks);
+	grid->chunks = NULL;
 }
 
-int children_run(struct sg_grid *parent, struct sg_fault *fault)
+static void child_free(struct sg_child *child)
 {
-	struct sg_child *children = in_order(parent->children);
-	int r = 0;
+	free_chunks(child->parent, child->chunks);
+	free(child);
+}
 
-	parent->children = children;
-	for (int tail = 0; tail < 2 && !r; tail++)
-		for (struct sg_child *child = children; child && !r; child = child->next)
-			if (child->is_tail == tail)
-				r = run_child(parent, child, fault);
+/* Grids that end in time, one after the other without end, are ended like one that does not. */
+static bool is_over(const struct sg_grid *first, uint64_t ran_ns)
+{
+	const atomic_uint *stop = first->launch->stop;
+
+	/* Relaxed: the flag is all that is passed on. */
+	return (stop && atomic_load_explicit(stop, memory_order_relaxed)) ||
+	       watchdog_is_over(first->kernel, ran_ns);
+}
+
+static int stop_fault(const struct sg_grid *first, struct sg_fault *fault)
+{
+	*fault = (struct sg_fault){.kind = SG_FAULT_STOPPED, .kernel = first->kernel->info.name};
+	snprintf(fault->message, sizeof(fault->message),
+	    "kernel %.100s: stopped, with launches of its own to do", fault->kernel);
+	return SG_FAULT_STOPPED;
+}
+
+int children_run(struct sg_grid *first, int r, struct sg_fault *fault)
+{
+	struct sg_child *todo = NULL;
+	uint64_t ran_ns = 0;
+
+	take_children(first, &todo);
+	while (todo) {
+		struct sg_child *child = todo;
+		struct sg_grid grid = {.kernel = first->kernel};
+
+		todo = child->next;
+		if (!r)
+			r = is_over(first, ran_ns) ? stop_fault(first, fault)
+						   : run_child(first, child, &grid, fault);
+		if (grid.began_ns)
+			ran_ns += clock_now_ns() - grid.began_ns;
+		take_children(&grid, &todo);
+		child_free(child);
+	}
 	return r;
-}
-
-void children_free(struct sg_grid *parent)
-{
-	const struct sg_memory_ops *memory = &parent->kernel->module->memory;
-
-	while (parent->children) {
-		struct sg_child *child = parent->children;
-
-		parent->children = child->next;
-		free(child);
-	}
-	while (parent->chunks) {
-		struct sg_chunk *chunk = parent->chunks;
-
-		parent->chunks = chunk->next;
-		memory->free(memory->context, chunk->address, chunk->size);
-		free(chunk);
-	}
 }

@@ -159,8 +159,9 @@ static void dismiss_helpers(struct sg_grid *grid)
 
 static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 {
-	uint64_t began = clock_now_ns(), left;
+	uint64_t left;
 
+	grid->began_ns = clock_now_ns();
 	if (grid->launch->cooperative) {
 		cooperative_run(machine, grid);
 		return;
@@ -168,7 +169,8 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 	atomic_store_explicit(&grid->next_block, grid->together, memory_order_relaxed);
 	machine_run(machine, grid, 0, grid->together);
 	left = grid->n_blocks / grid->together - 1;
-	if (left && sg_exec_threads() > 1 && (clock_now_ns() - began) * left > WORTH_HELPERS_NS) {
+	if (left && sg_exec_threads() > 1 &&
+	    (clock_now_ns() - grid->began_ns) * left > WORTH_HELPERS_NS) {
 		call_helpers(grid);
 		machine_run_rest(machine, grid);
 		dismiss_helpers(grid);
@@ -339,36 +341,41 @@ static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
 	return SG_FAULT_NOT_STARTED;
 }
 
-int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault)
+int launch_grid(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_grid *grid,
+    struct sg_fault *fault)
 {
-	struct sg_grid grid = {.kernel = kernel, .launch = launch};
 	const char *flaw = launch_find_flaw(kernel, launch);
 	struct sg_machine *machine;
 	int r;
 
+	*grid = (struct sg_grid){.kernel = kernel, .launch = launch};
 	if (flaw)
 		return refuse(fault, kernel, flaw);
-	r = prepare(kernel, launch, &grid.variant, fault);
+	r = prepare(kernel, launch, &grid->variant, fault);
 	if (r)
 		return r;
 	fault_install();
 	machine = machine_acquire(true);
 	if (!machine)
 		return refuse(fault, kernel, "no address space for its threads");
-	grid.id = atomic_fetch_add_explicit(&next_grid_id, 1, memory_order_relaxed);
-	grid.n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
-	grid.n_threads = launch->block[0] * launch->block[1] * launch->block[2];
-	set_cluster(&grid);
-	grid.shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
-	grid.stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
-	place_params(machine, &grid);
-	watchdog_begin(&grid);
-	run_grid(machine, &grid);
-	watchdog_end(&grid);
+	grid->id = atomic_fetch_add_explicit(&next_grid_id, 1, memory_order_relaxed);
+	grid->n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
+	grid->n_threads = launch->block[0] * launch->block[1] * launch->block[2];
+	set_cluster(grid);
+	grid->shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
+	grid->stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
+	place_params(machine, grid);
+	watchdog_begin(grid);
+	run_grid(machine, grid);
+	watchdog_end(grid);
 	machine_release(machine);
-	r = report(&grid, fault);
-	if (!r && grid.children)
-		r = children_run(&grid, fault);
-	children_free(&grid);
-	return r;
+	return report(grid, fault);
+}
+
+int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault)
+{
+	struct sg_grid grid;
+	int r = launch_grid(kernel, launch, &grid, fault);
+
+	return grid.children || grid.chunks ? children_run(&grid, r, fault) : r;
 }

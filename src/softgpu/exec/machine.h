@@ -27,6 +27,7 @@ struct sg_grid {
 	const struct sg_variant *variant;
 	const struct sg_launch *launch;
 	uint64_t id;
+	uint64_t began_ns;
 	uint64_t n_blocks;
 	uint32_t n_threads;    /* per block */
 	bool has_fibers;       /* threads, or warps, that meet others have stacks of their own */
@@ -217,10 +218,10 @@ bool warp_settle(struct sg_warp *warp, bool force);
 void barrier_threads_exit(struct sg_block *block, uint32_t n);
 bool barrier_settle(struct sg_block *block);
 
-/* children.c: does what the grid's blocks asked the device runtime for, once they have ended. 0, or
- * the fault kind with *fault filled in. */
-int children_run(struct sg_grid *parent, struct sg_fault *fault);
-void children_free(struct sg_grid *parent);
+/* children.c: does what the blocks of a grid and of all that came of it asked the device runtime
+ * for, once the first grid's have ended with r; forgets it where r is a fault. 0, or the fault kind
+ * with *fault filled in. */
+int children_run(struct sg_grid *first, int r, struct sg_fault *fault);
 
 /* check.c, for machines whose check is not NULL. check_new() may return NULL. */
 struct sg_check *check_new(void);
@@ -230,10 +231,15 @@ void check_warp_order(struct sg_block *block, uint32_t warp);
 
 /* launch.c: NULL, or what is wrong with the launch. */
 const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_launch *launch);
+/* launch.c: sg_launch() without what the grid's blocks ask for, which is left in grid. */
+int launch_grid(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_grid *grid,
+    struct sg_fault *fault);
 
 /* watchdog.c: around the run of a grid whose stop is set. */
 void watchdog_begin(struct sg_grid *grid);
 void watchdog_end(struct sg_grid *grid);
+/* For the time that a grid's children ran; says so when it is longer than SOFTGPU_WATCHDOG. */
+bool watchdog_is_over(const struct sg_kernel *kernel, uint64_t ran_ns);
 
 /* fault.c: the machine of the calling thread while it runs a kernel. */
 void fault_install(void);

@@ -64,9 +64,14 @@ static uint32_t *run_parent(const char *body, unsigned blocks, struct sg_fault *
 	    "%s.visible .entry middle(.param .u64 log, .param .u32 value) { .reg .b64 %%d<10>; "
 	    ".reg .b32 "
 	    "%%r<10>;\nld.param.u64 %%d1, [log]; %s %s ret; }\n"
+	    ".visible .entry chain(.param .u64 log, .param .u32 value) { .reg .b64 %%d<10>; "
+	    ".reg .b32 %%r<10>; .reg .pred %%p;\nld.param.u64 %%d1, [log]; ld.global.u32 %%r5, "
+	    "[%%d1]; add.u32 %%r5, %%r5, 1; st.global.u32 [%%d1], %%r5; ld.param.u32 %%r6, "
+	    "[value]; setp.eq.u32 %%p, %%r5, %%r6; @%%p ret; %s ret; }\n"
 	    ".visible .entry k(.param .u64 log) { .reg .b64 %%d<10>; .reg .b32 %%r<10>;\n"
 	    "ld.param.u64 %%d1, [log];\n%s\nret; }\n",
-	    head, start("note", "11", 1, 3), start("note", "10", 1, 0), body);
+	    head, start("note", "11", 1, 3), start("note", "10", 1, 0), start("chain", "%r6", 1, 3),
+	    body);
 	launch(kernel_get(module_load(text), "k"), blocks, 1, params, 1, fault);
 	return log;
 }
@@ -95,6 +100,27 @@ TEST(children_run_in_order)
 
 	CHECK_EQ(fault.kind, 0);
 	CHECK_BYTES(log, wanted, sizeof(wanted));
+}
+
+/* Each launches the next; the stack of a host thread would end after some ten thousand. */
+TEST(chains_of_launches_are_long)
+{
+	struct sg_fault fault;
+	uint32_t *log = run_parent(start("chain", "50000", 1, 0), 1, &fault);
+
+	CHECK_EQ(fault.kind, 0);
+	CHECK_EQ(log[0], 50000);
+}
+
+TEST(the_watchdog_ends_chains_without_end)
+{
+	struct sg_fault fault;
+
+	setenv("SOFTGPU_WATCHDOG", "0.2", 1);
+	uint32_t *log = run_parent(start("chain", "0", 1, 0), 1, &fault);
+
+	CHECK_EQ(fault.kind, SG_FAULT_STOPPED);
+	CHECK(log[0] > 0);
 }
 
 TEST(every_thread_may_launch)

@@ -24,6 +24,12 @@ static struct sg_grid *watched;
 static uint64_t limit_ns;
 static bool is_awake;
 
+static void say_ended(const struct sg_kernel *kernel)
+{
+	log_warn("kernel %s is ended after %.1f s (SOFTGPU_WATCHDOG)", kernel->info.name,
+	    (double)limit_ns / (double)NSEC_PER_SEC);
+}
+
 static void look_at(struct sg_grid *grid, uint64_t now)
 {
 	struct sg_watch *watch = &grid->watch;
@@ -34,8 +40,7 @@ static void look_at(struct sg_grid *grid, uint64_t now)
 	if (__atomic_load_n(watch->outer, __ATOMIC_RELAXED)) {
 		atomic_store_explicit(&watch->stop, 1, memory_order_relaxed);
 	} else if (now > watch->deadline_ns) {
-		log_warn("kernel %s is ended after %.1f s (SOFTGPU_WATCHDOG)",
-		    grid->kernel->info.name, (double)limit_ns / (double)NSEC_PER_SEC);
+		say_ended(grid->kernel);
 		atomic_store_explicit(&watch->stop, 1, memory_order_relaxed);
 	}
 }
@@ -103,4 +108,12 @@ void watchdog_end(struct sg_grid *grid)
 		at = &(*at)->watch.next;
 	*at = grid->watch.next;
 	pthread_mutex_unlock(&lock);
+}
+
+bool watchdog_is_over(const struct sg_kernel *kernel, uint64_t ran_ns)
+{
+	if (!is_awake || ran_ns <= limit_ns)
+		return false;
+	say_ended(kernel);
+	return true;
 }
