@@ -407,6 +407,11 @@ CONFORM(plain_memory)
 	OK(cuTexObjectCreate(&texture, &resource, &how, NULL));
 	EXPECT("fetch_1d", texture, VALUES(0, 99, 0), {.u = {0}}, {.u = {99}}, {.u = {128}});
 	OK(cuTexObjectDestroy(texture));
+	/* It may claim more than was allocated, if nobody reads that. */
+	resource.res.linear.sizeInBytes += 1 << 20;
+	OK(cuTexObjectCreate(&texture, &resource, &how, NULL));
+	EXPECT("fetch_1d", texture, VALUES(0, 99), {.u = {0}}, {.u = {99}});
+	OK(cuTexObjectDestroy(texture));
 	resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_PITCH2D};
 	resource.res.pitch2D.devPtr = device;
 	resource.res.pitch2D.format = CU_AD_FORMAT_FLOAT;

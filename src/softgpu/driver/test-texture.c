@@ -55,11 +55,12 @@ TEST(only_the_programs_memory_becomes_a_texture)
 	CHECK_OK(make(&texture, data, 4096));
 	CHECK_OK(cuTexObjectDestroy(texture));
 	CHECK_EQ(cuTexObjectDestroy(texture), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(make(&texture, data, 4100), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(make(&texture, data + 4, 4), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(make(&texture, data, 0), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(make(&texture, (CUdeviceptr)local & ~511ull, 64), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(make(&texture, 0, 64), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemFree_v2(data));
+	CHECK_EQ(make(&texture, data, 4096), CUDA_ERROR_INVALID_VALUE);
 }
 
 /* A number that is none, or no longer one, is the kernel's end and the context's error. */

@@ -1,8 +1,9 @@
 /*
  * From CUDA's descriptions of textures and surfaces to what the machine samples.
  *
- * Memory that a description names must lie inside one allocation, so that texels cannot be read
- * from what is not the program's; it may be freed later, which a kernel then finds out.
+ * Memory that a description names must be the program's; it may be freed later, which a kernel then
+ * finds out. A row of texels may be said to go on behind its allocation, as NVIDIA's driver lets it:
+ * each texel is checked when it is read.
  */
 #include "softgpu/driver/texture.h"
 
@@ -38,7 +39,7 @@ static CUresult linear_image(const CUDA_RESOURCE_DESC *resource, struct sg_texel
 	if (!texels || address % SG_ARRAY_ALIGN ||
 	    texels >
 		(size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LINEAR_WIDTH) ||
-	    !memory_is_there(address, bytes))
+	    !memory_is_there(address, sg_arena_holds(address) ? 1 : bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	image->levels[0] = address;
 	image->width = (uint32_t)texels;
