@@ -151,7 +151,7 @@ void sg_cluster_cancel(struct sg_lane *lane, uint64_t answer, uint64_t mbarrier,
 	struct answer result = {0};
 	uint64_t number;
 
-	if (!grid->launch->cooperative && grid_next_block(machine, grid, &number)) {
+	if (!grid->is_cooperative && grid_next_block(machine, grid, &number)) {
 		lane_set_number(&taken, grid, number);
 		result.is_taken = 1;
 		memcpy(result.block, taken.ctaid, sizeof(result.block));

@@ -6,7 +6,10 @@
  * if what is left, at that speed, is worth waking them: a small grid never leaves the calling
  * thread. Helpers borrow a machine per grid they help.
  *
- * Cooperative grids are cooperative.c's.
+ * Cooperative grids are cooperative.c's. Programs older than these have blocks that wait for each
+ * other in any grid that a GPU holds at once: where a machine's block waits for long and others
+ * have not begun, one thread more takes them, and so on until all have or there are no machines
+ * left. The kernel's next grid is run as a cooperative one if it can be.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -115,23 +118,66 @@ static void *helper(void *unused)
 	return NULL;
 }
 
-/* Only when a grid first wants help: many programs never do. */
-static void start_helpers(void)
+/* A thread that nobody waits for and that takes no signals of the program's. */
+static bool start_thread(void *(*run)(void *), void *argument)
 {
 	pthread_attr_t attributes;
+	pthread_t thread;
 	sigset_t old;
+	bool started;
 
 	fault_block_signals(&old);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	for (unsigned i = 1; i < sg_exec_threads(); i++) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, &attributes, helper, NULL))
-			break; /* fewer helpers: slower, no harm */
-	}
+	started = pthread_create(&thread, &attributes, run, argument) == 0;
 	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return started;
+}
+
+/* Only when a grid first wants help: many programs never do. */
+static void start_helpers(void)
+{
+	for (unsigned i = 1; i < sg_exec_threads(); i++)
+		if (!start_thread(helper, NULL))
+			break; /* fewer helpers: slower, no harm */
+}
+
+static void helper_leaves(struct sg_grid *grid)
+{
+	pthread_mutex_lock(&lock);
+	grid->helpers--;
+	pthread_cond_broadcast(&helped);
+	pthread_mutex_unlock(&lock);
+}
+
+/* As a helper, of this grid only. */
+static void *company(void *grid_)
+{
+	struct sg_grid *grid = grid_;
+	struct sg_machine *machine = machine_acquire(false);
+
+	if (machine) {
+		machine_run_rest(machine, grid);
+		machine_release(machine);
+	}
+	helper_leaves(grid);
+	return NULL;
+}
+
+void grid_call_company(struct sg_grid *grid)
+{
+	if (grid->is_cooperative || !has_blocks(grid))
+		return;
+	/* Relaxed: a later launch that does not see it finds out for itself. */
+	atomic_store_explicit(&grid->kernel->blocks_wait, true, memory_order_relaxed);
+	pthread_mutex_lock(&lock);
+	grid->helpers++;
+	pthread_mutex_unlock(&lock);
+	/* Relaxed: the launching thread set it itself, or waits for helpers anyway. */
+	atomic_store_explicit(&grid->has_company, true, memory_order_relaxed);
+	if (!start_thread(company, grid))
+		helper_leaves(grid);
 }
 
 static void call_helpers(struct sg_grid *grid)
@@ -144,6 +190,12 @@ static void call_helpers(struct sg_grid *grid)
 	pthread_mutex_unlock(&lock);
 }
 
+static void wait_for_helpers(struct sg_grid *grid)
+{
+	while (grid->helpers)
+		pthread_cond_wait(&helped, &lock);
+}
+
 static void dismiss_helpers(struct sg_grid *grid)
 {
 	struct sg_grid **at = &grids;
@@ -152,8 +204,15 @@ static void dismiss_helpers(struct sg_grid *grid)
 	while (*at != grid)
 		at = &(*at)->next;
 	*at = grid->next;
-	while (grid->helpers)
-		pthread_cond_wait(&helped, &lock);
+	wait_for_helpers(grid);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Of a grid that did not call helpers. */
+static void dismiss_company(struct sg_grid *grid)
+{
+	pthread_mutex_lock(&lock);
+	wait_for_helpers(grid);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -162,7 +221,7 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 	uint64_t left;
 
 	grid->began_ns = clock_now_ns();
-	if (grid->launch->cooperative) {
+	if (grid->is_cooperative) {
 		cooperative_run(machine, grid);
 		return;
 	}
@@ -176,6 +235,8 @@ static void run_grid(struct sg_machine *machine, struct sg_grid *grid)
 		dismiss_helpers(grid);
 	} else {
 		machine_run_rest(machine, grid);
+		if (atomic_load_explicit(&grid->has_company, memory_order_relaxed))
+			dismiss_company(grid);
 	}
 }
 
@@ -323,7 +384,18 @@ static void set_cluster(struct sg_grid *grid)
 	/* Blocks that are one call wait for nobody. */
 	grid->has_fibers = grid->variant->needs_fibers &&
 			   (grid->variant->width == 1 || grid->n_threads > grid->variant->width ||
-			       grid->together > 1 || grid->launch->cooperative);
+			       grid->together > 1 || grid->is_cooperative);
+}
+
+/* By the launch's word, or because the kernel's blocks were seen to wait for each other. */
+static bool is_cooperative(const struct sg_grid *grid)
+{
+	const struct sg_launch *launch = grid->launch;
+
+	return launch->cooperative ||
+	       (atomic_load_explicit(&grid->kernel->blocks_wait, memory_order_relaxed) &&
+		   grid->n_blocks <= sg_cooperative_blocks(grid->kernel, grid->n_threads,
+					 launch->dynamic_shared_bytes));
 }
 
 static int prepare(struct sg_kernel *kernel, const struct sg_launch *launch,
@@ -361,6 +433,7 @@ int launch_grid(struct sg_kernel *kernel, const struct sg_launch *launch, struct
 	grid->id = atomic_fetch_add_explicit(&next_grid_id, 1, memory_order_relaxed);
 	grid->n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
 	grid->n_threads = launch->block[0] * launch->block[1] * launch->block[2];
+	grid->is_cooperative = is_cooperative(grid);
 	set_cluster(grid);
 	grid->shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
 	grid->stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;

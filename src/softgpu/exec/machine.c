@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "softgpu/exec/context.h"
 #include "softgpu/exec/tally.h"
@@ -53,6 +54,11 @@ _Static_assert(SG_EXEC_WINDOW_BASE % SLICE_SIZE == 0 && (UINT64_C(1) << 32) % SL
 #define SERIAL_STACK (1u << 20)
 
 #define POLLS_BEFORE_SETTLING 8192u /* of all fibers together, with nothing else happening */
+
+/* When blocks that have not begun are wanted: what these wait for takes longer than a processor is
+ * kept from a thread. */
+#define LONELY_NS   (20 * NSEC_PER_MSEC)
+#define IDLE_GAP_NS (10 * NSEC_PER_MSEC) /* between two looks: not all of it was polling */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
@@ -631,6 +637,22 @@ static const struct sg_lane *any_waiting(const struct sg_machine *machine, uint3
 	return &machine->fibers[0].lane;
 }
 
+/* All that run poll: gives the processor to other threads. After a while that may not be enough;
+ * time spent on anything but polling starts over. */
+void machine_idle(struct sg_machine *machine)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!machine->polls_since_ns || now - machine->polled_ns > IDLE_GAP_NS)
+		machine->polls_since_ns = now;
+	if (now - machine->polls_since_ns > LONELY_NS) {
+		machine->polls_since_ns = now;
+		grid_call_company(machine->grid);
+	}
+	sched_yield();
+	machine->polled_ns = clock_now_ns();
+}
+
 static void switch_to(struct sg_machine *machine, struct sg_fiber *fiber)
 {
 	machine->current = fiber;
@@ -671,6 +693,7 @@ static void schedule(struct sg_machine *machine, uint32_t count)
 			/* Threads that poll may wait for one that wants to know the active mask. */
 			settle(machine, count, true);
 			machine->polls = 0;
+			machine_idle(machine);
 		}
 	}
 }
@@ -698,6 +721,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 	machine->first_block = first;
 	machine->ready = NULL;
 	machine->polls = 0;
+	machine->polls_since_ns = 0;
 	tally_begin(machine->tally);
 	if (!ensure_arrays(machine, count, n_fibers) || !ensure_shared(machine, count) ||
 	    !(grid->has_fibers ? ensure_stacks(machine, stack, n_fibers)

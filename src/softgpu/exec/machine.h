@@ -30,6 +30,7 @@ struct sg_grid {
 	uint64_t began_ns;
 	uint64_t n_blocks;
 	uint32_t n_threads;    /* per block */
+	bool is_cooperative;   /* all blocks are resident */
 	bool has_fibers;       /* threads, or warps, that meet others have stacks of their own */
 	uint32_t cluster[4];   /* struct sg_lane's */
 	uint32_t cluster_size; /* blocks */
@@ -48,6 +49,7 @@ struct sg_grid {
 	/* launch.c's, under its lock */
 	struct sg_grid *next;
 	unsigned helpers;
+	atomic_bool has_company;
 };
 
 enum sg_fiber_state { FIBER_READY, FIBER_WAITING, FIBER_DONE };
@@ -130,7 +132,8 @@ struct sg_machine {
 	uint32_t n_blocks;
 	struct sg_fiber *ready, *ready_tail;
 	struct sg_fiber *current;
-	uint32_t polls;	 /* yields in a row */
+	uint32_t polls; /* yields in a row */
+	uint64_t polls_since_ns, polled_ns;
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
 	struct sg_tally *tally;
@@ -165,6 +168,9 @@ void machine_run_rest(struct sg_machine *machine, struct sg_grid *grid);
  * to end. */
 bool grid_next_block(struct sg_machine *machine, struct sg_grid *grid, uint64_t *number);
 
+/* launch.c: a block waits for what may be another's doing: has those run that nobody has begun. */
+void grid_call_company(struct sg_grid *grid);
+
 /* Makes a lane that of a block by its number, in the order blocks are handed out. */
 void lane_set_number(struct sg_lane *lane, const struct sg_grid *grid, uint64_t number);
 
@@ -178,6 +184,7 @@ void machine_wait(struct sg_fiber *fiber);
 void machine_wake(struct sg_fiber *fiber);
 _Noreturn void machine_exit(struct sg_fiber *fiber);
 bool machine_has_ready(const struct sg_machine *machine);
+void machine_idle(struct sg_machine *machine); /* all its fibers that can run poll */
 
 /* Ends the grid with a fault of the current thread; the first one counts. On a fiber. */
 _Noreturn void machine_fault(

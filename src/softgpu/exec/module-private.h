@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/digest.h"
 #include "base/pool.h"
@@ -33,7 +34,8 @@ struct sg_kernel {
 	bool needs_fibers;
 	bool uses_cluster; /* its threads know of other blocks' */
 	bool uses_reserved_shared;
-	uint32_t dynamic_offset;		   /* of dynamic shared memory */
+	atomic_bool blocks_wait; /* for each other, though not launched as a cooperative grid */
+	uint32_t dynamic_offset; /* of dynamic shared memory */
 	struct sg_variant variants[MOST_VARIANTS]; /* variant.c's table */
 	char prepare_message[512];
 };

@@ -51,7 +51,7 @@ void sg_give_way(struct sg_lane *lane)
 	if (machine_has_ready(machine))
 		machine_yield(lane->fiber);
 	else
-		sched_yield();
+		machine_idle(machine);
 }
 
 void sg_let_pass(struct sg_lane *lane)

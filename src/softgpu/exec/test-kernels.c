@@ -512,6 +512,40 @@ TEST(cooperative_grid)
 	CHECK_EQ(sg_launch(kernel, &l, &fault), SG_FAULT_NOT_STARTED);
 }
 
+/* The same of grids that are not launched as cooperative ones: those that come first wait for the
+ * last, as the first grid is, threads or threads in step, with a barrier or without. */
+TEST_LIMIT(blocks_that_wait_for_later_ones, 120)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry spin(.param .u64 out) {\n"
+	    ".reg .b64 %o; .reg .b32 %r<9>; .reg .pred %p; ld.param.u64 %o, [out];\n"
+	    "mov.u32 %r1, %nctaid.x; sub.u32 %r1, %r1, 1; mov.u32 %r2, %ctaid.x;\n"
+	    "setp.eq.u32 %p, %r1, %r2; @%p st.volatile.global.u32 [%o], 1;\n"
+	    "WAIT: ld.volatile.global.u32 %r3, [%o]; setp.eq.u32 %p, %r3, 0; @%p bra WAIT;\n"
+	    "red.global.add.u32 [%o+4], 1; ret; }\n"
+	    ".visible .entry meet(.param .u64 out) {\n"
+	    ".reg .b64 %o; .reg .b32 %r<9>; .reg .pred %p, %q; ld.param.u64 %o, [out];\n"
+	    "mov.u32 %r1, %tid.x; mov.u32 %r2, %nctaid.x; setp.ne.u32 %q, %r1, 0; bar.sync 0;\n"
+	    "@%q bra OVER; red.global.add.u32 [%o], 1;\n"
+	    "WAIT: ld.volatile.global.u32 %r3, [%o]; setp.lt.u32 %p, %r3, %r2; @%p bra WAIT;\n"
+	    "OVER: bar.sync 0; red.global.add.u32 [%o+4], 1; ret; }\n");
+	uint32_t *out = device_alloc(8);
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {64, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	for (unsigned i = 0; i < 8; i++) {
+		l.lanes = i & 1 ? 32 : 1;
+		l.grid[0] = i & 4 ? 40 : 9; /* the second grid of each kernel is cooperative */
+		memset(out, 0, 8);
+		CHECK_EQ(sg_launch(kernel_get(module, i & 2 ? "meet" : "spin"), &l, &fault), 0);
+		CHECK_EQ(out[1], l.grid[0] * 64);
+	}
+}
+
 /* Several blocks of one machine that never meet, each with a deep frame on the one stack they
  * share. */
 TEST(cooperative_blocks_that_never_meet)
