@@ -4,11 +4,18 @@
 #include <pthread.h>
 #include <unistd.h>
 
+static uint32_t lanes; /* as in struct sg_launch */
+
 static int run(const char *body, uint32_t threads, uint64_t argument, struct sg_fault *fault)
 {
 	static char text[4096];
 	struct sg_module *module;
 	uint64_t params[] = {argument};
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {threads, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params),
+	    .lanes = lanes};
 	int r;
 
 	snprintf(text, sizeof(text),
@@ -30,7 +37,7 @@ static int run(const char *body, uint32_t threads, uint64_t argument, struct sg_
 	    "ld.param.u64 %%a, [argument];\n%s\nret; }\n",
 	    body);
 	module = module_load(text);
-	r = launch(kernel_get(module, "k"), 1, threads, params, 1, fault);
+	r = sg_launch(kernel_get(module, "k"), &l, fault);
 	sg_module_unload(module);
 	return r;
 }
@@ -146,6 +153,52 @@ TEST(threads_that_run_are_inside)
 	check_still_runs();
 }
 
+/* Whatever reads or writes: the body, and what it is given. */
+static void check_strays(uint32_t width)
+{
+	static int host;
+	static const struct {
+		const char *body;
+		uint64_t argument;
+	} strays[] = {
+	    {"red.global.add.u32 [%a], 1;", 8},
+	    {"atom.global.cas.b64 %d1, [%a], 1, 2; st.global.u64 [%a], %d1;", (uint64_t)&host},
+	    {"atom.global.add.noftz.f16x2 %r1, [%a], 0;", (uint64_t)&host},
+	    {"mov.u32 %r1, s; atom.shared.exch.b32 %r2, [%a], %r1;", 1 << 20},
+	    {"st.shared.u32 [s], 1; red.shared.add.u32 [%a], 1;", 16},
+	    {"st.shared.u32 [s], 1; ld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [%a];", 16},
+	    {"ld.global.v2.u64 {%d1, %d2}, [%a]; st.global.u64 [%a], %d2;",
+		SG_ARENA_BASE + SG_ARENA_SIZE},
+	    {"cp.async.ca.shared.global [s], [%a], 16; cp.async.wait_all;", 1 << 20},
+	    {"ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r1}, [%a];", 1 << 20},
+	    {".local .align 4 .b8 l[64]; mov.u64 %d1, l; add.u64 %d1, %d1, %a; st.local.u32 [%d1], "
+	     "1; ld.volatile.local.u32 %r1, [l];",
+		1ull << 45},
+	    {"mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 33; @!%p1 bra E; red.global.add.u32 [%a], "
+	     "1; "
+	     "E: bar.sync 0;",
+		8},
+	};
+	struct sg_fault fault;
+
+	lanes = width;
+	for (unsigned i = 0; i < ARRAY_SIZE(strays); i++) {
+		CHECK_EQ(
+		    run(strays[i].body, 64, strays[i].argument, &fault), SG_FAULT_ILLEGAL_ADDRESS);
+		check_still_runs();
+	}
+}
+
+TEST(strays_of_a_thread_at_a_time)
+{
+	check_strays(1);
+}
+
+TEST(strays_of_threads_in_step)
+{
+	check_strays(32);
+}
+
 TEST(trap)
 {
 	struct sg_fault fault;
@@ -180,6 +233,23 @@ TEST(endless_recursion)
 	check_still_runs();
 }
 
+/* Through a pointer, by some lanes. */
+TEST(endless_recursion_of_some_lanes)
+{
+	struct sg_fault fault;
+
+	for (lanes = 1; lanes <= 32; lanes += 31) {
+		CHECK_EQ(
+		    run("mov.u32 %r1, %tid.x; rem.u32 %r1, %r1, 3; setp.eq.u32 %p1, %r1, 1;\n"
+			"@!%p1 bra E; p: .callprototype _ (.param .b64 x); .param .b64 x;\n"
+			"mov.u64 %d1, deep; st.param.b64 [x], %a; call %d1, (x), p; E: bar.sync 0;",
+			64, 0, &fault),
+		    SG_FAULT_STACK);
+		CHECK_EQ(fault.thread[0] % 3, 1);
+		check_still_runs();
+	}
+}
+
 /* Frames of many pages must not step over the guard into another thread's stack. */
 TEST(endless_recursion_in_large_steps)
 {
@@ -204,6 +274,24 @@ TEST(deadlock_at_a_barrier)
 		     32, 0, &fault),
 	    SG_FAULT_DEADLOCK);
 	check_still_runs();
+}
+
+/* Threads that have left do not come. */
+TEST(deadlock_with_half_a_warp_gone)
+{
+	struct sg_fault fault;
+
+	for (lanes = 1; lanes <= 32; lanes += 31) {
+		CHECK_EQ(run("mov.u32 %r1, %tid.x; and.b32 %r1, %r1, 1; setp.eq.u32 %p1, %r1, 1;\n"
+			     "@%p1 exit; bar.sync 1, 128;",
+			     64, 0, &fault),
+		    SG_FAULT_DEADLOCK);
+		CHECK_EQ(run("mov.u32 %r1, %tid.x; and.b32 %r1, %r1, 1; setp.eq.u32 %p1, %r1, 1;\n"
+			     "@%p1 exit; bar.sync 0;",
+			     64, 0, &fault),
+		    0);
+		check_still_runs();
+	}
 }
 
 TEST(call_of_no_function)
@@ -308,6 +396,11 @@ TEST(the_watchdog_ends_what_never_ends)
 	    "st.param.b32 [x], %r; call fork, (x); call fork, (x); ret; }\n"
 	    ".visible .entry loop() { L: bra L; }\n"
 	    ".visible .entry met() { bar.sync 0; L: bra L; }\n"
+	    ".visible .entry some() { .reg .b32 %r; .reg .pred %p; mov.u32 %r, %tid.x;\n"
+	    "setp.eq.u32 %p, %r, 3; L: @%p bra L; bar.sync 0; ret; }\n"
+	    ".visible .entry flag() { .reg .b32 %r; .reg .pred %p; .shared .u32 f;\n"
+	    "L: ld.volatile.shared.u32 %r, [f]; setp.ne.u32 %p, %r, 77777; @%p bra L; ret; }\n"
+	    ".visible .entry meets() { L: bar.sync 0; bra L; }\n"
 	    ".visible .entry tree() { .param .b32 x; st.param.b32 [x], 60; call fork, (x); ret; "
 	    "}\n");
 	struct sg_fault fault;
@@ -315,6 +408,9 @@ TEST(the_watchdog_ends_what_never_ends)
 	setenv("SOFTGPU_WATCHDOG", "0.2", 1);
 	CHECK_EQ(launch(kernel_get(module, "loop"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
 	CHECK_EQ(launch(kernel_get(module, "met"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
+	CHECK_EQ(launch(kernel_get(module, "some"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
+	CHECK_EQ(launch(kernel_get(module, "flag"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
+	CHECK_EQ(launch(kernel_get(module, "meets"), 4, 64, NULL, 0, &fault), SG_FAULT_STOPPED);
 	CHECK_EQ(launch(kernel_get(module, "tree"), 1, 1, NULL, 0, &fault), SG_FAULT_STOPPED);
 	check_still_runs();
 }
