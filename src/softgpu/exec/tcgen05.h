@@ -64,6 +64,15 @@ void sg_tmem_alloc(struct sg_lane *lane, uint32_t *to, uint32_t columns, uint32_
 void sg_tmem_free(struct sg_lane *lane, uint32_t address, uint32_t columns);
 void sg_tmem_relinquish(struct sg_lane *lane);
 
+/* The same of a warp in step: words[i][lane]; stored are those of the mask's lanes. */
+void sg_warp_tmem_load(
+    struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, uint32_t words[][32]);
+void sg_warp_tmem_store(struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second,
+    const uint32_t words[][32], uint32_t mask);
+void sg_warp_tmem_alloc(struct sg_lane *lane, uint32_t *to, uint32_t columns, uint32_t pair);
+void sg_warp_tmem_free(struct sg_lane *lane, uint32_t address, uint32_t columns);
+void sg_warp_tmem_relinquish(struct sg_lane *lane);
+
 enum sg_tmem_copy_shape {
 	SG_TMEM_COPY_128X256,
 	SG_TMEM_COPY_4X256,

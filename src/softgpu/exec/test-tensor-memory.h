@@ -31,11 +31,11 @@ static uint32_t random_word(void)
 	"  mov.u32 %rank, %cluster_ctarank;\n  mul.wide.u32 %d1, %rank, 327680;\n"                 \
 	"  ld.param.u64 %in, [in];\n  add.u64 %in, %in, %d1;\n"                                    \
 	"  ld.param.u64 %out, [out];\n  add.u64 %out, %out, %d1;\n"                                \
-	"  shl.b32 %i, %me, 4;\n"                                                                  \
-	"C: cvt.u64.u32 %d1, %i;\n  add.u64 %d1, %d1, %in;\n"                                      \
-	"  ld.global.v4.b32 {%r1, %r2, %r3, %r4}, [%d1];\n  add.u32 %r5, %base, %i;\n"             \
+	"  shl.b32 %c, %me, 4;\n"                                                                  \
+	"C: cvt.u64.u32 %d1, %c;\n  add.u64 %d1, %d1, %in;\n"                                      \
+	"  ld.global.v4.b32 {%r1, %r2, %r3, %r4}, [%d1];\n  add.u32 %r5, %base, %c;\n"             \
 	"  st.shared.v4.b32 [%r5], {%r1, %r2, %r3, %r4};\n"                                        \
-	"  add.u32 %i, %i, 2048;\n  setp.lt.u32 %p1, %i, 65536;\n  @%p1 bra C;\n"                  \
+	"  add.u32 %c, %c, 2048;\n  setp.lt.u32 %more, %c, 65536;\n  @%more bra C;\n"              \
 	"  setp.eq.u32 %first, %me, 0;\n  setp.lt.u32 %warp0, %me, 32;\n"                          \
 	"  setp.eq.u32 %issues, %rank, 0;\n  and.pred %issues, %issues, %first;\n"                 \
 	"  @%first mbarrier.init.shared.b64 [bar], 1;\n"
@@ -79,9 +79,9 @@ static const char *write_tensor_kernel(
 	snprintf(text, sizeof(text),
 	    ".version 9.0\n.target %s\n.address_size 64\n"
 	    ".visible .entry k(.param .u64 in, .param .u64 out)%s {\n"
-	    "  .reg .b32 %%me, %%base, %%rank, %%i, %%t, %%r<160>;\n  .reg .f32 %%f<9>;\n"
+	    "  .reg .b32 %%me, %%base, %%rank, %%i, %%c, %%t, %%r<160>;\n  .reg .f32 %%f<9>;\n"
 	    "  .reg .b64 %%in, %%out, %%dbase, %%d<9>;\n  .reg .b16 %%h<3>;\n"
-	    "  .reg .pred %%p1, %%first, %%warp0, %%issues, %%yes;\n"
+	    "  .reg .pred %%p1, %%more, %%first, %%warp0, %%issues, %%yes;\n"
 	    "  .shared .align 1024 .b8 smem[65536];\n  .shared .align 8 .b64 bar;\n"
 	    "  .shared .b32 at;\n"
 	    "%s  cvt.u64.u32 %%dbase, %%base;\n  shr.u64 %%dbase, %%dbase, 4;\n"
@@ -104,22 +104,43 @@ static const char *write_tensor_kernel(
 	return text;
 }
 
-/* The images after a kernel's run; the same memory each time. */
+static void run_once(struct sg_kernel *kernel, const uint64_t params[2], unsigned n, uint32_t lanes)
+{
+	struct sg_launch l = {.grid = {n, 1, 1},
+	    .block = {128, 1, 1},
+	    .params = params,
+	    .params_size = 2 * sizeof(*params),
+	    .lanes = lanes};
+	struct sg_fault fault;
+
+	if (sg_launch(kernel, &l, &fault))
+		test_fail(__FILE__, __LINE__, "%u lanes: %s", lanes, fault.message);
+}
+
+/* The images after a kernel's run, the same of threads alone and in step; the same memory each
+ * time. */
 static const struct image *run_tensor_kernel(
     const char *text, const struct image *images, unsigned n)
 {
-	static struct image *in, *out;
+	static struct image *in, *out, *alone;
 	struct sg_module *module = module_load(text);
+	struct sg_kernel *kernel;
 	uint64_t params[2];
 
 	if (!in) {
 		in = device_alloc(2 * sizeof(*in));
 		out = device_alloc(2 * sizeof(*out));
+		alone = device_alloc(2 * sizeof(*out));
 	}
 	memcpy(in, images, n * sizeof(*images));
 	params[0] = (uint64_t)in;
+	params[1] = (uint64_t)alone;
+	kernel = kernel_get(module, "k");
+	run_once(kernel, params, n, 1);
 	params[1] = (uint64_t)out;
-	launch_fine(kernel_get(module, "k"), n, 128, params, 2);
+	run_once(kernel, params, n, 32);
+	for (unsigned i = 0; i < n; i++)
+		CHECK_BYTES(out[i].cells, alone[i].cells, sizeof(out[i].cells));
 	sg_module_unload(module);
 	n_loaded = 0;
 	return out;

@@ -287,13 +287,23 @@ TEST_LIMIT(rows_move_up_but_for_the_last, 60)
 static int run_small(const char *body, unsigned threads, uint64_t out, struct sg_fault *fault)
 {
 	static char text[8192];
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {threads, 1, 1},
+	    .params = &out,
+	    .params_size = sizeof(out)};
 	struct sg_module *module;
+	struct sg_kernel *kernel;
+	struct sg_fault alone;
 	int r;
 
 	snprintf(text, sizeof(text), "%s%s  ret;\n}\n", SMALL_HEAD, body);
 	ptxas_check(text, "sm_100a");
 	module = module_load(text);
-	r = launch(kernel_get(module, "k"), 1, threads, &out, 1, fault);
+	kernel = kernel_get(module, "k");
+	l.lanes = 1;
+	r = sg_launch(kernel, &l, &alone);
+	l.lanes = 32;
+	CHECK_EQ(sg_launch(kernel, &l, fault), r);
 	sg_module_unload(module);
 	n_loaded = 0;
 	return r;

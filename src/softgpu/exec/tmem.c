@@ -5,8 +5,8 @@
  * Each resident block has all of it for itself, as on a multiprocessor that holds one block. A
  * machine keeps what its blocks have touched for the next ones, as it keeps stacks.
  *
- * The warp's instructions run lane by lane; that all lanes have come is what an exchange before
- * them makes sure of, and another one where the program waits for them. Of an address's lane only
+ * Of a warp that does not run in step each lane does its part of the warp's instructions; that all
+ * have come is what an exchange before them makes sure of, and another one where the program waits. Of an address's lane only
  * the place in a warp's quarter counts for loads and stores: warp w reaches lanes 32 (w % 4) on.
  */
 #include "softgpu/exec/tmem.h"
@@ -17,6 +17,7 @@
 
 #include "base/util.h"
 #include "softgpu/exec/entries.h"
+#include "softgpu/exec/multiply.h"
 
 #define QUARTER	     32u
 #define POISON	     0x7fffbaadu
@@ -185,7 +186,7 @@ static void wait_for_other(struct sg_lane *lane, struct sg_tmem *own)
 		wait_for(lane, own);
 }
 
-static void allocate(struct sg_lane *lane, uint32_t *to, uint32_t columns, bool pair)
+void sg_warp_tmem_alloc(struct sg_lane *lane, uint32_t *to, uint32_t columns, uint32_t pair)
 {
 	struct sg_tmem *tmem = tmem_of(lane, lane->block);
 	uint32_t column;
@@ -202,11 +203,11 @@ static void allocate(struct sg_lane *lane, uint32_t *to, uint32_t columns, bool 
 void sg_tmem_alloc(struct sg_lane *lane, uint32_t *to, uint32_t columns, uint32_t pair)
 {
 	if (meet(lane))
-		allocate(lane, to, columns, pair);
+		sg_warp_tmem_alloc(lane, to, columns, pair);
 	meet_again(lane);
 }
 
-static void release(struct sg_lane *lane, uint32_t address, uint32_t columns)
+void sg_warp_tmem_free(struct sg_lane *lane, uint32_t address, uint32_t columns)
 {
 	struct sg_tmem *tmem = tmem_of(lane, lane->block);
 	uint32_t first = address / TMEM_UNIT;
@@ -223,14 +224,19 @@ static void release(struct sg_lane *lane, uint32_t address, uint32_t columns)
 void sg_tmem_free(struct sg_lane *lane, uint32_t address, uint32_t columns)
 {
 	if (meet(lane))
-		release(lane, address, columns);
+		sg_warp_tmem_free(lane, address, columns);
 	meet_again(lane);
+}
+
+void sg_warp_tmem_relinquish(struct sg_lane *lane)
+{
+	tmem_of(lane, lane->block)->relinquished = true;
 }
 
 void sg_tmem_relinquish(struct sg_lane *lane)
 {
 	if (meet(lane))
-		tmem_of(lane, lane->block)->relinquished = true;
+		sg_warp_tmem_relinquish(lane);
 	meet_again(lane);
 }
 
@@ -267,7 +273,7 @@ struct move {
 	uint32_t row, column, width, second; /* width: columns of a word */
 };
 
-/* All lanes have come, and the columns are there. */
+/* All lanes have come. Makes sure that the columns are there. */
 static struct move begin(
     struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, bool is_write)
 {
@@ -276,7 +282,6 @@ static struct move begin(
 	uint32_t width = form.packed ? 2 : 1, row = tmem_lane(address) % QUARTER;
 	uint32_t count = columns[form.shape] * form.repeat * width;
 
-	meet_again(lane);
 	if (form.shape == SG_TMEM_32X32 ? row : row % 16)
 		tmem_refuse(lane);
 	if (form.shape == SG_TMEM_16X32X2)
@@ -291,10 +296,10 @@ static struct move begin(
 	};
 }
 
-static uint32_t *cell_of(const struct move *move, const struct sg_lane *lane, uint32_t i)
+static uint32_t *cell_of(const struct move *move, uint32_t thread, uint32_t i)
 {
-	struct place place = locate(
-	    (enum sg_tmem_shape)move->form.shape, lane->lane_id, i, move->width, move->second);
+	struct place place =
+	    locate((enum sg_tmem_shape)move->form.shape, thread, i, move->width, move->second);
 
 	return &move->tmem->cells[move->row + place.row][move->column + place.column];
 }
@@ -340,17 +345,33 @@ static uint32_t reduce(union sg_tmem_move form, const uint32_t *words, uint32_t 
 	return best;
 }
 
+static uint32_t load_word(const struct move *move, uint32_t thread, uint32_t i)
+{
+	const uint32_t *cell = cell_of(move, thread, i);
+
+	return move->form.packed ? (cell[0] & 0xffff) | cell[1] << 16 : *cell;
+}
+
+static void store_word(const struct move *move, uint32_t thread, uint32_t i, uint32_t word)
+{
+	uint32_t *cell = cell_of(move, thread, i);
+
+	cell[0] = move->form.packed ? word & 0xffff : word;
+	if (move->form.packed)
+		cell[1] = word >> 16;
+}
+
 void sg_tmem_load(
     struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, uint32_t *words)
 {
-	struct move move = begin(lane, bits, address, second, false);
-	uint32_t n = sg_tmem_words(move.form);
+	struct move move;
+	uint32_t n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t *cell = cell_of(&move, lane, i);
-
-		words[i] = move.form.packed ? (cell[0] & 0xffff) | cell[1] << 16 : *cell;
-	}
+	meet_again(lane);
+	move = begin(lane, bits, address, second, false);
+	n = sg_tmem_words(move.form);
+	for (uint32_t i = 0; i < n; i++)
+		words[i] = load_word(&move, lane->lane_id, i);
 	if (move.form.reduction)
 		words[SG_TMEM_WORDS] = reduce(move.form, words, n);
 }
@@ -358,15 +379,51 @@ void sg_tmem_load(
 void sg_tmem_store(
     struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second, const uint32_t *words)
 {
-	struct move move = begin(lane, bits, address, second, true);
+	struct move move;
 
-	for (uint32_t i = 0; i < sg_tmem_words(move.form); i++) {
-		uint32_t *cell = cell_of(&move, lane, i);
+	meet_again(lane);
+	move = begin(lane, bits, address, second, true);
+	for (uint32_t i = 0; i < sg_tmem_words(move.form); i++)
+		store_word(&move, lane->lane_id, i, words[i]);
+}
 
-		cell[0] = move.form.packed ? words[i] & 0xffff : words[i];
-		if (move.form.packed)
-			cell[1] = words[i] >> 16;
+/* A thread's words are neighbours in tensor memory: 8 threads' are transposed at a time. */
+static uint32_t load_squares(const struct move *move, uint32_t n, uint32_t words[][SG_WARP_SIZE])
+{
+	uint32_t done = move->form.shape == SG_TMEM_32X32 && move->width == 1 ? n / 8 * 8 : 0;
+
+	for (uint32_t thread = 0; thread < SG_WARP_SIZE; thread += 8)
+		for (uint32_t i = 0; i < done; i += 8)
+			words_transpose(cell_of(move, thread, i), sizeof(move->tmem->cells[0]),
+			    &words[i][thread], sizeof(words[0]));
+	return done;
+}
+
+void sg_warp_tmem_load(struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second,
+    uint32_t words[][SG_WARP_SIZE])
+{
+	struct move move = begin(lane, bits, address, second, false);
+	uint32_t n = sg_tmem_words(move.form), own[SG_TMEM_WORDS];
+
+	for (uint32_t i = load_squares(&move, n, words); i < n; i++)
+		for (uint32_t thread = 0; thread < SG_WARP_SIZE; thread++)
+			words[i][thread] = load_word(&move, thread, i);
+	for (uint32_t thread = 0; move.form.reduction && thread < SG_WARP_SIZE; thread++) {
+		for (uint32_t i = 0; i < n; i++)
+			own[i] = words[i][thread];
+		words[SG_TMEM_WORDS][thread] = reduce(move.form, own, n);
 	}
+}
+
+void sg_warp_tmem_store(struct sg_lane *lane, uint32_t bits, uint32_t address, uint32_t second,
+    const uint32_t words[][SG_WARP_SIZE], uint32_t mask)
+{
+	struct move move = begin(lane, bits, address, second, true);
+	uint32_t n = sg_tmem_words(move.form);
+
+	for (uint32_t thread = 0; thread < SG_WARP_SIZE; thread++)
+		for (uint32_t i = 0; mask >> thread & 1 && i < n; i++)
+			store_word(&move, thread, i, words[i][thread]);
 }
 
 /* ---- shared memory ---- */

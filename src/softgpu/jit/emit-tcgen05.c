@@ -5,7 +5,7 @@
  */
 #include "softgpu/exec/tcgen05.h"
 
-#include "softgpu/jit/emit.h"
+#include "softgpu/jit/tcgen05-form.h"
 
 struct choice {
 	enum ptx_modifier modifier;
@@ -52,12 +52,12 @@ static void put(struct emit *emit, size_t offset, struct value value, enum ir_ty
 	emit_line(emit, "store %s %s, ptr %s", ir_name(type), value.text, at.text);
 }
 
-static bool is_pair(struct emit *emit)
+bool tcgen05_is_pair(struct emit *emit)
 {
 	return has(emit, PTX_MODIFIER_cta_group_2);
 }
 
-static const struct ptx_operand *operand_at(struct emit *emit, unsigned index)
+const struct ptx_operand *tcgen05_operand(struct emit *emit, unsigned index)
 {
 	if (index >= emit->in->n_operands)
 		emit_fail(emit, "tcgen05 has too few operands");
@@ -67,7 +67,7 @@ static const struct ptx_operand *operand_at(struct emit *emit, unsigned index)
 /* [address in tensor memory] */
 static struct value tensor_address(struct emit *emit, unsigned index)
 {
-	const struct ptx_operand *operand = operand_at(emit, index);
+	const struct ptx_operand *operand = tcgen05_operand(emit, index);
 
 	if (operand->kind != PTX_OPERAND_ADDRESS)
 		emit_fail(emit, "operand %u of tcgen05 must be an address", index + 1);
@@ -76,7 +76,7 @@ static struct value tensor_address(struct emit *emit, unsigned index)
 
 /* ---- registers ---- */
 
-static union sg_tmem_move move_of(struct emit *emit)
+static union sg_tmem_move shape_of(struct emit *emit)
 {
 	static const struct choice shapes[] = {
 	    {PTX_MODIFIER_32x32b, SG_TMEM_32X32},
@@ -126,9 +126,18 @@ static void read_reduction(struct emit *emit, union sg_tmem_move *move)
 		      (has(emit, PTX_MODIFIER_NaN) ? SG_REDUX_NAN : 0u);
 }
 
-static const struct ptx_operand *vector_at(struct emit *emit, unsigned index, uint32_t n)
+union sg_tmem_move tcgen05_move(struct emit *emit)
 {
-	const struct ptx_operand *vector = operand_at(emit, index);
+	union sg_tmem_move move = shape_of(emit);
+
+	if (has(emit, PTX_MODIFIER_red))
+		read_reduction(emit, &move);
+	return move;
+}
+
+const struct ptx_operand *tcgen05_vector(struct emit *emit, unsigned index, uint32_t n)
+{
+	const struct ptx_operand *vector = tcgen05_operand(emit, index);
 
 	if (vector->kind != PTX_OPERAND_VECTOR || vector->n_elements != n)
 		emit_fail(emit, "tcgen05 takes %u registers here", n);
@@ -163,26 +172,25 @@ static void get_word(struct emit *emit, uint32_t i, const struct ptx_operand *to
 /* d {, reduced}, [address] {, columns to the second piece} */
 static void load(struct emit *emit)
 {
-	union sg_tmem_move move = move_of(emit);
+	union sg_tmem_move move = tcgen05_move(emit);
 	uint32_t n = sg_tmem_words(move);
-	const struct ptx_operand *d = vector_at(emit, 0, n);
+	const struct ptx_operand *d = tcgen05_vector(emit, 0, n);
 	bool reduces = has(emit, PTX_MODIFIER_red);
 
-	if (reduces)
-		read_reduction(emit, &move);
 	move_words(emit, "sg_tmem_load", move, 1 + reduces, 2 + reduces);
 	for (uint32_t i = 0; i < n; i++)
 		get_word(emit, i, &d[i]);
 	if (reduces)
-		get_word(emit, SG_TMEM_WORDS, operand_at(emit, 1));
+		get_word(emit, SG_TMEM_WORDS, tcgen05_operand(emit, 1));
 }
 
 /* [address] {, columns to the second piece}, source */
 static void store(struct emit *emit)
 {
-	union sg_tmem_move move = move_of(emit);
+	union sg_tmem_move move = tcgen05_move(emit);
 	uint32_t n = sg_tmem_words(move);
-	const struct ptx_operand *words = vector_at(emit, 1 + (move.shape == SG_TMEM_16X32X2), n);
+	const struct ptx_operand *words =
+	    tcgen05_vector(emit, 1 + (move.shape == SG_TMEM_16X32X2), n);
 
 	for (uint32_t i = 0; i < n; i++)
 		put(emit, i * sizeof(uint32_t), operand_get(emit, &words[i], IR_I32, false),
@@ -196,10 +204,10 @@ static void store(struct emit *emit)
 static void allocate(struct emit *emit)
 {
 	struct value columns = source(emit, 1, PTX_TYPE_u32);
-	struct value to = memory_pointer(emit, operand_at(emit, 0), space_of(emit), 4, true);
+	struct value to = memory_pointer(emit, tcgen05_operand(emit, 0), space_of(emit), 4, true);
 
 	emit_line(emit, "call void @sg_tmem_alloc(ptr %%lane, ptr %s, i32 %s, i32 %d)", to.text,
-	    columns.text, is_pair(emit));
+	    columns.text, tcgen05_is_pair(emit));
 }
 
 static void release(struct emit *emit)
@@ -232,7 +240,7 @@ static void copy(struct emit *emit)
 	    .narrow = has(emit, PTX_MODIFIER_b4x16_p64)	  ? 4
 		      : has(emit, PTX_MODIFIER_b6x16_p32) ? 6
 							  : 0,
-	    .pair = is_pair(emit),
+	    .pair = tcgen05_is_pair(emit),
 	};
 	struct value address = tensor_address(emit, 0);
 
@@ -290,10 +298,10 @@ static union sg_tensor_form form_of(struct emit *emit)
 	uint32_t kind = choose(emit, kinds, ARRAY_SIZE(kinds));
 	union sg_tensor_form form = {
 	    .kind = kind & 7,
-	    .pair = is_pair(emit),
+	    .pair = tcgen05_is_pair(emit),
 	    .stationary = has(emit, PTX_MODIFIER_ws),
 	    .sparse = has(emit, PTX_MODIFIER_sp),
-	    .a_in_tensor = operand_at(emit, 1)->kind == PTX_OPERAND_ADDRESS,
+	    .a_in_tensor = tcgen05_operand(emit, 1)->kind == PTX_OPERAND_ADDRESS,
 	    .a_shifted = has(emit, PTX_MODIFIER_ashift),
 	};
 
@@ -309,7 +317,7 @@ static union sg_tensor_form form_of(struct emit *emit)
 /* {lanes that are not written} */
 static void put_lanes(struct emit *emit, union sg_tensor_form *form, unsigned index)
 {
-	const struct ptx_operand *lanes = vector_at(emit, index, form->pair ? 8 : 4);
+	const struct ptx_operand *lanes = tcgen05_vector(emit, index, form->pair ? 8 : 4);
 
 	form->lanes_masked = true;
 	for (unsigned i = 0; i < (form->pair ? 8u : 4u); i++)
@@ -355,7 +363,7 @@ static void multiply(struct emit *emit)
 		put(emit, FIELD(scale_a), tensor_address(emit, index++), IR_I32);
 		put(emit, FIELD(scale_b), tensor_address(emit, index++), IR_I32);
 	}
-	if (operand_at(emit, index)->kind == PTX_OPERAND_VECTOR)
+	if (tcgen05_operand(emit, index)->kind == PTX_OPERAND_VECTOR)
 		put_lanes(emit, &form, index++);
 	put(emit, FIELD(adds),
 	    emit_value(emit, "zext i1 %s to i32", source(emit, index++, PTX_TYPE_pred).text),
@@ -370,7 +378,7 @@ static void multiply(struct emit *emit)
 static void shift(struct emit *emit)
 {
 	emit_line(emit, "call void @sg_tmem_shift(ptr %%lane, i32 %s, i32 %d)",
-	    tensor_address(emit, 0).text, is_pair(emit));
+	    tensor_address(emit, 0).text, tcgen05_is_pair(emit));
 }
 
 static void relinquish(struct emit *emit)

@@ -295,7 +295,7 @@ static void emit_locals(struct emit *emit)
 	}
 }
 
-static bool has_pairs(const struct ptx_function *function)
+bool emit_has_pairs(const struct ptx_function *function)
 {
 	for (uint32_t i = 0; i < function->n_code; i++)
 		if (ptx_has(&function->code[i], PTX_MODIFIER_cta_group_2))
@@ -344,7 +344,7 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	emit->n_blocks = function->n_labels;
 	emit->open = true;
 	emit->uses_carry = emit->has_matrix = emit->has_wgmma = emit->has_tcgen05 = false;
-	emit->has_pairs = has_pairs(function);
+	emit->has_pairs = emit_has_pairs(function);
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	emit->registers = calloc(function->n_registers + 1, sizeof(*emit->registers));

@@ -52,7 +52,8 @@ void emit_start_block(struct emit *emit, uint32_t block); /* falls through from 
 void emit_branch_if(struct emit *emit, struct value condition, uint32_t yes, uint32_t no);
 void emit_opcode(struct emit *emit);		    /* the instruction, but for its predicate */
 void emit_choose_register_types(struct emit *emit); /* fills registers */
-void emit_handles(struct emit *emit);		    /* the table for calls through pointers */
+bool emit_has_pairs(const struct ptx_function *function); /* struct emit's */
+void emit_handles(struct emit *emit);			  /* the table for calls through pointers */
 bool has(const struct emit *emit, enum ptx_modifier modifier); /* of the instruction */
 enum ptx_type type_at(struct emit *emit, unsigned index);      /* fails when there is none */
 

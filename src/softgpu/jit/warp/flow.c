@@ -536,6 +536,8 @@ bool flow_has_result(const struct ptx_instruction *in)
 	case PTX_OP_bar:
 	case PTX_OP_barrier:
 		return ptx_has(in, PTX_MODIFIER_red);
+	case PTX_OP_tcgen05:
+		return ptx_has(in, PTX_MODIFIER_ld);
 	default:
 		return true;
 	}
@@ -566,6 +568,8 @@ void flow_visit(
 	}
 	if (in->opcode == PTX_OP_wgmma && in->n_operands) /* it adds to its result */
 		visit_operand(in->operands, false, visit, context);
+	if (in->opcode == PTX_OP_tcgen05 && ptx_has(in, PTX_MODIFIER_red) && in->n_operands > 1)
+		visit_operand(&in->operands[1], true, visit, context); /* what it reduced */
 	if (in->predicate != PTX_NO_REG)
 		visit(context, in->predicate, false);
 	if (in->opcode == PTX_OP_addc || in->opcode == PTX_OP_subc || in->opcode == PTX_OP_madc)

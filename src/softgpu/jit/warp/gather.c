@@ -25,6 +25,13 @@ struct value access_addresses(struct warp *warp, const struct ptx_operand *addre
 	return addresses_of(warp, address, 0, false);
 }
 
+struct value access_common_address(struct warp *warp, const struct ptx_operand *address)
+{
+	if (shape_is_uniform(shape_of_address(&warp->facts, address)))
+		return effective_address(&warp->emit, address);
+	return wide_first(warp, access_addresses(warp, address), IR_I64);
+}
+
 static void fault(struct warp *warp, const struct access *access, unsigned size)
 {
 	struct emit *emit = &warp->emit;

@@ -98,35 +98,19 @@ static void multiply(struct warp *warp)
 
 /* ---- wmma.load, wmma.store ---- */
 
-static struct value first_of(struct warp *warp, struct value vector, enum ir_type type)
-{
-	struct value lane = integer_first(warp, mask_integer(warp, warp->mask));
-
-	return emit_value(&warp->emit, "extractelement %s %s, i32 %s", wide_type(warp, type),
-	    vector.text, lane.text);
-}
-
-static struct value common_address(struct warp *warp, const struct ptx_operand *address)
-{
-	if (shape_is_uniform(shape_of_address(&warp->facts, address)))
-		return effective_address(&warp->emit, address);
-	return first_of(warp, access_addresses(warp, address), IR_I64);
-}
-
 static struct value common_stride(struct warp *warp, const struct matrix_move *move)
 {
 	if (!move->stride)
 		return ir_constant(IR_I32, move->dense);
-	if (shape_is_uniform(shape_of_operand(&warp->facts, move->stride, 0)))
-		return operand_get(&warp->emit, move->stride, IR_I32, false);
-	return first_of(warp, wide_get(warp, move->stride, IR_I32), IR_I32);
+	return operand_common(warp, move->stride, IR_I32);
 }
 
 static void move(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
 	struct matrix_move move = matrix_form_move(emit);
-	struct value base = common_address(warp, move.address), stride = common_stride(warp, &move);
+	struct value base = access_common_address(warp, move.address),
+		     stride = common_stride(warp, &move);
 
 	note_first_lane(warp);
 	word_at(warp, 0);

@@ -423,6 +423,9 @@ void warp_meet(struct warp *warp)
 	case PTX_OP_wgmma:
 		warp_wgmma(warp);
 		return;
+	case PTX_OP_tcgen05:
+		warp_tcgen05(warp);
+		return;
 	default:
 		warp_refuse(warp, ptx_opcode_info(emit->in->opcode)->name);
 	}

@@ -447,6 +447,7 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 	case PTX_OP_mma:
 	case PTX_OP_wmma:
 	case PTX_OP_wgmma:
+	case PTX_OP_tcgen05:
 	case PTX_OP_ldmatrix:
 	case PTX_OP_movmatrix:
 	case PTX_OP_alloca:

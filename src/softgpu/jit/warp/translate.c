@@ -62,6 +62,8 @@ static bool takes_short_address(struct emit *emit)
 
 static bool meets(const struct ptx_instruction *in)
 {
+	if (in->opcode == PTX_OP_tcgen05)
+		return tcgen05_meets(in);
 	return ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE &&
 	       in->opcode != PTX_OP_mbarrier;
 }
@@ -145,7 +147,8 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 		warp_refuse(warp, "lanes meet under a predicate");
 	if (meets(in) && !is_barrier(in) && facts->width < SG_WARP_SIZE)
 		warp_refuse(warp, "it needs whole warps");
-	warp->needs_fibers |= is_barrier(in) || mbarrier_waits(in) || in->opcode == PTX_OP_wgmma;
+	warp->needs_fibers |= is_barrier(in) || mbarrier_waits(in) || in->opcode == PTX_OP_wgmma ||
+			      in->opcode == PTX_OP_tcgen05;
 }
 
 static void check_loops(struct warp *warp)
@@ -451,6 +454,9 @@ static bool run_effect(struct warp *warp)
 		return true;
 	}
 	switch (emit->in->opcode) {
+	case PTX_OP_tcgen05:
+		run_by_lane(warp);
+		return true;
 	case PTX_OP_mbarrier:
 		if (has(emit, PTX_MODIFIER_pending_count))
 			return false;
@@ -628,7 +634,8 @@ static void print_kernel(struct warp *warp)
 	emit->n_temps = 0;
 	emit->n_blocks = flow->function->n_labels;
 	emit->open = true;
-	emit->uses_carry = emit->has_matrix = emit->has_wgmma = false;
+	emit->uses_carry = emit->has_matrix = emit->has_wgmma = emit->has_tcgen05 = false;
+	emit->has_pairs = emit_has_pairs(flow->function);
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	free(emit->registers);

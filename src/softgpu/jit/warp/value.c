@@ -524,6 +524,21 @@ void wide_set(struct warp *warp, const struct ptx_operand *operand, struct value
 		warp_refuse(warp, "a result cannot be made wide");
 }
 
+struct value wide_first(struct warp *warp, struct value vector, enum ir_type type)
+{
+	struct value lane = integer_first(warp, mask_integer(warp, warp->mask));
+
+	return emit_value(&warp->emit, "extractelement %s %s, i32 %s", wide_type(warp, type),
+	    vector.text, lane.text);
+}
+
+struct value operand_common(struct warp *warp, const struct ptx_operand *operand, enum ir_type type)
+{
+	if (shape_is_uniform(shape_of_operand(&warp->facts, operand, 0)))
+		return operand_get(&warp->emit, operand, type, false);
+	return wide_first(warp, wide_get(warp, operand, type), type);
+}
+
 struct value row_get(struct warp *warp, const struct ptx_operand *operand, enum ir_type type)
 {
 	struct widen *widen = &warp->row_widen;

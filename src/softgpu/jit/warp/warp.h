@@ -34,16 +34,17 @@ struct warp {
 	struct text scratch; /* what an emitter printed for one lane */
 	uint32_t block;
 	struct ranges ranges;
-	struct value mask;   /* <W x i1>: the lanes the instruction is for */
-	bool may_be_none;    /* the mask can be empty */
-	bool spares;	     /* a write must keep what other lanes have */
-	uint32_t n_places;   /* numbers our labels and slots */
-	unsigned n_slots;    /* most that one loop over lanes uses */
-	bool needs_fibers;   /* it meets or polls */
-	bool is_asked_for;   /* struct jit_warp's */
-	bool has_product[2]; /* functions of matrix-double.c */
-	unsigned tally;	     /* bytes of the counters it keeps sums of: tally.c; 0: none */
-	uint64_t *looked_at; /* checked code: values compared in this block */
+	struct value mask;     /* <W x i1>: the lanes the instruction is for */
+	bool may_be_none;      /* the mask can be empty */
+	bool spares;	       /* a write must keep what other lanes have */
+	uint32_t n_places;     /* numbers our labels and slots */
+	unsigned n_slots;      /* most that one loop over lanes uses */
+	bool needs_fibers;     /* it meets or polls */
+	bool is_asked_for;     /* struct jit_warp's */
+	bool has_product[2];   /* functions of matrix-double.c */
+	bool has_tensor_words; /* tcgen05.c's place for registers */
+	unsigned tally;	       /* bytes of the counters it keeps sums of: tally.c; 0: none */
+	uint64_t *looked_at;   /* checked code: values compared in this block */
 	char types[IR_DOUBLE + 1][24];
 };
 
@@ -64,6 +65,10 @@ struct value wide_rows(struct warp *warp, enum ir_type type, struct value rows);
 struct value wide_splat(struct warp *warp, enum ir_type type, struct value scalar);
 /* The operand's value in every lane. */
 struct value wide_get(struct warp *warp, const struct ptx_operand *operand, enum ir_type type);
+/* The first lane's that runs: of a vector, and of what must be the same in all lanes. */
+struct value wide_first(struct warp *warp, struct value vector, enum ir_type type);
+struct value operand_common(
+    struct warp *warp, const struct ptx_operand *operand, enum ir_type type);
 /* Sets a register to a vector, or to a scalar in all lanes. */
 void wide_set(struct warp *warp, const struct ptx_operand *operand, struct value value,
     enum ir_type from, bool is_vector, bool is_signed);
@@ -105,6 +110,8 @@ void warp_load(struct warp *warp);
 void warp_store(struct warp *warp);
 /* All lanes' addresses, as a vector. */
 struct value access_addresses(struct warp *warp, const struct ptx_operand *address);
+/* What must be the same in all lanes: the first one's that runs. */
+struct value access_common_address(struct warp *warp, const struct ptx_operand *address);
 /* The mask's lanes' pointers of an address that is not a load's or store's, checked: "<W x ptr>". */
 struct value access_pointers(struct warp *warp, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
@@ -150,6 +157,10 @@ void warp_meet(struct warp *warp);
 /* matrix.c: products of matrices, and what brings them to registers. */
 void warp_matrix(struct warp *warp);
 void warp_wgmma(struct warp *warp); /* wgmma.c */
+
+/* tcgen05.c: instructions of tensor memory that are the whole warp's. */
+bool tcgen05_meets(const struct ptx_instruction *in);
+void warp_tcgen05(struct warp *warp);
 
 /* mbarrier.c: what lanes do to one barrier together; false when it must be done lane by lane. */
 bool warp_mbarrier(struct warp *warp);

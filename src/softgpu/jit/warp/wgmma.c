@@ -25,20 +25,6 @@ static void put_vector(struct warp *warp, size_t offset, const struct ptx_operan
 	    at.text);
 }
 
-/* Of the first lane. */
-static struct value common(struct warp *warp, unsigned index, enum ir_type type)
-{
-	struct emit *emit = &warp->emit;
-	const struct ptx_operand *operand = &emit->in->operands[index];
-	struct value lane;
-
-	if (shape_is_uniform(shape_of_operand(&warp->facts, operand, 0)))
-		return operand_get(emit, operand, type, false);
-	lane = integer_first(warp, mask_integer(warp, warp->mask));
-	return emit_value(emit, "extractelement %s %s, i32 %s", wide_type(warp, type),
-	    wide_get(warp, operand, type).text, lane.text);
-}
-
 static void put_common(struct warp *warp, size_t offset, struct value value, const char *type)
 {
 	struct value at = field(warp, offset);
@@ -53,7 +39,7 @@ static void multiply(struct warp *warp)
 	union sg_wgmma form = wgmma_form(emit, &count);
 	const struct ptx_operand *operands = emit->in->operands, *d = operands->elements;
 	size_t row = sizeof(((struct sg_wgmma_warp *)NULL)->d[0]);
-	struct value adds = common(warp, wgmma_adds(form), IR_I1);
+	struct value adds = operand_common(warp, &operands[wgmma_adds(form)], IR_I1);
 
 	note_first_lane(warp);
 	for (unsigned i = 0; i < count; i++)
@@ -64,9 +50,10 @@ static void multiply(struct warp *warp)
 	if (form.sparse)
 		put_vector(warp, offsetof(struct sg_wgmma_warp, indices), &operands[WGMMA_INDICES]);
 	if (!form.a_registers)
-		put_common(
-		    warp, offsetof(struct sg_wgmma_warp, a_place), common(warp, 1, IR_I64), "i64");
-	put_common(warp, offsetof(struct sg_wgmma_warp, b_place), common(warp, 2, IR_I64), "i64");
+		put_common(warp, offsetof(struct sg_wgmma_warp, a_place),
+		    operand_common(warp, &operands[1], IR_I64), "i64");
+	put_common(warp, offsetof(struct sg_wgmma_warp, b_place),
+	    operand_common(warp, &operands[2], IR_I64), "i64");
 	put_common(warp, offsetof(struct sg_wgmma_warp, adds),
 	    emit_value(emit, "zext i1 %s to i32", adds.text), "i32");
 	emit_line(
