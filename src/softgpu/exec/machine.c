@@ -151,6 +151,19 @@ static uint64_t warp_stack_size(const struct sg_variant *variant, uint64_t local
 	       align_up(local_bytes, PAGE);
 }
 
+/* With room for code that takes more than its share of the usual size, as that of large kernels
+ * compiled quickly does. */
+static uint64_t stack_size(const struct sg_kernel *kernel, const struct sg_variant *variant)
+{
+	uint64_t local = (uint64_t)kernel->info.local_bytes * variant->width;
+	uint64_t usual =
+	    variant->width == 1 ? fiber_stack_size(local) : warp_stack_size(variant, local);
+
+	return variant->stack_bytes > (usual - local) / 2
+		   ? usual + align_up(variant->stack_bytes, PAGE)
+		   : usual;
+}
+
 uint32_t machine_capacity(uint32_t local_bytes)
 {
 	return (uint32_t)((SERIAL_OFFSET - STACK_OFFSET) / (fiber_stack_size(local_bytes) + PAGE));
@@ -712,9 +725,7 @@ void machine_run(struct sg_machine *machine, struct sg_grid *grid, uint64_t firs
 {
 	const struct sg_variant *variant = grid->variant;
 	uint32_t n_fibers = count * (grid->has_fibers ? n_units(grid) : 1);
-	uint64_t local = (uint64_t)grid->kernel->info.local_bytes * variant->width;
-	uint64_t stack =
-	    variant->width == 1 ? fiber_stack_size(local) : warp_stack_size(variant, local);
+	uint64_t stack = stack_size(grid->kernel, variant);
 	static const struct sg_lane nobody;
 
 	machine->grid = grid;

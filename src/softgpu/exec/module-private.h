@@ -19,7 +19,8 @@ struct sg_variant {
 	bool prepared; /* this and the rest: under module->lock */
 	int prepare_result;
 	struct jit_code *code;
-	void *entry; /* sg_kernel_code, or sg_warp_code */
+	void *entry;	      /* sg_kernel_code, or sg_warp_code */
+	uint64_t stack_bytes; /* that its code takes, 0 if not known */
 };
 
 #define MOST_VARIANTS 22
@@ -37,6 +38,7 @@ struct sg_kernel {
 	atomic_bool blocks_wait; /* for each other, though not launched as a cooperative grid */
 	uint32_t dynamic_offset; /* of dynamic shared memory */
 	struct sg_variant variants[MOST_VARIANTS]; /* variant.c's table */
+	bool is_too_large; /* for LLVM to compile for threads in step, however quickly */
 	char prepare_message[512];
 };
 

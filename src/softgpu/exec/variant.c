@@ -179,6 +179,11 @@ static int compile_ir(struct sg_kernel *kernel, struct sg_variant *variant, cons
 	known->ir = ir.digest;
 	r = jit_compile(&ir, &runtime_machine, kernel->prepare_message,
 	    sizeof(kernel->prepare_message), &variant->code);
+	kernel->is_too_large |= r == JIT_TOO_LONG;
+	if (!r && jit_code_is_quick(variant->code))
+		log_info("kernel %s: LLVM took too long, so that it is compiled quickly and will "
+			 "run slower: %s",
+		    kernel->info.name, kernel->prepare_message);
 	return r == JIT_NO_COMPILER ? SG_MODULE_NO_COMPILER : r ? SG_MODULE_INTERNAL : 0;
 }
 
@@ -238,8 +243,10 @@ static int compile(struct sg_kernel *kernel, struct sg_variant *variant)
 	}
 	if (r > 0)
 		log_debug("kernel %s: %s", kernel->info.name, kernel->prepare_message);
-	if (!r)
+	if (!r) {
 		variant->entry = jit_code_entry(variant->code);
+		variant->stack_bytes = jit_code_stack_bytes(variant->code);
+	}
 	return r;
 }
 
@@ -276,7 +283,8 @@ static const struct sg_variant *find(
 	uint32_t most = lanes ?: lanes_wanted();
 
 	for (unsigned i = 0; i < MOST_VARIANTS; i++) {
-		if (shapes[i].width > most || !fits(&shapes[i], block))
+		if (shapes[i].width > most || !fits(&shapes[i], block) ||
+		    (kernel->is_too_large && shapes[i].width > 1))
 			continue;
 		*result = prepare(kernel, &kernel->variants[i]);
 		if (*result != REFUSED)

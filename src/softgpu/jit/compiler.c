@@ -4,6 +4,9 @@
  * there too: under the CPU's features and the stamp (numbers of the file, its size and times) of
  * softgpu-llvm.so, with the stamp of LLVM's own library, which must still be the same. A compiler
  * that was installed anew has another stamp, and is loaded and asked.
+ *
+ * What is not small is compiled in a process of its own, whose time is limited; where none can be
+ * started, here, without a limit.
  */
 #include "softgpu/jit/compiler.h"
 
@@ -15,6 +18,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/util.h"
+#include "softgpu/jit/apart.h"
 #include "softgpu/jit/cache.h"
 #include "softgpu/jit/llvm.h"
 
@@ -193,16 +198,56 @@ bool compiler_identity(struct digest *identity, char *message, size_t message_si
 	return is_known;
 }
 
-bool compiler_compile(const char *ir, size_t ir_size, void **object, size_t *object_size,
-    char *message, size_t message_size)
+/* ---- compiling ---- */
+
+/*
+ * What is smaller is compiled in this process, for another takes some 20 ms more. LLVM's passes
+ * being what they are, it ends within a second or two.
+ */
+#define LARGEST_AT_HOME (128u << 10)
+#define STANDARD_LIMIT	20u
+#define QUICK_LIMITS	5u /* quick code is what remains, and worth a longer wait */
+
+uint32_t compiler_limit(void)
 {
+	const char *setting = getenv("SOFTGPU_COMPILE_LIMIT");
+
+	return setting && *setting ? (uint32_t)MIN(strtoul(setting, NULL, 10), 1000000ul)
+				   : STANDARD_LIMIT;
+}
+
+static enum compiler_result compile_at_home(const char *path, const char *ir, size_t ir_size,
+    bool is_quick, void **object, size_t *object_size, char *message, size_t message_size)
+{
+	if (!load_module(path)) {
+		snprintf(message, message_size, "%s", failure);
+		return COMPILER_NONE;
+	}
+	*object = llvm->compile(ir, ir_size, is_quick, object_size, message, message_size);
+	return *object ? COMPILER_DONE : COMPILER_REFUSED;
+}
+
+enum compiler_result compiler_compile(const char *ir, size_t ir_size, bool is_quick, void **object,
+    size_t *object_size, char *message, size_t message_size)
+{
+	enum apart_result result = APART_NOT_STARTED;
+	uint32_t limit = compiler_limit();
 	char path[4096];
 
 	module_path(path, sizeof(path));
-	if (!load_module(path)) {
-		snprintf(message, message_size, "%s", failure);
-		return false;
+	if (limit && ir_size > LARGEST_AT_HOME)
+		result = apart_compile(path, ir, ir_size, is_quick,
+		    is_quick ? limit * QUICK_LIMITS : limit, object, object_size, message,
+		    message_size);
+	switch (result) {
+	case APART_DONE:
+		return COMPILER_DONE;
+	case APART_REFUSED:
+		return COMPILER_REFUSED;
+	case APART_NOT_STARTED:
+		return compile_at_home(
+		    path, ir, ir_size, is_quick, object, object_size, message, message_size);
+	default:
+		return COMPILER_TOO_LONG;
 	}
-	*object = llvm->compile(ir, ir_size, object_size, message, message_size);
-	return true;
 }

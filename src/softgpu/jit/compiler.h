@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/digest.h"
 
@@ -13,6 +14,20 @@
  * there is no compiler. */
 bool compiler_identity(struct digest *identity, char *message, size_t message_size);
 
-/* False: there is none. *object is NULL when LLVM refuses, otherwise to be given to free(). */
-bool compiler_compile(const char *ir, size_t ir_size, void **object, size_t *object_size,
-    char *message, size_t message_size);
+enum compiler_result {
+	COMPILER_DONE,
+	COMPILER_NONE,	   /* there is none here */
+	COMPILER_REFUSED,  /* by LLVM */
+	COMPILER_TOO_LONG, /* for the limit, or it died of the code */
+};
+
+/*
+ * DONE: *object is a struct sg_llvm_object of *object_size bytes, to be given to free(). All other
+ * results leave a line in message. ir ends in a null character behind its size. is_quick: in time
+ * that grows with the IR and no more, for slower code.
+ */
+enum compiler_result compiler_compile(const char *ir, size_t ir_size, bool is_quick, void **object,
+    size_t *object_size, char *message, size_t message_size);
+
+/* Seconds of processor time that LLVM may take for one kernel: $SOFTGPU_COMPILE_LIMIT. 0: any. */
+uint32_t compiler_limit(void);

@@ -83,7 +83,7 @@ struct jit_machine {
 };
 
 struct jit_ir {
-	const char *text;
+	const char *text; /* with a null character behind it */
 	size_t size;
 	struct digest digest; /* of the text */
 };
@@ -96,6 +96,7 @@ struct jit_code *jit_find(const struct digest *ir, const struct jit_machine *mac
 enum jit_compile_result {
 	JIT_NO_COMPILER = 1, /* softgpu-llvm.so or LLVM itself could not be loaded */
 	JIT_REJECTED,	     /* LLVM did not accept the IR */
+	JIT_TOO_LONG,	     /* LLVM did not finish, not even quick code */
 };
 
 /*
@@ -106,4 +107,8 @@ enum jit_compile_result {
 int jit_compile(const struct jit_ir *ir, const struct jit_machine *machine, char *message,
     size_t message_size, struct jit_code **out);
 void *jit_code_entry(const struct jit_code *code);
+/* It was made in a hurry, for LLVM would have taken too long for better. */
+bool jit_code_is_quick(const struct jit_code *code);
+/* Stack that one call of each of its functions takes, one inside the other; 0: not known. */
+uint64_t jit_code_stack_bytes(const struct jit_code *code);
 void jit_code_free(struct jit_code *code);

@@ -4,7 +4,11 @@
  * Compiling makes an object file, which the core keeps on disk and loads by itself (load.c). Its
  * code is of the small model: the core puts what belongs to a kernel side by side. The passes are
  * few and chosen by measurement: what O3 does beyond them costs as much again and gains nothing
- * here. The caller holds a lock around every function.
+ * here. Quick code has next to none: registers stay in memory as the translation has them, and the
+ * code generator looks at one block at a time. The caller holds a lock around every function.
+ *
+ * How much stack the code takes LLVM tells in a warning only, which it is made to give for each
+ * function.
  */
 #include "softgpu/jit/llvm.h"
 
@@ -36,6 +40,7 @@
 	"always-inline,globaldce,cgscc(inline),function(sroa,early-cse<memssa>,"                   \
 	"simplifycfg," INSTCOMBINE ",loop-mssa(licm),gvn," INSTCOMBINE                             \
 	",simplifycfg,adce),globaldce"
+#define QUICK_PASSES "always-inline,globaldce"
 
 /*
  * Where each access is checked, code is full of branches that are never taken, and LLVM likes to
@@ -61,7 +66,7 @@
 
 static const char *const flags[] = {"softgpu", NO_SINKING, LESS_EFFORT, NO_REASSIGNMENT};
 
-static LLVMTargetMachineRef machine;
+static LLVMTargetMachineRef machine, quick_machine;
 static char *identity;
 
 static void explain(char *message, size_t size, const char *what, const char *why)
@@ -103,17 +108,17 @@ static bool describe(const char *triple, const char *cpu, const char *features)
 		return false;
 	write_build_id(out, &identity);
 	write_build_id(out, (const void *)LLVMContextCreate);
-	fprintf(out, "%s %s %s %s " PASSES, LLVM_VERSION_STRING, triple, cpu, features);
+	fprintf(out, "%s %s %s %s " PASSES " " QUICK_PASSES, LLVM_VERSION_STRING, triple, cpu,
+	    features);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		fprintf(out, " %s", flags[i]);
 	return !fclose(out);
 }
 
-static LLVMTargetMachineRef new_machine(char *message, size_t size)
+static bool make_machines(char *message, size_t size)
 {
 	char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName();
 	char *features = LLVMGetHostCPUFeatures(), *error = NULL;
-	LLVMTargetMachineRef made = NULL;
 	LLVMTargetRef target;
 
 	if (LLVMGetTargetFromTriple(triple, &target, &error)) {
@@ -122,13 +127,15 @@ static LLVMTargetMachineRef new_machine(char *message, size_t size)
 	} else if (!describe(triple, cpu, features)) {
 		explain(message, size, "LLVM", "out of memory");
 	} else {
-		made = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess,
-		    LLVMRelocPIC, LLVMCodeModelSmall);
+		machine = LLVMCreateTargetMachine(target, triple, cpu, features,
+		    LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelSmall);
+		quick_machine = LLVMCreateTargetMachine(target, triple, cpu, features,
+		    LLVMCodeGenLevelNone, LLVMRelocPIC, LLVMCodeModelSmall);
 	}
 	LLVMDisposeMessage(triple);
 	LLVMDisposeMessage(cpu);
 	LLVMDisposeMessage(features);
-	return made;
+	return machine && quick_machine;
 }
 
 static LLVMModuleRef parse(
@@ -154,58 +161,115 @@ static LLVMModuleRef parse(
 	return module;
 }
 
-static bool optimise(LLVMModuleRef module, char *message, size_t size)
+static bool optimise(LLVMModuleRef module, const char *passes, char *message, size_t size)
 {
 	LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-	LLVMErrorRef error = LLVMRunPasses(module, PASSES, machine, options);
+	LLVMErrorRef error = LLVMRunPasses(module, passes, machine, options);
 
 	LLVMDisposePassBuilderOptions(options);
 	return !failed(error, "LLVM's passes failed", message, size);
 }
 
-/* LLVM's buffer as memory of our own, for the core knows no LLVM. */
-static void *copy_object(LLVMMemoryBufferRef buffer, size_t *size)
-{
-	void *object;
+/* What is told of while code is generated. */
+struct report {
+	uint64_t stack_bytes;
+	char *message;
+	size_t message_size;
+	bool is_error;
+};
 
-	*size = LLVMGetBufferSize(buffer);
+static void listen(LLVMDiagnosticInfoRef info, void *context)
+{
+	static const char stack[] = "stack frame size (";
+	struct report *report = context;
+	char *text = LLVMGetDiagInfoDescription(info), *size = strstr(text, stack);
+
+	if (LLVMGetDiagInfoSeverity(info) == LLVMDSError) {
+		report->is_error = true;
+		explain(report->message, report->message_size, "LLVM", text);
+	} else if (size) { /* a place in the source is before it */
+		report->stack_bytes += strtoull(size + sizeof(stack) - 1, NULL, 10);
+	}
+	LLVMDisposeMessage(text);
+}
+
+/* "warn-stack-size" is the size above which a warning comes. */
+static void ask_for_stack_sizes(LLVMModuleRef module)
+{
+	static const char name[] = "warn-stack-size";
+	LLVMAttributeRef attribute =
+	    LLVMCreateStringAttribute(LLVMGetModuleContext(module), name, sizeof(name) - 1, "0", 1);
+
+	for (LLVMValueRef function = LLVMGetFirstFunction(module); function;
+	    function = LLVMGetNextFunction(function))
+		if (LLVMGetFirstBasicBlock(function))
+			LLVMAddAttributeAtIndex(
+			    function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+}
+
+/* LLVM's buffer as memory of our own, for the core knows no LLVM. */
+static void *copy_object(LLVMMemoryBufferRef buffer, uint64_t stack_bytes, size_t *size)
+{
+	struct sg_llvm_object *object;
+
+	*size = sizeof(*object) + LLVMGetBufferSize(buffer);
 	object = malloc(*size);
-	if (object)
-		memcpy(object, LLVMGetBufferStart(buffer), *size);
+	if (object) {
+		object->stack_bytes = stack_bytes;
+		memcpy(object->file, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+	}
 	LLVMDisposeMemoryBuffer(buffer);
 	return object;
 }
 
-static void *generate(LLVMModuleRef module, size_t *size, char *message, size_t message_size)
+static void place_at_home(LLVMModuleRef module)
 {
-	char *triple = LLVMGetTargetMachineTriple(machine), *error = NULL;
+	char *triple = LLVMGetTargetMachineTriple(machine);
 	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
-	LLVMMemoryBufferRef buffer;
 
 	LLVMSetTarget(module, triple);
 	LLVMSetModuleDataLayout(module, layout);
 	LLVMDisposeTargetData(layout);
 	LLVMDisposeMessage(triple);
-	if (!optimise(module, message, message_size))
+}
+
+static void *generate(
+    LLVMModuleRef module, bool is_quick, const struct report *report, size_t *size)
+{
+	LLVMMemoryBufferRef buffer;
+	char *error = NULL;
+
+	place_at_home(module);
+	if (!optimise(
+		module, is_quick ? QUICK_PASSES : PASSES, report->message, report->message_size))
 		return NULL;
-	masks_settle(module);
-	if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &error, &buffer)) {
-		explain(message, message_size, "LLVM cannot generate code", error);
+	if (!is_quick)
+		masks_settle(module);
+	ask_for_stack_sizes(module);
+	if (LLVMTargetMachineEmitToMemoryBuffer(
+		is_quick ? quick_machine : machine, module, LLVMObjectFile, &error, &buffer)) {
+		explain(report->message, report->message_size, "LLVM cannot generate code", error);
 		LLVMDisposeMessage(error);
 		return NULL;
 	}
-	return copy_object(buffer, size);
+	if (report->is_error) {
+		LLVMDisposeMemoryBuffer(buffer);
+		return NULL;
+	}
+	return copy_object(buffer, report->stack_bytes, size);
 }
 
 static void *compile(
-    const char *ir, size_t ir_size, size_t *size, char *message, size_t message_size)
+    const char *ir, size_t ir_size, bool is_quick, size_t *size, char *message, size_t message_size)
 {
+	struct report report = {.message = message, .message_size = message_size};
 	LLVMContextRef context = LLVMContextCreate();
 	LLVMModuleRef module = parse(context, ir, ir_size, message, message_size);
 	void *object = NULL;
 
 	if (module) {
-		object = generate(module, size, message, message_size);
+		LLVMContextSetDiagnosticHandler(context, listen, &report);
+		object = generate(module, is_quick, &report, size);
 		LLVMDisposeModule(module);
 	}
 	LLVMContextDispose(context);
@@ -233,8 +297,9 @@ __attribute__((visibility("default"))) const struct sg_llvm *sg_llvm_open(
 	LLVMParseCommandLineOptions((int)ARRAY_SIZE(flags), flags, NULL);
 	LLVMInitializeNativeTarget();
 	LLVMInitializeNativeAsmPrinter();
-	machine = new_machine(message, message_size);
+	if (!make_machines(message, message_size))
+		return NULL;
 	table.identity = identity;
 	table.library = library_of_llvm();
-	return machine ? &table : NULL;
+	return &table;
 }

@@ -6,10 +6,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SG_LLVM_VERSION 3
+#define SG_LLVM_VERSION 4
+
+struct sg_llvm_object {
+	uint64_t stack_bytes; /* of one call of each function in it */
+	uint8_t file[];	      /* for object_load() */
+};
 
 /* One thread at a time. What fails leaves a line in message. */
 struct sg_llvm {
@@ -17,10 +23,10 @@ struct sg_llvm {
 	 * passes, options. */
 	const char *identity;
 	const char *library; /* the file that LLVM is in, or NULL */
-	/* An object file for object_load(), in memory to be given to free(); NULL when LLVM
-	 * refuses. */
-	void *(*compile)(
-	    const char *ir, size_t ir_size, size_t *size, char *message, size_t message_size);
+	/* A struct sg_llvm_object of size bytes, to be given to free(); NULL when LLVM refuses.
+	 * is_quick: as little work as makes code, in time that grows with the IR and no more. */
+	void *(*compile)(const char *ir, size_t ir_size, bool is_quick, size_t *size, char *message,
+	    size_t message_size);
 };
 
 /* NULL with a line in message on failure. */
