@@ -444,6 +444,8 @@ void matrix_compute(union sg_matrix matrix, struct sg_fragments *all)
 		multiply_integer(matrix, all);
 	else if (is_quad(matrix))
 		multiply_quads(matrix, all);
+	else if (multiply_registers_can(matrix))
+		multiply_registers(matrix, all);
 	else if (matrix.kind == SG_MATRIX_WMMA)
 		multiply_float_in_order(matrix, all);
 	else

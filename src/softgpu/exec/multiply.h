@@ -25,6 +25,11 @@ void multiply_integers(struct sg_product size, const int32_t *a, const int32_t *
 void multiply_bits(
     struct sg_product size, bool conjunction, const int32_t *a, const int32_t *b, int32_t *c);
 
+/* The whole of mma's product of floats on the registers as they are: whether there is a way for its
+ * form on this processor, and then the same results as by what is above. */
+bool multiply_registers_can(union sg_matrix matrix);
+void multiply_registers(union sg_matrix matrix, struct sg_fragments *all);
+
 /* ---- n numbers ---- */
 
 /* Of any float type, a word each. From and to may be the same. */

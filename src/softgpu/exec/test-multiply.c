@@ -162,3 +162,49 @@ TEST(rows_become_columns)
 	CHECK_TRANSPOSE(uint16_t, halves_transpose);
 	CHECK_TRANSPOSE(uint32_t, words_transpose);
 }
+
+/* Saturation, which sums of f32 do not know, makes the machine go the general way. */
+TEST(registers_as_they_are)
+{
+	static const struct {
+		enum sg_matrix_type a, b;
+		uint32_t k; /* 4 << k numbers */
+	} forms[] = {
+	    {SG_MATRIX_F16, SG_MATRIX_F16, 1},
+	    {SG_MATRIX_F16, SG_MATRIX_F16, 2},
+	    {SG_MATRIX_BF16, SG_MATRIX_BF16, 1},
+	    {SG_MATRIX_BF16, SG_MATRIX_BF16, 2},
+	    {SG_MATRIX_TF32, SG_MATRIX_TF32, 0},
+	    {SG_MATRIX_TF32, SG_MATRIX_TF32, 1},
+	    {SG_MATRIX_E4M3, SG_MATRIX_E4M3, 2},
+	    {SG_MATRIX_E5M2, SG_MATRIX_E5M2, 3},
+	    {SG_MATRIX_E4M3, SG_MATRIX_E5M2, 3},
+	    {SG_MATRIX_E5M2, SG_MATRIX_E4M3, 3},
+	};
+	static struct sg_fragments fast, general;
+	uint64_t random = 1;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(forms) * 400; i++) {
+		union sg_matrix matrix = {.bits = 0};
+		bool is_tame = i % 4, is_narrow = i % 3 == 0;
+
+		matrix.kind = SG_MATRIX_MMA;
+		matrix.a = forms[i / 400].a & 15;
+		matrix.b = forms[i / 400].b & 15;
+		matrix.c = (is_narrow ? SG_MATRIX_F16 : SG_MATRIX_F32) & 15;
+		matrix.d = SG_MATRIX_F32;
+		matrix.m = 1;
+		matrix.k = forms[i / 400].k & 7;
+		for (unsigned word = 0; word < SG_MATRIX_WORDS * SG_WARP_SIZE; word++) {
+			random = random * 6364136223846793005 + 1442695040888963407;
+			/* tame: no infinities, nothing that is no number */
+			fast.words[word / SG_WARP_SIZE][word % SG_WARP_SIZE] =
+			    (uint32_t)(random >> 32) & (is_tame ? 0xbb3bbb3b : UINT32_MAX);
+		}
+		general = fast;
+		matrix_compute(matrix, &fast);
+		matrix.saturate = true;
+		matrix_compute(matrix, &general);
+		CHECK_BYTES(fast.words, general.words, 4 * sizeof(fast.words[0]));
+	}
+}
