@@ -97,6 +97,16 @@ static CUresult link_add_image(struct link_state *link, const void *data, size_t
 	return r;
 }
 
+/* NVIDIA's device runtime (libcudadevrt.a), by the member that it consists of. The software GPU's own
+ * takes its place. */
+static bool is_device_runtime(const void *data, size_t size)
+{
+	static const char archive[] = "!<arch>\n", member[] = "cuda_device_runtime.o";
+
+	return size > sizeof(archive) && !memcmp(data, archive, sizeof(archive) - 1) &&
+	       memmem(data, MIN(size, (size_t)65536), member, sizeof(member) - 1);
+}
+
 CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, size_t size,
     const char *name, unsigned n_options, CUjit_option *options, void **values)
 {
@@ -113,9 +123,14 @@ CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, s
 		return link_add_image(link, data, size);
 	case CU_JIT_INPUT_CUBIN:
 		return CUDA_ERROR_NO_BINARY_FOR_GPU;
+	case CU_JIT_INPUT_LIBRARY:
+		if (is_device_runtime(data, size))
+			return CUDA_SUCCESS;
+		/* fallthrough */
 	default:
 		log_warn_once(
-		    "only PTX and fatbins can be linked, not inputs of type %d", (int)type);
+		    "only PTX, fatbins and the device runtime can be linked, not inputs of type %d",
+		    (int)type);
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
 }

@@ -147,6 +147,17 @@ void sg_builtin___cudaCDP2GetErrorString(
 void sg_builtin___cudaCDP2Malloc(
     struct sg_lane *lane, uint32_t *result, const uint64_t *address, const uint64_t *size);
 void sg_builtin___cudaCDP2Free(struct sg_lane *lane, uint32_t *result, const uint64_t *address);
+/* groups.c: of cooperative groups. */
+void sg_builtin_cudaCGGetIntrinsicHandle(
+    struct sg_lane *lane, uint64_t *handle, const uint32_t *scope);
+void sg_builtin_cudaCGSynchronize(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *handle, const uint32_t *flags);
+void sg_builtin_cudaCGSynchronizeGrid(
+    struct sg_lane *lane, uint32_t *result, const uint64_t *handle, const uint32_t *flags);
+void sg_builtin_cudaCGGetSize(struct sg_lane *lane, uint32_t *result, const uint64_t *threads,
+    const uint64_t *grids, const uint64_t *handle);
+void sg_builtin_cudaCGGetRank(struct sg_lane *lane, uint32_t *result, const uint64_t *thread,
+    const uint64_t *grid_rank, const uint64_t *handle);
 /* The handle of a graph's condition is the address of its value. */
 void sg_builtin_cudaGraphSetConditional(
     struct sg_lane *lane, const uint64_t *handle, const uint32_t *value);

@@ -61,7 +61,9 @@ struct sg_lane {
 	B(__cudaCDP2EventRecord, 1, 2) B(__cudaCDP2StreamWaitEvent, 1, 3)                          \
 	B(__cudaCDP2GetLastError, 1, 0) B(__cudaCDP2PeekAtLastError, 1, 0)                         \
 	B(__cudaCDP2GetDevice, 1, 1) B(__cudaCDP2GetDeviceCount, 1, 1)                             \
-	B(__cudaCDP2GetErrorString, 1, 1) B(__cudaCDP2Malloc, 1, 2) B(__cudaCDP2Free, 1, 1)
+	B(__cudaCDP2GetErrorString, 1, 1) B(__cudaCDP2Malloc, 1, 2) B(__cudaCDP2Free, 1, 1)        \
+	B(cudaCGGetIntrinsicHandle, 1, 1) B(cudaCGSynchronize, 1, 2)                               \
+	B(cudaCGSynchronizeGrid, 1, 2) B(cudaCGGetSize, 1, 3) B(cudaCGGetRank, 1, 3)
 /* clang-format on */
 
 /* What cooperative groups keep in shared memory, at two places. */

@@ -43,6 +43,8 @@ struct sg_grid {
 	atomic_bool failed; /* the first to set it owns fault */
 	struct sg_fault fault;
 	struct sg_watch watch;
+	atomic_uint came,
+	    turn; /* groups.c's: blocks that wait for all; a turn ends with the last */
 	struct sg_child *children; /* children.c's, under its lock, until the blocks have ended */
 	struct sg_chunk *chunks;
 	uint32_t n_children;

@@ -17,22 +17,47 @@ static const struct builtin {
 #define BUILTIN(name, n_returns, n_params) {#name, n_returns, n_params},
     SG_BUILTINS(BUILTIN)};
 
-/* The suffix: the same with another default stream, and there is one order for all here. */
-#define DEVICE_RUNTIME	  "__cudaCDP2"
+/* What nvcc calls, and what other compilers may: cudaMalloc is __cudaCDP2Malloc's older name. */
+#define DEVICE_RUNTIME	     "__cudaCDP2"
+#define OLDER_DEVICE_RUNTIME "cuda"
+/* The same with another default stream, and there is one order for all here. */
 #define PER_THREAD_STREAM "_ptsz"
+#define WAIT_FOR_GRID	  "cudaCGSynchronize"
+
+static bool begins_with(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
+
+static const struct builtin *find_exactly(const char *prefix, const char *name, size_t size)
+{
+	size_t before = strlen(prefix);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(builtins); i++)
+		if (begins_with(builtins[i].name, prefix) &&
+		    !strncmp(builtins[i].name + before, name, size) &&
+		    !builtins[i].name[before + size])
+			return &builtins[i];
+	return NULL;
+}
 
 static const struct builtin *find_builtin(const char *name)
 {
-	size_t size = strlen(name);
+	static const char *const prefixes[] = {DEVICE_RUNTIME, OLDER_DEVICE_RUNTIME};
+	size_t size = strlen(name), suffix = strlen(PER_THREAD_STREAM);
+	const struct builtin *found = find_exactly("", name, size);
 
-	if (!strncmp(name, DEVICE_RUNTIME, strlen(DEVICE_RUNTIME)) &&
-	    size > strlen(PER_THREAD_STREAM) &&
-	    !strcmp(name + size - strlen(PER_THREAD_STREAM), PER_THREAD_STREAM))
-		size -= strlen(PER_THREAD_STREAM);
-	for (unsigned i = 0; i < ARRAY_SIZE(builtins); i++)
-		if (!strncmp(builtins[i].name, name, size) && !builtins[i].name[size])
-			return &builtins[i];
-	return NULL;
+	for (unsigned i = 0; i < ARRAY_SIZE(prefixes) && !found; i++) {
+		const char *stem = name + strlen(prefixes[i]);
+
+		if (!begins_with(name, prefixes[i]))
+			continue;
+		size = strlen(stem);
+		if (size > suffix && !strcmp(stem + size - suffix, PER_THREAD_STREAM))
+			size -= suffix;
+		found = find_exactly(DEVICE_RUNTIME, stem, size);
+	}
+	return found;
 }
 
 /* The last two are what NVIDIA's device runtime calls in turn. */
@@ -41,9 +66,31 @@ bool jit_is_system_function(const char *name)
 	static const char *const prefixes[] = {DEVICE_RUNTIME, "cnp", "__cuda_syscall_"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+		if (begins_with(name, prefixes[i]))
 			return true;
 	return find_builtin(name) != NULL;
+}
+
+/* The name of the machine's own function that is called, or "". */
+static const char *builtin_called(const struct ptx_instruction *in)
+{
+	for (unsigned i = 0; in->opcode == PTX_OP_call && i < in->n_operands; i++) {
+		const struct ptx_operand *operand = &in->operands[i];
+		const struct builtin *builtin = operand->kind == PTX_OPERAND_FUNCTION
+						    ? find_builtin(operand->function->name)
+						    : NULL;
+
+		if (builtin)
+			return builtin->name;
+	}
+	return "";
+}
+
+bool calls_device_runtime(const struct ptx_instruction *in)
+{
+	const char *name = builtin_called(in);
+
+	return begins_with(name, DEVICE_RUNTIME) || begins_with(name, WAIT_FOR_GRID);
 }
 
 void emit_builtins(struct emit *emit)
@@ -105,7 +152,8 @@ bool jit_needs_fibers(const struct ptx_function *function)
 		const struct ptx_instruction *in = &function->code[i];
 		const struct ptx_operand *target = in->operands;
 
-		if (ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE || is_of_cluster(in))
+		if (ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE || is_of_cluster(in) ||
+		    begins_with(builtin_called(in), WAIT_FOR_GRID))
 			return true;
 		if (in->opcode == PTX_OP_exit && !function->is_entry)
 			return true;

@@ -141,6 +141,8 @@ void emit_builtins(struct emit *emit);	     /* their declarations */
 uint32_t code_site(const struct emit *emit); /* of the instruction, unique and rising */
 /* A look at the stop flag. */
 void emit_stop_check(struct emit *emit);
+/* Of a call: of a function that remembers something of its thread, or waits for all of the grid. */
+bool calls_device_runtime(const struct ptx_instruction *in);
 bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
 
 /* emit-half.c: f16 and bf16 through float */

@@ -1,6 +1,6 @@
 # needs: numba
 # timeout: 120
-"""Numba: kernels with shared memory and atomics, streams, and an array mapped into the GPU."""
+"""Numba: kernels with shared memory and atomics, a grid that meets, streams, an array mapped into the GPU."""
 import numpy
 
 if not hasattr(numpy, "row_stack"):  # NumPy 2.4 dropped it, Numba still names it
@@ -34,6 +34,16 @@ def histogram(values, bins):
         cuda.atomic.add(bins, int(values[at]) % bins.size, 1)
 
 
+@cuda.jit
+def mirrored(rows):
+    """Each row is the one before it backwards, plus 1: the threads of all blocks wait for each other."""
+    grid = cuda.cg.this_grid()
+    at = cuda.grid(1)
+    for row in range(1, rows.shape[0]):
+        rows[row, at] = rows[row - 1, rows.shape[1] - at - 1] + 1
+        grid.sync()
+
+
 values = numpy.arange(100000, dtype=numpy.float64) % 1013
 blocks = (values.size + 127) // 128
 stream = cuda.stream()
@@ -50,3 +60,7 @@ histogram[blocks, 128](there, bins)
 cuda.synchronize()
 assert numpy.array_equal(bins, numpy.bincount(values.astype(int) % 64, minlength=64))
 report("histogram", numpy.array(bins))
+rows = cuda.to_device(numpy.tile(numpy.arange(512, dtype=numpy.int32), (33, 1)))
+mirrored[4, 128](rows)
+assert numpy.array_equal(rows.copy_to_host()[32], numpy.arange(512) + 32)
+report("mirrored rows", rows.copy_to_host())

@@ -41,16 +41,6 @@ static bool may_spin(const struct ptx_instruction *in)
 		       ptx_has(in, PTX_MODIFIER_relaxed)));
 }
 
-/* A function of the machine that remembers something of the thread from call to call. */
-static bool calls_with_memory(const struct ptx_instruction *in)
-{
-	for (unsigned i = 0; in->opcode == PTX_OP_call && i < in->n_operands; i++)
-		if (in->operands[i].kind == PTX_OPERAND_FUNCTION &&
-		    !strncmp(in->operands[i].function->name, "__cudaCDP", 9))
-			return true;
-	return false;
-}
-
 static bool takes_short_address(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
@@ -135,8 +125,8 @@ static void check_instruction(struct warp *warp, const struct ptx_instruction *i
 	default:
 		break;
 	}
-	if (calls_with_memory(in))
-		warp_refuse(warp, "it launches grids");
+	if (calls_device_runtime(in))
+		warp_refuse(warp, "it launches grids or waits for its own");
 	if (takes_short_address(&warp->emit))
 		warp_refuse(warp, "local memory has addresses of 32 bits");
 	if (meets(in) && bits_has(facts->partial, block) &&
@@ -259,8 +249,8 @@ static void check_function(struct warp *warp, const struct ptx_function *functio
 		warp_refuse(warp, "a function it calls meets or polls");
 	for (uint32_t i = 0; i < function->n_code; i++)
 		if (function->code[i].opcode == PTX_OP_alloca ||
-		    calls_with_memory(&function->code[i]))
-			warp_refuse(warp, "a function it calls allocates or launches");
+		    calls_device_runtime(&function->code[i]))
+			warp_refuse(warp, "a function it calls allocates, launches or waits");
 }
 
 struct results {
