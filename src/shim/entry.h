@@ -10,6 +10,7 @@
 #include "gen/api_ids.h"
 #include "shim/observe.h"
 #include "shim/session.h"
+#include "shim/thread.h"
 
 /* The gate is not plainly open: CUDA_SUCCESS to go on, or what the function has to return. */
 CUresult shim_enter(enum api_fn function, struct observe_entry *entry, bool early);
@@ -20,6 +21,13 @@ void shim_leave(enum api_fn function, const struct observe_entry *entry, CUresul
 /* CUDA_ERROR_INVALID_CONTEXT unless the thread's current context is of the kind that narrow forms
  * may be used in (abi/narrow.h). context.c. */
 CUresult shim_enter_narrow(void);
+
+/* For functions marked `context`: nothing says where this would happen. Streams 0, 1 and 2 are those
+ * of the current context. */
+static inline bool shim_lacks_context(CUstream stream)
+{
+	return !shim_thread.context && (uintptr_t)stream <= (uintptr_t)CU_STREAM_PER_THREAD;
+}
 
 #define SHIM_ENTER_AS(function, early)                                                             \
 	struct observe_entry shim_entry = {0};                                                     \

@@ -107,6 +107,7 @@ struct fn {
 	unsigned since;
 	enum class class;
 	bool blocks, custom_shim, custom_server, cache, early;
+	bool context; /* asks for a current context before it looks at its arguments */
 	bool has_prototype, has_wire;
 	struct param *params; /* as exported */
 	struct param *wire;   /* what crosses, when that differs: has_wire */

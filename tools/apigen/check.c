@@ -291,7 +291,7 @@ static void check_alias(struct api *api, struct fn *fn)
 	}
 	forbid_fn(api, fn,
 	    fn->has_id || fn->has_wire || fn->custom_shim || fn->custom_server || fn->blocks ||
-		fn->cache || fn->charge || fn->replay || fn->order || fn->n_known ||
+		fn->cache || fn->context || fn->charge || fn->replay || fn->order || fn->n_known ||
 		(fn->class && fn->class != fn->base->class),
 	    "is an alias: id, class and attributes are its base's");
 	fn->class = fn->base->class;

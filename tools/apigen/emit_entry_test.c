@@ -117,6 +117,18 @@ static void entry_nulls(struct out *out, const struct fn *fn)
 	}
 }
 
+/* Told before anything else, NULL or not. */
+static void entry_without_context(struct out *out, const struct fn *fn)
+{
+	const char *list = "";
+
+	for (struct param *p = fn->params; p; p = p->next)
+		list = text_join(out->api, list, p->stars ? "NULL" : p->name);
+	out_line(out, "\thalves_lack_context = true;");
+	out_line(out, "\tCHECK_EQ(%s(%s), CUDA_ERROR_INVALID_CONTEXT);", fn->name, list);
+	out_line(out, "\tentry_expect_end();");
+}
+
 static void entry_test(struct out *out, const struct fn *fn)
 {
 	out_line(out, "TEST(entry_%s)", fn->name);
@@ -136,6 +148,8 @@ static void entry_test(struct out *out, const struct fn *fn)
 			entry_streams(out, fn, "CU_STREAM_PER_THREAD");
 			entry_expect(out, fn);
 		}
+		if (entry_body_of(fn)->context && fn->twin != TWIN_NARROW)
+			entry_without_context(out, fn);
 	}
 	out_line(out, "}");
 	out_blank(out);

@@ -96,10 +96,18 @@ void out_narrow(struct out *out, const struct fn *fn, const char *enter,
 			out_line(out, "\t%s %s_wide;", p->wide, p->name);
 	if (fn_device(fn))
 		enter = "CUDA_SUCCESS";
-	out_line(out, "\tCUresult r = %s;", *check ? "CUDA_ERROR_INVALID_VALUE" : enter);
-	if (*check) {
-		out_line(out, "\tif (likely(%s))", check);
-		out_line(out, "\t\tr = %s;", enter);
+	if (fn->base->context) {
+		out_line(out, "\tCUresult r = %s;", enter);
+		if (*check) {
+			out_line(out, "\tif (r == CUDA_SUCCESS && !(%s))", check);
+			out_line(out, "\t\tr = CUDA_ERROR_INVALID_VALUE;");
+		}
+	} else {
+		out_line(out, "\tCUresult r = %s;", *check ? "CUDA_ERROR_INVALID_VALUE" : enter);
+		if (*check) {
+			out_line(out, "\tif (likely(%s))", check);
+			out_line(out, "\t\tr = %s;", enter);
+		}
 	}
 	narrow_call(out, fn, call);
 	narrow_results(out, fn, call);

@@ -351,19 +351,44 @@ static void entry_narrow(struct out *out, const struct fn *fn)
 	out_blank(out);
 }
 
+/* Whether a context is missing that fn asks for before anything else; "" when it does not ask. A
+ * stream that the program made has its own. */
+static const char *entry_lacks_context(struct api *api, const struct fn *fn)
+{
+	const struct fn *body = fn->base ? fn->base : fn;
+
+	if (!body->context)
+		return "";
+	for (struct param *p = fn->params; p; p = p->next)
+		if (param_is_stream(p))
+			return api_text(api, "shim_lacks_context(%s)", p->name);
+	return "shim_lacks_context(NULL)";
+}
+
+static void entry_checked(struct out *out, const char *lacks, const char *check, const char *call)
+{
+	out_line(out, "\tCUresult r = CUDA_ERROR_INVALID_VALUE;");
+	if (*lacks) {
+		out_line(out, "\tif (unlikely(%s))", lacks);
+		out_line(out, "\t\tr = CUDA_ERROR_INVALID_CONTEXT;");
+		out_line(out, *check ? "\telse if (likely(%s))" : "\telse", check);
+	} else {
+		out_line(out, "\tif (likely(%s))", check);
+	}
+	out_line(out, "\t\tr = %s;", call);
+}
+
 static void entry_body(struct out *out, const struct fn *fn)
 {
-	const char *check = text_check(out->api, fn);
+	const char *check = text_check(out->api, fn), *lacks = entry_lacks_context(out->api, fn);
 
 	out_line(out, "%s", text_prototype(out->api, fn));
 	out_line(out, "{");
 	out_line(out, "\tSHIM_ENTER%s(FN_%s);", fn->early ? "_EARLY" : "", fn->name);
 	if (!fn_live(fn)) {
 		out_line(out, "\tCUresult r = shim_nosup(FN_%s);", fn->name);
-	} else if (*check) {
-		out_line(out, "\tCUresult r = CUDA_ERROR_INVALID_VALUE;");
-		out_line(out, "\tif (likely(%s))", check);
-		out_line(out, "\t\tr = %s;", entry_call(out->api, fn));
+	} else if (*check || *lacks) {
+		entry_checked(out, lacks, check, entry_call(out->api, fn));
 	} else {
 		out_line(out, "\tCUresult r = %s;", entry_call(out->api, fn));
 	}

@@ -399,6 +399,8 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 		fn->cache = true;
 	else if (parse_accept(p, "early"))
 		fn->early = true;
+	else if (parse_accept(p, "context"))
+		fn->context = true;
 	else if (parse_accept(p, "ptsz"))
 		fn->twin = TWIN_PTSZ;
 	else if (parse_accept(p, "ptds"))

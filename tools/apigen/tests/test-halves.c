@@ -24,6 +24,7 @@
 #define OBJECTS 32
 
 unsigned halves_entered, halves_left;
+bool halves_lack_context;
 
 static struct object {
 	enum handle_kind kind;

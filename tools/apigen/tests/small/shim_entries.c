@@ -44,7 +44,9 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 {
 	SHIM_ENTER(FN_cuMemAlloc_v2);
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
-	if (likely(address))
+	if (unlikely(shim_lacks_context(NULL)))
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	else if (likely(address))
 		r = remote_cuMemAlloc_v2(address, bytes);
 	SHIM_LEAVE(FN_cuMemAlloc_v2, r);
 	return r;
@@ -54,7 +56,9 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t n, CUstre
 {
 	SHIM_ENTER(FN_cuMemcpyHtoDAsync_v2);
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
-	if (likely(from || !n))
+	if (unlikely(shim_lacks_context(stream)))
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	else if (likely(from || !n))
 		r = remote_cuMemcpyHtoDAsync_v2(to, from, n, stream);
 	SHIM_LEAVE(FN_cuMemcpyHtoDAsync_v2, r);
 	return r;
@@ -64,7 +68,9 @@ CUresult cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr to, const void *from, size_t n, C
 {
 	SHIM_ENTER(FN_cuMemcpyHtoDAsync_v2_ptsz);
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
-	if (likely(from || !n))
+	if (unlikely(shim_lacks_context(stream)))
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	else if (likely(from || !n))
 		r = remote_cuMemcpyHtoDAsync_v2(to, from, n,
 		    stream ? stream : CU_STREAM_PER_THREAD);
 	SHIM_LEAVE(FN_cuMemcpyHtoDAsync_v2_ptsz, r);

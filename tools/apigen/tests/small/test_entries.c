@@ -188,6 +188,9 @@ TEST(entry_cuMemAlloc_v2)
 	entry_expect_end();
 	CHECK_EQ(cuMemAlloc_v2(NULL, bytes), CUDA_ERROR_INVALID_VALUE);
 	entry_expect_end();
+	halves_lack_context = true;
+	CHECK_EQ(cuMemAlloc_v2(NULL, bytes), CUDA_ERROR_INVALID_CONTEXT);
+	entry_expect_end();
 }
 
 TEST(entry_cuMemcpyHtoDAsync_v2)
@@ -207,6 +210,9 @@ TEST(entry_cuMemcpyHtoDAsync_v2)
 	ENTRY_EXPECT(stream);
 	entry_expect_end();
 	CHECK_EQ(cuMemcpyHtoDAsync_v2(to, NULL, n, stream), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+	halves_lack_context = true;
+	CHECK_EQ(cuMemcpyHtoDAsync_v2(to, NULL, n, stream), CUDA_ERROR_INVALID_CONTEXT);
 	entry_expect_end();
 }
 
@@ -236,6 +242,9 @@ TEST(entry_cuMemcpyHtoDAsync_v2_ptsz)
 	ENTRY_EXPECT(from);
 	ENTRY_EXPECT(n);
 	ENTRY_EXPECT(stream);
+	entry_expect_end();
+	halves_lack_context = true;
+	CHECK_EQ(cuMemcpyHtoDAsync_v2_ptsz(to, NULL, n, stream), CUDA_ERROR_INVALID_CONTEXT);
 	entry_expect_end();
 }
 
