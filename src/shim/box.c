@@ -352,3 +352,101 @@ CUresult shim_cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream strea
 {
 	return copy_peers(copy, stream, false);
 }
+
+/* --- one row of an array --- */
+
+static CUDA_MEMCPY3D row_from(CUarray array, size_t offset, size_t bytes)
+{
+	return (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_ARRAY,
+	    .srcArray = array,
+	    .srcXInBytes = offset,
+	    .WidthInBytes = bytes,
+	    .Height = 1,
+	    .Depth = 1};
+}
+
+static CUDA_MEMCPY3D row_to(CUarray array, size_t offset, size_t bytes)
+{
+	return (CUDA_MEMCPY3D){.dstMemoryType = CU_MEMORYTYPE_ARRAY,
+	    .dstArray = array,
+	    .dstXInBytes = offset,
+	    .WidthInBytes = bytes,
+	    .Height = 1,
+	    .Depth = 1};
+}
+
+/* Between arrays and device memory CUDA does not wait. */
+CUresult shim_cuMemcpyAtoA_v2(CUarray destination, size_t destination_offset, CUarray source,
+    size_t source_offset, size_t bytes, unsigned shim_flags)
+{
+	CUDA_MEMCPY3D copy = row_to(destination, destination_offset, bytes);
+
+	copy.srcMemoryType = CU_MEMORYTYPE_ARRAY;
+	copy.srcArray = source;
+	copy.srcXInBytes = source_offset;
+	return copy_3d(&copy, stream_of_flags(shim_flags), false);
+}
+
+CUresult shim_cuMemcpyAtoD_v2(
+    CUdeviceptr destination, CUarray source, size_t offset, size_t bytes, unsigned shim_flags)
+{
+	CUDA_MEMCPY3D copy = row_from(source, offset, bytes);
+
+	copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+	copy.dstDevice = destination;
+	return copy_3d(&copy, stream_of_flags(shim_flags), false);
+}
+
+CUresult shim_cuMemcpyDtoA_v2(
+    CUarray destination, size_t offset, CUdeviceptr source, size_t bytes, unsigned shim_flags)
+{
+	CUDA_MEMCPY3D copy = row_to(destination, offset, bytes);
+
+	copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+	copy.srcDevice = source;
+	return copy_3d(&copy, stream_of_flags(shim_flags), false);
+}
+
+static CUresult row_to_array(CUarray destination, size_t offset, const void *source, size_t bytes,
+    CUstream stream, bool wait)
+{
+	CUDA_MEMCPY3D copy = row_to(destination, offset, bytes);
+
+	copy.srcMemoryType = CU_MEMORYTYPE_HOST;
+	copy.srcHost = source;
+	return copy_3d(&copy, stream, wait);
+}
+
+static CUresult row_of_array(
+    void *destination, CUarray source, size_t offset, size_t bytes, CUstream stream, bool wait)
+{
+	CUDA_MEMCPY3D copy = row_from(source, offset, bytes);
+
+	copy.dstMemoryType = CU_MEMORYTYPE_HOST;
+	copy.dstHost = destination;
+	return copy_3d(&copy, stream, wait);
+}
+
+CUresult shim_cuMemcpyHtoA_v2(
+    CUarray destination, size_t offset, const void *source, size_t bytes, unsigned shim_flags)
+{
+	return row_to_array(destination, offset, source, bytes, stream_of_flags(shim_flags), true);
+}
+
+CUresult shim_cuMemcpyHtoAAsync_v2(
+    CUarray destination, size_t offset, const void *source, size_t bytes, CUstream stream)
+{
+	return row_to_array(destination, offset, source, bytes, stream, false);
+}
+
+CUresult shim_cuMemcpyAtoH_v2(
+    void *destination, CUarray source, size_t offset, size_t bytes, unsigned shim_flags)
+{
+	return row_of_array(destination, source, offset, bytes, stream_of_flags(shim_flags), true);
+}
+
+CUresult shim_cuMemcpyAtoHAsync_v2(
+    void *destination, CUarray source, size_t offset, size_t bytes, CUstream stream)
+{
+	return row_of_array(destination, source, offset, bytes, stream, false);
+}

@@ -229,6 +229,8 @@ static CUresult copy_moving(
 
 	if (usable != CUDA_SUCCESS)
 		return usable;
+	if ((!to->shared && !destination) || (!from->shared && !source))
+		return CUDA_ERROR_INVALID_VALUE; /* NULL */
 	CUresult r = destination && source ? copy_here(destination, source, bytes, stream)
 		     : to->shared	   ? copy_in(to->remote, source, bytes, stream)
 					   : copy_out(destination, from->remote, bytes, stream);

@@ -173,27 +173,6 @@ CUresult worker_cuMemcpyPeerAsync(struct call *call, struct args_cuMemcpyPeerAsy
 	    a->source_context, a->bytes, a->stream);
 }
 
-CUresult worker_cuMemcpyAtoD_v2(struct call *call, struct args_cuMemcpyAtoD_v2 *a)
-{
-	return check(may_reach(call, a->destination, a->bytes))
-		   ?: call->backend->cuMemcpyAtoD_v2(
-			  a->destination, a->source, a->offset, a->bytes);
-}
-
-CUresult worker_cuMemcpyDtoA_v2(struct call *call, struct args_cuMemcpyDtoA_v2 *a)
-{
-	return check(may_reach(call, a->source, a->bytes))
-		   ?: call->backend->cuMemcpyDtoA_v2(
-			  a->destination, a->offset, a->source, a->bytes);
-}
-
-CUresult worker_cuMemcpyAtoHAsync_v2(struct call *call, struct args_cuMemcpyAtoHAsync_v2 *a)
-{
-	return call->backend->cuMemcpyAtoHAsync_v2(
-		   a->destination, a->source, a->offset, a->bytes, a->stream)
-		   ?: call->backend->cuStreamSynchronize(a->stream);
-}
-
 /* --- the program's ordinary memory --- */
 
 /*

@@ -1,67 +1,11 @@
 /*
  * The names that a program means which was compiled with the per-thread default stream: _ptsz of
  * functions with a stream, for which 0 is the calling thread's own, and _ptds of those without one,
- * which work in it. The stream is held by a word in memory while work is put into it, so that what
- * went elsewhere would be seen: it would be done at once.
+ * which work in it. Boxes, arrays and what streams tell of themselves: test-twins.c.
  */
 #include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
 
-#include "conform.h"
-
-enum { N = 4096 };
-
-/* Memory of the device, pinned memory to copy from and to, and the word that holds the stream. */
-static CUdeviceptr device, word;
-static uint8_t *host, *back;
-static atomic_uint *flag;
-
-/* What is used while the stream is held is loaded before: loading may wait for it. */
-static void begin(void)
-{
-	CUdevice ordinal = conform_begin();
-	unsigned value = 0;
-	int able = 0, n = N / 4;
-
-	OK(cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS, ordinal));
-	if (!able)
-		SKIP("no operations on memory in streams");
-	OK(cuMemAlloc(&device, N));
-	OK(conform_launch(conform_kernel("fill"), 1, 64, 0, NULL, (void *[]){&device, &value, &n}));
-	OK(conform_launch(conform_kernel("increment"), 1, 64, 0, NULL, (void *[]){&device, &n}));
-	OK(cuMemsetD8(device, 0, N));
-	OK(cuMemHostAlloc((void **)&host, 4 * N, CU_MEMHOSTALLOC_DEVICEMAP));
-	back = host + N;
-	flag = (atomic_uint *)(host + 2 * N);
-	OK(cuMemHostGetDevicePointer(&word, (void *)flag, 0));
-	memset(host, 0, 4 * N);
-	conform_fill(host, N, 1);
-	OK(cuCtxSynchronize());
-}
-
-static void hold(void)
-{
-	OK(cuStreamWaitValue32_v2_ptsz(NULL, word, 1, CU_STREAM_WAIT_VALUE_GEQ));
-}
-
-/* Nothing has happened to the device's memory yet; then all of it happens. */
-static void let_go(void)
-{
-	uint8_t got[N], nothing[N] = {0};
-	CUstream other;
-
-	usleep(50000);
-	OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
-	OK(cuMemcpyDtoHAsync_v2_ptsz(got, device, N, other));
-	OK(cuStreamSynchronize_ptsz(other));
-	CHECK_BYTES(got, nothing, N);
-	GIVES(cuStreamQuery_ptsz(NULL), CUDA_ERROR_NOT_READY);
-	atomic_store(flag, 1);
-	OK(cuStreamSynchronize_ptsz(NULL));
-	OK(cuStreamQuery_ptsz(NULL));
-	OK(cuStreamDestroy(other));
-}
+#include "perthread.h"
 
 static void check_device(const uint8_t *wanted)
 {
