@@ -376,10 +376,15 @@ CUresult managed_attributes(void **data, const size_t *data_sizes,
 	return r;
 }
 
-CUresult managed_check_batch(
-    const CUdeviceptr *addresses, const size_t *sizes, size_t count, unsigned long long flags)
+static bool is_legacy(CUstream stream)
 {
-	bool valid = addresses && sizes && count && !flags;
+	return !stream || stream == CU_STREAM_LEGACY;
+}
+
+CUresult managed_check_batch(const CUdeviceptr *addresses, const size_t *sizes, size_t count,
+    unsigned long long flags, CUstream stream)
+{
+	bool valid = addresses && sizes && count && !flags && !is_legacy(stream);
 
 	for (size_t i = 0; valid && i < count; i++)
 		valid = managed_covers(addresses[i], sizes[i]);
@@ -419,8 +424,6 @@ CUresult managed_prefetch_batch(const CUdeviceptr *addresses, const size_t *size
 
 CUresult managed_check_attach(CUstream stream, uint64_t address, size_t length, unsigned flags)
 {
-	bool default_stream =
-	    !stream || stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD;
 	bool valid = false;
 
 	pthread_mutex_lock(&lock);
@@ -429,9 +432,8 @@ CUresult managed_check_attach(CUstream stream, uint64_t address, size_t length, 
 	if (a && a->address == address)
 		valid = !length || length == a->size;
 	pthread_mutex_unlock(&lock);
-	if (flags & ~(unsigned)(CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST | CU_MEM_ATTACH_SINGLE) ||
-	    (flags == CU_MEM_ATTACH_SINGLE && default_stream))
-		valid = false;
+	valid &= flags == CU_MEM_ATTACH_GLOBAL || flags == CU_MEM_ATTACH_HOST ||
+		 (flags == CU_MEM_ATTACH_SINGLE && !is_legacy(stream));
 	return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 

@@ -96,6 +96,17 @@ CUresult shim_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status
 	return CUDA_SUCCESS;
 }
 
+/* A wait is refused in the same way. */
+CUresult capture_refuse(CUstream stream)
+{
+	CUstreamCaptureStatus status;
+
+	if (shim_cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+	    status == CU_STREAM_CAPTURE_STATUS_NONE)
+		return CUDA_SUCCESS;
+	return remote_cuStreamSynchronize(stream);
+}
+
 CUresult shim_cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus *status, uint64_t *id)
 {
 	if (!surely_idle(stream))

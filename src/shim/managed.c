@@ -10,6 +10,7 @@
 
 #include "abi/managed.h"
 #include "gen/shim_custom.h"
+#include "shim/capture.h"
 #include "shim/device.h"
 #include "shim/hostmem.h"
 #include "shim/thread.h"
@@ -18,10 +19,10 @@ CUresult shim_cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned fla
 {
 	uint64_t start;
 
-	if (!shim_thread.context)
-		return CUDA_ERROR_INVALID_CONTEXT;
 	if (!bytes || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
 	CUresult r = hostmem_take(bytes, &start);
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -63,11 +64,17 @@ static bool is_place(CUdevice device)
 	return device == CU_DEVICE_CPU || device_find(device);
 }
 
+/* Whether there is a context for what has good arguments so far. */
+static CUresult in_context(void)
+{
+	return shim_thread.context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 CUresult shim_cuMemAdvise_v2(
     CUdeviceptr address, size_t count, CUmem_advise advice, CUmemLocation location)
 {
 	return managed_check_advice(advice, location, device_count())
-		   ?: managed_advise(address, count, advice, location);
+		   ?: in_context() ?: managed_advise(address, count, advice, location);
 }
 
 CUresult shim_cuMemAdvise(CUdeviceptr address, size_t count, CUmem_advise advice, CUdevice device)
@@ -84,6 +91,7 @@ CUresult shim_cuMemPrefetchAsync_v2(
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	return managed_check_prefetch(location, device_count())
+		   ?: in_context() ?: capture_refuse(stream)
 		   ?: managed_prefetch(address, count, location);
 }
 
@@ -98,14 +106,16 @@ CUresult shim_cuMemPrefetchAsync(
 CUresult shim_cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t count, unsigned long long flags, CUstream stream)
 {
-	return managed_check_batch(addresses, sizes, count, flags);
+	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream)
+				  ?: capture_refuse(stream);
 }
 
 CUresult shim_cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t count,
     CUmemLocation *locations, size_t *location_indices, size_t n_locations,
     unsigned long long flags, CUstream stream)
 {
-	return managed_check_batch(addresses, sizes, count, flags)
+	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream)
+				  ?: capture_refuse(stream)
 		   ?: managed_prefetch_batch(addresses, sizes, count, locations, location_indices,
 			  n_locations, device_count());
 }
@@ -134,5 +144,5 @@ CUresult shim_cuMemRangeGetAttributes(void **data, size_t *data_sizes,
 CUresult shim_cuStreamAttachMemAsync(
     CUstream stream, CUdeviceptr address, size_t length, unsigned flags)
 {
-	return managed_check_attach(stream, address, length, flags);
+	return managed_check_attach(stream, address, length, flags) ?: capture_refuse(stream);
 }

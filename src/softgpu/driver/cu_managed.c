@@ -15,6 +15,20 @@ static CUresult managed_enter(void)
 	return sg_enter_context(&context);
 }
 
+/* Of what belongs to a stream and is refused where that is captured, as a wait is. */
+static CUresult managed_enter_stream(CUstream stream)
+{
+	CUstreamCaptureStatus status;
+	CUresult r = managed_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+	    status == CU_STREAM_CAPTURE_STATUS_NONE)
+		return CUDA_SUCCESS;
+	return cuStreamSynchronize(stream);
+}
+
 static bool names_device(CUmem_advise advice)
 {
 	return advice == CU_MEM_ADVISE_SET_PREFERRED_LOCATION ||
@@ -49,6 +63,7 @@ CUresult cuMemPrefetchAsync_v2(
 	if (r == CUDA_SUCCESS && flags)
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r ?: managed_check_prefetch(location, N_DEVICES)
+			   ?: managed_enter_stream(stream)
 			   ?: managed_prefetch(address, size, location);
 }
 
@@ -62,14 +77,16 @@ CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, C
 CUresult cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags);
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, stream)
+					 ?: managed_enter_stream(stream);
 }
 
 CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t n,
     CUmemLocation *locations, size_t *location_indices, size_t n_locations,
     unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, stream)
+					 ?: managed_enter_stream(stream)
 					 ?: managed_prefetch_batch(addresses, sizes, n, locations,
 						location_indices, n_locations, N_DEVICES);
 }
