@@ -466,7 +466,9 @@ CUresult shim_cuCtxDestroy_v2(CUcontext context)
 {
 	CUdevice device;
 
-	if (!context || is_primary(context) || !context_device(context, &device))
+	if (!context)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (is_primary(context) || !context_device(context, &device))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	abi_storage_drop(context);
 	CUresult r = remote_cuCtxDestroy_v2(context);

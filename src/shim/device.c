@@ -391,6 +391,8 @@ CUresult shim_cuDeviceGetP2PAttribute(
 {
 	if (!device_find(source) || !device_find(destination))
 		return CUDA_ERROR_INVALID_DEVICE;
+	if (source == destination)
+		return CUDA_ERROR_INVALID_DEVICE;
 	if ((unsigned)attribute >= SNAPSHOT_P2P_ATTRIBUTES)
 		return CUDA_ERROR_INVALID_VALUE;
 	const struct snapshot_peer *peer =

@@ -108,6 +108,9 @@ CUresult shim_cuImportExternalMemory(
 	uint64_t number = 0;
 	CUresult r = CUDA_SUCCESS;
 
+	if (descriptor->type < CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD ||
+	    descriptor->type > CU_EXTERNAL_MEMORY_HANDLE_TYPE_DMABUF_FD)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (descriptor->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD &&
 	    descriptor->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_DMABUF_FD) {
 		log_warn_once("external memory is imported by descriptors (OPAQUE_FD, DMABUF_FD), "
@@ -138,6 +141,9 @@ CUresult shim_cuImportExternalSemaphore(
 {
 	uint64_t number;
 
+	if (descriptor->type < CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD ||
+	    descriptor->type > CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_WIN32)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (descriptor->type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD &&
 	    descriptor->type != CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD) {
 		log_warn_once("external semaphores are imported by descriptors (OPAQUE_FD, "

@@ -49,3 +49,31 @@ CUresult worker_cuImportExternalSemaphore(
 		fd = -1; /* the backend's now */
 	return r;
 }
+
+/* The backend dies of NULL. */
+static bool are_there(const CUexternalSemaphore *semaphores, unsigned count)
+{
+	bool there = count;
+
+	for (unsigned i = 0; i < count; i++)
+		there &= semaphores[i] != NULL;
+	return there;
+}
+
+CUresult worker_cuSignalExternalSemaphoresAsync(
+    struct call *call, struct args_cuSignalExternalSemaphoresAsync *a)
+{
+	if (!are_there(a->semaphores, a->count))
+		return CUDA_ERROR_INVALID_VALUE;
+	return call->backend->cuSignalExternalSemaphoresAsync(
+	    a->semaphores, a->parameters, a->count, a->stream);
+}
+
+CUresult worker_cuWaitExternalSemaphoresAsync(
+    struct call *call, struct args_cuWaitExternalSemaphoresAsync *a)
+{
+	if (!are_there(a->semaphores, a->count))
+		return CUDA_ERROR_INVALID_VALUE;
+	return call->backend->cuWaitExternalSemaphoresAsync(
+	    a->semaphores, a->parameters, a->count, a->stream);
+}
