@@ -82,7 +82,10 @@ struct sg_lanes {
 /* Addresses of functions are handles: FUNCTION_BASE + 16 * number, below any device address. */
 #define SG_FUNCTION_BASE UINT64_C(0x10000)
 
-#define SG_POLL_PERIOD 256 /* rounds of a polling loop between two yields */
+/* Rounds of a polling loop between two yields: of one that polls alone, and where others of its
+ * machine can run, of whom one may be what it waits for. */
+#define SG_POLL_PERIOD	      256
+#define SG_POLL_PERIOD_SHARED 8
 
 /* What the lanes of a warp do together: sg_exchange(lane, kind, mask, value, b, c). */
 enum sg_exchange {

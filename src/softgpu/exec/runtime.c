@@ -64,7 +64,8 @@ void sg_poll(struct sg_lane *lane)
 {
 	if (lane->spins--)
 		return;
-	lane->spins = SG_POLL_PERIOD;
+	lane->spins =
+	    machine_has_ready(lane->block->machine) ? SG_POLL_PERIOD_SHARED : SG_POLL_PERIOD;
 	sg_give_way(lane);
 }
 
