@@ -387,13 +387,18 @@ static void set_cluster(struct sg_grid *grid)
 			       grid->together > 1 || grid->is_cooperative);
 }
 
+/* A stack and the page before it are two of the 65530 mappings that a process may have. */
+#define MOST_STACKS 16384u
+
 /* By the launch's word, or because the kernel's blocks were seen to wait for each other. */
 static bool is_cooperative(const struct sg_grid *grid)
 {
 	const struct sg_launch *launch = grid->launch;
+	uint32_t width = grid->variant->width;
 
 	return launch->cooperative ||
 	       (atomic_load_explicit(&grid->kernel->blocks_wait, memory_order_relaxed) &&
+		   grid->n_blocks * ((grid->n_threads + width - 1) / width) <= MOST_STACKS &&
 		   grid->n_blocks <= sg_cooperative_blocks(grid->kernel, grid->n_threads,
 					 launch->dynamic_shared_bytes));
 }

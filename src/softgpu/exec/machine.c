@@ -48,7 +48,8 @@ _Static_assert(SG_EXEC_WINDOW_BASE % SLICE_SIZE == 0 && (UINT64_C(1) << 32) % SL
     "a machine's stacks lie in one span of 4 GiB");
 
 /* Beside local memory: frames, spills, and the machine's own functions (printf's are the
- * deepest). */
+ * deepest), which take OWN_STACK. */
+#define OWN_STACK    (24u << 10)
 #define FIBER_STACK  (64u << 10)
 #define WARP_STACK   (256u << 10) /* per 32 lanes */
 #define SERIAL_STACK (1u << 20)
@@ -151,17 +152,14 @@ static uint64_t warp_stack_size(const struct sg_variant *variant, uint64_t local
 	       align_up(local_bytes, PAGE);
 }
 
-/* With room for code that takes more than its share of the usual size, as that of large kernels
- * compiled quickly does. */
+/* The usual size has room for most code; that of large kernels compiled quickly takes more. */
 static uint64_t stack_size(const struct sg_kernel *kernel, const struct sg_variant *variant)
 {
 	uint64_t local = (uint64_t)kernel->info.local_bytes * variant->width;
 	uint64_t usual =
 	    variant->width == 1 ? fiber_stack_size(local) : warp_stack_size(variant, local);
 
-	return variant->stack_bytes > (usual - local) / 2
-		   ? usual + align_up(variant->stack_bytes, PAGE)
-		   : usual;
+	return MAX(usual, align_up(variant->stack_bytes, PAGE) + OWN_STACK);
 }
 
 uint32_t machine_capacity(uint32_t local_bytes)
