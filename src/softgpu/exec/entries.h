@@ -96,7 +96,6 @@ uint32_t sg_video_part(uint32_t bits, uint32_t a, uint32_t b, uint32_t c); /* vi
 float sg_sin(float x);
 float sg_cos(float x);
 float sg_lg2(float x);
-float sg_ex2(float x);
 float sg_tanh(float x);
 
 /* runtime-atomic.c: return the old value. */

@@ -89,23 +89,22 @@ static void store_bytes(const struct sg_fragments *all)
 
 void matrix_load_rows(union sg_matrix matrix, struct sg_fragments *all)
 {
+	static const uint16_t nothing[SIDE];
+
 	if (matrix.a != SG_MATRIX_F16) {
 		load_bytes(matrix, all);
 		return;
 	}
 	for (unsigned i = 0; i < SG_WARP_SIZE / SIDE; i++) {
-		square rows = {{0}};
+		square rows, *to = matrix.trans ? &rows : (square *)all->words[i];
 
 		for (unsigned row = 0; row < SIDE; row++) {
-			const uint8_t *from = row_at(all, i * SIDE + row);
+			const void *from = row_at(all, i * SIDE + row);
 
-			if (from)
-				memcpy(rows[row], from, sizeof(rows[row]));
+			memcpy((*to)[row], from ?: nothing, sizeof((*to)[row]));
 		}
 		if (matrix.trans)
 			turn(rows, all->words[i]);
-		else
-			memcpy(all->words[i], rows, sizeof(rows));
 	}
 }
 

@@ -236,11 +236,6 @@ float sg_lg2(float x)
 	return log2f(x);
 }
 
-float sg_ex2(float x)
-{
-	return exp2f(x);
-}
-
 float sg_tanh(float x)
 {
 	return tanhf(x);
@@ -349,7 +344,6 @@ static const struct jit_symbol symbols[] = {
     ENTRY(sg_sin),
     ENTRY(sg_cos),
     ENTRY(sg_lg2),
-    ENTRY(sg_ex2),
     ENTRY(sg_tanh),
     SG_HALF_ATOMICS(HALF_ATOMIC) SG_BUILTINS(BUILTIN) ROUNDED(f32),
     ROUNDED(f64),

@@ -2,6 +2,7 @@
  * C. */
 #include "softgpu/exec/test-machine.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -690,5 +691,61 @@ TEST_LIMIT(ordered_pairs_are_read_whole, 120)
 		CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
 		CHECK_EQ(counts[0], 4096);
 		CHECK_EQ(counts[1], 0);
+	}
+}
+
+/* Of every 1009th float: the error in units of the last bit. */
+TEST(powers_of_two)
+{
+	struct sg_kernel *kernel = kernel_get(
+	    module_load(PTX_HEAD
+		".visible .entry k(.param .u64 out, .param .u64 first) {\n"
+		".reg .b64 %d<4>; .reg .b32 %r<6>; .reg .f32 %f<3>;\n"
+		"ld.param.u64 %d0, [out]; ld.param.u32 %r0, [first]; mov.u32 %r1, %ctaid.x; "
+		"mov.u32 %r2, %tid.x;\n"
+		"mad.lo.u32 %r3, %r1, 256, %r2; mul.wide.u32 %d1, %r3, 4; add.u64 %d0, %d0, %d1;\n"
+		"mad.lo.u32 %r4, %r3, 1009, %r0; mov.b32 %f0, %r4; ex2.approx.f32 %f1, %f0; "
+		"st.global.f32 [%d0], %f1; ret; }\n"),
+	    "k");
+	const uint32_t blocks = 4096, n = blocks * 256;
+	float *out = device_alloc(n * sizeof(*out)), *alone = malloc(n * sizeof(*alone)), x;
+	uint64_t params[] = {(uint64_t)out, 0};
+	struct sg_launch l = {.grid = {blocks, 1, 1},
+	    .block = {256, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	CHECK(alone != NULL);
+	for (uint32_t part = 0; part < 4; part++) {
+		uint32_t bits = (uint32_t)(params[1] = part * n * UINT64_C(1009));
+
+		l.lanes = 1;
+		CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+		memcpy(alone, out, n * sizeof(*out));
+		l.lanes = 32;
+		CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+		CHECK_BYTES(out, alone, n * sizeof(*out));
+		for (uint32_t i = 0; i < n; i++, bits += 1009) {
+			double exact, unit;
+
+			memcpy(&x, &bits, sizeof(x));
+			exact = exp2(x);
+			unit = fabs(exact) < 0x1p-126 ? 0x1p-149 : ldexp(1, ilogb(exact) - 23);
+			if (isnan(x) || exact >= 0x1.ffffffp127)
+				CHECK(isnan(x) ? isnan(out[i]) : isinf(out[i]));
+			else
+				CHECK(fabs(out[i] - exact) <= unit);
+		}
+	}
+	free(alone);
+	/* whole numbers are exact */
+	for (int32_t i = -149; i <= 129; i++) {
+		x = (float)i;
+		params[1] = 0;
+		memcpy(&params[1], &x, sizeof(x));
+		l.grid[0] = 1;
+		CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+		CHECK(out[0] == exp2f(x));
 	}
 }

@@ -111,7 +111,8 @@ void emit_rsqrt(struct emit *emit)
 	destination(emit, 0, flush(emit, type, result), type);
 }
 
-/* sin cos lg2 ex2 tanh: the host's library, well inside the error PTX allows. */
+/* sin cos lg2 tanh: the host's library, well inside the error PTX allows. So is ex2, which many
+ * kernels spend their time on. */
 static struct value transcendental(struct emit *emit, enum ptx_type type, const struct value *v)
 {
 	struct value a = flush(emit, type, v[0]), result;
@@ -120,8 +121,9 @@ static struct value transcendental(struct emit *emit, enum ptx_type type, const 
 		a = half_widen(emit, type, a);
 	else if (type != PTX_TYPE_f32)
 		emit_unsupported(emit);
-	result = emit_value(
-	    emit, "call float @sg_%s(float %s)", ptx_opcode_info(emit->in->opcode)->name, a.text);
+	result = emit_value(emit, "call float @sg%c%s(float %s)",
+	    emit->in->opcode == PTX_OP_ex2 ? '.' : '_', ptx_opcode_info(emit->in->opcode)->name,
+	    a.text);
 	if (is_half(type))
 		result = half_narrow(emit, type, result);
 	return flush(emit, type, result);
