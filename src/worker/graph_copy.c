@@ -113,6 +113,7 @@ struct content {
 	CUgraph graph;
 	CUgraphNode nodes[NODES_MOST];
 	size_t n;
+	CUgraphNode node; /* of nodes: the host node */
 	CUDA_HOST_NODE_PARAMS host;
 };
 
@@ -139,8 +140,10 @@ static bool look_into(
 	    backend->cuGraphGetNodes(graph, content->nodes, &content->n) != CUDA_SUCCESS)
 		return false;
 	for (size_t i = 0; i < content->n; i++)
-		if (read_host(call, content->nodes[i], &content->host, out))
+		if (read_host(call, content->nodes[i], &content->host, out)) {
+			content->node = content->nodes[i];
 			return true;
+		}
 	return false;
 }
 
@@ -161,6 +164,42 @@ bool graph_copy_find(struct call *call, CUgraphNode node, struct graph_copy *out
 	struct content content;
 
 	return find(call, node, &content, out);
+}
+
+static struct graph_copy_parts parts_of(const struct content *content)
+{
+	struct graph_copy_parts parts = {.callback = content->host.userData, .host = content->node};
+
+	for (size_t i = 0; i < content->n; i++)
+		if (content->nodes[i] != parts.host)
+			parts.copy = content->nodes[i];
+	return parts;
+}
+
+bool graph_copy_parts(struct call *call, CUgraphNode node, struct graph_copy_parts *out)
+{
+	struct graph_copy copy;
+	struct content content;
+
+	if (!find(call, node, &content, &copy))
+		return false;
+	*out = parts_of(&content);
+	return true;
+}
+
+bool graph_copy_parts_of(struct call *call, CUgraph graph, struct graph_copy_parts *out)
+{
+	struct graph_copy copy;
+	struct content content;
+
+	if (!look_into(call, graph, &content, &copy))
+		return false;
+	*out = parts_of(&content);
+	return true;
+}
+
+void graph_copy_skip(void *callback)
+{
 }
 
 /* --- other parameters --- */

@@ -35,6 +35,20 @@ CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCP
 CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
 
+/* What one consists of. */
+struct graph_copy_parts {
+	CUgraphNode copy; /* the backend's; NULL: both sides are the program's */
+	CUgraphNode host;
+	void *callback; /* host's, for callback_run() */
+};
+
+/* The parts of a node that is one, or of a graph of graph_copy_make(); false: it is none. */
+bool graph_copy_parts(struct call *call, CUgraphNode node, struct graph_copy_parts *out);
+bool graph_copy_parts_of(struct call *call, CUgraph graph, struct graph_copy_parts *out);
+
+/* A CUhostFn in place of callback_run() that leaves the client's part out. */
+void graph_copy_skip(void *callback);
+
 /* Ends the number of one that cannot be made. Returns r. */
 CUresult graph_copy_refuse(struct call *call, const struct graph_copy *staged, CUresult r);
 

@@ -17,6 +17,7 @@
 #include "worker/graph_move.h"
 #include "worker/graph_order.h"
 #include "worker/graph_swap.h"
+#include "worker/graph_switch.h"
 #include "worker/segment.h"
 #include "worker/worker.h"
 
@@ -127,6 +128,7 @@ void graph_model_forget(struct call *call, CUgraphExec exec)
 	struct graph_model **at = model_find(worker, exec);
 	if (*at)
 		end(worker, at);
+	graph_switch_forget(worker, exec);
 	pthread_mutex_unlock(&worker->graph_lock);
 }
 
@@ -134,6 +136,7 @@ void graph_models_free(struct worker *worker)
 {
 	while (worker->graph_models)
 		end(worker, &worker->graph_models);
+	graph_switches_free(worker);
 }
 
 void graph_models_forget_context(struct worker *worker, CUcontext context)
@@ -205,23 +208,33 @@ static bool wants_model(struct call *call, CUgraph graph)
 	return wants;
 }
 
+static void note(struct call *call, CUgraphExec exec, CUgraph clone, unsigned long long flags)
+{
+	struct worker *worker = call->worker;
+	struct graph_model *model = malloc(sizeof(*model));
+
+	if (!model) {
+		call->backend->cuGraphDestroy(clone);
+		return;
+	}
+	*model = (struct graph_model){
+	    .next = worker->graph_models, .exec = exec, .graph = clone, .flags = flags};
+	worker->graph_models = model;
+	atomic_fetch_add_explicit(&worker->n_graph_models, 1, memory_order_relaxed);
+}
+
 void graph_model_note(struct call *call, CUgraphExec exec, CUgraph graph, unsigned long long flags)
 {
 	struct worker *worker = call->worker;
 	CUgraph clone;
 
-	if (!wants_model(call, graph) || call->backend->cuGraphClone(&clone, graph) != CUDA_SUCCESS)
+	if (!wants_model(call, graph))
 		return;
-	struct graph_model *model = malloc(sizeof(*model));
-	if (!model) {
-		call->backend->cuGraphDestroy(clone);
-		return;
-	}
-	*model = (struct graph_model){.exec = exec, .graph = clone, .flags = flags};
 	pthread_mutex_lock(&worker->graph_lock);
-	model->next = worker->graph_models;
-	worker->graph_models = model;
-	atomic_fetch_add_explicit(&worker->n_graph_models, 1, memory_order_relaxed);
+	if (call->backend->cuGraphClone(&clone, graph) == CUDA_SUCCESS)
+		note(call, exec, clone, flags);
+	else
+		graph_switch_note(call, exec, graph);
 	pthread_mutex_unlock(&worker->graph_lock);
 }
 

@@ -1,7 +1,7 @@
 /*
  * Copies of executable graphs with their models: other memory, of either kind, and switching on and
  * off. A copy of ordinary memory that is off is an empty node in the model, and what it was is kept
- * beside it.
+ * beside it. Where there is no model graph_switch.h and graph_move.h do what can be done.
  */
 #include "base/log.h"
 #include "gen/worker_custom.h"
@@ -9,6 +9,7 @@
 #include "worker/graph_model.h"
 #include "worker/graph_model_parts.h"
 #include "worker/graph_move.h"
+#include "worker/graph_switch.h"
 #include "worker/worker.h"
 
 /* --- copies --- */
@@ -43,6 +44,8 @@ static CUresult set_staged(struct call *call, struct graph_model *model, CUgraph
 		return r;
 	if (known)
 		r = call->backend->cuGraphExecChildGraphNodeSetParams(exec, known, child);
+	if (r == CUDA_SUCCESS && !model)
+		r = graph_switch_follow(call, exec, node, child);
 	if (r == CUDA_SUCCESS && own)
 		r = graph_copy_follow(call, own, child, copy, change->staged);
 	if (r == CUDA_SUCCESS && !known)
@@ -183,12 +186,9 @@ static CUresult enable(
 	struct model_node *entry =
 	    model && !model->is_old ? model_node(call, model, a->node) : NULL;
 
+	if (with_client && !entry)
+		return graph_switch_set(call, a->exec, a->node, a->enabled);
 	if (with_client) {
-		if (!entry) {
-			log_warn_once("a copy of ordinary memory cannot be switched off in a graph "
-				      "that cannot be cloned");
-			return CUDA_ERROR_NOT_SUPPORTED;
-		}
 		if (!a->enabled == (entry->off != NULL))
 			return CUDA_SUCCESS;
 		return a->enabled ? turn_on(call, model, entry) : turn_off(call, model, entry);
@@ -222,7 +222,7 @@ CUresult worker_cuGraphNodeGetEnabled(struct call *call, struct args_cuGraphNode
 	const struct model_node *entry = model ? model_node_find(model, a->node) : NULL;
 	CUgraphNode known = model_target(call, model, a->node);
 	if (is_with_client(call, model, a->node))
-		*a->enabled = !(entry && entry->off);
+		*a->enabled = entry ? !entry->off : graph_switch_is_on(worker, a->exec, a->node);
 	else if (known)
 		r = call->backend->cuGraphNodeGetEnabled(a->exec, known, a->enabled);
 	else if (entry)

@@ -31,7 +31,7 @@ struct graph_model {
 	CUgraphNode *names; /* n nodes of book, in the same order */
 };
 
-/* NULL: none was made. May be called without the lock. */
+/* False: there is none, nor anything of graph_switch.h. May be called without the lock. */
 bool models_any(struct worker *worker);
 /* The place of exec's model in the list; NULL in it: it has none. */
 struct graph_model **model_find(struct worker *worker, CUgraphExec exec);

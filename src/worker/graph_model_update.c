@@ -14,6 +14,7 @@
 #include "worker/graph_model_parts.h"
 #include "worker/graph_order.h"
 #include "worker/graph_swap.h"
+#include "worker/graph_switch.h"
 #include "worker/worker.h"
 
 /* What the graph is to become. */
@@ -217,11 +218,11 @@ CUresult graph_model_update(
     struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
 	struct worker *worker = call->worker;
-	CUresult r = call->backend->cuGraphExecUpdate_v2(exec, graph, info);
 
 	if (!models_any(worker))
-		return r;
+		return call->backend->cuGraphExecUpdate_v2(exec, graph, info);
 	pthread_mutex_lock(&worker->graph_lock);
+	CUresult r = graph_switch_update(call, exec, graph, info);
 	struct graph_model *model = *model_find(worker, exec);
 	if (model && r == CUDA_SUCCESS) {
 		follow(call, model, graph);

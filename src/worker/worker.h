@@ -170,22 +170,23 @@ struct worker {
 
 	pthread_mutex_t memory_lock; /* making an arena, and memory that is not an arena's */
 	struct arena *arenas[WIRE_DEVICES_MAX];
-	bool no_arena[WIRE_DEVICES_MAX];    /* tried, and this backend cannot */
-	_Atomic bool several_devices;	    /* known when the first arena is */
-	struct retained *retained;	    /* under memory_lock; memory.c */
-	struct quarantine *quarantine;	    /* under memory_lock */
-	struct graph_memory *graph_memory;  /* under memory_lock; NULL: nothing noted */
-	struct sync_memops *sync_memops;    /* under memory_lock; sync_memops.c */
-	struct graph_bodies *graph_bodies;  /* under memory_lock */
-	struct graph_origin *graph_origins; /* under memory_lock */
-	pthread_mutex_t graph_lock;	    /* outside of memory_lock */
-	struct graph_model *graph_models;   /* under graph_lock */
-	_Atomic unsigned n_graph_models;
-	_Atomic unsigned graph_moves;	    /* of all of them */
-	struct notification *notifications; /* under memory_lock; notification.c */
-	struct reference *references;	    /* under memory_lock; reference.h */
-	uint64_t next_reservation;	    /* under memory_lock; 0: none yet */
-	struct link_state *links;	    /* under memory_lock */
+	bool no_arena[WIRE_DEVICES_MAX];     /* tried, and this backend cannot */
+	_Atomic bool several_devices;	     /* known when the first arena is */
+	struct retained *retained;	     /* under memory_lock; memory.c */
+	struct quarantine *quarantine;	     /* under memory_lock */
+	struct graph_memory *graph_memory;   /* under memory_lock; NULL: nothing noted */
+	struct sync_memops *sync_memops;     /* under memory_lock; sync_memops.c */
+	struct graph_bodies *graph_bodies;   /* under memory_lock */
+	struct graph_origin *graph_origins;  /* under memory_lock */
+	pthread_mutex_t graph_lock;	     /* outside of memory_lock */
+	struct graph_model *graph_models;    /* under graph_lock */
+	struct graph_switch *graph_switches; /* under graph_lock */
+	_Atomic unsigned n_graph_models;     /* switches are counted in */
+	_Atomic unsigned graph_moves;	     /* of all of them */
+	struct notification *notifications;  /* under memory_lock; notification.c */
+	struct reference *references;	     /* under memory_lock; reference.h */
+	uint64_t next_reservation;	     /* under memory_lock; 0: none yet */
+	struct link_state *links;	     /* under memory_lock */
 	unsigned n_links;
 	struct image_store *images;
 	struct mirrors *mirrors;

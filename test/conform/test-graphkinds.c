@@ -478,3 +478,108 @@ CONFORM(launches_keep_their_order_over_changes)
 		CHECK_EQ(written, round);
 	}
 }
+
+/* --- graphs that cannot be cloned --- */
+
+/* One that allocates, or one with a condition, ahead of what follows *node. */
+static void make_single(struct fixture *t, bool allocates, CUgraphNode *node)
+{
+	CUDA_MEM_ALLOC_NODE_PARAMS memory = {
+	    .poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}},
+	    .bytesize = BYTES};
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
+	CUgraphNode first;
+
+	if (allocates) {
+		NEEDS(cuGraphAddMemAllocNode(&first, t->graph, NULL, 0, &memory));
+		OK(cuGraphAddMemFreeNode(node, t->graph, &first, 1, memory.dptr));
+		return;
+	}
+	NEEDS(cuGraphConditionalHandleCreate(
+	    &p.conditional.handle, t->graph, t->context, 0, CU_GRAPH_COND_ASSIGN_DEFAULT));
+	p.conditional.type = CU_GRAPH_COND_TYPE_IF;
+	p.conditional.size = 1;
+	p.conditional.ctx = t->context;
+	NEEDS(cuGraphAddNode(node, t->graph, NULL, NULL, 0, &p));
+	add_increment(t, p.conditional.phGraph_out[0], NULL);
+}
+
+static void switch_single(bool allocates)
+{
+	struct fixture t = begin();
+	unsigned *third = calloc(N, sizeof(unsigned)), on;
+	CUgraphNode first;
+	CUgraphExec exec;
+
+	make_single(&t, allocates, &first);
+	CUgraphNode in = add_copy(&t, t.graph, first, to_device(t.data, t.source));
+	CUgraphNode over =
+	    add_copy(&t, t.graph, in, row(CU_MEMORYTYPE_HOST, third, CU_MEMORYTYPE_HOST, t.source));
+	CUgraphNode middle = add_increment(&t, t.graph, over);
+	CUgraphNode out = add_copy(&t, t.graph, middle, to_host(t.result, t.data));
+	OK(cuGraphInstantiateWithFlags(&exec, t.graph, 0));
+	fill(t.source, 0);
+	OK(cuGraphLaunch(exec, t.stream)); /* 1 */
+	OK(cuGraphNodeSetEnabled(exec, in, 0));
+	OK(cuGraphNodeGetEnabled(exec, in, &on));
+	CHECK_EQ(on, 0);
+	OK(cuGraphLaunch(exec, t.stream)); /* 2 */
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphLaunch(exec, t.stream)); /* 3, that nobody fetches */
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 2);
+	check(third, 0);
+	/* Between two places of the program, too. */
+	OK(cuGraphNodeSetEnabled(exec, over, 0));
+	fill(t.source, 500);
+	OK(cuGraphLaunch(exec, t.stream)); /* 4 */
+	OK(cuStreamSynchronize(t.stream));
+	check(third, 0);
+	/* Other memory while it is off, and then on again. */
+	CUDA_MEMCPY3D last = to_host(third, t.data);
+	OK(cuGraphExecMemcpyNodeSetParams(exec, out, &last, t.context));
+	OK(cuGraphLaunch(exec, t.stream)); /* 5 */
+	OK(cuStreamSynchronize(t.stream));
+	check(third, 0);
+	OK(cuGraphNodeSetEnabled(exec, out, 1));
+	OK(cuGraphNodeGetEnabled(exec, out, &on));
+	CHECK_EQ(on, 1);
+	OK(cuGraphLaunch(exec, t.stream)); /* 6 */
+	OK(cuStreamSynchronize(t.stream));
+	check(third, 6);
+	check(t.result, 2);
+	OK(cuGraphNodeSetEnabled(exec, in, 1));
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(third, 501);
+	/* What the graph is now is what it was made of again, but for what is off. */
+	CUgraphExecUpdateResultInfo info;
+	OK(cuGraphNodeSetEnabled(exec, in, 0));
+	CUresult r = cuGraphExecUpdate(exec, t.graph, &info);
+	if (r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
+		return; /* no update of such graphs on this device */
+	OK(r);
+	fill(t.source, 600);
+	OK(cuGraphLaunch(exec, t.stream)); /* 502 */
+	OK(cuStreamSynchronize(t.stream));
+	check(third, 501);
+	check(t.result, 502);
+	OK(cuGraphNodeSetEnabled(exec, in, 1));
+	OK(cuGraphNodeSetEnabled(exec, over, 1));
+	OK(cuGraphLaunch(exec, t.stream));
+	OK(cuStreamSynchronize(t.stream));
+	check(t.result, 601);
+	check(third, 600);
+}
+
+CONFORM(they_can_be_switched_off_where_memory_is_allocated)
+{
+	switch_single(true);
+}
+
+CONFORM(they_can_be_switched_off_beside_a_condition)
+{
+	switch_single(false);
+}

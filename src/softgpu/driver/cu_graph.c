@@ -51,6 +51,15 @@ CUresult cuGraphDestroy(CUgraph handle)
 	return r;
 }
 
+/* As NVIDIA's driver: memory and conditions are one graph's. */
+static bool can_clone(const struct sg_graph *graph)
+{
+	for (size_t i = 0; i < graph->n_nodes; i++)
+		if (graph->nodes[i]->memory || graph->nodes[i]->condition)
+			return false;
+	return true;
+}
+
 CUresult cuGraphClone(CUgraph *out, CUgraph handle)
 {
 	struct sg_graph *graph;
@@ -60,6 +69,8 @@ CUresult cuGraphClone(CUgraph *out, CUgraph handle)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!can_clone(graph))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	struct sg_graph *clone = sg_graph_clone(graph);
 	if (!clone)
 		return CUDA_ERROR_OUT_OF_MEMORY;

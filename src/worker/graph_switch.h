@@ -1,0 +1,34 @@
+/*
+ * Copies of ordinary memory that are switched off and on in executable graphs without a model
+ * (graph_model.h): those of graphs that allocate memory or have conditional nodes, which CUDA lets
+ * nobody clone or make executable twice. There the two parts of such a copy are switched in what is
+ * executable: the backend's copy as any, and the client's part by a function in its place that does
+ * nothing.
+ *
+ * Under the worker's graph lock.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "abi/cuda.h"
+
+struct call;
+struct worker;
+
+/* exec was made of graph, and has no model. */
+void graph_switch_note(struct call *call, CUgraphExec exec, CUgraph graph);
+/* It is about to end. */
+void graph_switch_forget(struct worker *worker, CUgraphExec exec);
+void graph_switches_free(struct worker *worker);
+
+/* CUDA_ERROR_NOT_SUPPORTED: nothing is known of the node in exec, or it has other parts now. */
+CUresult graph_switch_set(struct call *call, CUgraphExec exec, CUgraphNode node, bool on);
+bool graph_switch_is_on(struct worker *worker, CUgraphExec exec, CUgraphNode node);
+
+/* The copy has what is in other, a graph of graph_copy_make(), in exec now. */
+CUresult graph_switch_follow(struct call *call, CUgraphExec exec, CUgraphNode node, CUgraph other);
+
+/* cuGraphExecUpdate(), which leaves off what is off. */
+CUresult graph_switch_update(
+    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info);
