@@ -84,12 +84,11 @@ CUresult shim_cuGraphExecUpdate_v2(
 CUresult shim_cuGraphExecUpdate(
     CUgraphExec exec, CUgraph graph, CUgraphNode *error_node, CUgraphExecUpdateResult *result)
 {
-	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
-	CUresult r = shim_cuGraphExecUpdate_v2(exec, graph, &info);
+	CUresult status;
 
-	*error_node = info.errorNode;
-	*result = info.result;
-	return r;
+	graph_changes_forget();
+	CUresult r = remote_cuGraphExecUpdate(exec, graph, error_node, result, &status);
+	return r ?: status;
 }
 
 /* --- the end --- */

@@ -78,13 +78,43 @@ CUresult worker_cuGraphInstantiateWithParams(
 	return adopt(call, a->exec, exec, a->graph, a->flags, *a->status);
 }
 
+static CUresult update_first(
+    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
+{
+	return call->backend->cuGraphExecUpdate(exec, graph, &info->errorNode, &info->result);
+}
+
+static CUresult update_v2(
+    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
+{
+	return call->backend->cuGraphExecUpdate_v2(exec, graph, info);
+}
+
+static CUresult update(struct call *call, CUgraphExec exec, CUgraph graph, graph_updater *updater,
+    CUgraphExecUpdateResultInfo *info)
+{
+	CUresult r = graph_model_update(call, exec, graph, updater, info);
+
+	if (r == CUDA_SUCCESS)
+		graph_move_drop(call, exec, NULL);
+	return r;
+}
+
+CUresult worker_cuGraphExecUpdate(struct call *call, struct args_cuGraphExecUpdate *a)
+{
+	CUgraphExecUpdateResultInfo info = {0};
+
+	*a->status = update(call, a->exec, a->graph, update_first, &info);
+	*a->result = info.result;
+	*a->error_node = info.errorNode;
+	return CUDA_SUCCESS;
+}
+
 CUresult worker_cuGraphExecUpdate_v2(struct call *call, struct args_cuGraphExecUpdate_v2 *a)
 {
 	CUgraphExecUpdateResultInfo info = {0};
 
-	*a->status = graph_model_update(call, a->exec, a->graph, &info);
-	if (*a->status == CUDA_SUCCESS)
-		graph_move_drop(call, a->exec, NULL);
+	*a->status = update(call, a->exec, a->graph, update_v2, &info);
 	*a->result = info.result;
 	*a->error_node = info.errorNode;
 	*a->error_from = info.errorFromNode;

@@ -16,6 +16,7 @@
 #include "abi/cuda.h"
 #include "gen/api_codec.h"
 #include "wire/graph_copy.h"
+#include "worker/graph_switch.h"
 
 struct call;
 struct worker;
@@ -43,6 +44,7 @@ CUresult graph_model_set(
 CUresult graph_model_set_copy(struct call *call, const struct args_rosenGraphNodeSet *a,
     const CUgraphNodeParams *p, const struct graph_copy *staged);
 
-/* cuGraphExecUpdate(), which takes a graph whose copies use another kind of memory, too. */
-CUresult graph_model_update(
-    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info);
+/* cuGraphExecUpdate() in one of its forms, which takes a graph whose copies use another kind of
+ * memory, too. */
+CUresult graph_model_update(struct call *call, CUgraphExec exec, CUgraph graph,
+    graph_updater *updater, CUgraphExecUpdateResultInfo *info);

@@ -214,15 +214,15 @@ static void follow(struct call *call, struct graph_model *model, CUgraph other)
 	draft_fini(call, &draft);
 }
 
-CUresult graph_model_update(
-    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
+CUresult graph_model_update(struct call *call, CUgraphExec exec, CUgraph graph,
+    graph_updater *updater, CUgraphExecUpdateResultInfo *info)
 {
 	struct worker *worker = call->worker;
 
 	if (!models_any(worker))
-		return call->backend->cuGraphExecUpdate_v2(exec, graph, info);
+		return updater(call, exec, graph, info);
 	pthread_mutex_lock(&worker->graph_lock);
-	CUresult r = graph_switch_update(call, exec, graph, info);
+	CUresult r = graph_switch_update(call, exec, graph, updater, info);
 	struct graph_model *model = *model_find(worker, exec);
 	if (model && r == CUDA_SUCCESS) {
 		follow(call, model, graph);

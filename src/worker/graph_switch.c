@@ -162,8 +162,8 @@ static CUresult set_coming(struct call *call, const struct graph_switch *one, CU
 		   : CUDA_SUCCESS;
 }
 
-CUresult graph_switch_update(
-    struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
+CUresult graph_switch_update(struct call *call, CUgraphExec exec, CUgraph graph,
+    graph_updater *updater, CUgraphExecUpdateResultInfo *info)
 {
 	struct graph_switch *first = next_of(call->worker->graph_switches, exec);
 	CUgraphNode *nodes = NULL;
@@ -177,7 +177,7 @@ CUresult graph_switch_update(
 		r = set_coming(call, one, graph_copy_skip);
 	}
 	free(nodes);
-	r = r ?: call->backend->cuGraphExecUpdate_v2(exec, graph, info);
+	r = r ?: updater(call, exec, graph, info);
 	for (struct graph_switch *one = first; one; one = next_of(one->next, exec)) {
 		set_coming(call, one, callback_run);
 		if (r == CUDA_SUCCESS && one->coming.host)

@@ -29,6 +29,10 @@ bool graph_switch_is_on(struct worker *worker, CUgraphExec exec, CUgraphNode nod
 /* The copy has what is in other, a graph of graph_copy_make(), in exec now. */
 CUresult graph_switch_follow(struct call *call, CUgraphExec exec, CUgraphNode node, CUgraph other);
 
-/* cuGraphExecUpdate(), which leaves off what is off. */
-CUresult graph_switch_update(
+/* The backend's own update, in one of its forms. */
+typedef CUresult graph_updater(
     struct call *call, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info);
+
+/* The same, which leaves off what is off. */
+CUresult graph_switch_update(struct call *call, CUgraphExec exec, CUgraph graph,
+    graph_updater *updater, CUgraphExecUpdateResultInfo *info);

@@ -146,11 +146,14 @@ CONFORM(updates_name_a_node)
 {
 	unsigned value = 1;
 	CUgraphExecUpdateResult result;
-	CUgraphNode node, wrong = NULL;
+	CUgraphNode node, last, wrong = NULL;
 	CUgraphExec exec;
 	CUgraph graph, other;
+	CUcontext context;
 
 	begin();
+	OK(cuCtxGetCurrent(&context));
+	CUDA_MEMSET_NODE_PARAMS set = {.dst = data, .elementSize = 4, .width = 1, .height = 1};
 	void *values[] = {&data, &value, &n}, *data_alone[] = {&data, &n};
 	CUDA_KERNEL_NODE_PARAMS_v1 fill = kernel("fill", values);
 	CUDA_KERNEL_NODE_PARAMS_v1 increment = kernel("increment", data_alone);
@@ -163,10 +166,26 @@ CONFORM(updates_name_a_node)
 	OK(cuGraphExecUpdate(exec, other, &wrong, &result));
 	CHECK_EQ(result, CU_GRAPH_EXEC_UPDATE_SUCCESS);
 	run(exec, 8);
-	OK(cuGraphAddKernelNode(&node, other, NULL, 0, &increment));
+	OK(cuGraphAddKernelNode(&last, other, &node, 1, &increment));
 	GIVES(
 	    cuGraphExecUpdate(exec, other, &wrong, &result), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
-	CHECK(result != CU_GRAPH_EXEC_UPDATE_SUCCESS); /* this form tells less of why */
+	/* This form tells less: its successor says that the topology changed. */
+	CHECK_EQ(result, CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED);
+	CHECK(!wrong);
+	OK(cuGraphExecDestroy(exec));
+	/* Of as many nodes it says so, too. */
+	OK(cuGraphInstantiate(&exec, other, NULL, NULL, 0));
+	OK(cuGraphRemoveDependencies(other, &node, &last, 1));
+	GIVES(
+	    cuGraphExecUpdate(exec, other, &wrong, &result), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	CHECK_EQ(result, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
+	CHECK(wrong);
+	OK(cuGraphDestroyNode(last));
+	OK(cuGraphAddMemsetNode(&last, other, &node, 1, &set, context));
+	GIVES(
+	    cuGraphExecUpdate(exec, other, &wrong, &result), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	CHECK_EQ(result, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED);
+	CHECK(wrong == last);
 	OK(cuGraphExecDestroy(exec));
 	OK(cuGraphDestroy(other));
 	OK(cuGraphDestroy(graph));

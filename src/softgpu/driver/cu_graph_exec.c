@@ -417,6 +417,9 @@ CUresult cuGraphExecUpdate(
 	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
 	CUresult r = cuGraphExecUpdate_v2(exec, graph, &info);
 
+	/* As NVIDIA's driver, which has no word of its own here for a node more or less. */
+	if (info.result == CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED && !info.errorNode)
+		info.result = CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 	if (error_node)
 		*error_node = info.errorNode;
 	if (result)
