@@ -247,6 +247,7 @@ union sg_part {
 		uint32_t second : 3;   /* enum sg_part_second: what is done with c */
 		uint32_t scale : 4;    /* vmad: bits shifted out */
 		uint32_t plus_one : 1; /* vmad.po */
+		uint32_t product_negated : 1, c_negated : 1;
 	};
 };
 

@@ -27,9 +27,17 @@ static int64_t select_part(uint32_t value, uint32_t part, bool is_signed)
 
 static int64_t multiply(union sg_part part, int64_t a, int64_t b, uint32_t c)
 {
-	int64_t sum = part.d_signed ? (int32_t)c : (int64_t)c;
+	__int128 product = (__int128)a * b, result;
+	bool adds_one = part.plus_one || part.c_negated;
 
-	return (a * b + sum + part.plus_one) >> part.scale;
+	if (part.c_negated)
+		c = ~c;
+	if (part.product_negated)
+		product = -product;
+	result = (product + (part.d_signed ? (int32_t)c : (int64_t)c) + adds_one) >> part.scale;
+	if (part.saturate && result > INT64_MAX)
+		return INT64_MAX;
+	return (int64_t)result;
 }
 
 static int64_t compute(union sg_part part, int64_t a, int64_t b, uint32_t c)

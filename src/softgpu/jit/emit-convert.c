@@ -288,6 +288,24 @@ static bool is_narrow(enum ptx_type type)
 	return type == PTX_TYPE_e2m1x2 || type == PTX_TYPE_e2m3x2 || type == PTX_TYPE_e3m2x2;
 }
 
+static struct value half_of(struct emit *emit, struct value pair, unsigned shift)
+{
+	struct value half = emit_value(emit, "lshr i32 %s, %u", pair.text, shift);
+
+	half = emit_value(emit, "trunc i32 %s to i16", half.text);
+	return half_widen(emit, PTX_TYPE_f16, half);
+}
+
+static void narrow_pair(struct emit *emit, unsigned format, struct value high, struct value low)
+{
+	unsigned relu = has(emit, PTX_MODIFIER_relu);
+	struct value result =
+	    emit_value(emit, "call i32 @sg_to_narrow(i32 %u, i32 %u, float %s, float %s)", format,
+		relu, high.text, low.text);
+
+	operand_set(emit, emit->in->operands, result, IR_I32, false);
+}
+
 static void convert_narrow(struct emit *emit, enum ptx_type to, enum ptx_type from)
 {
 	unsigned relu = has(emit, PTX_MODIFIER_relu);
@@ -302,12 +320,11 @@ static void convert_narrow(struct emit *emit, enum ptx_type to, enum ptx_type fr
 		    format, relu, bits.text);
 		destination(emit, 0, result, to);
 	} else if (is_narrow(to) && from == PTX_TYPE_f32 && emit->in->n_operands == 3) {
-		struct value high = source(emit, 1, from), low = source(emit, 2, from);
+		narrow_pair(emit, format, source(emit, 1, from), source(emit, 2, from));
+	} else if (to == PTX_TYPE_e2m1x2 && from == PTX_TYPE_f16x2) {
+		struct value pair = source(emit, 1, from);
 
-		result =
-		    emit_value(emit, "call i32 @sg_to_narrow(i32 %u, i32 %u, float %s, float %s)",
-			format, relu, high.text, low.text);
-		operand_set(emit, emit->in->operands, result, IR_I32, false);
+		narrow_pair(emit, format, half_of(emit, pair, 16), half_of(emit, pair, 0));
 	} else {
 		emit_unsupported(emit);
 	}

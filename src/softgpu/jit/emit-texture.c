@@ -445,7 +445,7 @@ static void update(struct emit *emit, const char *operation, struct value pointe
 
 /* Least and greatest of .p depend on the surface's format. */
 static void update_by_format(struct emit *emit, const struct place *place, struct value pointer,
-    struct value value, bool is_least)
+    struct value value, enum ir_type ir, bool is_least)
 {
 	struct value object = operand_get(emit, place->object, IR_I64, false);
 	uint32_t is_signed = emit_new_block(emit), is_unsigned = emit_new_block(emit),
@@ -455,11 +455,11 @@ static void update_by_format(struct emit *emit, const struct place *place, struc
 	    emit_value(emit, "call i1 @sg_surface_is_signed(ptr %%lane, i64 %s)", object.text),
 	    is_signed, is_unsigned);
 	emit_start_block(emit, is_signed);
-	update(emit, is_least ? "min" : "max", pointer, value, IR_I32);
+	update(emit, is_least ? "min" : "max", pointer, value, ir);
 	emit_line(emit, "br label %%b%u", behind);
 	emit->open = false;
 	emit_start_block(emit, is_unsigned);
-	update(emit, is_least ? "umin" : "umax", pointer, value, IR_I32);
+	update(emit, is_least ? "umin" : "umax", pointer, value, ir);
 	emit_start_block(emit, behind);
 }
 
@@ -475,7 +475,7 @@ void emit_sured(struct emit *emit)
 	uint32_t behind = begin_inside(emit, pointer);
 
 	if (orders && has(emit, PTX_MODIFIER_p))
-		update_by_format(emit, &place, pointer, value, is_least);
+		update_by_format(emit, &place, pointer, value, ir, is_least);
 	else if (orders)
 		update(emit, is_least ? (is_signed ? "min" : "umin") : (is_signed ? "max" : "umax"),
 		    pointer, value, ir);

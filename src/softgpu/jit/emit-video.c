@@ -27,6 +27,17 @@ static uint32_t second_operation(const struct emit *emit)
 					     : SG_SECOND_MERGE;
 }
 
+/* A product and sum is signed as what it is made of, whatever type was written for it. */
+static void set_signs_of_mad(const struct emit *emit, union sg_part *part)
+{
+	const struct ptx_operand *operands = emit->in->operands;
+
+	part->product_negated = (operands[1].minus != operands[2].minus) & 1;
+	part->c_negated = operands[3].minus & 1;
+	part->d_signed =
+	    (part->a_signed || part->b_signed || part->product_negated || part->c_negated) & 1;
+}
+
 void emit_part(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
@@ -48,6 +59,8 @@ void emit_part(struct emit *emit)
 						     : 0,
 	    .plus_one = has(emit, PTX_MODIFIER_po),
 	};
+	if (in->opcode == PTX_OP_vmad)
+		set_signs_of_mad(emit, &part);
 	struct value c = has_c ? source(emit, 3, PTX_TYPE_b32) : ir_constant(IR_I32, 0);
 
 	if (in->operands->part && part.second != SG_SECOND_MERGE)

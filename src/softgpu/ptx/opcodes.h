@@ -46,7 +46,7 @@
 	OP(st, 2, 3, 0, st) OP(prefetch, 1, 1, 0, nothing) OP(prefetchu, 1, 1, 0, nothing)         \
 	OP(applypriority, 2, 2, 0, nothing) OP(discard, 2, 2, 0, nothing)                          \
 	OP(multimem, 2, 2, 0, multimem)                                                            \
-	OP(createpolicy, 2, 5, 0, createpolicy) OP(cp, 0, 6, PTX_OP_PLACE, cp)                                \
+	OP(createpolicy, 1, 5, 0, createpolicy) OP(cp, 0, 6, PTX_OP_PLACE, cp)                                \
 	OP(mapa, 3, 3, 0, mapa) OP(getctarank, 2, 2, 0, getctarank)                                \
 	OP(clusterlaunchcontrol, 2, 2, 0, clusterlaunchcontrol)                                    \
 	OP(tensormap, 2, 3, 0, tensormap) OP(alloca, 2, 3, 0, alloca)                              \

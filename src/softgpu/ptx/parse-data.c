@@ -1,6 +1,5 @@
 /*
- * Variables: declarations (PTX ISA 5.4), initial values, and the constant expressions (4.5) in
- * them.
+ * Variables: declarations (PTX ISA 5.4) and initial values.
  *
  * Values go straight into the variable's image, which grows only as far as there are values: the
  * size a hostile text merely claims costs nothing.
@@ -10,7 +9,6 @@
 #include "softgpu/ptx/parser.h"
 
 #define MAX_DIMENSIONS 8
-#define MAX_NESTING    64
 
 struct initialiser {
 	struct ptx_variable *variable;
@@ -21,94 +19,6 @@ struct initialiser {
 	uint64_t capacity; /* of the image */
 	uint8_t *image;
 };
-
-static uint64_t parse_binary(struct parser *parser, int level, unsigned nesting);
-
-static uint64_t parse_unary(struct parser *parser, unsigned nesting)
-{
-	uint64_t value;
-
-	if (nesting > MAX_NESTING)
-		parser_fail(parser, "expression nested too deeply");
-	if (parser_accept(parser, '-'))
-		return -parse_unary(parser, nesting + 1);
-	if (parser_accept(parser, '+'))
-		return parse_unary(parser, nesting + 1);
-	if (parser_accept(parser, '~'))
-		return ~parse_unary(parser, nesting + 1);
-	if (parser_accept(parser, '!'))
-		return !parse_unary(parser, nesting + 1);
-	if (parser_accept(parser, '(')) {
-		if (parser_accept(parser, '.')) { /* a cast, (.s64) or (.u64): both 64 bits here */
-			parse_type(parser);
-			parser_expect(parser, ')');
-			return parse_unary(parser, nesting + 1);
-		}
-		value = parse_binary(parser, 0, nesting + 1);
-		parser_expect(parser, ')');
-		return value;
-	}
-	if (parser_accept_word(parser, "WARP_SZ"))
-		return 32;
-	if (parser->lexer.token.kind != PTX_TOKEN_INTEGER)
-		parser_unexpected(parser, "integer");
-	value = parser->lexer.token.value;
-	ptx_lexer_next(&parser->lexer);
-	return value;
-}
-
-/* Binary operators by rising precedence; << >> <= >= == != && || are read as two signs. */
-static const char *const levels[] = {"|", "^", "&", "<>", "+-", "*/%"};
-
-static uint64_t apply(struct parser *parser, char operator, uint64_t a, uint64_t b)
-{
-	switch (operator) {
-	case '|':
-		return a | b;
-	case '^':
-		return a ^ b;
-	case '&':
-		return a & b;
-	case '<':
-		return b > 63 ? 0 : a << b;
-	case '>':
-		return b > 63 ? 0 : a >> b;
-	case '+':
-		return a + b;
-	case '-':
-		return a - b;
-	case '*':
-		return a * b;
-	default:
-		if (!b)
-			parser_fail(parser, "division by zero in a constant");
-		return operator== '/' ? a / b : a % b;
-	}
-}
-
-static uint64_t parse_binary(struct parser *parser, int level, unsigned nesting)
-{
-	const struct ptx_token *token = &parser->lexer.token;
-	uint64_t value;
-
-	if (level == (int)ARRAY_SIZE(levels))
-		return parse_unary(parser, nesting);
-	value = parse_binary(parser, level + 1, nesting);
-	while (token->kind == PTX_TOKEN_SIGN && strchr(levels[level], token->sign)) {
-		char operator= token->sign;
-
-		ptx_lexer_next(&parser->lexer);
-		if (operator== '<' || operator== '>')
-			parser_expect(parser, operator);
-		value = apply(parser, operator, value, parse_binary(parser, level + 1, nesting));
-	}
-	return value;
-}
-
-uint64_t parse_constant(struct parser *parser)
-{
-	return parse_binary(parser, 0, 0);
-}
 
 enum ptx_type parse_type(struct parser *parser)
 {

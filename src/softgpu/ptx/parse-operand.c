@@ -30,6 +30,19 @@ static bool find_register(struct parser *parser, const struct ptx_token *token, 
 	return true;
 }
 
+/* Of %tid and its like the fourth element, which is always 0: three letters are known, .w not. */
+static bool is_fourth(const char *text, uint32_t size)
+{
+	char first[24];
+	uint32_t number;
+
+	if (size >= sizeof(first) || text[size - 1] != 'w')
+		return false;
+	memcpy(first, text, size);
+	first[size - 1] = 'x';
+	return ptx_special_find(first, size, &number) >= 0;
+}
+
 static bool accept_special(struct parser *parser, struct ptx_operand *out)
 {
 	struct ptx_lexer *lexer = &parser->lexer;
@@ -39,17 +52,17 @@ static bool accept_special(struct parser *parser, struct ptx_operand *out)
 
 	if (*text != '%')
 		return false;
-	if (lexer->end - lexer->at >= 2 && *lexer->at == '.' && strchr("xyz", lexer->at[1]))
+	if (lexer->end - lexer->at >= 2 && *lexer->at == '.' && strchr("xyzw", lexer->at[1]))
 		size += 2;
 	special = ptx_special_find(text, size, &number);
-	if (special < 0)
+	if (special < 0 && !is_fourth(text, size))
 		return false;
-	out->kind = PTX_OPERAND_SPECIAL;
-	out->special = (enum ptx_special)special;
+	out->kind = special < 0 ? PTX_OPERAND_INTEGER : PTX_OPERAND_SPECIAL;
+	out->special = (enum ptx_special)MAX(special, 0);
 	if (special >= PTX_SPECIAL_reserved_smem_offset_begin &&
 	    special <= PTX_SPECIAL_reserved_smem_offset_1)
 		parser->function->uses_reserved_shared = true;
-	out->value = number;
+	out->value = special < 0 ? 0 : number;
 	lexer->at = text + size;
 	ptx_lexer_next(lexer);
 	return true;
@@ -259,6 +272,19 @@ static void parse_pair(
 	    (struct ptx_operand){.kind = PTX_OPERAND_PAIR, .elements = elements, .n_elements = 2};
 }
 
+/* Before a name; numbers have signs of their own. */
+static bool accept_sign(struct parser *parser, char sign)
+{
+	struct ptx_lexer before = parser->lexer;
+
+	if (parser_accept(parser, sign)) {
+		if (parser->lexer.token.kind == PTX_TOKEN_WORD)
+			return true;
+		parser->lexer = before;
+	}
+	return false;
+}
+
 void parse_operand(
     struct parser *parser, const struct ptx_opcode_info *info, struct ptx_operand *out)
 {
@@ -274,7 +300,8 @@ void parse_operand(
 		out->kind = PTX_OPERAND_LIST;
 		parse_operand_list(parser, info, ')', out);
 	} else {
-		out->negated = parser_accept(parser, '!');
+		out->negated = accept_sign(parser, '!');
+		out->minus = info == ptx_opcode_info(PTX_OP_vmad) && accept_sign(parser, '-');
 		parse_simple(parser, info, out);
 		if (out->negated && out->kind != PTX_OPERAND_REGISTER)
 			parser_fail(parser, "\"!\" needs a predicate register");

@@ -72,8 +72,9 @@ struct parser_symbol *parser_define(
 void parser_refer(struct parser *parser, struct ptx_variable *variable,
     struct ptx_function *function, bool is_call);
 
-/* parse-data.c: declarations of variables, their initial values, constant expressions */
+/* parse-constant.c */
 uint64_t parse_constant(struct parser *parser);
+/* parse-data.c: declarations of variables, their initial values */
 /* A floating literal with its sign, if one stands here. */
 bool parse_float(struct parser *parser, struct ptx_token *out);
 enum ptx_type parse_type(struct parser *parser); /* the word behind the dot */

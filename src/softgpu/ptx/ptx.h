@@ -115,6 +115,7 @@ enum ptx_part {
 struct ptx_operand {
 	enum ptx_operand_kind kind;
 	bool negated; /* !p */
+	bool minus;   /* vmad: -r */
 	enum ptx_part part;
 	uint8_t n_selected; /* SIMD video: how many bytes or halves r.b3210 names, and which, */
 	uint16_t selector;  /* 4 bits each, the last one lowest */

@@ -162,6 +162,19 @@ TEST(constant_expressions)
 	ptx_unit_free(unit);
 }
 
+TEST(signs_and_choices_in_constants)
+{
+	struct ptx_unit *unit = parse(
+	    HEAD ".global .s64 a[] = {-7 / 2, -7 >> 1, -7 % 4, 7U / 2, -1 < 0, -1 < 0U, 3 >= 3, "
+		 "1 == 2 || 4 != 5, 1 && 0, 0 ? 5 : 1 ? 6 : 7, 1 | 6 ^ 3 & 2, 1 + 2 << 3 - 1, "
+		 "(.u64)-8 / 0x4000000000000000, (1 ? 2 : 3) * 4, 9223372036854775808 >> 63};\n");
+	int64_t want[] = {-3, -4, 1, 3, 1, 0, 1, 1, 0, 6, 5, 12, 3, 8, 1};
+
+	CHECK_EQ(unit->variables->size, sizeof(want));
+	CHECK_BYTES(unit->variables->image, want, sizeof(want));
+	ptx_unit_free(unit);
+}
+
 TEST(errors_name_line_and_word)
 {
 	static const struct {
