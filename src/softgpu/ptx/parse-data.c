@@ -204,10 +204,31 @@ static void parse_dimensions(struct parser *parser, struct initialiser *in, uint
 			parser_fail(parser, "\"%s\" is too large", variable->name);
 }
 
+bool parse_attributes(struct parser *parser)
+{
+	bool is_managed = false;
+
+	parser_expect(parser, '(');
+	do {
+		parser_expect(parser, '.');
+		if (parser_accept_word(parser, "managed"))
+			is_managed = true;
+		else if (!parser_accept_word(parser, "unified"))
+			parser_unexpected(parser, "an attribute");
+		else if (parser_accept(parser, '(')) { /* two halves of a number that is unique */
+			parse_constant(parser);
+			parser_expect(parser, ',');
+			parse_constant(parser);
+			parser_expect(parser, ')');
+		}
+	} while (parser_accept(parser, ','));
+	parser_expect(parser, ')');
+	return is_managed;
+}
+
 /* The properties before the name: .align 8 .v4 .f32, .attribute(...), .ptr .global. */
 static void parse_properties(struct parser *parser, struct ptx_variable *variable, uint32_t *vector)
 {
-	const struct ptx_token *token = &parser->lexer.token;
 	bool of_pointee = false;
 
 	*vector = 1;
@@ -220,12 +241,7 @@ static void parse_properties(struct parser *parser, struct ptx_variable *variabl
 			if (!of_pointee)
 				variable->align = (uint32_t)align;
 		} else if (parser_accept_word(parser, "attribute")) {
-			parser_expect(parser, '(');
-			variable->is_managed = parser_at(parser, '.') &&
-					       token->text + 8 <= parser->lexer.end &&
-					       !memcmp(token->text, ".managed", 8);
-			if (!ptx_lexer_skip_past(&parser->lexer, ')'))
-				parser_unexpected(parser, "name");
+			variable->is_managed = parse_attributes(parser);
 		} else if (parser_accept_word(parser, "v2")) {
 			*vector = 2;
 		} else if (parser_accept_word(parser, "v4")) {

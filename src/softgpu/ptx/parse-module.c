@@ -97,8 +97,8 @@ static void parse_function_directives(struct parser *parser, struct ptx_function
 			function->blocks_are_clusters = true;
 		else if (parser_at_word(parser, "pragma"))
 			ptx_lexer_skip_past(&parser->lexer, ';');
-		else if (parser_at_word(parser, "attribute"))
-			ptx_lexer_skip_past(&parser->lexer, ')');
+		else if (parser_accept_word(parser, "attribute"))
+			parse_attributes(parser);
 		else {
 			uint32_t ignored[3];
 
@@ -153,8 +153,11 @@ static void parse_function(struct parser *parser, enum ptx_linkage linkage, bool
 	parser->function = function;
 	parser->references_tail = &function->references;
 	parser->registers_capacity = 0;
-	if (parser_accept(parser, '.')) /* .attribute(.unified(...)) */
-		ptx_lexer_skip_past(&parser->lexer, ')');
+	if (parser_accept(parser, '.')) {
+		if (!parser_accept_word(parser, "attribute"))
+			parser_unexpected(parser, "attribute");
+		parse_attributes(parser);
+	}
 	if (parser_at(parser, '('))
 		parse_parameters(parser, &function->returns, &function->n_returns);
 	function->name = parser_word(parser, "function name");

@@ -75,6 +75,8 @@ void parser_refer(struct parser *parser, struct ptx_variable *variable,
 /* parse-constant.c */
 uint64_t parse_constant(struct parser *parser);
 /* parse-data.c: declarations of variables, their initial values */
+/* Behind .attribute: is one of them .managed? .unified(...) tells nothing on one device. */
+bool parse_attributes(struct parser *parser);
 /* A floating literal with its sign, if one stands here. */
 bool parse_float(struct parser *parser, struct ptx_token *out);
 enum ptx_type parse_type(struct parser *parser); /* the word behind the dot */
