@@ -189,6 +189,10 @@ CONFORM(parameters_are_state_of_the_function)
 	OK(cuMemcpyDtoH_v2(got, data, sizeof(got)));
 	for (int i = 0; i < n; i++)
 		CHECK_EQ(got[i], i < 128 ? 7 : 0);
+	OK(cuParamSetf(fill, 8, 1.0f)); /* its bits */
+	OK(cuLaunch(fill));
+	OK(cuMemcpyDtoH_v2(got, data, 4));
+	CHECK_EQ(got[0], 0x3f800000);
 	OK(cuParamSeti(fill, 8, 9));
 	OK(cuParamSeti(fill, 12, (unsigned)n));
 	OK(cuLaunchGrid(fill, 3, 1));

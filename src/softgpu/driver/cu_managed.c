@@ -77,7 +77,7 @@ CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, C
 CUresult cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, stream)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, sg_stream_named(stream))
 					 ?: managed_enter_stream(stream);
 }
 
@@ -85,7 +85,7 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t n
     CUmemLocation *locations, size_t *location_indices, size_t n_locations,
     unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, stream)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, sg_stream_named(stream))
 					 ?: managed_enter_stream(stream)
 					 ?: managed_prefetch_batch(addresses, sizes, n, locations,
 						location_indices, n_locations, N_DEVICES);
@@ -110,4 +110,12 @@ CUresult cuMemRangeGetAttributes(void **data, size_t *data_sizes, CUmem_range_at
 {
 	return managed_enter()
 		   ?: managed_attributes(data, data_sizes, attributes, n, address, size);
+}
+
+/* Which thread of the host may see managed memory: here all may, always. */
+CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t length, unsigned flags)
+{
+	return managed_enter()
+		   ?: managed_check_attach(sg_stream_named(stream), address, length, flags)
+		   ?: managed_enter_stream(stream);
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/managed.h"
 #include "base/util.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
@@ -358,13 +357,4 @@ CUresult cuStreamCopyAttributes(CUstream destination_handle, CUstream source_han
 	if (r == CUDA_SUCCESS)
 		memcpy(destination->attributes, source->attributes, sizeof(source->attributes));
 	return r;
-}
-
-/* Which thread of the host may see managed memory: here all may, always. */
-CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t length, unsigned flags)
-{
-	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
-
-	return r ?: managed_check_attach(handle, address, length, flags);
 }

@@ -90,6 +90,12 @@ struct sg_stream {
  * calling thread's own default stream. */
 extern _Thread_local unsigned sg_per_thread_default;
 
+/* The handle of the stream that handle names there. */
+static inline CUstream sg_stream_named(CUstream handle)
+{
+	return !handle && sg_per_thread_default ? CU_STREAM_PER_THREAD : handle;
+}
+
 /* The stream behind a handle in the current context, special handles included. */
 CUresult sg_stream_get(CUstream handle, struct sg_context *context, struct sg_stream **stream);
 
