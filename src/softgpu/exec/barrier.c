@@ -30,6 +30,8 @@ static void release(struct sg_block *block, struct sg_barrier *barrier, struct s
 		waiting->result = result;
 		if (waiting != self)
 			machine_wake(waiting);
+		else
+			machine_line_up(self);
 	}
 }
 
@@ -68,10 +70,12 @@ static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
 	lane->block->n_waited_at += barrier->waiting == NULL;
 	fiber->next = barrier->waiting;
 	barrier->waiting = fiber;
-	if (is_complete(lane->block, barrier))
+	if (is_complete(lane->block, barrier)) {
 		release(lane->block, barrier, fiber);
-	else
+		machine_take_turn(fiber);
+	} else {
 		machine_wait(fiber);
+	}
 	return fiber->result;
 }
 

@@ -281,12 +281,20 @@ void machine_yield(struct sg_fiber *fiber)
 		sg_context_switch(&fiber->context, machine->scheduler);
 }
 
+void machine_line_up(struct sg_fiber *fiber)
+{
+	enqueue(fiber->lane.block->machine, fiber);
+}
+
+void machine_take_turn(struct sg_fiber *fiber)
+{
+	suspend(fiber->lane.block->machine, fiber);
+}
+
 void machine_pass(struct sg_fiber *fiber)
 {
-	struct sg_machine *machine = fiber->lane.block->machine;
-
-	enqueue(machine, fiber);
-	suspend(machine, fiber);
+	machine_line_up(fiber);
+	machine_take_turn(fiber);
 }
 
 void machine_wait(struct sg_fiber *fiber)

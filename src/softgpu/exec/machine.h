@@ -182,6 +182,9 @@ void lane_set_thread(struct sg_lane *lane, uint32_t number);
 /* On a fiber: gives others a turn, is woken by machine_wake(). */
 void machine_yield(struct sg_fiber *fiber);
 void machine_pass(struct sg_fiber *fiber); /* a yield of one that has something to do */
+/* The two halves of that: who wakes others may line up between them, and goes on in turn. */
+void machine_line_up(struct sg_fiber *fiber);
+void machine_take_turn(struct sg_fiber *fiber);
 void machine_wait(struct sg_fiber *fiber);
 void machine_wake(struct sg_fiber *fiber);
 _Noreturn void machine_exit(struct sg_fiber *fiber);

@@ -213,6 +213,37 @@ TEST(votes_and_matches)
 }
 
 /* Both sides of a branch ask who is with them, and shuffle among themselves. */
+/* Not promised, and counted on: all lanes have read before the last one, which came last, writes.
+ * So does a reduction that has no barrier between reading and writing. */
+TEST(lanes_go_on_in_order)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p, %q; .shared .u32 s[64];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4; add.u64 %o, "
+	    "%o, %d;\n"
+	    "setp.ne.u32 %p, %r1, 31; mov.u32 %r4, s; shl.b32 %r5, %r1, 2; add.u32 %r4, %r4, "
+	    "%r5;\n"
+	    "st.shared.u32 [%r4], %r1; st.shared.u32 [%r4+128], 0; bar.sync 0;\n"
+	    "ld.volatile.shared.u32 %r2, [s]; @%p bra ON; st.volatile.shared.u32 [s], 7; ON:\n"
+	    "vote.sync.ballot.b32 %r3, %p, -1; ld.volatile.shared.u32 %r6, [%r4+4];\n"
+	    "st.volatile.shared.u32 [%r4], %r6; shl.b32 %r2, %r2, 16; or.b32 %r2, %r2, %r6;\n"
+	    "st.global.u32 [%o], %r2; ret; }\n");
+	uint32_t *out = device_alloc(32 * 4);
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {32, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	for (l.lanes = 1; l.lanes <= 32; l.lanes += 31) {
+		CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
+		for (uint32_t i = 0; i < 32; i++)
+			CHECK_EQ(out[i], i < 31 ? i + 1 : 0);
+	}
+}
+
 TEST(active_mask_of_a_diverged_warp)
 {
 	uint32_t *out = run_block(

@@ -183,7 +183,11 @@ void meeting_compute(const struct sg_meeting *meeting, uint32_t members)
 }
 
 /* Results to all members; those that wait are woken, all but self. */
-static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fiber *self)
+/*
+ * Lanes go on in order, self among them: a GPU's go on together, and code that does not say that it
+ * counts on it has the last lane write, more often than not, what the others have just read.
+ */
+static void complete(struct sg_warp *warp, uint32_t members, struct sg_fiber *self)
 {
 	const struct sg_fiber *first = warp->fibers[__builtin_ctz(members)];
 	struct sg_meeting meeting = {0};
@@ -203,9 +207,14 @@ static void complete(struct sg_warp *warp, uint32_t members, const struct sg_fib
 	if (first->lane.block->machine->check && first->arrival.kind == SG_EXCHANGE_SYNC)
 		check_warp_order(first->lane.block, first->lane.warp_id);
 	warp->waiting &= ~members;
-	for (uint32_t left = members; left; left &= left - 1)
-		if (warp->fibers[__builtin_ctz(left)] != self)
-			machine_wake(warp->fibers[__builtin_ctz(left)]);
+	for (uint32_t left = members; left; left &= left - 1) {
+		struct sg_fiber *fiber = warp->fibers[__builtin_ctz(left)];
+
+		if (fiber == self)
+			machine_line_up(self);
+		else
+			machine_wake(fiber);
+	}
 }
 
 /* The members of a lane's exchange when all have come, else 0. */
@@ -235,10 +244,12 @@ uint64_t sg_exchange(
 	fiber->arrival = (struct sg_arrival){(enum sg_exchange)kind, mask | self, value, b, c};
 	warp->waiting |= self;
 	members = complete_members(warp, fiber);
-	if (members)
+	if (members) {
 		complete(warp, members, fiber);
-	else
+		machine_take_turn(fiber);
+	} else {
 		machine_wait(fiber);
+	}
 	return fiber->result;
 }
 
