@@ -1,6 +1,6 @@
 /*
- * mma's product of 16 by 8 numbers, on the registers of a warp as they are, for processors with
- * AVX-512. The general way (matrix.c) brings the registers into rows first, which takes longer than
+ * mma's product of 16 by 8 numbers, and wgmma's of 16 by any, on the registers of a warp as they are,
+ * for processors with AVX-512. The general way (matrix.c) brings the registers into rows first, which takes longer than
  * to multiply.
  *
  * A register of all lanes is two vectors, of lanes 0 to 15 and 16 to 31. Lane 4 g + t holds words of
@@ -38,14 +38,16 @@ static bool has_avx512(void)
 	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
+bool multiply_columns_can(enum sg_matrix_type a, enum sg_matrix_type b)
+{
+	return is_small_float(a) && is_small_float(b) && has_avx512() &&
+	       (a == b || (sg_matrix_bits(a) == 8 && sg_matrix_bits(b) == 8));
+}
+
 bool multiply_registers_can(union sg_matrix matrix)
 {
-	return matrix.kind == SG_MATRIX_MMA && matrix.m == 1 && matrix.n == 0 &&
-	       is_small_float((enum sg_matrix_type)matrix.a) &&
-	       is_small_float((enum sg_matrix_type)matrix.b) &&
-	       sg_matrix_bits((enum sg_matrix_type)matrix.a) ==
-		   sg_matrix_bits((enum sg_matrix_type)matrix.b) &&
-	       !matrix.saturate && has_avx512();
+	return matrix.kind == SG_MATRIX_MMA && matrix.m == 1 && matrix.n == 0 && !matrix.saturate &&
+	       multiply_columns_can((enum sg_matrix_type)matrix.a, (enum sg_matrix_type)matrix.b);
 }
 
 PART_OF __m512i lanes_of(const uint32_t *words, unsigned half)
@@ -116,24 +118,32 @@ PART_OF __m512 add_product(enum sg_matrix_type type, __m512 x, __m512 y, __m512 
 			for (unsigned half = 0; half < HALVES; half++) {                           \
 				__m512 x = OF_LANE(a[part][row][half], t);                         \
                                                                                                    \
-				c[row][0][half] = add_product(a_type, x, evens, c[row][0][half]);  \
-				c[row][1][half] = add_product(a_type, x, odds, c[row][1][half]);   \
+				c[row][0][half] = add_product(type, x, evens, c[row][0][half]);    \
+				c[row][1][half] = add_product(type, x, odds, c[row][1][half]);     \
 			}                                                                          \
 	}
 
-/* What a register of each row of A and one of B add. */
-PART_OF void add_products(enum sg_matrix_type a_type, enum sg_matrix_type b_type, unsigned parts,
-    const uint32_t (*a_words)[SG_WARP_SIZE], const uint32_t *b_words, __m512 c[ROWS][2][HALVES])
+typedef __m512 factors[PARTS][ROWS][HALVES];
+
+/* The numbers in a register of each row of A. */
+PART_OF void take_factors(
+    enum sg_matrix_type type, unsigned parts, const uint32_t (*words)[SG_WARP_SIZE], factors a)
 {
-	__m512 a[PARTS][ROWS][HALVES], b[PARTS][HALVES];
+	for (unsigned part = 0; part < parts; part++)
+		for (unsigned row = 0; row < ROWS; row++)
+			for (unsigned half = 0; half < HALVES; half++)
+				a[part][row][half] = number(type, lanes_of(words[row], half), part);
+}
+
+/* What they and a register of B add. */
+PART_OF void add_products(enum sg_matrix_type type, unsigned parts, factors a,
+    const uint32_t *b_words, __m512 c[ROWS][2][HALVES])
+{
+	__m512 b[PARTS][HALVES];
 
 	for (unsigned part = 0; part < parts; part++)
-		for (unsigned half = 0; half < HALVES; half++) {
-			b[part][half] = number(b_type, lanes_of(b_words, half), part);
-			for (unsigned row = 0; row < ROWS; row++)
-				a[part][row][half] =
-				    number(a_type, lanes_of(a_words[row], half), part);
-		}
+		for (unsigned half = 0; half < HALVES; half++)
+			b[part][half] = number(type, lanes_of(b_words, half), part);
 	STEP(0)
 	STEP(1)
 	STEP(2)
@@ -189,38 +199,64 @@ PART_OF void give_sums(bool is_narrow, __m512 c[ROWS][2][HALVES], uint32_t (*wor
 PART_OF void multiply(enum sg_matrix_type a_type, enum sg_matrix_type b_type, unsigned parts,
     union sg_matrix matrix, struct sg_fragments *all)
 {
-	const uint32_t(*a)[SG_WARP_SIZE] = all->words;
-	const uint32_t(*b)[SG_WARP_SIZE] = all->words + sg_matrix_offset(matrix, SG_MATRIX_B);
+	const uint32_t(*words)[SG_WARP_SIZE] = all->words;
+	const uint32_t(*b)[SG_WARP_SIZE] = words + sg_matrix_offset(matrix, SG_MATRIX_B);
 	unsigned n = sg_matrix_words(matrix, SG_MATRIX_B);
 	__m512 c[ROWS][2][HALVES];
+	factors a;
 
-	take_sums(matrix.c == SG_MATRIX_F16, all->words + sg_matrix_offset(matrix, SG_MATRIX_C), c);
-	for (unsigned i = 0; i < n; i++)
-		add_products(a_type, b_type, parts, a + 2 * i, b[i], c);
+	take_sums(matrix.c == SG_MATRIX_F16, words + sg_matrix_offset(matrix, SG_MATRIX_C), c);
+	for (unsigned i = 0; i < n; i++) {
+		take_factors(a_type, parts, words + 2 * i, a);
+		add_products(b_type, parts, a, b[i], c);
+	}
 	give_sums(matrix.d == SG_MATRIX_F16, c, all->words);
 }
 
-#define SAME(type, parts)                                                                          \
-	case type:                                                                                 \
-		multiply(type, type, parts, matrix, all);                                          \
-		break
+PART_OF void multiply_some(enum sg_matrix_type a_type, enum sg_matrix_type b_type, unsigned parts,
+    const struct sg_columns *columns)
+{
+	unsigned words = columns->is_narrow ? 2 : 4;
+	factors a[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		take_factors(a_type, parts, columns->a + 2 * i, a[i]);
+	for (unsigned n = 0; n < columns->n; n++) {
+		uint32_t(*d)[SG_WARP_SIZE] = columns->d + n * words;
+		__m512 c[ROWS][2][HALVES] = {0};
+
+		if (columns->adds)
+			take_sums(columns->is_narrow, d, c);
+		for (unsigned i = 0; i < 2; i++)
+			add_products(b_type, parts, a[i], columns->b[n * 2 + i], c);
+		give_sums(columns->is_narrow, c, d);
+	}
+}
+
+/* Calls a function for each pair of types, with the constants that it is made of. */
+#define FOR_TYPES(a, b, function, ...)                                                             \
+	if ((a) == SG_MATRIX_E4M3 && (b) == SG_MATRIX_E5M2)                                        \
+		function(SG_MATRIX_E4M3, SG_MATRIX_E5M2, 4, __VA_ARGS__);                          \
+	else if ((a) == SG_MATRIX_E5M2 && (b) == SG_MATRIX_E4M3)                                   \
+		function(SG_MATRIX_E5M2, SG_MATRIX_E4M3, 4, __VA_ARGS__);                          \
+	else if ((a) == SG_MATRIX_E4M3)                                                            \
+		function(SG_MATRIX_E4M3, SG_MATRIX_E4M3, 4, __VA_ARGS__);                          \
+	else if ((a) == SG_MATRIX_E5M2)                                                            \
+		function(SG_MATRIX_E5M2, SG_MATRIX_E5M2, 4, __VA_ARGS__);                          \
+	else if ((a) == SG_MATRIX_TF32)                                                            \
+		function(SG_MATRIX_TF32, SG_MATRIX_TF32, 1, __VA_ARGS__);                          \
+	else if ((a) == SG_MATRIX_BF16 && (b) == SG_MATRIX_BF16)                                   \
+		function(SG_MATRIX_BF16, SG_MATRIX_BF16, 2, __VA_ARGS__);                          \
+	else                                                                                       \
+		function(SG_MATRIX_F16, SG_MATRIX_F16, 2, __VA_ARGS__)
 
 TARGET void multiply_registers(union sg_matrix matrix, struct sg_fragments *all)
 {
-	if (matrix.a != matrix.b) { /* of 8 bits each */
-		if (matrix.a == SG_MATRIX_E4M3)
-			multiply(SG_MATRIX_E4M3, SG_MATRIX_E5M2, 4, matrix, all);
-		else
-			multiply(SG_MATRIX_E5M2, SG_MATRIX_E4M3, 4, matrix, all);
-		return;
-	}
-	switch ((enum sg_matrix_type)matrix.a) {
-		SAME(SG_MATRIX_F16, 2);
-		SAME(SG_MATRIX_BF16, 2);
-		SAME(SG_MATRIX_TF32, 1);
-		SAME(SG_MATRIX_E4M3, 4);
-		SAME(SG_MATRIX_E5M2, 4);
-	default:
-		break;
-	}
+	FOR_TYPES(matrix.a, matrix.b, multiply, matrix, all);
+}
+
+TARGET void multiply_columns(
+    enum sg_matrix_type a, enum sg_matrix_type b, const struct sg_columns *columns)
+{
+	FOR_TYPES(a, b, multiply_some, columns);
 }

@@ -30,6 +30,18 @@ void multiply_bits(
 bool multiply_registers_can(union sg_matrix matrix);
 void multiply_registers(union sg_matrix matrix, struct sg_fragments *all);
 
+/* The same of n times 8 columns and a k of 32 bytes: A's registers as mma's, B's two for each 8
+ * columns; those of D, 4 or as f16 2 for each 8, which are added to or were not there before. */
+struct sg_columns {
+	unsigned n;
+	bool adds, is_narrow; /* narrow: D is f16, else f32 */
+	const uint32_t (*a)[SG_WARP_SIZE], (*b)[SG_WARP_SIZE];
+	uint32_t (*d)[SG_WARP_SIZE]; /* all three aligned to 64 bytes */
+};
+bool multiply_columns_can(enum sg_matrix_type a, enum sg_matrix_type b);
+void multiply_columns(
+    enum sg_matrix_type a, enum sg_matrix_type b, const struct sg_columns *columns);
+
 /* ---- n numbers ---- */
 
 /* Of any float type, a word each. From and to may be the same. */

@@ -236,11 +236,68 @@ static unsigned element_size(union sg_wgmma form)
 	return form.a == SG_MATRIX_B1 ? 4 : sg_matrix_bits((enum sg_matrix_type)form.a) / 8;
 }
 
+/* ---- on registers as they are ---- */
+
+#define SIDE 8u /* rows, or columns, of a register of all lanes, 16 bytes each */
+
+/* 8 rows of A or columns of B, of which a piece of 16 bytes along k. */
+static void take_register(struct sg_lane *lane, const struct shared_matrix *place, bool transposed,
+    uint64_t row, unsigned piece, uint32_t to[SG_WARP_SIZE])
+{
+	uint8_t rows[SIDE][SG_PIECE_BYTES];
+
+	for (unsigned i = 0; i < SIDE; i++) {
+		uint64_t offset = transposed ? shared_matrix_offset(place, true, piece * SIDE + i,
+						   row * sizeof(uint16_t))
+					     : shared_matrix_offset(
+						   place, false, row + i, piece * SG_PIECE_BYTES);
+
+		memcpy(rows[i], fault_check_range(lane, offset, SG_PIECE_BYTES, true, false),
+		    SG_PIECE_BYTES);
+	}
+	if (transposed) /* only elements of 16 bits are */
+		halves_transpose(rows, SG_PIECE_BYTES, to, SG_PIECE_BYTES);
+	else
+		memcpy(to, rows, sizeof(rows));
+}
+
+static bool is_of_registers(union sg_wgmma form)
+{
+	bool is_turned = form.a_transposed || form.b_transposed;
+
+	return !form.sparse && form.a_negated == form.b_negated &&
+	       multiply_columns_can((enum sg_matrix_type)form.a, (enum sg_matrix_type)form.b) &&
+	       (!is_turned || sg_matrix_bits((enum sg_matrix_type)form.a) == 16);
+}
+
+static void multiply_registers_of(
+    struct sg_lane *lane, union sg_wgmma form, struct sg_wgmma_warp *all)
+{
+	alignas(64) uint32_t b[SG_WGMMA_COLUMNS / SIDE * 2][SG_WARP_SIZE];
+	struct shared_matrix b_place = place_of(all->b_place), a_place;
+	struct sg_columns columns = {form.n, all->adds, is_half_sum(form), all->a,
+	    (const uint32_t(*)[SG_WARP_SIZE])b, all->d};
+
+	if (!form.a_registers) {
+		a_place = place_of(all->a_place);
+		for (unsigned i = 0; i < 4; i++)
+			take_register(lane, &a_place, form.a_transposed,
+			    lane->warp_id % 4 * ROWS + i % 2 * SIDE, i / 2, all->a[i]);
+	}
+	for (unsigned i = 0; i < form.n * 2u; i++)
+		take_register(lane, &b_place, form.b_transposed, i / 2 * SIDE, i % 2, b[i]);
+	multiply_columns((enum sg_matrix_type)form.a, (enum sg_matrix_type)form.b, &columns);
+}
+
 void sg_warp_wgmma(struct sg_lane *lane, uint32_t bits, struct sg_wgmma_warp *all)
 {
 	struct product *product = &scratch;
 	union sg_wgmma form = {.bits = bits};
 
+	if (is_of_registers(form)) {
+		multiply_registers_of(lane, form, all);
+		return;
+	}
 	product->form = form;
 	product->all = all;
 	product->columns = form.n * 8u;
