@@ -326,10 +326,10 @@ CUresult callback_give_graph(
 	if (!graph || backend->cuUserObjectCreate(&object, callback, callback_end, 1,
 			  CU_USER_OBJECT_NO_DESTRUCTOR_SYNC) != CUDA_SUCCESS)
 		return CUDA_SUCCESS;
+	callback->object = object; /* before the graph, whose end ends the callback, has it */
 	if (backend->cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE) !=
 	    CUDA_SUCCESS)
 		log_warn("a graph does not take a reference to its host node's callback");
-	callback->object = object;
 	return CUDA_SUCCESS;
 }
 

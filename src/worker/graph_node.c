@@ -237,13 +237,13 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 	const struct tail tail = {a->tail, a->tail_bytes};
 	struct node node;
 	CUgraphNodeParams *p = &node.p;
+	bool conditional = a->parameters->type == CU_GRAPH_NODE_TYPE_CONDITIONAL;
 
+	if (a->n_graphs != (conditional ? a->parameters->conditional.size : 0))
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
 		return graph_copy_refuse(call, &node.staged, r);
-	bool conditional = p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL;
-	if (a->n_graphs != (conditional ? p->conditional.size : 0))
-		return CUDA_ERROR_INVALID_VALUE;
 	if (node.staged.number)
 		return graph_copy_add(call, a, &p->memcpy, &node.staged);
 	r = a->generic ? add_any(call->backend, a, p) : add_by_type(call->backend, a, p);

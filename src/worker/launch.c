@@ -5,7 +5,7 @@
  * stream is captured the backend gets pointers to the single parameters (launch.h says why).
  *
  * Launch attributes cross as they are in memory, but for handles: an event's id becomes the
- * backend's event, and anything else that would carry a pointer is refused.
+ * backend's event, and the one that the backend is to give begins empty.
  */
 #include "worker/launch.h"
 

@@ -84,13 +84,12 @@ uint64_t sg_texture_new(const struct sg_texture *texture)
 static struct slot *find(uint64_t number)
 {
 	struct slot *all = atomic_load_explicit(&slots, memory_order_acquire);
-	struct slot *slot = all + number % SLOTS;
 
-	/* Acquire: pairs with the release in sg_texture_new(). */
-	if (!all || !number || number > UINT32_MAX ||
-	    atomic_load_explicit(&slot->tag, memory_order_acquire) != number)
+	if (!all || !number || number > UINT32_MAX)
 		return NULL;
-	return slot;
+	struct slot *slot = &all[number % SLOTS];
+	/* Acquire: pairs with the release in sg_texture_new(). */
+	return atomic_load_explicit(&slot->tag, memory_order_acquire) == number ? slot : NULL;
 }
 
 void sg_texture_set(uint64_t number, const struct sg_texture *texture)
