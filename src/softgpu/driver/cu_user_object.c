@@ -13,8 +13,9 @@
 
 struct sg_user_object {
 	CUuserObject handle;
-	atomic_uint references; /* all */
-	atomic_uint owned;	/* of them, the program's */
+	/* A call gives or takes up to 2^31, so that these never run over. */
+	_Atomic uint64_t references; /* all */
+	_Atomic uint64_t owned;	     /* of them, the program's */
 	CUhostFn destroy;
 	void *address;
 };
@@ -29,18 +30,20 @@ static void *run_destructor(void *argument)
 	return NULL;
 }
 
-void sg_user_object_ref(struct sg_user_object *object)
+struct sg_user_references sg_user_object_ref(struct sg_user_references held)
 {
-	/* Relaxed: who copies a reference has one. */
-	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+	/* Relaxed: who copies references has some. */
+	atomic_fetch_add_explicit(&held.object->references, held.n, memory_order_relaxed);
+	return held;
 }
 
-void sg_user_object_unref(struct sg_user_object *object)
+void sg_user_object_unref(struct sg_user_references held)
 {
+	struct sg_user_object *object = held.object;
 	pthread_t thread;
 
 	/* Acquire-release: all use comes before the end. */
-	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
+	if (atomic_fetch_sub_explicit(&object->references, held.n, memory_order_acq_rel) != held.n)
 		return;
 	sg_handle_free(object->handle);
 	if (pthread_create(&thread, NULL, run_destructor, object)) {
@@ -101,7 +104,7 @@ CUresult cuUserObjectRetain(CUuserObject handle, unsigned count)
 /* The program's references, of which it may not give up more than it has. */
 static bool give_up(struct sg_user_object *object, unsigned count)
 {
-	unsigned owned = atomic_load_explicit(&object->owned, memory_order_relaxed);
+	uint64_t owned = atomic_load_explicit(&object->owned, memory_order_relaxed);
 
 	do {
 		if (owned < count)
@@ -118,9 +121,31 @@ CUresult cuUserObjectRelease(CUuserObject handle, unsigned count)
 
 	if (r == CUDA_SUCCESS && !give_up(object, count))
 		r = CUDA_ERROR_INVALID_VALUE;
-	for (unsigned i = 0; r == CUDA_SUCCESS && i < count; i++)
-		sg_user_object_unref(object);
+	if (r == CUDA_SUCCESS)
+		sg_user_object_unref((struct sg_user_references){object, count});
 	return r;
+}
+
+/* What a graph has of an object: a new entry with none, should it have none. NULL: no memory. */
+static struct sg_user_references *held_by(struct sg_graph *graph, struct sg_user_object *object)
+{
+	for (size_t i = 0; i < graph->n_objects; i++)
+		if (graph->objects[i].object == object)
+			return &graph->objects[i];
+	struct sg_user_references *grown =
+	    reallocarray(graph->objects, graph->n_objects + 1, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	graph->objects = grown;
+	grown[graph->n_objects] = (struct sg_user_references){object, 0};
+	return &grown[graph->n_objects++];
+}
+
+/* Entries without references are not kept. */
+static void drop_if_none(struct sg_graph *graph, struct sg_user_references *held)
+{
+	if (!held->n)
+		*held = graph->objects[--graph->n_objects];
 }
 
 CUresult cuGraphRetainUserObject(
@@ -134,43 +159,36 @@ CUresult cuGraphRetainUserObject(
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	struct sg_user_object **objects =
-	    reallocarray(graph->objects, graph->n_objects + count, sizeof(*objects));
-	if (!objects)
+	struct sg_user_references *held = held_by(graph, object);
+	if (!held)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	graph->objects = objects;
-	if (flags && !give_up(object, count))
-		return CUDA_ERROR_INVALID_VALUE;
-	for (unsigned i = 0; i < count; i++) {
-		if (!flags)
-			sg_user_object_ref(object);
-		objects[graph->n_objects++] = object;
-	}
-	return CUDA_SUCCESS;
+	if (!flags)
+		sg_user_object_ref((struct sg_user_references){object, count});
+	else if (!give_up(object, count))
+		r = CUDA_ERROR_INVALID_VALUE;
+	held->n += r == CUDA_SUCCESS ? count : 0;
+	drop_if_none(graph, held);
+	return r;
 }
 
 CUresult cuGraphReleaseUserObject(CUgraph graph_handle, CUuserObject handle, unsigned count)
 {
 	struct sg_graph *graph = sg_graph_get(graph_handle);
 	struct sg_user_object *object;
-	size_t kept = 0, held = 0;
 	CUresult r = object_enter(handle, count, &object);
 
 	if (r == CUDA_SUCCESS && !graph)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	for (size_t i = 0; i < graph->n_objects; i++)
-		held += graph->objects[i] == object;
-	if (held < count)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0, left = count; i < graph->n_objects; i++)
-		if (graph->objects[i] == object && left)
-			left--;
-		else
-			graph->objects[kept++] = graph->objects[i];
-	graph->n_objects = kept;
-	for (unsigned i = 0; i < count; i++)
-		sg_user_object_unref(object);
-	return CUDA_SUCCESS;
+	struct sg_user_references *held = held_by(graph, object);
+	if (!held)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (held->n < count)
+		r = CUDA_ERROR_INVALID_VALUE;
+	held->n -= r == CUDA_SUCCESS ? count : 0;
+	drop_if_none(graph, held);
+	if (r == CUDA_SUCCESS)
+		sg_user_object_unref((struct sg_user_references){object, count});
+	return r;
 }

@@ -272,10 +272,9 @@ static bool clone_shared(struct sg_graph *clone, const struct sg_graph *graph)
 	for (; clone->n_conditions < graph->n_conditions; clone->n_conditions++)
 		clone->conditions[clone->n_conditions] =
 		    sg_condition_ref(graph->conditions[clone->n_conditions]);
-	for (; clone->n_objects < graph->n_objects; clone->n_objects++) {
-		sg_user_object_ref(graph->objects[clone->n_objects]);
-		clone->objects[clone->n_objects] = graph->objects[clone->n_objects];
-	}
+	for (; clone->n_objects < graph->n_objects; clone->n_objects++)
+		clone->objects[clone->n_objects] =
+		    sg_user_object_ref(graph->objects[clone->n_objects]);
 	return true;
 }
 

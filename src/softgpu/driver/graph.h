@@ -21,6 +21,12 @@ struct sg_graph;
 struct sg_node;
 struct sg_user_object;
 
+/* What a graph has of one: its copies have as many of their own. */
+struct sg_user_references {
+	struct sg_user_object *object;
+	uint64_t n;
+};
+
 struct sg_edge {
 	struct sg_node *from;
 	CUgraphEdgeData data;
@@ -72,7 +78,7 @@ struct sg_graph {
 	size_t n_nodes, room;
 	struct sg_condition **conditions; /* references */
 	size_t n_conditions;
-	struct sg_user_object **objects; /* one entry per reference */
+	struct sg_user_references *objects; /* one entry per object */
 	size_t n_objects;
 };
 
@@ -135,8 +141,9 @@ bool sg_graph_memory_release(uint64_t address);
 void sg_graph_memory_unref(struct sg_graph_memory *memory);
 struct sg_graph_memory *sg_graph_memory_ref(struct sg_graph_memory *memory);
 
-void sg_user_object_ref(struct sg_user_object *object);
-void sg_user_object_unref(struct sg_user_object *object);
+/* As many references more; returns held. */
+struct sg_user_references sg_user_object_ref(struct sg_user_references held);
+void sg_user_object_unref(struct sg_user_references held);
 
 /* ---- capturing ---- */
 

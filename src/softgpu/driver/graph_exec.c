@@ -63,15 +63,14 @@ static struct sg_program *program_alloc(size_t n_steps, size_t n_conditions, siz
 }
 
 static void program_share(struct sg_program *program, struct sg_condition **conditions,
-    size_t n_conditions, struct sg_user_object **objects, size_t n_objects)
+    size_t n_conditions, const struct sg_user_references *objects, size_t n_objects)
 {
 	for (; program->n_conditions < n_conditions; program->n_conditions++)
 		program->conditions[program->n_conditions] =
 		    sg_condition_ref(conditions[program->n_conditions]);
-	for (; program->n_objects < n_objects; program->n_objects++) {
-		sg_user_object_ref(objects[program->n_objects]);
-		program->objects[program->n_objects] = objects[program->n_objects];
-	}
+	for (; program->n_objects < n_objects; program->n_objects++)
+		program->objects[program->n_objects] =
+		    sg_user_object_ref(objects[program->n_objects]);
 }
 
 static size_t number_of(const struct sg_graph *graph, const struct sg_node *node)

@@ -419,3 +419,29 @@ TEST(user_objects_live_as_long_as_anything_has_them)
 	CHECK_EQ(cuUserObjectRetain(object, 1), CUDA_ERROR_INVALID_VALUE);
 	CHECK_OK(cuGraphDestroy(clone));
 }
+
+TEST(user_objects_have_any_number_of_references)
+{
+	const unsigned most = INT32_MAX;
+	CUgraph graph = graph_new();
+	CUuserObject object;
+
+	atomic_store(&n_destroyed, 0);
+	CHECK_OK(cuUserObjectCreate(
+	    &object, (void *)1, destroyed, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+	for (int i = 0; i < 3; i++)
+		CHECK_OK(cuUserObjectRetain(object, most));
+	CHECK_OK(cuGraphRetainUserObject(graph, object, most, CU_GRAPH_USER_OBJECT_MOVE));
+	CHECK_OK(cuGraphRetainUserObject(graph, object, most, 0));
+	CHECK_EQ(cuGraphRetainUserObject(graph, object, most + 1, 0), CUDA_ERROR_INVALID_VALUE);
+	for (int i = 0; i < 2; i++)
+		CHECK_OK(cuUserObjectRelease(object, most));
+	CHECK_OK(cuUserObjectRelease(object, 1));
+	CHECK_EQ(cuUserObjectRelease(object, 1), CUDA_ERROR_INVALID_VALUE);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(atomic_load(&n_destroyed), 0);
+		CHECK_OK(cuGraphReleaseUserObject(graph, object, most));
+	}
+	wait_destroyed(1);
+	CHECK_OK(cuGraphDestroy(graph));
+}
