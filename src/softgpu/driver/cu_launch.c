@@ -76,7 +76,10 @@ static CUresult launch_run(struct sg_work *work, struct sg_context *context)
 
 static void launch_fini(struct sg_work *work)
 {
-	free(((struct launch_work *)work)->values);
+	struct launch_work *launch = (struct launch_work *)work;
+
+	free(launch->values);
+	sg_kernel_release(launch->kernel);
 }
 
 static void launch_describe(struct sg_work *work, CUgraphNodeParams *params)
@@ -248,6 +251,7 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 	if (!launch)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	launch->kernel = function->kernel;
+	sg_kernel_hold(launch->kernel);
 	launch->function = function->function;
 	launch->work.fini = launch_fini;
 	launch->work.describe = launch_describe;

@@ -248,6 +248,32 @@ TEST(launches_under_way_keep_what_they_were)
 	CHECK_OK(cuGraphDestroy(graph));
 }
 
+TEST(kernels_of_a_module_that_is_gone_do_not_run)
+{
+	static const char nothing[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+				      ".visible .entry nothing() { ret; }\n";
+	CUDA_KERNEL_NODE_PARAMS launch = {.gridDimX = 1,
+	    .gridDimY = 1,
+	    .gridDimZ = 1,
+	    .blockDimX = 1,
+	    .blockDimY = 1,
+	    .blockDimZ = 1};
+	CUgraph graph = graph_new();
+	CUgraphNode node;
+	CUgraphExec exec;
+	CUmodule module;
+
+	CHECK_OK(cuModuleLoadData(&module, nothing));
+	CHECK_OK(cuModuleGetFunction(&launch.func, module, "nothing"));
+	CHECK_OK(cuGraphAddKernelNode_v2(&node, graph, NULL, 0, &launch));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_OK(cuModuleUnload(module));
+	CHECK_OK(cuGraphKernelNodeGetParams_v2(node, &launch));
+	CHECK_OK(cuGraphLaunch(exec, NULL));
+	CHECK_EQ(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
+}
+
 /* Counts a word down and, at 0, ends the loop. */
 static const char countdown[] =
     ".version 7.0\n.target sm_70\n.address_size 64\n"

@@ -285,6 +285,8 @@ const char *launch_find_flaw(const struct sg_kernel *kernel, const struct sg_lau
 	const uint32_t *g = launch->grid, *b = launch->block;
 	uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
 
+	if (atomic_load_explicit(&kernel->module->unloaded, memory_order_relaxed))
+		return "its module was unloaded";
 	if (!g[0] || !g[1] || !g[2] || g[0] > MAX_GRID_X || g[1] > MAX_GRID_YZ ||
 	    g[2] > MAX_GRID_YZ)
 		return "a grid dimension is 0 or too large";

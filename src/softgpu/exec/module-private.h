@@ -49,6 +49,8 @@ struct module_data {
 };
 
 struct sg_module {
+	atomic_uint holds;    /* who loaded it, and whoever may launch its kernels yet */
+	atomic_bool unloaded; /* its variables are gone */
 	pthread_mutex_t lock; /* compiles: shared variables get offsets per kernel */
 	struct pool pool;     /* kernels and what they point to */
 	struct sg_memory_ops memory;

@@ -104,6 +104,7 @@ int sg_module_load(const struct sg_ptx_input *inputs, size_t n_inputs,
 
 	if (!module)
 		return error_origin(-ENOMEM);
+	atomic_init(&module->holds, 1);
 	pthread_mutex_init(&module->lock, NULL);
 	pool_init(&module->pool, POOL_LIMIT);
 	module->memory = *memory;
@@ -129,14 +130,13 @@ static void give_memory(struct sg_module *module, const struct module_data *data
 		module->memory.free(module->memory.context, data->address, data->size);
 }
 
-void sg_module_unload(struct sg_module *module)
+static void let_go(struct sg_module *module)
 {
-	if (!module)
+	/* Acquire-release: all use comes before the end. */
+	if (atomic_fetch_sub_explicit(&module->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < module->n_kernels; i++)
 		kernel_fini(&module->kernels[i]);
-	give_memory(module, &module->data);
-	give_memory(module, &module->managed);
 	for (size_t i = 0; i < module->n_units; i++)
 		ptx_unit_free(module->units[i]);
 	free(module->units);
@@ -146,6 +146,28 @@ void sg_module_unload(struct sg_module *module)
 	pool_fini(&module->pool);
 	pthread_mutex_destroy(&module->lock);
 	free(module);
+}
+
+void sg_module_unload(struct sg_module *module)
+{
+	if (!module)
+		return;
+	/* Relaxed: a launch beside this is a race of the program's own threads. */
+	atomic_store_explicit(&module->unloaded, true, memory_order_relaxed);
+	give_memory(module, &module->data);
+	give_memory(module, &module->managed);
+	let_go(module);
+}
+
+void sg_kernel_hold(struct sg_kernel *kernel)
+{
+	/* Relaxed: whoever has the kernel knows that the module is there. */
+	atomic_fetch_add_explicit(&kernel->module->holds, 1, memory_order_relaxed);
+}
+
+void sg_kernel_release(struct sg_kernel *kernel)
+{
+	let_go(kernel->module);
 }
 
 static const struct ptx_variable *find_data(const struct sg_module *module, const char *name)

@@ -63,6 +63,11 @@ int sg_module_load(const struct sg_ptx_input *inputs, size_t n_inputs,
     struct sg_module **out);
 void sg_module_unload(struct sg_module *module);
 
+/* As long as a kernel is held it stays, also when its module was unloaded; then nothing runs it any
+ * more. A graph may outlive what it was made of. */
+void sg_kernel_hold(struct sg_kernel *kernel);
+void sg_kernel_release(struct sg_kernel *kernel);
+
 /* Variables of .global and .const space, visible or not. False when there is none of that name. */
 bool sg_module_global(
     const struct sg_module *module, const char *name, uint64_t *address, size_t *size);
@@ -105,7 +110,7 @@ struct sg_kernel_info {
 	bool uses_collectives; /* barriers or warp-level operations */
 };
 
-/* Valid as long as the module. */
+/* Valid as long as the module, or while the kernel is held. */
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *kernel);
 
 /* Makes native code now, for the likeliest blocks or those of a shape, once; later calls return the
