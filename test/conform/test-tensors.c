@@ -439,6 +439,37 @@ CONFORM(image_to_column)
 	free(image);
 }
 
+/* And back, without a filter: pixels one after the other, image after image. */
+CONFORM(column_to_image)
+{
+	enum { C = 32, W = 6, H = 5, N = 3, PIXELS = 33, FIRST = W * H + 1, ALL = C * W * H * N };
+	static const uint64_t dims[] = {C, W, H, N}, strides[] = {C, C * W, C * W * H};
+	static const int corner[] = {0, 0};
+	static const uint32_t steps[] = {1, 1, 1, 1};
+	static uint8_t shared[SHARED], got[ALL];
+	CUdeviceptr address;
+	CUtensorMap map;
+
+	begin();
+	uint8_t *want = conform_random(ALL, 13);
+	OK(cuMemAlloc(&address, ALL));
+	OK(cuMemcpyHtoD(address, want, ALL));
+	OK(cuTensorMapEncodeIm2col(&map, CU_TENSOR_MAP_DATA_TYPE_UINT8, 4, address, dims, strides,
+	    corner, corner, C, PIXELS, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+	    CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
+	    CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+	conform_fill(shared, sizeof(shared), 3);
+	memcpy(want + FIRST * C, shared, PIXELS * C);
+	run("fence.proxy.async.shared::cta;\n"
+	    "cp.async.bulk.tensor.4d.global.shared::cta.im2col_no_offs.bulk_group "
+	    "[%d1, {0, 1, 0, 1}], [%r2];\n"
+	    "cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;",
+	    &map, shared, sizeof(shared), 0);
+	OK(cuMemcpyDtoH(got, address, ALL));
+	CHECK_BYTES(got, want, ALL);
+	free(want);
+}
+
 /* A map in device memory whose address and inner size a kernel changes. */
 CONFORM(maps_changed_by_kernels)
 {

@@ -87,10 +87,8 @@ static bool is_interleave(const struct tensor *tensor)
 	case CU_TENSOR_MAP_INTERLEAVE_NONE:
 		return true;
 	case CU_TENSOR_MAP_INTERLEAVE_16B:
-		return tensor->rank >= 3 && !has_padded_type(tensor);
 	case CU_TENSOR_MAP_INTERLEAVE_32B:
-		return tensor->rank >= 3 && !has_padded_type(tensor) &&
-		       tensor->swizzle <= CU_TENSOR_MAP_SWIZZLE_32B;
+		return tensor->rank >= 3 && !has_padded_type(tensor);
 	default:
 		return false;
 	}

@@ -20,6 +20,8 @@ struct shared_matrix {
 	unsigned swizzle;		       /* bits of an address that change */
 	unsigned atom;			       /* the lowest of them */
 	unsigned rows;			       /* of a piece whose major dimension is not k */
+	/* Rows that leave their 128 bytes go on at those of another matrix: leading is its start. */
+	bool goes_on;
 };
 
 /* What all descriptors share; the mode of swizzling is none. */
@@ -58,6 +60,10 @@ static inline uint64_t shared_matrix_offset(
 
 		return offset + k * matrix->leading + other * matrix->stride +
 		       line % 8 * SG_PIECE_BYTES + along % SG_PIECE_BYTES;
+	}
+	if (matrix->goes_on && offset % matrix->width + along >= matrix->width) {
+		along -= matrix->width - offset % matrix->width;
+		offset = matrix->leading;
 	}
 	offset += line / rows * matrix->stride + line % rows * matrix->width;
 	offset += along / matrix->width * matrix->leading + along % matrix->width;

@@ -2,7 +2,7 @@
  * The operands of tcgen05.mma: elements of A and B as numbers, with signs, scales and zeroes put in
  * (PTX ISA 9.7.16.10). Called by tcgen05.c for each part of a product.
  *
- * Of each row 32 bytes are stored, 64 of B where A is sparse. Elements of 4 and 6 bits have a byte
+ * Of each row 32 bytes are stored, 64 of B where A is sparse, 48 where k is 96. Elements of 4 and 6 bits have a byte
  * each in tensor memory; in shared memory 16 of them are packed and padded to 16 bytes, but for the
  * kinds of only 4 bits, which are packed everywhere.
  */
@@ -191,19 +191,26 @@ static void spread(const struct product *product, unsigned lane, double *row)
 
 /* ---- scales ---- */
 
-/* Every quarter of the lanes has all scales: of rows or columns 32 i + l lane l, in column i. */
-static void apply_scales(const struct product *product, uint32_t address, unsigned quarter,
-    unsigned byte, unsigned line, double *elements)
+/* Of all rows of A or columns of B. Every quarter of the lanes has all of them: of lines 32 i + l
+ * lane l, in column i. */
+struct scales {
+	uint32_t address;
+	unsigned byte, lines;
+};
+
+static void apply_scales(const struct product *product, const struct scales *scales,
+    unsigned quarter, unsigned line, double *elements)
 {
-	unsigned blocks = product->form.blocks, size;
-	uint32_t word;
+	unsigned column = tmem_column(scales->address) + line / 32, size;
 
 	if (!product_has_scales(product))
 		return;
-	word = product->tmem->cells[quarter * 32 + line % 32][tmem_column(address) + line / 32];
-	size = product->k / blocks;
-	for (unsigned i = 0; i < blocks; i++) {
-		double scale = matrix_scale(word >> (byte + i) % 4 * 8, product->ue4m3);
+	size = product->k / product->scales;
+	for (unsigned i = 0; i < product->scales; i++) {
+		unsigned byte = scales->byte + i;
+		unsigned more = byte / 4 * product_word_columns(scales->lines);
+		uint32_t word = product->tmem->cells[quarter * 32 + line % 32][column + more];
+		double scale = matrix_scale(word >> byte % 4 * 8, product->ue4m3);
 
 		for (unsigned j = i * size; j < (i + 1) * size; j++)
 			elements[j] *= scale;
@@ -264,6 +271,7 @@ static void put_column(struct product *product, unsigned column, const double *e
 
 void product_take_a(struct product *product)
 {
+	const struct scales scales = {product->in->scale_a, product->a.scale_byte, product->rows};
 	unsigned stored = product->form.sparse ? product->k / 2 : product->k;
 	uint32_t bits[PRODUCT_K];
 	double elements[PRODUCT_K];
@@ -278,8 +286,7 @@ void product_take_a(struct product *product)
 		convert(&product->a, bits, stored, elements);
 		if (product->form.sparse)
 			spread(product, lane, elements);
-		apply_scales(
-		    product, product->in->scale_a, lane / 32, product->a.scale_byte, row, elements);
+		apply_scales(product, &scales, lane / 32, row, elements);
 		put_row(product, row, elements);
 	}
 }
@@ -287,6 +294,8 @@ void product_take_a(struct product *product)
 /* Each block of a pair has half of the columns. */
 void product_take_b(struct product *product)
 {
+	const struct scales scales = {
+	    product->in->scale_b, product->b.scale_byte, product->columns};
 	unsigned each = product->form.pair ? product->n / 2 : product->n;
 	unsigned quarter = product->part * (SG_TMEM_LANES / product->parts) / 32;
 	uint32_t bits[PRODUCT_K];
@@ -302,8 +311,7 @@ void product_take_b(struct product *product)
 			    (unsigned)column - number * each, product->k, bits);
 			convert(&product->b, bits, product->k, elements);
 		}
-		apply_scales(
-		    product, product->in->scale_b, quarter, product->b.scale_byte, i, elements);
+		apply_scales(product, &scales, quarter, i, elements);
 		put_column(product, i, elements);
 	}
 }

@@ -29,6 +29,7 @@ struct product {
 	enum sg_matrix_type d;
 	bool saturate, ue4m3;
 	unsigned selector;	 /* which column has the sparsity */
+	unsigned scales;	 /* of a row */
 	unsigned m, n, k;	 /* k: of B, and of A as if it were not sparse */
 	unsigned rows;		 /* of A and D, of one block */
 	unsigned parts, columns; /* parts of D's columns lie above each other in the lanes */
@@ -67,6 +68,13 @@ static inline unsigned product_lane(const struct product *product, unsigned row)
 static inline bool product_has_scales(const struct product *product)
 {
 	return product->form.kind >= SG_KIND_MXF8F6F4;
+}
+
+/* Scales that do not fit a word of each 32 rows or columns go on in as many columns as whole
+ * 128 have. */
+static inline unsigned product_word_columns(unsigned lines)
+{
+	return (lines + 127) / 128 * 4;
 }
 
 /* A and B of the part, as numbers: A row by row along k, B for each k its columns. */

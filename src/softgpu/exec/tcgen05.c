@@ -75,6 +75,12 @@ static void read_plain(struct product *product)
 		tmem_refuse(product->lane);
 }
 
+/* Bytes of a row of A, or of a column of B if A were not sparse; of the longer rows that dense
+ * products of only 4 bits can have. */
+#define ROW_BYTES  32u
+#define LONG_K	   96u
+#define LONG_BYTES (LONG_K / 2)
+
 static void read_scaled(struct product *product)
 {
 	product->d = SG_MATRIX_F32;
@@ -84,12 +90,14 @@ static void read_scaled(struct product *product)
 	product->a.scale_byte = field(product, 29, 2);
 	product->b.scale_byte = field(product, 4, 2);
 	product->ue4m3 = !field(product, 23, 1);
-	if (field(product, 31, 1)) /* k = 96 */
+	product->scales = product->form.blocks;
+	if (!field(product, 31, 1))
+		return;
+	if (product->form.kind < SG_KIND_MXF4 || product->form.sparse)
 		tmem_refuse(product->lane);
+	product->k = LONG_K;
+	product->scales = product->form.blocks * 3 / 2;
 }
-
-/* Bytes of a row of A, or of a column of B if A were not sparse. */
-#define ROW_BYTES 32u
 
 static void read_descriptors(struct product *product)
 {
@@ -125,7 +133,7 @@ static bool is_shape(const struct product *product)
 	unsigned m = product->m, n = product->n;
 	bool is_integer = product->form.kind == SG_KIND_I8, scaled = product_has_scales(product);
 
-	if (!n || n > PRODUCT_COLUMNS)
+	if (!n || n > PRODUCT_COLUMNS || (product->k == LONG_K && m == 128 && product->form.pair))
 		return false;
 	if (product->form.stationary)
 		return !scaled && !product->form.pair && (m == 32 || m == 64 || m == 128) &&
@@ -142,6 +150,8 @@ static bool is_side(const struct product *product, const struct product_side *si
 {
 	bool by_32 = side->matrix.atom == 5;
 
+	if (side->matrix.goes_on && (side->transposed || product->k != LONG_K))
+		return false;
 	if (!side->transposed)
 		return true;
 	if (product->form.kind >= SG_KIND_MXF4 || side->type == SG_MATRIX_E2M1 ||
@@ -158,9 +168,9 @@ static bool are_scales(const struct product *product)
 	case 1:
 		return !product->ue4m3;
 	case 2:
-		return !product->ue4m3 && !(a & 1) && !(b & 1);
+		return !product->ue4m3 && (product->k == LONG_K || (!(a & 1) && !(b & 1)));
 	default:
-		return !a && !b;
+		return product->k == LONG_K ? !(a & 1) && !(b & 1) : !a && !b;
 	}
 }
 
@@ -231,6 +241,14 @@ static void lay_out(struct product *product)
 	product->columns = product->n / product->parts;
 }
 
+/* Of the scales of so many rows or columns: words lie behind each other when one has too few. */
+static unsigned scale_columns(const struct product *product, unsigned byte, unsigned lines)
+{
+	unsigned words = (byte + product->scales + 3) / 4;
+
+	return (words - 1) * product_word_columns(lines) + (lines + 31) / 32;
+}
+
 static void check_columns(struct product *product)
 {
 	const struct sg_tensor_product *in = product->in;
@@ -240,18 +258,18 @@ static void check_columns(struct product *product)
 	product->tmem =
 	    tmem_check(lane, product->block, tmem_column(in->d), product->columns, true);
 	if (product->form.a_in_tensor)
-		tmem_check(
-		    lane, product->block, tmem_column((uint32_t)in->a), ROW_BYTES / 4, false);
+		tmem_check(lane, product->block, tmem_column((uint32_t)in->a),
+		    (product->k == LONG_K ? LONG_BYTES : ROW_BYTES) / 4, false);
 	if (product->form.sparse)
 		tmem_check(lane, product->block,
 		    tmem_column(in->sparsity) + (is_wide ? product->selector : 0), is_wide ? 1 : 2,
 		    false);
 	if (!product_has_scales(product))
 		return;
-	tmem_check(
-	    lane, product->block, tmem_column(in->scale_a), (product->rows + 31) / 32, false);
-	tmem_check(
-	    lane, product->block, tmem_column(in->scale_b), (product->columns + 31) / 32, false);
+	tmem_check(lane, product->block, tmem_column(in->scale_a),
+	    scale_columns(product, product->a.scale_byte, product->rows), false);
+	tmem_check(lane, product->block, tmem_column(in->scale_b),
+	    scale_columns(product, product->b.scale_byte, product->columns), false);
 }
 
 /* ---- sums ---- */

@@ -284,8 +284,10 @@ static void read_place(const struct copy *copy, int64_t at[SG_TENSOR_DIMS])
 		at[axis] = copy->place->at[axis];
 }
 
+/* Stores have no offsets. */
 static void copy_pixels(const struct copy *copy)
 {
+	unsigned n_offsets = copy->in.direction == SG_TENSOR_LOAD ? copy->map.rank - 2u : 0;
 	int64_t at[SG_TENSOR_DIMS];
 
 	read_place(copy, at);
@@ -293,7 +295,7 @@ static void copy_pixels(const struct copy *copy)
 		int64_t from[SG_TENSOR_DIMS];
 
 		memcpy(from, at, sizeof(from));
-		for (unsigned i = 0; i + 2 < copy->map.rank; i++)
+		for (unsigned i = 0; i < n_offsets; i++)
 			from[first_axis(copy) + i] += copy->place->offsets[i];
 		copy_row(copy, pixel, from);
 		next_pixel(copy, 0, at);

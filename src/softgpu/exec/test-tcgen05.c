@@ -42,10 +42,13 @@ struct product {
 	unsigned divisor;	 /* of D, a power of 2 */
 	uint64_t mask;		 /* of columns */
 	unsigned shift;		 /* the most by which columns are shifted */
+	unsigned begin; /* where rows begin in 128 bytes, behind which they go on elsewhere */
 };
 
 #define A_PLACE	      0u
 #define B_PLACE	      (32u << 10)
+#define A_NEXT	      (16u << 10)
+#define B_NEXT	      (48u << 10)
 #define A_COLUMN      300u
 #define SPARSE_COLUMN 320u
 #define SCALE_A	      340u
@@ -160,8 +163,8 @@ static bool is_packed(const struct product *x)
 }
 
 /* One side into shared memory: n lines of k elements. */
-static void put_side(uint8_t *base, const struct product *x, enum type type, enum swizzle mode,
-    bool across, unsigned n, unsigned k, uint32_t (*bits)[128])
+static void put_side(uint8_t *base, uint8_t *next, const struct product *x, enum type type,
+    enum swizzle mode, bool across, unsigned n, unsigned k, uint32_t (*bits)[128])
 {
 	unsigned size = formats[type].bits / 8, length = bytes_of(type, is_packed(x), k);
 
@@ -176,7 +179,11 @@ static void put_side(uint8_t *base, const struct product *x, enum type type, enu
 			else
 				put_element(bytes, type, is_packed(x), i, bits[line][i]);
 		for (unsigned i = 0; i < length && !across; i++)
-			*byte_at(base, mode, n, length, line, i) = bytes[i];
+			if (x->begin + i < 128)
+				*byte_at(base, mode, n, length, line, x->begin + i) = bytes[i];
+			else
+				*byte_at(next, mode, n, length, line, x->begin + i - 128) =
+				    bytes[i];
 	}
 }
 
@@ -185,6 +192,11 @@ static uint64_t side_descriptor(const struct product *x, unsigned place, enum ty
 {
 	unsigned length = bytes_of(type, is_packed(x), k);
 
+	if (x->begin)
+		return (descriptor(place + x->begin, mode, false, n, length) &
+			   ~(UINT64_C(0x3fff) << 16)) |
+		       (uint64_t)(place == A_PLACE ? A_NEXT : B_NEXT) / 16 << 16 |
+		       UINT64_C(1) << 52;
 	return across ? descriptor(place, mode, true, k, n * formats[type].bits / 8)
 		      : descriptor(place, mode, false, n, length);
 }
@@ -275,7 +287,7 @@ static void put_in_tensor(const struct product *x, unsigned row, const uint32_t 
 		uint32_t *cells =
 		    &images[row / rows_of(x)].cells[lane_of_row(x, row, part)][A_COLUMN];
 
-		memset(cells, 0, 8 * sizeof(*cells));
+		memset(cells, 0, MAX(8, k * size / 32) * sizeof(*cells));
 		for (unsigned i = 0; i < k; i++)
 			cells[i * size / 32] |= bits[i] << shift << i * size % 32;
 	}
@@ -292,8 +304,8 @@ static void make_a(const struct product *x)
 			put_in_tensor(x, row, bits[row], stored);
 	}
 	for (unsigned block = 0; block <= x->pair && !x->a_in_tensor; block++)
-		put_side(images[block].shared + A_PLACE, x, x->a, x->a_mode, x->a_across,
-		    rows_of(x), stored, bits + block * rows_of(x));
+		put_side(images[block].shared + A_PLACE, images[block].shared + A_NEXT, x, x->a,
+		    x->a_mode, x->a_across, rows_of(x), stored, bits + block * rows_of(x));
 }
 
 static void make_b(const struct product *x)
@@ -305,13 +317,13 @@ static void make_b(const struct product *x)
 		for (unsigned i = 0; i < x->k; i++)
 			bits[column][i] = draw(x->b, &b[i][column]);
 	for (unsigned block = 0; block <= x->pair; block++)
-		put_side(images[block].shared + B_PLACE, x, x->b, x->b_mode, x->b_across, each,
-		    x->k, bits + block * each);
+		put_side(images[block].shared + B_PLACE, images[block].shared + B_NEXT, x, x->b,
+		    x->b_mode, x->b_across, each, x->k, bits + block * each);
 }
 
 /* ---- scales ---- */
 
-static double scales_a[256][4], scales_b[256][4];
+static double scales_a[256][6], scales_b[256][6];
 
 static uint32_t draw_scale(const struct product *x, double *value)
 {
@@ -321,7 +333,8 @@ static uint32_t draw_scale(const struct product *x, double *value)
 	return (uint32_t)(x->ue4m3 ? 0x38 + 8 * power : 127 + power);
 }
 
-/* In all quarters of the lanes, of which some lanes have other columns. */
+/* In all quarters of the lanes, of which some lanes have other columns. Column is of the first
+ * lines' words; the next words of all lines follow behind whole 128 of them. */
 static void put_scale(unsigned block, unsigned column, unsigned line, unsigned byte,
     unsigned first_quarter, unsigned quarters, uint32_t bits)
 {
@@ -338,15 +351,18 @@ static void make_scales(const struct product *x)
 
 	for (unsigned row = 0; row < x->m; row++)
 		for (unsigned i = 0; i < x->blocks; i++)
-			put_scale(row / rows_of(x), SCALE_A, row % rows_of(x), x->a_byte + i, 0, 4,
+			put_scale(row / rows_of(x), SCALE_A + (x->a_byte + i) / 4 * 4,
+			    row % rows_of(x), (x->a_byte + i) % 4, 0, 4,
 			    draw_scale(x, &scales_a[row][i]));
 	for (unsigned column = 0; column < x->n; column++)
 		for (unsigned i = 0; i < x->blocks; i++) {
 			uint32_t bits = draw_scale(x, &scales_b[column][i]);
 
 			for (unsigned block = 0; block <= x->pair; block++)
-				put_scale(block, SCALE_B, column % width, x->b_byte + i,
-				    column / width * 4 / parts, 4 / parts, bits);
+				put_scale(block,
+				    SCALE_B + (x->b_byte + i) / 4 * (width > 128 ? 8 : 4),
+				    column % width, (x->b_byte + i) % 4, column / width * 4 / parts,
+				    4 / parts, bits);
 		}
 }
 
@@ -438,7 +454,7 @@ static uint32_t instruction(const struct product *x)
 
 	if (x->blocks)
 		return common | x->b_byte << 4 | (uint32_t)!x->ue4m3 << 23 | x->m / 128 << 27 |
-		       x->a_byte << 29;
+		       x->a_byte << 29 | (uint32_t)(x->k == 96) << 31;
 	return common | x->selector | (uint32_t)x->saturate << 3 |
 	       (x->d == F16	 ? 0u
 		   : x->d == F32 ? 1u
@@ -460,7 +476,11 @@ static const char *write_product(const struct product *x)
 	    x, B_PLACE, x->b, x->b_mode, x->b_across, (x->n + x->shift) / (x->pair ? 2 : 1), x->k);
 	static char code[2048];
 	char sparsity[32] = "", scales[64] = "", mask[64] = "";
+	const char *next = "";
 
+	if (x->begin)
+		next = "  shl.b64 %d5, %dbase, 16;\n  add.u64 %d2, %d2, %d5;\n"
+		       "  add.u64 %d3, %d3, %d5;\n";
 	if (x->sparse)
 		snprintf(sparsity, sizeof(sparsity), " [%%r14],");
 	if (x->blocks)
@@ -468,13 +488,13 @@ static const char *write_product(const struct product *x)
 	if (x->mask)
 		snprintf(mask, sizeof(mask), ", %%d4");
 	snprintf(code, sizeof(code),
-	    "  add.u64 %%d2, %%dbase, 0x%llx;\n  add.u64 %%d3, %%dbase, 0x%llx;\n"
+	    "  add.u64 %%d2, %%dbase, 0x%llx;\n  add.u64 %%d3, %%dbase, 0x%llx;\n%s"
 	    "  mov.b64 %%d4, 0x%llx;\n  mov.b32 %%r11, 0x%x;\n  add.u32 %%r12, %%t, 0x%x;\n"
 	    "  add.u32 %%r13, %%t, 0x%x;\n  add.u32 %%r14, %%t, 0x%x;\n"
 	    "  add.u32 %%r15, %%t, %u;\n  add.u32 %%r16, %%t, %u;\n"
 	    "  setp.ne.u32 %%p1, %d, 0;\n"
 	    "  tcgen05.mma%s%s.cta_group::%d.kind::%s [%%r12], %s, %%d3,%s %%r11,%s %s%%p1%s%s;\n",
-	    (unsigned long long)at, (unsigned long long)bt, (unsigned long long)x->mask,
+	    (unsigned long long)at, (unsigned long long)bt, next, (unsigned long long)x->mask,
 	    instruction(x), x->lane << 16, x->lane << 16 | A_COLUMN, x->lane << 16 | SPARSE_COLUMN,
 	    SCALE_A, SCALE_B, !x->only, x->stationary ? ".ws" : "", x->sparse ? ".sp" : "",
 	    x->pair ? 2 : 1, x->kind, x->a_in_tensor ? "[%r13]" : "%d2", sparsity, scales, "", mask,
@@ -581,6 +601,26 @@ TEST_LIMIT(scales_of_blocks, 120)
 		.a_negated = true},
 	    {"mxf4nvf4.block_scale.scale_vec::2X", E2M1, E2M1, F32, 128, 40, 64, .blocks = 2,
 		.b_byte = 2},
+	};
+
+	CHECK_ALL(all);
+}
+
+/* Rows of 48 bytes, scales that need two words. */
+TEST_LIMIT(long_rows, 120)
+{
+	static const struct product all[] = {
+	    {"mxf4.block_scale.block32", E2M1, E2M1, F32, 128, 64, 96, S128, S64, .blocks = 3,
+		.a_byte = 1, .b_byte = 3},
+	    {"mxf4nvf4.block_scale.block16", E2M1, E2M1, F32, 128, 136, 96, .blocks = 6,
+		.b_byte = 2, .ue4m3 = true},
+	    {"mxf4nvf4.block_scale.block16", E2M1, E2M1, F32, 128, 120, 96, S128, S128, .blocks = 6,
+		.a_byte = 2, .begin = 96},
+	    {"mxf4.block_scale.block32", E2M1, E2M1, F32, 128, 32, 96, S128, S128, .blocks = 3,
+		.a_byte = 2, .begin = 48},
+	    {"mxf4.block_scale", E2M1, E2M1, F32, 128, 16, 96, .a_in_tensor = true, .blocks = 3},
+	    {"mxf4nvf4.block_scale.block16", E2M1, E2M1, F32, 256, 128, 96, S128, S128,
+		.pair = true, .blocks = 6, .begin = 112},
 	};
 
 	CHECK_ALL(all);

@@ -96,8 +96,8 @@ struct shared_matrix tmem_matrix_of(struct sg_lane *lane, uint64_t descriptor)
 	struct shared_matrix matrix = shared_matrix_of(descriptor);
 	unsigned mode = descriptor >> 61;
 
-	/* Bit 52: the leading dimension's stride is an address. */
-	if (!widths[mode] || descriptor >> 52 & 1)
+	matrix.goes_on = descriptor >> 52 & 1;
+	if (!widths[mode] || (matrix.goes_on && (mode != 2 || matrix.base)))
 		tmem_refuse(lane);
 	shared_matrix_swizzle(&matrix, widths[mode]);
 	if (mode == 1) {
@@ -496,7 +496,7 @@ void sg_tmem_copy(struct sg_lane *lane, uint32_t bits, uint32_t address, uint64_
 	struct shared_matrix matrix = tmem_matrix_of(lane, descriptor);
 	struct sg_block *blocks[2];
 
-	if (tmem_lane(address) >= copies[form.shape].step)
+	if (tmem_lane(address) >= copies[form.shape].step || matrix.goes_on)
 		tmem_refuse(lane);
 	tmem_blocks(lane, form.pair, blocks);
 	for (unsigned i = 0; i < 2 && blocks[i]; i++)
