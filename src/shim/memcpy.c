@@ -57,8 +57,8 @@ struct place place_find(uint64_t address)
 		place.shared = range.remote;
 		place.remote = range.remote + (address - range.start);
 		place.here = range.host + (address - range.start);
-	} else if (range_is_host(&range)) {
-		place.here = address;
+	} else if (range_is_host(&range) && range.kind != RANGE_MAPPED_HOST) {
+		place.here = address; /* the other may be the device's alone */
 	}
 	return place;
 }

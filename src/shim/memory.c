@@ -121,15 +121,15 @@ CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 	return remote_cuMemFreeAsync(address, stream);
 }
 
-/* Memory of pools and of virtual memory management is the worker's: the program cannot reach it. */
+/* Memory of pools is the worker's: the program cannot reach it. */
 static CUresult check_place(CUmemLocationType place, CUmemAllocationType type)
 {
 	if (type != CU_MEM_ALLOCATION_TYPE_MANAGED && place != CU_MEM_LOCATION_TYPE_HOST &&
 	    place != CU_MEM_LOCATION_TYPE_HOST_NUMA &&
 	    place != CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
 		return CUDA_SUCCESS;
-	log_warn_once("host memory is allocated by cuMemHostAlloc and cuMemAllocManaged, not by "
-		      "cuMemCreate or from pools");
+	log_warn_once("host memory is allocated by cuMemHostAlloc, cuMemAllocManaged or "
+		      "cuMemCreate, not from pools");
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
@@ -165,63 +165,4 @@ CUresult shim_cuMemPoolSetAttribute(
 	    is_int(attribute) ? (uint64_t)*(const int *)value : *(const uint64_t *)value;
 
 	return remote_cuMemPoolSetAttribute(mem_pool, attribute, number);
-}
-
-/* --- virtual memory management --- */
-
-CUresult shim_cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t alignment,
-    CUdeviceptr hint, unsigned long long flags)
-{
-	return remote_cuMemAddressReserve(address, bytes, alignment, hint, flags);
-}
-
-CUresult shim_cuMemAddressFree(CUdeviceptr address, size_t bytes)
-{
-	return remote_cuMemAddressFree(address, bytes);
-}
-
-CUresult shim_cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
-    const CUmemAllocationProp *properties, unsigned long long flags)
-{
-	return check_place(properties->location.type, properties->type)
-		   ?: remote_cuMemCreate(handle, bytes, properties, flags);
-}
-
-CUresult shim_cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
-    CUmemGenericAllocationHandle handle, unsigned long long flags)
-{
-	struct range range = {.start = address,
-	    .size = bytes,
-	    .kind = RANGE_MAPPED,
-	    .device = shim_thread.context ? shim_thread.device : 0,
-	    .owner = handle};
-
-	CUresult r = remote_cuMemMap(address, bytes, offset, handle, flags);
-	if (r == CUDA_SUCCESS && !range_add(&range))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	return r;
-}
-
-CUresult shim_cuMemRelease(CUmemGenericAllocationHandle handle)
-{
-	int last = 0;
-	CUresult r = remote_cuMemRelease((uint64_t)handle, &last);
-
-	if (r == CUDA_SUCCESS && last)
-		shim_handle_drop((uint64_t)handle);
-	return r;
-}
-
-CUresult shim_cuMemUnmap(CUdeviceptr address, size_t bytes)
-{
-	struct range range;
-	CUresult r = remote_cuMemUnmap(address, bytes);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	/* One call may unmap what several mapped. */
-	for (CUdeviceptr at = address; at < address + bytes; at += range.size)
-		if (!range_remove(at, &range))
-			break;
-	return CUDA_SUCCESS;
 }

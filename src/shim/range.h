@@ -12,16 +12,17 @@
 #include "abi/cuda.h"
 
 enum range_kind {
-	RANGE_DEVICE,	  /* cuMemAlloc, cuMemAllocPitch */
-	RANGE_POOL,	  /* cuMemAllocAsync and from a pool */
-	RANGE_MAPPED,	  /* cuMemMap */
-	RANGE_GLOBAL,	  /* a module's or library's variable */
-	RANGE_SHADOWED,	  /* a managed one: the device's, with a mirror here at the same address */
-	RANGE_IPC,	  /* opened from another process */
-	RANGE_EXTERNAL,	  /* cuExternalMemoryGetMappedBuffer, cuMemPoolImportPointer */
-	RANGE_PINNED,	  /* cuMemAllocHost, cuMemHostAlloc */
-	RANGE_MANAGED,	  /* cuMemAllocManaged */
-	RANGE_REGISTERED, /* cuMemHostRegister; also where the device sees it, if elsewhere */
+	RANGE_DEVICE,	   /* cuMemAlloc, cuMemAllocPitch */
+	RANGE_POOL,	   /* cuMemAllocAsync and from a pool */
+	RANGE_MAPPED,	   /* cuMemMap */
+	RANGE_MAPPED_HOST, /* cuMemMap of host memory (virtual_host.h) */
+	RANGE_GLOBAL,	   /* a module's or library's variable */
+	RANGE_SHADOWED,	   /* a managed one: the device's, with a mirror here at the same address */
+	RANGE_IPC,	   /* opened from another process */
+	RANGE_EXTERNAL,	   /* cuExternalMemoryGetMappedBuffer, cuMemPoolImportPointer */
+	RANGE_PINNED,	   /* cuMemAllocHost, cuMemHostAlloc */
+	RANGE_MANAGED,	   /* cuMemAllocManaged */
+	RANGE_REGISTERED,  /* cuMemHostRegister; also where the device sees it, if elsewhere */
 };
 
 struct range {
@@ -41,7 +42,7 @@ struct range {
 static inline bool range_is_host(const struct range *range)
 {
 	return range->kind == RANGE_PINNED || range->kind == RANGE_MANAGED ||
-	       range->kind == RANGE_REGISTERED;
+	       range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST;
 }
 
 /* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not

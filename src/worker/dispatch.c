@@ -41,6 +41,7 @@
 #include "worker/output.h"
 #include "worker/prints.h"
 #include "worker/reference.h"
+#include "worker/reservation.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/sync_memops.h"
@@ -323,6 +324,7 @@ struct worker *worker_free(struct worker *worker)
 	ipc_free(worker->ipc);
 	graph_memory_free(worker);
 	graph_models_free(worker);
+	reservations_free(worker);
 	graph_moves_free(worker);
 	graph_bodies_free(worker);
 	references_free(worker);

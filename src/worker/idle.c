@@ -102,6 +102,7 @@ static bool is_quiet(uint32_t id)
 	case API_rosenSnapshot:
 	case API_rosenLaneState:
 	case API_rosenSegmentMap:
+	case API_rosenSegmentPlace:
 	case API_rosenHostCalls:
 	case API_rosenHostCallDone:
 	case API_rosenOutput:

@@ -408,36 +408,6 @@ CUresult worker_cuPointerGetAttribute(struct call *call, struct args_cuPointerGe
 	return call->error;
 }
 
-/* --- address ranges the program reserves: from the upper half of the window --- */
-
-CUresult worker_cuMemAddressReserve(struct call *call, struct args_cuMemAddressReserve *a)
-{
-	struct worker *worker = call->worker;
-	uint64_t granule = MAX(a->alignment, ARENA_PIECE), at = a->hint;
-
-	if (!at && worker->options.arena && is_power_of_two(granule) &&
-	    a->bytes <= WIRE_DEVICE_WINDOW_SIZE / 2 && granule <= WIRE_DEVICE_WINDOW_SIZE / 4) {
-		uint64_t end = WIRE_DEVICE_WINDOW_BASE + WIRE_DEVICE_WINDOW_SIZE;
-		pthread_mutex_lock(&worker->memory_lock);
-		at = align_up(
-		    worker->next_reservation ?: end - WIRE_DEVICE_WINDOW_SIZE / 2, granule);
-		if (at + a->bytes > end) /* start again where the oldest were */
-			at = align_up(end - WIRE_DEVICE_WINDOW_SIZE / 2, granule);
-		worker->next_reservation = align_up(at + a->bytes, ARENA_PIECE);
-		pthread_mutex_unlock(&worker->memory_lock);
-	}
-	/* A hint: the backend takes another place where this one is in use. */
-	return call->backend->cuMemAddressReserve(a->address, a->bytes, a->alignment, at, a->flags);
-}
-
-CUresult worker_cuMemAddressFree(struct call *call, struct args_cuMemAddressFree *a)
-{
-	if (memory_arena_at(
-		call->worker, a->address)) /* the arena's own reservation is not the client's */
-		return CUDA_ERROR_INVALID_VALUE;
-	return call->backend->cuMemAddressFree(a->address, a->bytes);
-}
-
 /* A handle's references beyond its first. */
 struct retained {
 	struct retained *next;

@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/backend_host.h"
+#include "worker/reservation.h"
 #include "worker/worker.h"
 
 #define REFUSALS_MAX 32
@@ -47,10 +48,18 @@ struct source {
 	uint64_t offset;
 };
 
+/* How its memory is mapped. */
+enum way {
+	OURS,	/* where nothing was */
+	PLACED, /* over a range that the client reserved */
+	MAPPED, /* by the backend, in such a range */
+};
+
 struct segment {
 	struct segment *next;
 	uint64_t number;
 	uint64_t address, size; /* address 0: its descriptor is here, it is not mapped yet */
+	enum way way;
 	struct source source;
 };
 
@@ -83,7 +92,7 @@ struct segments *segments_free(struct segments *segments)
 		return NULL;
 	for (struct segment *segment = segments->list; segment; segment = next) {
 		next = segment->next;
-		if (segment->address)
+		if (segment->address && segment->way == OURS)
 			munmap((void *)segment->address, segment->size);
 		fd_close(segment->source.fd);
 		free(segment);
@@ -108,6 +117,18 @@ bool segments_cover(struct segments *segments, uint64_t address, size_t bytes)
 			  bytes <= s->size - (address - s->address);
 	pthread_mutex_unlock(&segments->lock);
 	return covered;
+}
+
+bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes)
+{
+	bool overlap = false;
+
+	pthread_mutex_lock(&segments->lock);
+	for (struct segment *s = segments->list; s && !overlap; s = s->next)
+		overlap =
+		    s->address && address < s->address + s->size && s->address < address + bytes;
+	pthread_mutex_unlock(&segments->lock);
+	return overlap;
 }
 
 static struct segment **find(struct segments *segments, uint64_t number)
@@ -227,15 +248,19 @@ static bool map(uint64_t address, uint64_t bytes, const struct source *source)
 }
 
 /* Enters the mapping; from here on its addresses are the client's to use. */
-static void enter(struct segments *segments, uint64_t number, uint64_t address, uint64_t bytes)
+static void enter(
+    struct segments *segments, uint64_t number, uint64_t address, uint64_t bytes, enum way way)
 {
 	pthread_mutex_lock(&segments->lock);
 	struct segment *segment = *find(segments, number);
 	if (segment) {
 		segment->address = address;
 		segment->size = bytes;
+		segment->way = way;
 	}
 	pthread_mutex_unlock(&segments->lock);
+	if (!in_window(address, bytes))
+		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
 }
 
 /* Takes the segment out of the list; its mapping is the caller's. unmapped: only one that has
@@ -300,7 +325,7 @@ static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address
 		munmap((void *)address, bytes);
 		return r;
 	}
-	enter(segments, number, address, bytes);
+	enter(segments, number, address, bytes, OURS);
 	return CUDA_SUCCESS;
 }
 
@@ -373,8 +398,79 @@ CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegment
 		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, &source);
 	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
+	return r;
+}
+
+/* --- in ranges that the client reserved --- */
+
+/* The backend keeps its reservation, of which the kernel knows only that nobody can touch it. */
+static void cover(uint64_t address, uint64_t bytes)
+{
+	mmap((void *)address, bytes, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+static CUresult place(struct call *call, uint64_t address, uint64_t bytes, int fd)
+{
+	void *at =
+	    mmap((void *)address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = pin(call, address, bytes, 0);
+	if (r != CUDA_SUCCESS)
+		cover(address, bytes);
+	return r;
+}
+
+static CUresult map_by_backend(
+    struct call *call, uint64_t address, uint64_t bytes, CUmemGenericAllocationHandle memory)
+{
+	const struct backend *backend = call->backend;
+	const CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+	    .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+
+	CUresult r = backend->cuMemMap(address, bytes, 0, memory, 0);
+	backend->cuMemRelease(memory);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = backend->cuMemSetAccess(address, bytes, &access, 1);
+	if (r != CUDA_SUCCESS)
+		backend->cuMemUnmap(address, bytes);
+	return r;
+}
+
+/* The software GPU takes the descriptor for memory of its own. */
+static CUresult map_or_place(
+    struct call *call, uint64_t address, uint64_t bytes, int fd, enum way *way)
+{
+	CUmemGenericAllocationHandle memory;
+
+	*way = PLACED;
+	if (call->backend->cuMemImportFromShareableHandle(&memory, (void *)(intptr_t)fd,
+		CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != CUDA_SUCCESS)
+		return place(call, address, bytes, fd);
+	*way = MAPPED;
+	return map_by_backend(call, address, bytes, memory);
+}
+
+CUresult worker_rosenSegmentPlace(struct call *call, struct args_rosenSegmentPlace *a)
+{
+	struct segments *segments = call->worker->segments;
+	struct source source = take_source(segments, a->segment);
+	_cleanup_fd_ int fd = source.fd;
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	struct segment gone;
+	enum way way;
+
+	if (!source.file && acceptable(&source, a->address, a->bytes) &&
+	    reservations_cover(call->worker, a->address, a->bytes) &&
+	    !segments_overlap(segments, a->address, a->bytes))
+		r = map_or_place(call, a->address, a->bytes, fd, &way);
+	if (r == CUDA_SUCCESS)
+		enter(segments, a->segment, a->address, a->bytes, way);
 	else
-		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
+		leave(segments, a->segment, true, &gone);
 	return r;
 }
 
@@ -389,9 +485,13 @@ CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnm
 	if (!segment.address)
 		return CUDA_SUCCESS;
 	call->backend->cuCtxSynchronize();
+	if (segment.way == MAPPED)
+		return call->backend->cuMemUnmap(segment.address, segment.size);
 	CUresult r = call->worker->host->cuMemHostUnregister((void *)segment.address);
 	/* Still registered, the pages must stay where they are. */
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS && segment.way == PLACED)
+		cover(segment.address, segment.size);
+	else if (r == CUDA_SUCCESS)
 		munmap((void *)segment.address, segment.size);
 	return r;
 }

@@ -27,3 +27,5 @@ int segments_take_descriptor(struct segments *segments, uint64_t number);
 
 /* Whether [address, address + bytes) lies inside one segment. Any thread. */
 bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);
+/* Whether a segment has a byte of it. */
+bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes);

@@ -161,6 +161,59 @@ static uint32_t register_segment(
 	return CALL(t, rosenSegmentRegister, &a);
 }
 
+static uint32_t place_segment(
+    struct test_client *t, uint64_t number, CUdeviceptr address, size_t bytes)
+{
+	struct args_rosenSegmentPlace a = {.segment = number, .address = address, .bytes = bytes};
+
+	send_segment(t, number, sealed(8192));
+	return CALL(t, rosenSegmentPlace, &a);
+}
+
+static CUresult import_nothing(
+    CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType handle_type)
+{
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+TEST(segments_are_placed_in_what_the_client_reserved)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	((struct backend *)client_worker()->backend)->cuMemImportFromShareableHandle =
+	    import_nothing;
+	CUdeviceptr at = 0;
+	const size_t bytes = 4 << 20;
+	struct args_cuMemAddressReserve reserve = {.address = &at, .bytes = bytes};
+	struct args_cuMemAddressFree release = {.bytes = bytes};
+	struct args_rosenSegmentUnmap unmap = {.segment = 10};
+
+	/* Anywhere else is memory of this process. */
+	CHECK_EQ(place_segment(&t, 1, (CUdeviceptr)own & ~4095ull, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(
+	    place_segment(&t, 2, allocate(&t, 8192) & ~4095ull, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(CALL(&t, cuMemAddressReserve, &reserve), CUDA_SUCCESS);
+	release.address = at;
+	CHECK_EQ(place_segment(&t, 3, at - 4096, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 4, at + bytes - 4096, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 5, at, 12288), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 6, at + 1, 4096), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 10, at + bytes - 8192, 8192), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 1);
+	/* Not over another, and the range stays while it is there. */
+	CHECK_EQ(place_segment(&t, 7, at + bytes - 12288, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
+	CHECK_EQ(fake.registered, 0);
+	CHECK_EQ(place_segment(&t, 11, at + bytes - 12288, 8192), CUDA_SUCCESS);
+	unmap.segment = 11;
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_SUCCESS);
+	CHECK_EQ(place_segment(&t, 8, at, 8192), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
+
 TEST(copy_through_registered_memory)
 {
 	if (TEST_THREAD_SANITIZER)

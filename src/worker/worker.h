@@ -185,6 +185,7 @@ struct worker {
 	_Atomic unsigned graph_moves;	     /* of all of them */
 	struct notification *notifications;  /* under memory_lock; notification.c */
 	struct reference *references;	     /* under memory_lock; reference.h */
+	struct reservation *reservations;    /* under memory_lock; reservation.h */
 	uint64_t next_reservation;	     /* under memory_lock; 0: none yet */
 	struct link_state *links;	     /* under memory_lock */
 	unsigned n_links;

@@ -138,3 +138,202 @@ CONFORM(mapping_what_cannot_be)
 	OK(cuMemAddressFree(base, 2 * granule));
 	OK(cuMemFree(plain));
 }
+
+/* --- host memory --- */
+
+static CUmemAllocationProp host_properties = {
+    .type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_HOST}};
+static const CUmemAccessDesc access_both[] = {
+    {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+	.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+    {.location = {.type = CU_MEM_LOCATION_TYPE_HOST}, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+};
+
+static void begin_host(void)
+{
+	int supported = 0;
+
+	begin();
+	OK(cuDeviceGetAttribute(
+	    &supported, CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0));
+	if (!supported)
+		SKIP("this device's virtual memory management has no host memory");
+	OK(cuMemGetAllocationGranularity(
+	    &granule, &host_properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+}
+
+static void check_words(const uint32_t *words, int n, uint32_t first, uint32_t step)
+{
+	for (int i = 0; i < n; i++)
+		CHECK_EQ(words[i], first + (uint32_t)i * step);
+}
+
+/* Program and device use it in turn, under one address. */
+CONFORM(host_memory_is_mapped_for_both)
+{
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr base, device;
+	CUstream stream;
+
+	begin_host();
+	int n = (int)(granule / 4);
+	uint32_t *copy = malloc(granule);
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&device, granule));
+	OK(cuMemCreate(&handle, granule, &host_properties, 0));
+	OK(cuMemAddressReserve(&base, 2 * granule, 0, 0, 0));
+	OK(cuMemMap(base, granule, 0, handle, 0));
+	OK(cuMemSetAccess(base, granule, access_both, 2));
+	uint32_t *words = (uint32_t *)base;
+	CHECK_EQ(words[n - 1], 0);
+	CUmemorytype type;
+	CUdeviceptr same;
+	OK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, base + 8));
+	CHECK_EQ(type, CU_MEMORYTYPE_HOST);
+	OK(cuPointerGetAttribute(&same, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, base + 8));
+	CHECK_EQ(same, base + 8);
+	OK(cuPointerGetAttribute(&same, CU_POINTER_ATTRIBUTE_HOST_POINTER, base + 8));
+	CHECK_EQ(same, base + 8);
+	for (int i = 0; i < n; i++)
+		words[i] = (uint32_t)i;
+	OK(conform_launch(conform_kernel("increment"), 64, 256, 0, stream, (void *[]){&base, &n}));
+	OK(cuStreamSynchronize(stream));
+	check_words(words, n, 1, 1);
+	/* Either side of a copy, as memory of the host, of the device and as neither. */
+	OK(cuMemcpyHtoD(device, words, granule));
+	OK(cuMemcpyDtoH(copy, device, granule));
+	check_words(copy, n, 1, 1);
+	OK(cuMemcpyDtoH(copy, base, granule));
+	check_words(copy, n, 1, 1);
+	OK(cuMemsetD32Async(device, 7, (size_t)n, stream));
+	OK(cuMemcpyDtoHAsync(words, device, granule, stream));
+	OK(cuStreamSynchronize(stream));
+	check_words(words, n, 7, 0);
+	OK(cuMemsetD32(base, 8, (size_t)n));
+	OK(cuCtxSynchronize());
+	check_words(words, n, 8, 0);
+	OK(cuMemcpy(device, base, granule));
+	OK(cuMemcpyDtoH(copy, device, granule));
+	check_words(copy, n, 8, 0);
+	for (int i = 0; i < n; i++)
+		copy[i] = (uint32_t)i;
+	OK(cuMemcpyHtoD(base, copy, granule));
+	OK(cuCtxSynchronize()); /* it may be on its way */
+	check_words(words, n, 0, 1);
+	OK(cuMemUnmap(base, granule));
+	OK(cuMemRelease(handle));
+	OK(cuMemAddressFree(base, 2 * granule));
+	free(copy);
+}
+
+/* The memory is there as long as its handle or a mapping is. */
+CONFORM(host_memory_keeps_its_bytes)
+{
+	CUmemGenericAllocationHandle handle, twin;
+	CUmemAllocationProp found = {0};
+	unsigned long long flags = 0;
+	CUdeviceptr first, second;
+
+	begin_host();
+	OK(cuMemCreate(&handle, 2 * granule, &host_properties, 0));
+	OK(cuMemAddressReserve(&first, 4 * granule, 0, 0, 0));
+	second = first + 2 * granule;
+	OK(cuMemMap(first, 2 * granule, 0, handle, 0));
+	OK(cuMemSetAccess(first, 2 * granule, access_both, 2));
+	OK(cuMemGetAccess(&flags, &access_both[0].location, first));
+	CHECK_EQ(flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	*(uint32_t *)(first + granule) = 41;
+	/* At two places. */
+	OK(cuMemMap(second, 2 * granule, 0, handle, 0));
+	OK(cuMemSetAccess(second, 2 * granule, access_both, 2));
+	CHECK_EQ(*(uint32_t *)(second + granule), 41);
+	OK(cuMemsetD32(second + granule, 42, 1));
+	OK(cuCtxSynchronize());
+	CHECK_EQ(*(uint32_t *)(first + granule), 42);
+	OK(cuMemRetainAllocationHandle(&twin, first + 100));
+	CHECK_EQ(twin, handle);
+	OK(cuMemGetAllocationPropertiesFromHandle(&found, twin));
+	CHECK_EQ(found.type, CU_MEM_ALLOCATION_TYPE_PINNED);
+	CHECK(found.location.type != CU_MEM_LOCATION_TYPE_DEVICE);
+	OK(cuMemRelease(handle));
+	OK(cuMemUnmap(first, 4 * granule)); /* both at once */
+	OK(cuMemMap(second, 2 * granule, 0, twin, 0));
+	OK(cuMemRelease(twin)); /* the mapping keeps it */
+	OK(cuMemSetAccess(second, 2 * granule, access_both, 2));
+	CHECK_EQ(*(uint32_t *)(second + granule), 42);
+	OK(cuMemUnmap(second, 2 * granule));
+	OK(cuMemAddressFree(first, 4 * granule));
+}
+
+/* Beside memory of the device in one range, which is one memory to kernels. */
+CONFORM(host_memory_lies_beside_memory_of_the_device)
+{
+	CUmemGenericAllocationHandle here, there;
+	CUdeviceptr base;
+
+	begin_host();
+	int n = (int)(2 * granule / 4);
+	uint32_t *copy = malloc(2 * granule);
+	OK(cuMemCreate(&here, granule, &host_properties, 0));
+	there = create(granule);
+	OK(cuMemAddressReserve(&base, 2 * granule, 0, 0, 0));
+	OK(cuMemMap(base, granule, 0, here, 0));
+	OK(cuMemMap(base + granule, granule, 0, there, 0));
+	OK(cuMemSetAccess(base, 2 * granule, &access_both[0], 1));
+	OK(cuMemSetAccess(base, granule, &access_both[1], 1));
+	for (int i = 0; i < n / 2; i++)
+		((uint32_t *)base)[i] = (uint32_t)i;
+	OK(cuMemsetD32(base + granule, 5, granule / 4));
+	OK(conform_launch(conform_kernel("increment"), 64, 256, 0, NULL, (void *[]){&base, &n}));
+	OK(cuMemcpyDtoH(copy, base + granule, granule));
+	check_words(copy, n / 2, 6, 0);
+	check_words((uint32_t *)base, n / 2, 1, 1);
+	CHECK(cuMemMap(base, granule, 0, there, 0) != CUDA_SUCCESS); /* mapped already */
+	CHECK(cuMemMap(base + granule, granule, 0, here, 0) != CUDA_SUCCESS);
+	OK(cuMemUnmap(base, 2 * granule));
+	/* Each in the other one's place. */
+	OK(cuMemMap(base, granule, 0, there, 0));
+	OK(cuMemMap(base + granule, granule, 0, here, 0));
+	OK(cuMemSetAccess(base, 2 * granule, &access_both[0], 1));
+	OK(cuMemcpyDtoH(copy, base, granule));
+	check_words(copy, n / 2, 6, 0);
+	OK(cuMemcpyDtoH(copy, base + granule, granule));
+	check_words(copy, n / 2, 1, 1);
+	OK(cuMemUnmap(base, granule));
+	OK(cuMemUnmap(base + granule, granule));
+	OK(cuMemRelease(here));
+	OK(cuMemRelease(there));
+	OK(cuMemAddressFree(base, 2 * granule));
+	free(copy);
+}
+
+CONFORM(host_memory_that_cannot_be)
+{
+	CUmemGenericAllocationHandle handle, other;
+	CUmemAllocationProp wrong = host_properties;
+	CUdeviceptr base, plain;
+	int fd;
+
+	begin_host();
+	OK(cuMemCreate(&handle, granule, &host_properties, 0));
+	OK(cuMemAddressReserve(&base, 2 * granule, 0, 0, 0));
+	OK(cuMemAlloc(&plain, granule));
+	CHECK(cuMemMap(base, 2 * granule, 0, handle, 0) != CUDA_SUCCESS); /* more than there is */
+	CHECK(cuMemMap(base, granule / 2, 0, handle, 0) != CUDA_SUCCESS);
+	CHECK(cuMemMap(plain, granule, 0, handle, 0) != CUDA_SUCCESS); /* not reserved */
+	CHECK(cuMemCreate(&other, granule / 2, &host_properties, 0) != CUDA_SUCCESS);
+	wrong.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	GIVES(cuMemCreate(&other, granule, &wrong, 0), CUDA_ERROR_INVALID_VALUE);
+	GIVES(
+	    cuMemExportToShareableHandle(&fd, handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemMap(base, granule, 0, handle, 0));
+	CHECK(cuMemMap(base, granule, 0, handle, 0) != CUDA_SUCCESS); /* mapped already */
+	CHECK(cuMemFreeHost((void *)base) != CUDA_SUCCESS);
+	CHECK(cuMemFree(base) != CUDA_SUCCESS);
+	OK(cuMemUnmap(base, granule));
+	OK(cuMemRelease(handle));
+	CHECK(cuMemRelease(handle) != CUDA_SUCCESS);
+	OK(cuMemAddressFree(base, 2 * granule));
+	OK(cuMemFree(plain));
+}

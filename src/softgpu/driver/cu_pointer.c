@@ -34,7 +34,8 @@ static CUcontext pointer_context(uint64_t context_id)
 static void facts_of_range(const struct sg_range *range, struct pointer_facts *facts)
 {
 	uint64_t offset = facts->address - range->address;
-	bool is_host = range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED;
+	bool is_host = range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED ||
+		       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner));
 
 	facts->type = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 	/* Memory of a pool is the device's, although it goes with the context. */

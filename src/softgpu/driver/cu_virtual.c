@@ -76,10 +76,23 @@ static bool is_granular(uint64_t number)
 
 /* --- physical memory --- */
 
+static bool is_host(const CUmemLocation *location)
+{
+	return location->type == CU_MEM_LOCATION_TYPE_HOST;
+}
+
+bool sg_physical_is_host(const void *physical)
+{
+	return is_host(&((const struct physical *)physical)->properties.location);
+}
+
 static CUresult check_properties(const CUmemAllocationProp *properties)
 {
-	if (!properties || properties->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
-	    properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+	if (!properties || properties->type != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (is_host(&properties->location) && !properties->requestedHandleTypes)
+		return CUDA_SUCCESS;
+	if (properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (properties->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -264,6 +277,30 @@ static bool is_this_device(const CUmemLocation *location)
 	return location->type == CU_MEM_LOCATION_TYPE_DEVICE && !location->id;
 }
 
+/* Memory of the device is the device's alone. */
+static bool is_of_host(CUdeviceptr address, size_t size)
+{
+	struct sg_mapping mapping;
+
+	for (CUdeviceptr at = address; at < address + size; at = mapping.address + mapping.size)
+		if (!sg_virtual_find(at, &mapping) || !sg_physical_is_host(mapping.owner))
+			return false;
+	return true;
+}
+
+static CUresult set_access(CUdeviceptr address, size_t size, const CUmemAccessDesc *access)
+{
+	bool host = is_host(&access->location);
+	unsigned flags = access->flags;
+
+	if (!host && !is_this_device(&access->location))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if ((host && !is_of_host(address, size)) || flags > CU_MEM_ACCESS_FLAGS_PROT_READWRITE ||
+	    flags == 2 || sg_virtual_protect(address, size, host, flags) < 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
 CUresult cuMemSetAccess(
     CUdeviceptr address, size_t size, const CUmemAccessDesc *access, size_t count)
 {
@@ -271,14 +308,8 @@ CUresult cuMemSetAccess(
 
 	if (r == CUDA_SUCCESS && (!size || !access || !count))
 		r = CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++) {
-		unsigned flags = access[i].flags;
-		if (!is_this_device(&access[i].location))
-			r = CUDA_ERROR_INVALID_DEVICE;
-		else if (flags > CU_MEM_ACCESS_FLAGS_PROT_READWRITE || flags == 2 ||
-			 sg_virtual_protect(address, size, flags) < 0)
-			r = CUDA_ERROR_INVALID_VALUE;
-	}
+	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
+		r = set_access(address, size, &access[i]);
 	return r;
 }
 
@@ -290,10 +321,10 @@ CUresult cuMemGetAccess(
 
 	if (r == CUDA_SUCCESS && (!flags || !location || !sg_virtual_find(address, &mapping)))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && !is_this_device(location))
+	if (r == CUDA_SUCCESS && !is_host(location) && !is_this_device(location))
 		r = CUDA_ERROR_INVALID_DEVICE;
 	if (r == CUDA_SUCCESS)
-		*flags = mapping.access;
+		*flags = is_host(location) ? mapping.host : mapping.access;
 	return r;
 }
 

@@ -45,6 +45,9 @@ CUresult sg_pool_free_range(const struct sg_range *range);
 /* The range is gone already, with its context. */
 void sg_pool_range_gone(const struct sg_range *range);
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
+
+/* Whether what is mapped (a range's owner) is memory of the host. */
+bool sg_physical_is_host(const void *physical);
 /* What stands for it in other processes, the pool's own; -1: it cannot be shared. */
 int sg_pool_file(const struct sg_pool *pool);
 /* Another process's pool: memory can be imported from it, none can be taken. */

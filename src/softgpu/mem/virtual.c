@@ -59,7 +59,8 @@ static int map(uint64_t address, size_t size, int fd, void *owner)
 		return error_origin(-errno);
 	size_t i = first_above(address);
 	memmove(&mappings[i + 1], &mappings[i], (n_mappings - i) * sizeof(*mappings));
-	mappings[i] = (struct sg_mapping){address, size, SG_ACCESS_NONE, owner, next_id++};
+	mappings[i] =
+	    (struct sg_mapping){.address = address, .size = size, .owner = owner, .id = next_id++};
 	n_mappings++;
 	return 0;
 }
@@ -114,23 +115,26 @@ static int protection_of(enum sg_access access)
 					  : PROT_NONE;
 }
 
-static int protect(uint64_t address, size_t size, enum sg_access access)
+static int protect(uint64_t address, size_t size, bool host, enum sg_access access)
 {
 	size_t first, n = whole(address, size, &first);
 
 	if (!n)
 		return error_origin(-EINVAL);
-	if (mprotect((void *)address, size, protection_of(access)) < 0)
-		return error_origin(-errno);
-	for (size_t i = first; i < first + n; i++)
-		mappings[i].access = access;
+	for (size_t i = first; i < first + n; i++) {
+		struct sg_mapping *m = &mappings[i];
+		int protection = protection_of(access | (host ? m->access : m->host));
+		if (mprotect((void *)m->address, m->size, protection) < 0)
+			return error_origin(-errno);
+		*(host ? &m->host : &m->access) = access;
+	}
 	return 0;
 }
 
-int sg_virtual_protect(uint64_t address, size_t size, enum sg_access access)
+int sg_virtual_protect(uint64_t address, size_t size, bool host, enum sg_access access)
 {
 	pthread_rwlock_wrlock(&lock);
-	int r = protect(address, size, access);
+	int r = protect(address, size, host, access);
 	pthread_rwlock_unlock(&lock);
 	return r;
 }

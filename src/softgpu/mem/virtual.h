@@ -15,9 +15,10 @@ enum sg_access { SG_ACCESS_NONE = 0, SG_ACCESS_READ = 1, SG_ACCESS_ALL = 3 };
 struct sg_mapping {
 	uint64_t address;
 	size_t size;
-	enum sg_access access;
-	void *owner; /* the caller's */
-	uint64_t id; /* never used twice */
+	enum sg_access access; /* the device's */
+	enum sg_access host;   /* the program's */
+	void *owner;	       /* the caller's */
+	uint64_t id;	       /* never used twice */
 };
 
 /* Maps size bytes of fd from its beginning, without access yet. -EBUSY: something is mapped there;
@@ -28,8 +29,9 @@ int sg_virtual_map(uint64_t address, size_t size, int fd, void *owner);
  * gone each's owner. -EINVAL: they are not, and nothing was done. */
 int sg_virtual_unmap(uint64_t address, size_t size, void (*gone)(void *owner));
 
-/* The same for their access. */
-int sg_virtual_protect(uint64_t address, size_t size, enum sg_access access);
+/* The same for the device's access to them, or for the program's. Both have the same pages: what one
+ * may do the other can. */
+int sg_virtual_protect(uint64_t address, size_t size, bool host, enum sg_access access);
 
 /* The mapping that address lies in. */
 bool sg_virtual_find(uint64_t address, struct sg_mapping *out);

@@ -1,0 +1,30 @@
+/*
+ * Host memory of virtual memory management: what cuMemCreate() makes at CU_MEM_LOCATION_TYPE_HOST.
+ * Its handles are known here alone, and its mappings are ranges of kind RANGE_MAPPED_HOST. Any
+ * thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "abi/cuda.h"
+
+CUresult virtual_host_create(CUmemGenericAllocationHandle *handle, size_t bytes,
+    const CUmemAllocationProp *properties, unsigned long long flags);
+/* Whether it is one of those, and still alive; and what it was made of. */
+bool virtual_host_knows(CUmemGenericAllocationHandle handle);
+bool virtual_host_properties(CUmemGenericAllocationHandle handle, CUmemAllocationProp *properties);
+CUresult virtual_host_release(CUmemGenericAllocationHandle handle);
+/* What is mapped at address. */
+CUresult virtual_host_retain(CUmemGenericAllocationHandle *handle, CUdeviceptr address);
+
+CUresult virtual_host_map(CUdeviceptr address, size_t bytes, size_t offset,
+    CUmemGenericAllocationHandle handle, unsigned long long flags);
+
+/* Of the mapping that begins at address: waits for the device's work and takes it back; who may do
+ * what; the program's or a device's access at it. */
+CUresult virtual_host_unmap(CUdeviceptr address);
+CUresult virtual_host_set_access(CUdeviceptr address, const CUmemAccessDesc *access, size_t count);
+CUresult virtual_host_get_access(
+    CUdeviceptr address, const CUmemLocation *location, unsigned long long *flags);
