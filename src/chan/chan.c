@@ -15,6 +15,8 @@
 #include "chan/internal.h"
 
 #define CROWDED_CPUS 2 /* up to so many, a spinning thread is likely in its peer's way */
+#define ISSUERS	     8 /* of a worker as a rule, and at most half of the processors */
+#define SPARE_SHARE  8 /* of the processors */
 
 static uint32_t count_cpus(void)
 {
@@ -24,6 +26,15 @@ static uint32_t count_cpus(void)
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
 		return UINT32_MAX;
 	return (uint32_t)CPU_COUNT(&cpus);
+}
+
+/* For clients' threads that watch, beside the worker's and what else runs. */
+static uint32_t count_seats(const struct chan *chan)
+{
+	uint32_t worker = 1 + MIN(chan->n_cpus / 2, ISSUERS);
+	uint32_t others = worker + chan->n_cpus / SPARE_SHARE;
+
+	return chan->crowded ? UINT32_MAX : MAX(chan->n_cpus, others + 1) - others;
 }
 
 static int find_layout(struct chan *chan, const struct chan_geometry *geometry)
@@ -93,6 +104,7 @@ int chan_open(struct chan_end *end, enum chan_role role, const struct chan_geome
 	chan->spin_ns = MIN(spin_ns, UINT32_MAX / 2);
 	chan->n_cpus = count_cpus();
 	chan->crowded = chan->n_cpus <= CROWDED_CPUS;
+	chan->seats = count_seats(chan);
 	for (int i = 0; i < WAIT_KINDS; i++)
 		atomic_init(
 		    &chan->spin_budget[i], (uint32_t)wait_spin_limit(chan, (enum wait_kind)i));

@@ -65,6 +65,7 @@ struct extent {
 struct own_lane {
 	alignas(REGION_APART) uint32_t seq; /* of its newest record */
 	bool alone;	    /* when it published the last one: no other thread was about */
+	uint64_t wait_ns;   /* a wait takes, lately */
 	struct extent open; /* between chan_begin() and chan_commit() */
 	alignas(CACHE_LINE) uint8_t reply[WIRE_LANE_SIZE - CACHE_LINE];
 };
@@ -95,6 +96,8 @@ struct chan {
 	_Atomic int broken;   /* 0, or the error that ended this channel */
 	_Atomic bool stopped; /* chan_stop() */
 	_Atomic uint32_t lanes_taken;
+	uint32_t seats;				     /* client threads that may watch for long */
+	alignas(CACHE_LINE) _Atomic uint32_t seated; /* that do */
 	alignas(CACHE_LINE) _Atomic uint32_t spin_budget[WAIT_KINDS];
 	struct producer producer;
 	alignas(CACHE_LINE) struct consumer consumer;
@@ -140,6 +143,7 @@ struct wait {
 	 * hurt when repeated. */
 	int (*ready)(struct chan *chan, void *context);
 	void *context;
+	uint64_t *typical_ns; /* how long they took lately, kept here; NULL: all may watch */
 };
 
 /*

@@ -134,7 +134,8 @@ static int await_reply(struct chan *chan, enum wait_kind kind, uint16_t lane, ui
 	int r = chan_broken(chan);
 	if (!r && reply_ready(chan, &awaited) != 1)
 		r = wait_until(chan,
-		    &(struct wait){kind, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited},
+		    &(struct wait){kind, SITE_LANES + lane, &slot->doorbell, reply_ready, &awaited,
+			kind == WAIT_REPLY ? &chan->lanes.own[lane].wait_ns : NULL},
 		    timeout_ns);
 	if (r)
 		return r;

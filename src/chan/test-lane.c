@@ -163,6 +163,69 @@ TEST(a_thread_waits_while_all_lanes_are_taken)
 	pair_free(&pair);
 }
 
+struct patient {
+	struct chan *client;
+	uint16_t lane;
+	uint32_t seq;
+	pthread_t thread;
+};
+
+static void *wait_patiently(void *argument)
+{
+	struct patient *patient = argument;
+	struct wire_reader r;
+	uint32_t status;
+
+	CHECK_EQ(chan_wait(patient->client, patient->lane, patient->seq, 0, &status, &r), 0);
+	CHECK_EQ(status, patient->lane);
+	return NULL;
+}
+
+static unsigned parked(struct chan *chan)
+{
+	unsigned n = 0;
+
+	for (uint16_t lane = 0; lane < 3; lane++)
+		n += atomic_load(&chan_lane(chan, lane)->doorbell.state) == DOORBELL_PARKED;
+	return n;
+}
+
+/* Three threads wait; at least `parks` of them park before they are answered. */
+static void wait_together(struct pair *pair, unsigned parks)
+{
+	struct patient patients[3];
+	struct wire_writer w = {0};
+
+	for (uint16_t lane = 0; lane < 3; lane++) {
+		patients[lane] = (struct patient){pair->client, lane, ask(pair, lane)};
+		CHECK_EQ(
+		    pthread_create(&patients[lane].thread, NULL, wait_patiently, &patients[lane]),
+		    0);
+	}
+	while (parked(pair->worker) < parks)
+		CHECK(atomic_load(&pair->client->seated) <= pair->client->seats);
+	for (uint16_t lane = 0; lane < 3; lane++) {
+		w = chan_reply_begin(pair->worker, lane);
+		chan_reply_commit(pair->worker, lane, patients[lane].seq, lane, &w);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(pthread_join(patients[i].thread, NULL), 0);
+	CHECK_EQ(atomic_load(&pair->client->seated), 0);
+}
+
+TEST(threads_that_wait_long_watch_while_there_are_seats)
+{
+	struct pair pair = pair_new(OVER_MEMFD, &geometry);
+
+	pair.client->crowded = false;
+	pair.client->n_cpus = UINT32_MAX;
+	for (pair.client->seats = 3; pair.client->seats-- > 0;) {
+		atomic_store(&pair.client->spin_budget[WAIT_REPLY], UINT32_MAX / 2);
+		wait_together(&pair, 3 - pair.client->seats);
+	}
+	pair_free(&pair);
+}
+
 TEST(the_first_posted_error_stays_until_taken)
 {
 	struct pair pair = pair_new(OVER_MEMFD, &geometry);

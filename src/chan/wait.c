@@ -17,6 +17,12 @@
  * the setting itself a watcher offers its processor to others between looks, and parks as soon as
  * one of them took it.
  *
+ * Threads that wait for a GPU at the same time would be as many watchers, and the worker's threads
+ * would share processors with them: for some milliseconds at a time the one or the other stands
+ * still. So past the setting only so many threads of a client watch as there are seats, which leave
+ * the worker its processors. Whoever gets none parks; at once, if the waits of its lane have lasted
+ * that long lately. Short waits are watched by all, for waking costs more.
+ *
  * On a machine with few processors the watched peer may be waiting for the very processor that the
  * watcher burns. There the watcher yields it every few microseconds; if that took long, the time is
  * up and it parks.
@@ -36,7 +42,8 @@
 #define SPIN_FLOOR	4  /* the learnt time never falls below 1/2^n of the setting */
 #define REPLY_PATIENCE	1000
 #define WORK_PATIENCE	25
-#define OTHERS_NS	50000 /* so long between two looks: others need this processor */
+#define OTHERS_NS	50000  /* so long between two looks: others need this processor */
+#define TYPICAL_MOST	200000 /* ns; longer waits say no more about the next one */
 
 static inline void cpu_relax(void)
 {
@@ -74,30 +81,79 @@ static bool threads_crowd(const struct chan *chan)
 	       atomic_load_explicit(&chan->lanes_taken, memory_order_relaxed) >= chan->n_cpus;
 }
 
+/* Relaxed, here and below: the count carries no data. */
+static bool sit_down(struct chan *chan)
+{
+	uint32_t n = atomic_load_explicit(&chan->seated, memory_order_relaxed);
+
+	do {
+		if (n >= chan->seats)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &chan->seated, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void stand_up(struct chan *chan)
+{
+	atomic_fetch_sub_explicit(&chan->seated, 1, memory_order_relaxed);
+}
+
+static int look(struct chan *chan, const struct wait *wait)
+{
+	int r = 0;
+
+	for (int i = 0; i < LOOKS_PER_ROUND && !r; i++) {
+		r = wait->ready(chan, wait->context);
+		if (!r)
+			cpu_relax();
+	}
+	return r;
+}
+
+/* Watches until `to` after start at the latest. *spent: how long since start, as last looked. */
+static int spin_until(
+    struct chan *chan, const struct wait *wait, uint64_t start, uint64_t to, uint64_t *spent)
+{
+	while (*spent < to) {
+		uint64_t before = *spent;
+		int r = look(chan, wait);
+		if (r)
+			return r;
+		bool short_of_cpus = threads_crowd(chan);
+		if (short_of_cpus || before > chan->spin_ns)
+			sched_yield();
+		*spent = clock_now_ns() - start;
+		if (*spent - before > OTHERS_NS && (short_of_cpus || *spent > chan->spin_ns))
+			*spent = UINT64_MAX; /* enough */
+	}
+	return 0;
+}
+
+static void note_time(const struct wait *wait, uint64_t ns)
+{
+	if (wait->typical_ns)
+		*wait->typical_ns += MIN(ns, TYPICAL_MOST) / 8 - *wait->typical_ns / 8;
+}
+
 static int spin(struct chan *chan, const struct wait *wait, uint64_t start)
 {
 	uint64_t budget =
 	    atomic_load_explicit(&chan->spin_budget[wait->kind], memory_order_relaxed);
-	uint64_t spent = 0, before;
+	uint64_t spent = 0;
+	int r = 0;
 
-	if (!budget)
-		return 0;
-	do {
-		before = spent;
-		for (int i = 0; i < LOOKS_PER_ROUND; i++) {
-			int r = wait->ready(chan, wait->context);
-			if (r)
-				return r;
-			cpu_relax();
-		}
-		bool short_of_cpus = threads_crowd(chan);
-		if (short_of_cpus || spent > chan->spin_ns)
-			sched_yield();
-		spent = clock_now_ns() - start;
-		if (spent - before > OTHERS_NS && (short_of_cpus || spent > chan->spin_ns))
-			break;
-	} while (spent < budget);
-	return 0;
+	if (!wait->typical_ns)
+		return spin_until(chan, wait, start, budget, &spent);
+	if (*wait->typical_ns <= chan->spin_ns)
+		r = spin_until(chan, wait, start, MIN(budget, chan->spin_ns), &spent);
+	if (!r && spent < budget && sit_down(chan)) {
+		r = spin_until(chan, wait, start, budget, &spent);
+		stand_up(chan);
+	}
+	if (r)
+		note_time(wait, spent);
+	return r;
 }
 
 /* One round of W1..W4 and what follows. 0: look again; else as ready(), CHAN_TIMED_OUT as 2. */
@@ -143,8 +199,9 @@ int wait_until(struct chan *chan, const struct wait *wait, uint64_t timeout_ns)
 			r = park_round(chan, wait, deadline);
 		while (r == ROUND_AGAIN);
 		atomic_store_explicit(&wait->doorbell->state, DOORBELL_AWAKE, memory_order_relaxed);
-		learn(chan, wait->kind,
-		    clock_now_ns() - start < 2 * wait_spin_limit(chan, wait->kind));
+		uint64_t took = clock_now_ns() - start;
+		learn(chan, wait->kind, took < 2 * wait_spin_limit(chan, wait->kind));
+		note_time(wait, took);
 	}
 	if (r < 0)
 		return r;
