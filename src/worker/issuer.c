@@ -1,15 +1,13 @@
 /*
- * A stream's track follows from its handle by a table that never changes once an entry is used, so
- * that nothing need be known of streams that end.
- *
  * What moves between processors is what handing over costs: a job has ten cache lines, and fetching
  * them took the dispatcher a microsecond. So an issuer is given the record as it came, a few lines
  * in a row (issue_queue.h), and decodes it once more, in a job of its own. Nothing else can have
  * changed what the ids in it stand for meanwhile, since every other call waits for the issuers.
  *
  * The driver takes launches into one stream after the other a third faster than into streams in
- * turn. So an issuer has several queues, its tracks, each for some of its streams, and serves one
- * for a while before it turns to the next.
+ * turn. So an issuer has several queues, its tracks, each for some of its streams (issue_table.h),
+ * and serves one for a while before it turns to the next. A stream changes tracks only while all it
+ * was given is in it.
  *
  * A program with one busy stream gains nothing. So the dispatcher counts how often launches change
  * from one stream to another, only starts with this when they do so often, and goes on with it for
@@ -22,7 +20,7 @@
  * what is put into the legacy one is ordered with all others.
  *
  * An issuer looks after what it awaits between two records as the dispatcher does (await.c), and
- * watches its queue as long as an idle side of a channel watches memory before it sleeps.
+ * watches its queues as long as an idle side of a channel watches memory before it sleeps.
  */
 #include "worker/issuer.h"
 
@@ -37,34 +35,33 @@
 #include "base/log.h"
 #include "gen/api_ids.h"
 #include "worker/issue_queue.h"
+#include "worker/issue_table.h"
 #include "worker/mirror.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
 #define WINDOW	  256 /* launches; changes of stream among them that pay: */
 #define CHANGES	  4
-#define QUIET	  16 /* windows without so many, after which it no longer does; */
-#define ALONE	  16 /* waits in a row without any, likewise */
-#define RING_EACH 32 /* records handed over */
-#define SLOTS	  256u
+#define QUIET	  16	     /* windows without so many, after which it no longer does; */
+#define ALONE	  16	     /* waits in a row without any, likewise */
+#define WAITS	  64	     /* in a window: its streams are all that are busy */
+#define RING_EACH 32	     /* records handed over */
 #define STACK	  (1u << 20) /* GPU drivers want room */
-#define MOST	  16u
-#define TRACKS	  4u
-#define IN_ROW	  32 /* records of one track before another's turn */
+#define IN_ROW	  32	     /* records of one track before another's turn */
 
 /* A record behind it, as it came from the ring. */
 struct handed {
 	struct job_origin from; /* no lane: hand what is awaited to waiters, and no record */
 };
 
-/* The streams of some slots. */
+/* Records of some streams. */
 struct issue_track {
 	struct issue_queue queue;
 	struct issuer *issuer;
 };
 
 struct issuer {
-	struct issue_track tracks[TRACKS];
+	struct issue_track tracks[ISSUE_TRACKS];
 	struct worker *worker;
 	pthread_t thread;
 
@@ -88,12 +85,11 @@ struct issuers {
 	uint64_t unrung; /* issuers who were given something and may sleep, by bit */
 	unsigned n_unrung;
 	unsigned changes; /* of stream, so far: */
-	unsigned launches, window_changes, quiet;
+	unsigned launches, waits, window_changes, quiet;
 	unsigned alone, waited_changes; /* waits in a row without any; at the last one */
 	CUstream last;
 
-	uint8_t slots[SLOTS]; /* 1 + the track of the streams of a slot, 0: none yet */
-	unsigned next;
+	struct issue_table table;
 	struct issuer *issuers;
 };
 
@@ -111,8 +107,8 @@ static const struct handed *next(struct issuer *issuer)
 
 	if (issuer->in_row++ < IN_ROW && (handed = issue_queue_next(current(issuer))))
 		return handed;
-	for (unsigned i = 0; i < TRACKS && !handed; i++) {
-		issuer->track = (issuer->track + 1) % TRACKS;
+	for (unsigned i = 0; i < ISSUE_TRACKS && !handed; i++) {
+		issuer->track = (issuer->track + 1) % ISSUE_TRACKS;
 		handed = issue_queue_next(current(issuer));
 	}
 	issuer->in_row = 1;
@@ -219,7 +215,7 @@ static void issuer_fini(struct issuer *issuer)
 		issuer->spare = job->next;
 		job_give(issuer->worker, job);
 	}
-	for (unsigned i = 0; i < TRACKS; i++)
+	for (unsigned i = 0; i < ISSUE_TRACKS; i++)
 		issue_queue_fini(&issuer->tracks[i].queue);
 	pthread_cond_destroy(&issuer->more);
 	pthread_mutex_destroy(&issuer->lock);
@@ -233,7 +229,7 @@ static bool start(struct issuer *issuer, struct worker *worker)
 	pthread_cond_init(&issuer->more, NULL);
 	issuer->job = job_take(worker, &issuer->spare);
 	bool made = issuer->job;
-	for (unsigned i = 0; i < TRACKS && made; i++) {
+	for (unsigned i = 0; i < ISSUE_TRACKS && made; i++) {
 		issuer->tracks[i].issuer = issuer;
 		made = issue_queue_init(&issuer->tracks[i].queue) == 0;
 	}
@@ -267,7 +263,7 @@ struct issuers *issuers_new(struct worker *worker, unsigned n)
 
 	if (!issuers)
 		return NULL;
-	issuers->n = MIN(n, MOST);
+	issuers->n = issuers->table.n_issuers = MIN(n, ISSUERS_MOST);
 	issuers->issuers = aligned_alloc(WORKER_APART, issuers->n * sizeof(*issuers->issuers));
 	if (!issuers->issuers) {
 		free(issuers);
@@ -316,6 +312,22 @@ bool issuers_know(uint32_t id)
 	       id == API_cuStreamSynchronize;
 }
 
+static struct issue_track *track_at(struct issuers *issuers, unsigned i)
+{
+	return &issuers->issuers[i % issuers->n].tracks[i / issuers->n];
+}
+
+static struct issue_track *track_of(struct issuers *issuers, CUstream stream)
+{
+	struct issue_slot *slot = issue_table_give(&issuers->table, stream);
+	struct issue_track *track = track_at(issuers, slot->track - 1u);
+
+	if (likely(slot->next == slot->track) || !issue_queue_is_empty(&track->queue))
+		return track;
+	slot->track = slot->next;
+	return track_at(issuers, slot->track - 1u);
+}
+
 static void count_launch(struct issuers *issuers, CUstream stream)
 {
 	issuers->changes += stream != issuers->last;
@@ -329,8 +341,10 @@ static void count_launch(struct issuers *issuers, CUstream stream)
 	if (pays != issuers->pays)
 		log_debug("launches are issued %s: %u changes of stream in %d launches",
 		    pays ? "side by side" : "by the dispatcher", changes, WINDOW);
+	if (pays)
+		issue_table_balance(&issuers->table, issuers->waits >= WAITS);
 	issuers->pays = pays;
-	issuers->launches = 0;
+	issuers->launches = issuers->waits = 0;
 	issuers->window_changes = issuers->changes;
 }
 
@@ -338,6 +352,7 @@ static void count_wait(struct issuers *issuers)
 {
 	issuers->alone = issuers->changes == issuers->waited_changes ? issuers->alone + 1 : 0;
 	issuers->waited_changes = issuers->changes;
+	issuers->waits++;
 	if (likely(!issuers->pays || issuers->alone < ALONE))
 		return;
 	log_debug("launches are issued by the dispatcher: one stream is waited for");
@@ -355,17 +370,6 @@ static bool may(struct call *call, CUstream stream)
 	       /* Relaxed: captures begin and end on this thread. */
 	       !atomic_load_explicit(&worker->captures, memory_order_relaxed) &&
 	       !mirrors_exist(worker);
-}
-
-static struct issue_track *track_of(struct issuers *issuers, CUstream stream)
-{
-	uint8_t *slot =
-	    &issuers->slots[((uint64_t)stream >> 4) * 0x9e3779b97f4a7c15 >> 32 & (SLOTS - 1)];
-
-	if (!*slot)
-		*slot = (uint8_t)(1 + issuers->next++ % (issuers->n * TRACKS));
-	unsigned track = *slot - 1u;
-	return &issuers->issuers[track % issuers->n].tracks[track / issuers->n];
 }
 
 static struct issue_track *choose(struct call *call, CUstream stream)
@@ -389,8 +393,7 @@ struct issue_track *issuers_for_wait(struct call *call, CUstream stream)
 	if (!call->worker->issuers)
 		return NULL;
 	count_wait(call->worker->issuers);
-	struct issue_track *track = choose(call, stream);
-	return track && !issue_queue_is_empty(&track->queue) ? track : NULL;
+	return choose(call, stream);
 }
 
 static void wake(struct issuer *issuer)
@@ -464,7 +467,7 @@ CUresult issuer_give(struct issue_track *track, struct call *call)
 
 static struct issue_queue *queue_of(const struct issuers *issuers, unsigned i)
 {
-	return &issuers->issuers[i / TRACKS].tracks[i % TRACKS].queue;
+	return &issuers->issuers[i / ISSUE_TRACKS].tracks[i % ISSUE_TRACKS].queue;
 }
 
 void issuers_settle(struct worker *worker)
@@ -485,7 +488,7 @@ bool issuers_are_settled(struct worker *worker)
 {
 	struct issuers *issuers = worker->issuers;
 
-	for (unsigned i = 0; issuers && issuers->busy && i < issuers->n_threads * TRACKS; i++)
+	for (unsigned i = 0; issuers && issuers->busy && i < issuers->n_threads * ISSUE_TRACKS; i++)
 		if (!issue_queue_is_empty(queue_of(issuers, i)))
 			return false;
 	return true;
@@ -496,7 +499,7 @@ uint64_t issuers_progress(const struct worker *worker)
 	const struct issuers *issuers = worker->issuers;
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; issuers && i < issuers->n * TRACKS; i++)
+	for (unsigned i = 0; issuers && i < issuers->n * ISSUE_TRACKS; i++)
 		sum += issue_queue_taken(queue_of(issuers, i));
 	return sum;
 }

@@ -208,6 +208,12 @@ static struct chan *attach(const struct control_start *start, int fds[2])
 	return chan;
 }
 
+/* Where processors are few a second thread that launches takes one from those who post. */
+static unsigned issuers_of(const struct control_start *start, uint64_t processors)
+{
+	return processors < 4 ? 0 : (unsigned)MIN(start->issuers, processors / 2);
+}
+
 static struct worker *make_worker(const struct control_start *start, struct chan *chan)
 {
 	uint64_t processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -229,7 +235,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .session = start->session,
 	    .ask = control_ask,
 	    .image_cache = start->image_cache,
-	    .issuers = (unsigned)MIN(start->issuers, processors / 4),
+	    .issuers = (unsigned)issuers_of(start, processors),
 	};
 	if (options.measure)
 		backend_time(&backend);

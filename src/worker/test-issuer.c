@@ -122,16 +122,21 @@ static struct program begin(const struct worker_options *options)
 	return p;
 }
 
+static void launch_into(struct program *p, unsigned stream)
+{
+	struct args_cuLaunchKernel launch = {.function = p->function,
+	    .stream = p->streams[stream],
+	    .block_x = 1,
+	    .grid_x = ++p->launches[stream]};
+
+	POST(&p->client, cuLaunchKernel, &launch);
+}
+
 /* n launches, in all streams in turn, numbered in each. */
 static void launch(struct program *p, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct args_cuLaunchKernel launch = {.function = p->function,
-		    .stream = p->streams[i % STREAMS],
-		    .block_x = 1,
-		    .grid_x = ++p->launches[i % STREAMS]};
-		POST(&p->client, cuLaunchKernel, &launch);
-	}
+	for (unsigned i = 0; i < n; i++)
+		launch_into(p, i % STREAMS);
 }
 
 /* A call that the dispatcher serves itself, after what came before. */
@@ -172,6 +177,28 @@ TEST(issuers_keep_each_stream_in_order)
 	CHECK_EQ(launches_seen(), 20 * MANY);
 	CHECK_EQ(seen.out_of_order, 0);
 	CHECK(seen.threads > 1);
+	client_stop(&p.client, NULL);
+}
+
+/* The first and the fourth of six streams are the same issuer's at first. */
+TEST(issuers_share_what_streams_are_busy)
+{
+	struct program p = begin(&three);
+
+	launch(&p, MANY);
+	pass(&p);
+	for (unsigned i = 0; i < 2 * MANY; i++) {
+		launch_into(&p, i % 2 ? 3 : 0);
+		if (i % 3 == 0)
+			CHECK_EQ(synchronise(&p, i % 2 ? 3 : 0), CUDA_SUCCESS);
+	}
+	pass(&p);
+	seen.threads = 0;
+	launch_into(&p, 0);
+	launch_into(&p, 3);
+	pass(&p);
+	CHECK_EQ(seen.threads, 2);
+	CHECK_EQ(seen.out_of_order, 0);
 	client_stop(&p.client, NULL);
 }
 
@@ -222,11 +249,7 @@ static void *launch_and_wait(void *argument)
 	struct program *p = &thread->program;
 
 	for (unsigned i = 0; i < MANY; i++) {
-		struct args_cuLaunchKernel launch = {.function = p->function,
-		    .stream = p->streams[thread->stream],
-		    .block_x = 1,
-		    .grid_x = ++p->launches[thread->stream]};
-		POST(&p->client, cuLaunchKernel, &launch);
+		launch_into(p, thread->stream);
 		CHECK_EQ(synchronise(p, thread->stream), CUDA_SUCCESS);
 	}
 	return NULL;
@@ -323,11 +346,8 @@ TEST(issuers_stay_out_where_one_stream_is_busy)
 
 	for (unsigned i = 1; i < STREAMS; i++)
 		p.streams[i] = p.streams[0];
-	for (unsigned i = 0; i < MANY; i++) {
-		struct args_cuLaunchKernel launch = {
-		    .function = p.function, .stream = p.streams[0], .block_x = 1, .grid_x = i + 1};
-		POST(&p.client, cuLaunchKernel, &launch);
-	}
+	for (unsigned i = 0; i < MANY; i++)
+		launch_into(&p, 0);
 	pass(&p);
 	CHECK_EQ(seen.threads, 1);
 	CHECK_EQ(seen.out_of_order, 0);
@@ -338,11 +358,7 @@ static unsigned threads_of(struct program *p, unsigned n)
 {
 	seen.threads = 0;
 	for (unsigned i = 0; i < n; i++) {
-		struct args_cuLaunchKernel launch = {.function = p->function,
-		    .stream = p->streams[0],
-		    .block_x = 1,
-		    .grid_x = ++p->launches[0]};
-		POST(&p->client, cuLaunchKernel, &launch);
+		launch_into(p, 0);
 		CHECK_EQ(synchronise(p, 0), CUDA_SUCCESS);
 	}
 	pass(p);
