@@ -427,7 +427,7 @@ CUresult shim_cuCtxCreate_v3(CUcontext *context, const CUexecAffinityParam *affi
 
 	if (!device_find(device))
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (count < 0)
+	if (count < 0 || (count && !affinity))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = remote_cuCtxCreate_v3(&made, affinity, count, flags, device);
 	return created(r, made, device, context);

@@ -287,6 +287,16 @@ static struct place device_place(CUdeviceptr address)
 	return place;
 }
 
+CUresult shim_cuMemcpyDtoD_v2(
+    CUdeviceptr destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
+{
+	CUresult r = remote_cuMemcpyDtoD_v2(destination, source, bytes, shim_flags);
+
+	if (r != CUDA_SUCCESS || (!place_find(destination).here && !place_find(source).here))
+		return r;
+	return remote_cuStreamSynchronize(stream_of_flags(shim_flags));
+}
+
 CUresult shim_cuMemcpyHtoD_v2(
     CUdeviceptr destination, const void *source, size_t bytes, unsigned shim_flags)
 {
