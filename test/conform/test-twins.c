@@ -4,8 +4,6 @@
  * that blocks with the legacy one is held instead of the thread's: the legacy stream would wait for
  * it forever.
  */
-#include <pthread.h>
-
 #include "perthread.h"
 
 #undef cuGraphInstantiate
@@ -19,8 +17,18 @@ static CUstream other;
 
 static void hold_another(void)
 {
+	watch_what_is_held();
 	OK(cuStreamCreate(&other, CU_STREAM_DEFAULT));
 	OK(cuStreamWaitValue32_v2(other, word, 1, CU_STREAM_WAIT_VALUE_GEQ));
+}
+
+/* What was done to have it loaded before a stream is held. */
+static void forget(void)
+{
+	OK(cuCtxSynchronize());
+	OK(cuMemsetD8(device, 0, N));
+	memset(back, 0, N);
+	OK(cuCtxSynchronize());
 }
 
 static void let_another_go(void)
@@ -99,11 +107,17 @@ CONFORM(boxes_go_into_the_threads_stream)
 	CUDA_MEMCPY2D flat = rows(0, 0, 16, 4);
 	CUDA_MEMCPY3D deep = box(64, 1000, 8, 2, 3);
 	CUDA_MEMCPY3D_PEER peer = between(128, 0, 8, 4);
-	hold();
-	OK(cuMemcpy2DAsync_v2_ptsz(&flat, NULL));
-	OK(cuMemcpy3DAsync_v2_ptsz(&deep, NULL));
-	OK(cuMemcpy3DPeerAsync_ptsz(&peer, NULL));
-	OK(cuMemcpyPeerAsync_ptsz(device + 160, current(), device + 64, current(), 32, NULL));
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			hold();
+		OK(cuMemcpy2DAsync_v2_ptsz(&flat, NULL));
+		OK(cuMemcpy3DAsync_v2_ptsz(&deep, NULL));
+		OK(cuMemcpy3DPeerAsync_ptsz(&peer, NULL));
+		OK(cuMemcpyPeerAsync_ptsz(
+		    device + 160, current(), device + 64, current(), 32, NULL));
+		if (!held)
+			forget();
+	}
 	let_go();
 	for (int y = 0; y < 4; y++)
 		memcpy(wanted + 16 * y, host + 32 * y, 16);
@@ -157,9 +171,14 @@ CONFORM(arrays_are_copied_in_the_threads_stream)
 {
 	begin();
 	CUarray array = row_array(256);
-	hold();
-	OK(cuMemcpyHtoAAsync_v2_ptsz(array, 0, host, 256, NULL));
-	OK(cuMemcpyAtoHAsync_v2_ptsz(back, array, 16, 200, NULL));
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			hold();
+		OK(cuMemcpyHtoAAsync_v2_ptsz(array, 0, host, 256, NULL));
+		OK(cuMemcpyAtoHAsync_v2_ptsz(back, array, 16, 200, NULL));
+		if (!held)
+			forget();
+	}
 	CHECK_EQ(back[0] | back[1] | back[2], 0);
 	let_go();
 	CHECK_BYTES(back, host + 16, 200);
@@ -175,13 +194,18 @@ CONFORM(copies_that_wait_leave_other_streams_alone)
 	CUDA_MEMCPY3D deep = box(128, 1000, 8, 2, 3);
 	CUDA_MEMCPY3D_PEER peer = between(192, 0, 8, 4);
 	again.srcPitch = 25; /* no multiple of anything */
-	hold_another();
-	OK(cuMemcpy2D_v2_ptds(&flat));
-	OK(cuMemcpy2DUnaligned_v2_ptds(&again));
-	OK(cuMemcpy3D_v2_ptds(&deep));
-	OK(cuMemcpy3DPeer_ptds(&peer));
-	OK(cuMemcpyPeer_ptds(device + 224, current(), device + 128, current(), 32));
-	OK(cuStreamSynchronize_ptsz(NULL));
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			hold_another();
+		OK(cuMemcpy2D_v2_ptds(&flat));
+		OK(cuMemcpy2DUnaligned_v2_ptds(&again));
+		OK(cuMemcpy3D_v2_ptds(&deep));
+		OK(cuMemcpy3DPeer_ptds(&peer));
+		OK(cuMemcpyPeer_ptds(device + 224, current(), device + 128, current(), 32));
+		OK(cuStreamSynchronize_ptsz(NULL));
+		if (!held)
+			forget();
+	}
 	for (int y = 0; y < 4; y++) {
 		memcpy(wanted + 16 * y, host + 32 * y, 16);
 		memcpy(wanted + 64 + 12 * y, host + 8 + 25 * y, 12);
@@ -199,13 +223,18 @@ CONFORM(copies_of_arrays_leave_other_streams_alone)
 {
 	begin();
 	CUarray a = row_array(64), b = row_array(64);
-	hold_another();
-	OK(cuMemcpyHtoA_v2_ptds(a, 0, host, 64));
-	OK(cuMemcpyHtoA_v2_ptds(b, 0, host + 64, 64));
-	OK(cuMemcpyAtoA_v2_ptds(b, 8, a, 16, 32));
-	OK(cuMemcpyAtoD_v2_ptds(device, b, 8, 40));
-	OK(cuMemcpyDtoA_v2_ptds(a, 48, device, 16));
-	OK(cuMemcpyAtoH_v2_ptds(back, a, 0, 64));
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			hold_another();
+		OK(cuMemcpyHtoA_v2_ptds(a, 0, host, 64));
+		OK(cuMemcpyHtoA_v2_ptds(b, 0, host + 64, 64));
+		OK(cuMemcpyAtoA_v2_ptds(b, 8, a, 16, 32));
+		OK(cuMemcpyAtoD_v2_ptds(device, b, 8, 40));
+		OK(cuMemcpyDtoA_v2_ptds(a, 48, device, 16));
+		OK(cuMemcpyAtoH_v2_ptds(back, a, 0, 64));
+		if (!held)
+			forget();
+	}
 	memcpy(host + 64 + 8, host + 16, 32);
 	check_device(0, host + 64 + 8, 40);
 	memcpy(host + 48, host + 64 + 8, 16);
@@ -220,28 +249,34 @@ CONFORM(fills_leave_other_streams_alone)
 	uint8_t wanted[96] = {0};
 
 	begin();
-	hold_another();
-	OK(cuMemsetD2D8_v2_ptds(device, 16, 0x11, 8, 2));
-	OK(cuMemsetD2D16_v2_ptds(device + 32, 16, 0x2222, 4, 2));
-	OK(cuMemsetD2D32_v2_ptds(device + 64, 16, 0x33333333, 2, 2));
-	OK(cuStreamSynchronize_ptsz(NULL));
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			hold_another();
+		OK(cuMemsetD2D8_v2_ptds(device, 16, 0x11, 8, 2));
+		OK(cuMemsetD2D16_v2_ptds(device + 32, 16, 0x2222, 4, 2));
+		OK(cuMemsetD2D32_v2_ptds(device + 64, 16, 0x33333333, 2, 2));
+		OK(cuStreamSynchronize_ptsz(NULL));
+		if (!held)
+			forget();
+	}
 	for (int i = 0; i < 6; i++)
 		memset(wanted + 16 * i, 0x11 * (1 + i / 2), 8);
 	check_device(0, wanted, sizeof(wanted));
 	let_another_go();
 }
 
-/* Memory that the program sees too is filled when the call returns. */
-CONFORM(fills_of_host_memory_wait)
+/* Memory that the program sees too has its bytes when the call returns. */
+CONFORM(what_the_program_sees_is_there)
 {
 	enum { MANY = 16 << 20 };
-	CUdeviceptr pinned, managed;
+	CUdeviceptr pinned, managed, filled;
 	uint8_t *seen;
 
 	begin();
 	OK(cuMemHostAlloc((void **)&seen, MANY, CU_MEMHOSTALLOC_DEVICEMAP));
 	OK(cuMemHostGetDevicePointer(&pinned, seen, 0));
 	OK(cuMemAllocManaged(&managed, MANY, CU_MEM_ATTACH_GLOBAL));
+	OK(cuMemAlloc(&filled, MANY));
 	for (unsigned i = 1; i < 5; i++) {
 		OK(cuMemsetD8(pinned, (uint8_t)i, MANY));
 		CHECK_EQ(seen[MANY - 1], i);
@@ -249,8 +284,12 @@ CONFORM(fills_of_host_memory_wait)
 		CHECK_EQ(seen[MANY - 4], i);
 		OK(cuMemsetD16(managed, (uint16_t)i, MANY / 2));
 		CHECK_EQ(((uint8_t *)managed)[MANY - 2], i); /* NOLINT(performance-no-int-to-ptr) */
+		OK(cuMemsetD8(filled, (uint8_t)i + 10, MANY));
+		OK(cuMemcpyDtoD(pinned, filled, MANY));
+		CHECK_EQ(seen[MANY - 1], i + 10);
 	}
 	OK(cuMemFree(managed));
+	OK(cuMemFree(filled));
 	OK(cuMemFreeHost(seen));
 }
 
