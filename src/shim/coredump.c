@@ -1,17 +1,17 @@
 /*
  * Settings of GPU core dumps: one set for the process, and one of its own for every context that
- * the program set something for, which begins as a copy. They are kept and answered here. The dump
- * itself would be made by the driver in the worker, into a file of the worker's machine under a
- * name that the program chooses: so what would cause one, on an exception or by a pipe, is refused.
+ * the program set something for, which begins as a copy; what concerns the pipe is the process's
+ * alone. They are kept and answered here. The dump itself would be made by the driver in the worker,
+ * into a file of the worker's machine under a name that the program chooses: so what would cause
+ * one, on an exception or by a pipe, is refused, and a variable that asks for it answered by a
+ * warning.
  */
 #include "shim/coredump.h"
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "gen/shim_custom.h"
@@ -33,23 +33,9 @@ struct own {
 
 /* Everything under lock. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct settings process;
-static bool process_ready;
 static struct own *contexts;
 
-static struct settings *of_process(void)
-{
-	char host[256] = "";
-
-	if (!process_ready) {
-		gethostname(host, sizeof(host) - 1);
-		process.trigger_host = true;
-		snprintf(process.file, NAME_ROOM, "core.cuda.%s.%d", host, (int)getpid());
-		snprintf(process.pipe, NAME_ROOM, "corepipe.cuda.%s.%d", host, (int)getpid());
-		process_ready = true;
-	}
-	return &process;
-}
+static struct settings process = {.trigger_host = true};
 
 static struct own *find(CUcontext context)
 {
@@ -131,6 +117,16 @@ static CUresult get(
 	return CUDA_SUCCESS;
 }
 
+static bool is_of_process(CUcoredumpSettings attribute)
+{
+	return attribute == CU_COREDUMP_PIPE || attribute == CU_COREDUMP_ENABLE_USER_TRIGGER;
+}
+
+static void warn(void)
+{
+	log_warn_once("core dumps of the GPU are not supported: none will be made");
+}
+
 static bool would_dump(CUcoredumpSettings attribute, const void *value)
 {
 	return (attribute == CU_COREDUMP_ENABLE_ON_EXCEPTION ||
@@ -153,7 +149,7 @@ static CUresult set(
 	if (*bytes > size || (*bytes < size && !is_name(attribute)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (would_dump(attribute, value)) {
-		log_warn_once("core dumps of the GPU are not supported: none will be made");
+		warn();
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
 	if (is_name(attribute)) {
@@ -165,6 +161,20 @@ static CUresult set(
 	return CUDA_SUCCESS;
 }
 
+static bool is_asked_for(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+void coredump_warn(void)
+{
+	if (is_asked_for("CUDA_ENABLE_COREDUMP_ON_EXCEPTION") ||
+	    is_asked_for("CUDA_ENABLE_USER_TRIGGERED_COREDUMP"))
+		warn();
+}
+
 /* --- the driver's functions --- */
 
 CUresult shim_cuCoredumpGetAttribute(CUcoredumpSettings attribute, void *value, size_t *bytes)
@@ -173,9 +183,11 @@ CUresult shim_cuCoredumpGetAttribute(CUcoredumpSettings attribute, void *value, 
 
 	if (!context)
 		return CUDA_ERROR_INVALID_CONTEXT;
+	if (is_of_process(attribute))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	struct own *own = find(context);
-	CUresult r = get(own ? &own->settings : of_process(), attribute, value, bytes);
+	CUresult r = get(own ? &own->settings : &process, attribute, value, bytes);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -187,12 +199,14 @@ CUresult shim_cuCoredumpSetAttribute(CUcoredumpSettings attribute, void *value, 
 
 	if (!context)
 		return CUDA_ERROR_INVALID_CONTEXT;
+	if (is_of_process(attribute))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	struct own *own = find(context);
 	if (!own) {
 		own = malloc(sizeof(*own));
 		if (own) {
-			*own = (struct own){contexts, context, *of_process()};
+			*own = (struct own){contexts, context, process};
 			contexts = own;
 		}
 	}
@@ -205,7 +219,7 @@ CUresult shim_cuCoredumpSetAttribute(CUcoredumpSettings attribute, void *value, 
 CUresult shim_cuCoredumpGetAttributeGlobal(CUcoredumpSettings attribute, void *value, size_t *bytes)
 {
 	pthread_mutex_lock(&lock);
-	CUresult r = get(of_process(), attribute, value, bytes);
+	CUresult r = get(&process, attribute, value, bytes);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -213,7 +227,7 @@ CUresult shim_cuCoredumpGetAttributeGlobal(CUcoredumpSettings attribute, void *v
 CUresult shim_cuCoredumpSetAttributeGlobal(CUcoredumpSettings attribute, void *value, size_t *bytes)
 {
 	pthread_mutex_lock(&lock);
-	CUresult r = set(of_process(), attribute, value, bytes);
+	CUresult r = set(&process, attribute, value, bytes);
 	pthread_mutex_unlock(&lock);
 	return r;
 }

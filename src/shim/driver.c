@@ -15,6 +15,7 @@
 #include "abi/proc.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_proc.h"
+#include "shim/coredump.h"
 #include "shim/device.h"
 #include "shim/session.h"
 #include "shim/tables.h"
@@ -27,7 +28,9 @@ CUresult shim_cuInit(unsigned flags)
 {
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	return session_open();
+	CUresult r = session_open();
+	coredump_warn();
+	return r;
 }
 
 CUresult shim_cuDriverGetVersion(int *version)

@@ -131,6 +131,18 @@ CONFORM(core_dumps_are_off_until_asked_for)
 	CHECK_EQ(bytes, sizeof(flags));
 	GIVES(cuCoredumpGetAttribute((CUcoredumpSettings)1000, &flags, &bytes),
 	    CUDA_ERROR_INVALID_VALUE);
+	/* There is one pipe for the process. */
+	bytes = sizeof(on);
+	GIVES(cuCoredumpGetAttribute(CU_COREDUMP_ENABLE_USER_TRIGGER, &on, &bytes),
+	    CUDA_ERROR_INVALID_VALUE);
+	on = true;
+	GIVES(cuCoredumpSetAttribute(CU_COREDUMP_ENABLE_USER_TRIGGER, &on, &bytes),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuCoredumpGetAttributeGlobal(CU_COREDUMP_ENABLE_USER_TRIGGER, &on, &bytes));
+	CHECK(!on);
+	bytes = sizeof(name);
+	OK(cuCoredumpGetAttributeGlobal(CU_COREDUMP_PIPE, name, &bytes));
+	GIVES(cuCoredumpGetAttribute(CU_COREDUMP_PIPE, name, &bytes), CUDA_ERROR_INVALID_VALUE);
 }
 
 CONFORM(core_dump_settings_are_kept)
