@@ -143,6 +143,16 @@ static void sample_set_place(
 	    n_coordinates(geometry), is_integer ? IR_I32 : IR_FLOAT);
 }
 
+/* A lone operand of one dimension is an offset, or a depth if it is a float. */
+static bool is_offset(const struct emit *emit, const struct ptx_operand *operand, unsigned count)
+{
+	if (operand->kind == PTX_OPERAND_VECTOR)
+		return true;
+	if (operand->kind == PTX_OPERAND_REGISTER)
+		return count == 1 && emit->function->register_types[operand->reg] != PTX_TYPE_f32;
+	return count == 1 && operand->kind == PTX_OPERAND_INTEGER;
+}
+
 /* Behind the place: level or derivatives, then offsets. Returns the flags of what there was. */
 static uint32_t sample_set_extras(struct emit *emit, struct value sample, enum sg_geometry geometry)
 {
@@ -164,7 +174,7 @@ static uint32_t sample_set_extras(struct emit *emit, struct value sample, enum s
 		    emit, sample, offsetof(struct sg_sample, dy), next++, 0, count, IR_FLOAT);
 		flags |= SG_SAMPLE_GRADIENT;
 	}
-	if (next < end && (next->kind == PTX_OPERAND_VECTOR || count == 1)) {
+	if (next < end && is_offset(emit, next, count)) {
 		sample_set_tuple(
 		    emit, sample, offsetof(struct sg_sample, offset), next++, 0, count, IR_I32);
 		flags |= SG_SAMPLE_OFFSET;
