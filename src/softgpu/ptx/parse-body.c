@@ -37,12 +37,16 @@ uint32_t parse_new_registers(struct parser *parser, enum ptx_type type, uint64_t
 	return first;
 }
 
-/* .reg .b32 %r<9>, a; */
+/* .reg .b32 %r<9>, a; .reg .v4 .f32 v; */
 static void parse_registers(struct parser *parser)
 {
 	enum ptx_type type;
+	uint32_t elements;
 
 	parser_expect(parser, '.');
+	elements = parser_accept_word(parser, "v2") ? 2 : parser_accept_word(parser, "v4") ? 4 : 1;
+	if (elements > 1)
+		parser_expect(parser, '.');
 	type = parse_type(parser);
 	do {
 		const char *name = parser_word(parser, "register name");
@@ -57,7 +61,11 @@ static void parse_registers(struct parser *parser)
 			parser_expect(parser, '>');
 			symbol->range = (uint32_t)MIN(count, (uint64_t)UINT32_MAX);
 		}
-		symbol->reg = parse_new_registers(parser, type, count);
+		symbol->elements = elements;
+		if (count > MAX_REGISTERS)
+			parser_fail(
+			    parser, "more than %u registers in one function", MAX_REGISTERS);
+		symbol->reg = parse_new_registers(parser, type, count * elements);
 	} while (parser_accept(parser, ','));
 	parser_expect(parser, ';');
 }
@@ -150,7 +158,7 @@ static void parse_predicate(struct parser *parser, struct ptx_operand *predicate
 /* Words of PTX 9.0 that stand for nothing this machine can do. */
 static bool is_foreign_word(const struct ptx_token *token)
 {
-	static const char *const words[] = {"s2f6x2", "scaled", "multimem", "rs"};
+	static const char *const words[] = {"s2f6x2", "scaled", "multimem"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (token->size == strlen(words[i]) && !memcmp(token->text, words[i], token->size))
@@ -239,6 +247,40 @@ static void parse_operands(struct parser *parser, struct ptx_instruction *instru
 	instruction->n_operands = (uint8_t)count;
 }
 
+static void add_mov(struct parser *parser, const struct ptx_instruction *like,
+    const struct ptx_operand *to, const struct ptx_operand *from)
+{
+	struct ptx_instruction *instruction = new_instruction(parser, PTX_OP_mov);
+
+	*instruction = *like;
+	memset(instruction->modifiers, 0, sizeof(instruction->modifiers));
+	instruction->operands = parser_take(parser, 2 * sizeof(*instruction->operands));
+	instruction->operands[0] = *to;
+	instruction->operands[1] = *from;
+}
+
+/* The mov.v4 read last becomes one mov for each element, by way of registers of their own: it may
+ * exchange some. */
+static void split_mov(struct parser *parser)
+{
+	const struct ptx_instruction whole = parser->code[parser->function->n_code - 1];
+	const struct ptx_operand *to = &whole.operands[0], *from = &whole.operands[1];
+	uint32_t count = ptx_has(&whole, PTX_MODIFIER_v2) ? 2 : 4;
+	struct ptx_operand between = {.kind = PTX_OPERAND_REGISTER};
+
+	if (to->kind != PTX_OPERAND_VECTOR || from->kind != PTX_OPERAND_VECTOR ||
+	    to->n_elements != count || from->n_elements != count || !whole.n_types)
+		parser_fail(parser, "mov of a vector takes two of %u elements", count);
+	parser->function->n_code--;
+	between.reg = parse_new_registers(parser, whole.types[0], count);
+	for (uint32_t i = 0; i < count; i++, between.reg++)
+		add_mov(parser, &whole, &between, &from->elements[i]);
+	between.reg -= count;
+	for (uint32_t i = 0; i < count; i++, between.reg++)
+		if (to->elements[i].kind != PTX_OPERAND_SINK)
+			add_mov(parser, &whole, &to->elements[i], &between);
+}
+
 static void parse_instruction(
     struct parser *parser, const struct ptx_operand *predicate, const struct ptx_token *word)
 {
@@ -259,6 +301,11 @@ static void parse_instruction(
 		ptx_lexer_skip_past(&parser->lexer, ';');
 	else
 		parse_operands(parser, instruction);
+	if (opcode == PTX_OP_mov &&
+	    (ptx_has(instruction, PTX_MODIFIER_v2) || ptx_has(instruction, PTX_MODIFIER_v4))) {
+		split_mov(parser);
+		return;
+	}
 	if (opcode == PTX_OP_call && instruction->n_operands) {
 		const struct ptx_operand *callee = instruction->operands;
 

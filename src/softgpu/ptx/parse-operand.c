@@ -7,7 +7,8 @@
 #define MAX_ELEMENTS 128
 #define MAX_PLACE    3
 
-static bool find_register(struct parser *parser, const struct ptx_token *token, uint32_t *out)
+/* How many registers the name stands for, one or a vector's, and the first; 0: none. */
+static uint32_t find_register(struct parser *parser, const struct ptx_token *token, uint32_t *out)
 {
 	uint32_t stem = token->size;
 	uint64_t number = 0, scale = 1;
@@ -15,32 +16,83 @@ static bool find_register(struct parser *parser, const struct ptx_token *token, 
 
 	if (symbol) {
 		*out = symbol->reg;
-		return symbol->kind == PTX_SYMBOL_REGISTER && !symbol->range;
+		return symbol->kind == PTX_SYMBOL_REGISTER && !symbol->range
+			   ? MAX(symbol->elements, 1u)
+			   : 0;
 	}
 	for (; stem && token->text[stem - 1] >= '0' && token->text[stem - 1] <= '9'; stem--) {
 		number += (uint64_t)(token->text[stem - 1] - '0') * scale;
 		scale *= 10;
 		if (scale > UINT64_C(10000000000))
-			return false;
+			return 0;
 	}
 	symbol = stem < token->size ? parser_find(parser, token->text, stem) : NULL;
 	if (!symbol || symbol->kind != PTX_SYMBOL_REGISTER || number >= symbol->range)
-		return false;
-	*out = symbol->reg + (uint32_t)number;
-	return true;
+		return 0;
+	*out = symbol->reg + (uint32_t)number * MAX(symbol->elements, 1u);
+	return MAX(symbol->elements, 1u);
 }
 
-/* Of %tid and its like the fourth element, which is always 0: three letters are known, .w not. */
-static bool is_fourth(const char *text, uint32_t size)
+/* Behind the name of a vector of registers: one of them, as v.x or v.r, or all. */
+static void parse_vector(struct parser *parser, uint32_t count, struct ptx_operand *out)
 {
-	char first[24];
+	static const char *const letters[] = {"x", "y", "z", "w", "r", "g", "b", "a"};
+	uint32_t first = out->reg;
+
+	if (parser_accept(parser, '.')) {
+		for (uint32_t i = 0; i < ARRAY_SIZE(letters); i++)
+			if (i % 4 < count && parser_accept_word(parser, letters[i])) {
+				out->reg = first + i % 4;
+				return;
+			}
+		parser_unexpected(parser, "an element of a vector");
+	}
+	out->kind = PTX_OPERAND_VECTOR;
+	out->n_elements = count;
+	out->elements = parser_take(parser, count * sizeof(*out->elements));
+	for (uint32_t i = 0; i < count; i++)
+		out->elements[i] =
+		    (struct ptx_operand){.kind = PTX_OPERAND_REGISTER, .reg = first + i};
+}
+
+#define SPECIAL_SIZE 24u /* of a name, at most */
+
+/* %tid.x and its like by the first's name, which has size bytes with another letter or none: the
+ * registers of x, y and z follow each other. Below 0: none. */
+static int find_first_special(const char *text, uint32_t size)
+{
+	char first[SPECIAL_SIZE];
 	uint32_t number;
 
-	if (size >= sizeof(first) || text[size - 1] != 'w')
+	if (size < 2 || size > sizeof(first))
+		return -1;
+	memcpy(first, text, size - 2);
+	memcpy(first + size - 2, ".x", 2);
+	return ptx_special_find(first, size, &number);
+}
+
+/* %tid, all four of it; the last is always 0. */
+static bool accept_special_vector(struct parser *parser, struct ptx_operand *out)
+{
+	char text[SPECIAL_SIZE + 2];
+	uint32_t size = parser->lexer.token.size;
+	int first;
+
+	if (size > SPECIAL_SIZE - 2)
 		return false;
-	memcpy(first, text, size);
-	first[size - 1] = 'x';
-	return ptx_special_find(first, size, &number) >= 0;
+	memcpy(text, parser->lexer.token.text, size);
+	first = find_first_special(text, size + 2);
+	if (first < 0)
+		return false;
+	out->kind = PTX_OPERAND_VECTOR;
+	out->n_elements = 4;
+	out->elements = parser_take(parser, 4 * sizeof(*out->elements));
+	for (unsigned i = 0; i < 3; i++)
+		out->elements[i] = (struct ptx_operand){
+		    .kind = PTX_OPERAND_SPECIAL, .special = (enum ptx_special)(first + (int)i)};
+	out->elements[3] = (struct ptx_operand){.kind = PTX_OPERAND_INTEGER};
+	ptx_lexer_next(&parser->lexer);
+	return true;
 }
 
 static bool accept_special(struct parser *parser, struct ptx_operand *out)
@@ -55,7 +107,9 @@ static bool accept_special(struct parser *parser, struct ptx_operand *out)
 	if (lexer->end - lexer->at >= 2 && *lexer->at == '.' && strchr("xyzw", lexer->at[1]))
 		size += 2;
 	special = ptx_special_find(text, size, &number);
-	if (special < 0 && !is_fourth(text, size))
+	if (special < 0 && size == lexer->token.size)
+		return accept_special_vector(parser, out);
+	if (special < 0 && (text[size - 1] != 'w' || find_first_special(text, size) < 0))
 		return false;
 	out->kind = special < 0 ? PTX_OPERAND_INTEGER : PTX_OPERAND_SPECIAL;
 	out->special = (enum ptx_special)MAX(special, 0);
@@ -176,16 +230,19 @@ static void parse_simple(
 {
 	const struct ptx_token *token = &parser->lexer.token;
 	bool is_call = info == ptx_opcode_info(PTX_OP_call);
+	uint32_t count;
 
 	if (token->kind != PTX_TOKEN_WORD || parser_at_word(parser, "WARP_SZ")) {
 		parse_number(parser, out);
 	} else if (parser_accept_word(parser, "_")) {
 		out->kind = PTX_OPERAND_SINK;
 		out->reg = PTX_NO_REG;
-	} else if (find_register(parser, token, &out->reg)) {
+	} else if ((count = find_register(parser, token, &out->reg))) {
 		out->kind = PTX_OPERAND_REGISTER;
 		ptx_lexer_next(&parser->lexer);
-		if (info->facts & PTX_OP_PARTS && parser_accept(parser, '.'))
+		if (count > 1)
+			parse_vector(parser, count, out);
+		else if (info->facts & PTX_OP_PARTS && parser_accept(parser, '.'))
 			out->part = parse_part(parser);
 		else if (info->facts & PTX_OP_SELECT && parser_accept(parser, '.'))
 			parse_selector(parser, out);

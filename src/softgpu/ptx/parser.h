@@ -22,7 +22,8 @@ struct parser_symbol {
 		struct ptx_prototype *prototype;
 		uint32_t reg; /* the first, of a range */
 	};
-	uint32_t range; /* REGISTER: 0 = one, else the n of %name<n> */
+	uint32_t range;	   /* REGISTER: 0 = one, else the n of %name<n> */
+	uint32_t elements; /* REGISTER: of .v2 or .v4, registers one after the other; else 0 or 1 */
 	struct parser_symbol *next_in_bucket, *next_in_scope;
 };
 
