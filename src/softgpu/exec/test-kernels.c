@@ -780,3 +780,30 @@ TEST(powers_of_two)
 		CHECK(out[0] == exp2f(x));
 	}
 }
+
+/* Lanes that leave a loop, which is the end for them, stay away: out[i] counts what was done at i. */
+TEST(who_left_a_loop_does_not_come_back)
+{
+	struct sg_kernel *kernel = kernel_get(
+	    module_load(PTX_HEAD
+		".visible .entry k(.param .u64 in, .param .u64 out, .param .u64 n) {\n"
+		".reg .b64 %d<6>; .reg .b32 %r<6>; .reg .pred %p;\n"
+		"ld.param.u64 %d0, [in]; ld.param.u64 %d1, [out]; ld.param.u32 %r0, [n]; "
+		"mov.u32 %r1, %tid.x; setp.ge.s32 %p, %r1, %r0; @%p bra END;\n"
+		"LOOP: mul.wide.s32 %d2, %r1, 4; add.s64 %d3, %d0, %d2; ld.global.b32 %r2, [%d3];\n"
+		"add.s64 %d4, %d1, %d2; ld.global.b32 %r3, [%d4]; add.s32 %r3, %r3, %r2;\n"
+		"st.global.b32 [%d4], %r3; add.s32 %r1, %r1, 32; setp.lt.s32 %p, %r1, %r0;\n"
+		"@%p bra LOOP;\nEND: ret; }\n"),
+	    "k");
+
+	for (uint32_t n = 1; n < 100; n++) {
+		uint32_t *in = device_alloc(512), *out = device_alloc(512);
+		uint64_t params[] = {(uint64_t)in, (uint64_t)out, n};
+
+		for (uint32_t i = 0; i < 128; i++)
+			in[i] = i + 1;
+		launch_fine(kernel, 1, 32, params, 3);
+		for (uint32_t i = 0; i < 128; i++)
+			CHECK_EQ(out[i], i < n ? i + 1 : 0);
+	}
+}

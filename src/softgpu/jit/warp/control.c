@@ -118,19 +118,19 @@ static void look_back(struct warp *warp, uint32_t to)
 		emit_line(&warp->emit, "call void @sg_poll(ptr %%lane)");
 }
 
-/* All running lanes go from the current block to another. */
-static void go(struct warp *warp, uint32_t to)
+/* Lanes go from the current block to another: all that still run. */
+static void go(struct warp *warp, uint32_t to, struct value lanes)
 {
 	const struct flow *flow = &warp->facts.flow;
 
 	if (to == exit_of(warp)) {
-		leave(warp, running(warp));
+		leave(warp, lanes);
 		return;
 	}
 	if (flow_is_back_edge(flow, warp->block, to))
 		look_back(warp, to);
 	if (is_join(warp, to)) {
-		wait_at(warp, to, running(warp));
+		wait_at(warp, to, lanes);
 		for (uint32_t i = 0; i < flow->n_ordered; i++)
 			if (is_join(warp, flow->order[i]) &&
 			    is_between(warp, warp->block, to, flow->order[i]))
@@ -167,7 +167,7 @@ static void go_on_or_leave(struct warp *warp, const struct parting *parting, uns
 	if (warp->needs_fibers)
 		emit_line(emit, "call void @sg_warp_leave(ptr %%lane, i32 %s)",
 		    integer_count(warp, parting->lanes[!on]).text);
-	go(warp, parting->targets[on]);
+	go(warp, parting->targets[on], parting->lanes[on]);
 }
 
 static void part(struct warp *warp, const struct parting *parting)
@@ -235,9 +235,9 @@ static void branch_together(struct warp *warp, uint32_t taken, uint32_t other)
 
 	emit_branch_if(emit, operand_get(emit, &predicate, IR_I1, false), yes, no);
 	text_format(&emit->body, "b%u:\n", yes);
-	go(warp, taken);
+	go(warp, taken, running(warp));
 	text_format(&emit->body, "b%u:\n", no);
-	go(warp, other);
+	go(warp, other, running(warp));
 }
 
 static void branch_by_table(struct warp *warp)
@@ -260,8 +260,10 @@ static void branch_by_table(struct warp *warp)
 	emit_line(emit, "]");
 	for (uint32_t i = 0; i < targets->count; i++) {
 		text_format(&emit->body, "b%u:\n", first + i);
-		go(warp, flow_target(&warp->facts.flow, warp->block,
-			     ptx_label_resolve(targets->labels[i].label)->position));
+		go(warp,
+		    flow_target(&warp->facts.flow, warp->block,
+			ptx_label_resolve(targets->labels[i].label)->position),
+		    running(warp));
 	}
 }
 
@@ -288,7 +290,7 @@ void warp_block_end(struct warp *warp)
 	if (!warp->emit.open) /* trap */
 		return;
 	if (block->first == block->end) {
-		go(warp, block->next[0]);
+		go(warp, block->next[0], running(warp));
 		return;
 	}
 	in = warp->emit.in = &flow->function->code[block->end - 1];
@@ -299,12 +301,12 @@ void warp_block_end(struct warp *warp)
 	other = block->end < flow->function->n_code ? flow_target(flow, warp->block, block->end)
 						    : flow->exit;
 	if (in->opcode != PTX_OP_bra && in->opcode != PTX_OP_ret && in->opcode != PTX_OP_exit) {
-		go(warp, other);
+		go(warp, other, running(warp));
 		return;
 	}
 	taken = taken_target(warp);
 	if (in->predicate == PTX_NO_REG || taken == other)
-		go(warp, taken);
+		go(warp, taken, running(warp));
 	else if (warp->facts.parts[warp->block])
 		branch_apart(warp, taken, other);
 	else
