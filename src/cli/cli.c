@@ -90,6 +90,18 @@ int cli_load_config(struct config *config, const struct cli_flag *flags, size_t 
 	return CLI_OK;
 }
 
+int cli_begin(const struct command *command, const struct option_row *rows, size_t n_rows, int argc,
+    char **argv, const char *const *server, struct config *config)
+{
+	int done = cli_parse(command, rows, n_rows, argc, argv, NULL);
+
+	if (done >= 0)
+		return done;
+	const struct cli_flag flags[] = {{"server", *server}};
+	done = cli_load_config(config, flags, ARRAY_SIZE(flags));
+	return done ?: -1;
+}
+
 int cli_print_json(struct json_object *object)
 {
 	puts(json_object_to_json_string_ext(

@@ -53,6 +53,13 @@ struct cli_flag {
  */
 int cli_load_config(struct config *config, const struct cli_flag *flags, size_t n_flags);
 
+/*
+ * cli_parse() without arguments, then cli_load_config() with what --server was given, which one of
+ * the rows puts into *server. -1: go on; else the exit status.
+ */
+int cli_begin(const struct command *command, const struct option_row *rows, size_t n_rows, int argc,
+    char **argv, const char *const *server, struct config *config);
+
 /* Prints "rosen: ..." to stderr. */
 void cli_error(const char *format, ...) _printf_(1, 2);
 

@@ -55,13 +55,9 @@ static int devices(const struct command *command, int argc, char **argv)
 	};
 	struct server_use use;
 	struct config config;
-	int done = cli_parse(command, rows, ARRAY_SIZE(rows), argc, argv, NULL);
+	int done = cli_begin(command, rows, ARRAY_SIZE(rows), argc, argv, &server, &config);
 
 	if (done >= 0)
-		return done;
-	const struct cli_flag flags[] = {{"server", server}};
-	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
-	if (done)
 		return done;
 	if (server_take(&config, false, &use) < 0)
 		return CLI_FAILED;

@@ -53,13 +53,9 @@ static int ps(const struct command *command, int argc, char **argv)
 	};
 	struct server_use use;
 	struct config config;
-	int done = cli_parse(command, rows, ARRAY_SIZE(rows), argc, argv, NULL);
+	int done = cli_begin(command, rows, ARRAY_SIZE(rows), argc, argv, &server, &config);
 
 	if (done >= 0)
-		return done;
-	const struct cli_flag flags[] = {{"server", server}};
-	done = cli_load_config(&config, flags, ARRAY_SIZE(flags));
-	if (done)
 		return done;
 	int r = server_find(&config, &use);
 	if (r == 1)

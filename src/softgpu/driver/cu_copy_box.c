@@ -85,28 +85,17 @@ static CUresult copy_box(CUstream stream, const struct box_side *to, const struc
 	return r == CUDA_SUCCESS ? sg_copy(stream, &destination, &source, box, is_async) : r;
 }
 
+/* A side by the beginning of its fields' names, as far as both descriptors have them. */
+#define SIDE(copy, side)                                                                           \
+	.type = (copy)->side##MemoryType, .host = (copy)->side##Host,                              \
+	.device = (copy)->side##Device, .array = (copy)->side##Array, .x = (copy)->side##XInBytes, \
+	.y = (copy)->side##Y, .pitch = (copy)->side##Pitch
+
 static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *copy, bool is_async)
 {
 	if (!copy)
 		return CUDA_ERROR_INVALID_VALUE;
-	const struct box_side to = {
-	    .type = copy->dstMemoryType,
-	    .host = copy->dstHost,
-	    .device = copy->dstDevice,
-	    .array = copy->dstArray,
-	    .x = copy->dstXInBytes,
-	    .y = copy->dstY,
-	    .pitch = copy->dstPitch,
-	};
-	const struct box_side from = {
-	    .type = copy->srcMemoryType,
-	    .host = copy->srcHost,
-	    .device = copy->srcDevice,
-	    .array = copy->srcArray,
-	    .x = copy->srcXInBytes,
-	    .y = copy->srcY,
-	    .pitch = copy->srcPitch,
-	};
+	const struct box_side to = {SIDE(copy, dst)}, from = {SIDE(copy, src)};
 	const struct sg_box box = {copy->WidthInBytes, copy->Height, 1};
 
 	return copy_box(stream, &to, &from, box, is_async);
@@ -131,28 +120,8 @@ static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *copy, bool is_asyn
 {
 	if (!copy || copy->srcLOD || copy->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	const struct box_side to = {
-	    .type = copy->dstMemoryType,
-	    .host = copy->dstHost,
-	    .device = copy->dstDevice,
-	    .array = copy->dstArray,
-	    .x = copy->dstXInBytes,
-	    .y = copy->dstY,
-	    .z = copy->dstZ,
-	    .pitch = copy->dstPitch,
-	    .height = copy->dstHeight,
-	};
-	const struct box_side from = {
-	    .type = copy->srcMemoryType,
-	    .host = copy->srcHost,
-	    .device = copy->srcDevice,
-	    .array = copy->srcArray,
-	    .x = copy->srcXInBytes,
-	    .y = copy->srcY,
-	    .z = copy->srcZ,
-	    .pitch = copy->srcPitch,
-	    .height = copy->srcHeight,
-	};
+	const struct box_side to = {SIDE(copy, dst), .z = copy->dstZ, .height = copy->dstHeight};
+	const struct box_side from = {SIDE(copy, src), .z = copy->srcZ, .height = copy->srcHeight};
 	const struct sg_box box = {copy->WidthInBytes, copy->Height, copy->Depth};
 
 	return copy_box(stream, &to, &from, box, is_async);

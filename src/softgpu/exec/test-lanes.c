@@ -85,13 +85,50 @@ static const char *guard(struct maker *m)
 	return buffer;
 }
 
+/* Into register d from a and others: selections, fields, permutations; kind below 8. */
+static void put_bits(
+    struct maker *m, unsigned kind, unsigned d, unsigned a, const char *x, const char *y)
+{
+	switch (kind) {
+	case 0:
+		put(m, "selp.b32 %%r%u, %%r%u, %s, %%p%u;\n", d, a, x, pick(m, N_PREDICATES));
+		break;
+	case 1:
+		put(m, "%s %%r%u, %%r%u, %u, %u;\n", CHOOSE(m, "bfe.u32", "bfe.s32"), d, a,
+		    pick(m, 32), pick(m, 33));
+		break;
+	case 2:
+		put(m, "lop3.b32 %%r%u, %%r%u, %s, %s, %u;\n", d, a, x, y, pick(m, 256));
+		break;
+	case 3:
+		put(m, "prmt.b32 %%r%u, %%r%u, %s, %u;\n", d, a, x, pick(m, 65536));
+		break;
+	case 4:
+		put(m, "mov.u32 %%r%u, %s;\n", d,
+		    CHOOSE(m, "%tid.x", "%laneid", "%ctaid.x", "%tid.y", "%ntid.x", "%lanemask_lt",
+			"%tid.z"));
+		break;
+	case 5:
+		put(m, "mov.u32 %%r%u, %s;\n", d, x);
+		break;
+	case 6:
+		put(m, "and.b32 %%r%u, %%r%u, %s;\n", d, a,
+		    CHOOSE(m, "31", "15", "7", "-32", "-16", "63"));
+		break;
+	default:
+		put(m, "shf.%s.b32 %%r%u, %%r%u, %s, %s;\n",
+		    CHOOSE(m, "l.wrap", "r.wrap", "l.clamp", "r.clamp"), d, a, x, y);
+	}
+}
+
 static void put_integer(struct maker *m)
 {
 	unsigned d = pick(m, N_REGISTERS), a = pick(m, N_REGISTERS);
 	const char *x = integer(m), *y = integer(m);
 
 	put(m, "%s", guard(m));
-	switch (pick(m, 16)) {
+	unsigned kind = pick(m, 16);
+	switch (kind) {
 	case 0:
 	case 1:
 	case 2:
@@ -123,34 +160,8 @@ static void put_integer(struct maker *m)
 		    CHOOSE(m, "div.u32", "rem.u32", "div.s32", "rem.s32"), d, a,
 		    CHOOSE(m, "3", "7", "16", "32", "64", "-5"));
 		break;
-	case 8:
-		put(m, "selp.b32 %%r%u, %%r%u, %s, %%p%u;\n", d, a, x, pick(m, N_PREDICATES));
-		break;
-	case 9:
-		put(m, "%s %%r%u, %%r%u, %u, %u;\n", CHOOSE(m, "bfe.u32", "bfe.s32"), d, a,
-		    pick(m, 32), pick(m, 33));
-		break;
-	case 10:
-		put(m, "lop3.b32 %%r%u, %%r%u, %s, %s, %u;\n", d, a, x, y, pick(m, 256));
-		break;
-	case 11:
-		put(m, "prmt.b32 %%r%u, %%r%u, %s, %u;\n", d, a, x, pick(m, 65536));
-		break;
-	case 12:
-		put(m, "mov.u32 %%r%u, %s;\n", d,
-		    CHOOSE(m, "%tid.x", "%laneid", "%ctaid.x", "%tid.y", "%ntid.x", "%lanemask_lt",
-			"%tid.z"));
-		break;
-	case 13:
-		put(m, "mov.u32 %%r%u, %s;\n", d, x);
-		break;
-	case 14:
-		put(m, "and.b32 %%r%u, %%r%u, %s;\n", d, a,
-		    CHOOSE(m, "31", "15", "7", "-32", "-16", "63"));
-		break;
 	default:
-		put(m, "shf.%s.b32 %%r%u, %%r%u, %s, %s;\n",
-		    CHOOSE(m, "l.wrap", "r.wrap", "l.clamp", "r.clamp"), d, a, x, y);
+		put_bits(m, kind - 8, d, a, x, y);
 	}
 }
 
