@@ -8,6 +8,7 @@
 #define PRODUCT_ROWS	128u /* of D, of one block */
 #define PRODUCT_COLUMNS 256u
 #define PRODUCT_K	128u
+#define PRODUCT_LINE	32u /* bytes of a row of A, or of a column of B if A is not sparse */
 
 /* How an operand's numbers are read and summed. Doubles hold any scale times any element. */
 enum product_arithmetic { PRODUCT_FLOATS, PRODUCT_INTEGERS, PRODUCT_DOUBLES };
@@ -38,7 +39,8 @@ struct product {
 	/* what is multiplied: a part of one block */
 	struct sg_block *blocks[2], *block;
 	struct sg_tmem *tmem;
-	unsigned number, part; /* of the block in the pair; of D's columns */
+	unsigned number, part;			      /* of the block in the pair; of D's columns */
+	uint8_t lines[PRODUCT_COLUMNS][PRODUCT_LINE]; /* tcgen05-plain.c's */
 	union {
 		float floats[PRODUCT_ROWS * PRODUCT_K];
 		int32_t integers[PRODUCT_ROWS * PRODUCT_K];
@@ -80,3 +82,8 @@ static inline unsigned product_word_columns(unsigned lines)
 /* A and B of the part, as numbers: A row by row along k, B for each k its columns. */
 void product_take_a(struct product *product);
 void product_take_b(struct product *product);
+
+/* tcgen05-plain.c: the same, faster, where it can be. */
+bool product_is_plain(const struct product *product);
+void product_take_plain_a(struct product *product);
+void product_take_plain_b(struct product *product);

@@ -75,9 +75,7 @@ static void read_plain(struct product *product)
 		tmem_refuse(product->lane);
 }
 
-/* Bytes of a row of A, or of a column of B if A were not sparse; of the longer rows that dense
- * products of only 4 bits can have. */
-#define ROW_BYTES  32u
+/* Of the longer rows that dense products of only 4 bits can have. */
 #define LONG_K	   96u
 #define LONG_BYTES (LONG_K / 2)
 
@@ -113,7 +111,7 @@ static void read_descriptors(struct product *product)
 	product->b.transposed = field(product, 16, 1);
 	product->n = field(product, 17, 6) * 8;
 	bits = is_packed ? 4 : sg_matrix_bits(product->a.type);
-	product->k = ROW_BYTES * 8 / bits * (product->form.sparse ? 2 : 1);
+	product->k = PRODUCT_LINE * 8 / bits * (product->form.sparse ? 2 : 1);
 	product->b.matrix = tmem_matrix_of(product->lane, product->in->b);
 	if (!product->form.a_in_tensor)
 		product->a.matrix = tmem_matrix_of(product->lane, product->in->a);
@@ -259,7 +257,7 @@ static void check_columns(struct product *product)
 	    tmem_check(lane, product->block, tmem_column(in->d), product->columns, true);
 	if (product->form.a_in_tensor)
 		tmem_check(lane, product->block, tmem_column((uint32_t)in->a),
-		    (product->k == LONG_K ? LONG_BYTES : ROW_BYTES) / 4, false);
+		    (product->k == LONG_K ? LONG_BYTES : PRODUCT_LINE) / 4, false);
 	if (product->form.sparse)
 		tmem_check(lane, product->block,
 		    tmem_column(in->sparsity) + (is_wide ? product->selector : 0), is_wide ? 1 : 2,
@@ -286,6 +284,13 @@ static void floats_before(const struct product *product, const uint32_t *cells, 
 		out[i] = ldexpf(out[i], -(int)product->form.input_scale);
 }
 
+/* Sums that lie in tensor memory as they are. */
+static bool is_whole_float(const struct product *product)
+{
+	return product->arithmetic == PRODUCT_FLOATS && product->d == SG_MATRIX_F32 &&
+	       !product->form.input_scale && product->columns % 16 == 0;
+}
+
 /* Integers are added at the end. */
 static void take_d(struct product *product)
 {
@@ -299,7 +304,13 @@ static void take_d(struct product *product)
 		const uint32_t *cells = product->tmem->cells[product_lane(product, row)];
 		unsigned first = row * product->columns;
 
-		floats_before(product, cells + tmem_column(product->in->d), before);
+		cells += tmem_column(product->in->d);
+		if (is_whole_float(product)) {
+			memcpy(
+			    &product->sums.floats[first], cells, product->columns * sizeof(*cells));
+			continue;
+		}
+		floats_before(product, cells, before);
 		for (unsigned i = 0; i < product->columns; i++) {
 			if (product->arithmetic == PRODUCT_FLOATS)
 				product->sums.floats[first + i] = before[i];
@@ -334,6 +345,11 @@ static void give_d(struct product *product)
 
 		if (product->form.lanes_masked && masks[lane / 32] >> lane % 32 & 1)
 			continue;
+		if (is_whole_float(product)) {
+			floats_to_f32(
+			    &product->sums.floats[row * product->columns], product->columns, cells);
+			continue;
+		}
 		for (unsigned i = 0; i < product->columns; i++)
 			cells[i] = result(product, row * product->columns + i, cells[i]);
 	}
@@ -343,8 +359,13 @@ static void multiply(struct product *product)
 {
 	struct sg_product size = {product->rows, product->columns, product->k};
 
-	product_take_a(product);
-	product_take_b(product);
+	if (product_is_plain(product)) {
+		product_take_plain_a(product);
+		product_take_plain_b(product);
+	} else {
+		product_take_a(product);
+		product_take_b(product);
+	}
 	take_d(product);
 	if (product->arithmetic == PRODUCT_FLOATS)
 		multiply_floats(size, product->a_numbers.floats, product->b_numbers.floats,
@@ -358,10 +379,10 @@ static void multiply(struct product *product)
 	give_d(product);
 }
 
-void sg_tensor_multiply(struct sg_lane *lane, uint32_t bits, const struct sg_tensor_product *in)
+/* Apart: where a thread's own data lies is found once. */
+static __attribute__((noinline)) void multiply_all(struct product *product, struct sg_lane *lane,
+    uint32_t bits, const struct sg_tensor_product *in)
 {
-	struct product *product = &scratch;
-
 	product->lane = lane;
 	product->form.bits = bits;
 	product->in = in;
@@ -379,4 +400,9 @@ void sg_tensor_multiply(struct sg_lane *lane, uint32_t bits, const struct sg_ten
 		for (product->part = 0; product->part < product->parts; product->part++)
 			multiply(product);
 	}
+}
+
+void sg_tensor_multiply(struct sg_lane *lane, uint32_t bits, const struct sg_tensor_product *in)
+{
+	multiply_all(&scratch, lane, bits, in);
 }
