@@ -4,6 +4,7 @@
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/thread.h"
 
 #define STREAM_FLAGS 1u /* CU_STREAM_NON_BLOCKING */
 
@@ -15,6 +16,9 @@ CUresult shim_cuStreamCreate(CUstream *stream, unsigned flags)
 
 CUresult shim_cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority)
 {
-	return flags & ~STREAM_FLAGS ? CUDA_ERROR_INVALID_VALUE
-				     : remote_cuStreamCreateWithPriority(stream, flags, priority);
+	if (flags & ~STREAM_FLAGS)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!shim_thread.context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return remote_cuStreamCreateWithPriority(stream, flags, priority);
 }
