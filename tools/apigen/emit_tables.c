@@ -231,3 +231,15 @@ void emit_coverage_md(struct out *out)
 			    fn_class_name(fn), fn->since / 1000, fn->since % 1000 / 10,
 			    coverage_custom(fn), coverage_tests(fn));
 }
+
+/* calls.h: a row per exported function, with what a program passes. */
+void emit_calls_h(struct out *out)
+{
+	out_begin(out,
+	    "What a program may call: CALL(name, its parameters as text), to be included "
+	    "where CALL() is defined.");
+	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
+		if (!fn_internal(fn))
+			fprintf(out->file, "CALL(%s, \"%s\")\n", fn->name,
+			    text_params(out->api, fn->params, NULL));
+}
