@@ -8,6 +8,12 @@
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/wgmma.h"
 
+/* One thread of many goes on in its turn, as in warp.c; a warp, which nobody can tell, at once. */
+static bool takes_turn(const struct sg_fiber *fiber)
+{
+	return fiber->lane.block->machine->grid->variant->width == 1;
+}
+
 static void release(struct sg_block *block, struct sg_barrier *barrier, struct sg_fiber *self)
 {
 	uint64_t result = barrier->operation == SG_BARRIER_POPC	 ? barrier->popc
@@ -30,7 +36,7 @@ static void release(struct sg_block *block, struct sg_barrier *barrier, struct s
 		waiting->result = result;
 		if (waiting != self)
 			machine_wake(waiting);
-		else
+		else if (takes_turn(self))
 			machine_line_up(self);
 	}
 }
@@ -72,7 +78,8 @@ static uint64_t meet(struct sg_lane *lane, struct sg_barrier *barrier)
 	barrier->waiting = fiber;
 	if (is_complete(lane->block, barrier)) {
 		release(lane->block, barrier, fiber);
-		machine_take_turn(fiber);
+		if (takes_turn(fiber))
+			machine_take_turn(fiber);
 	} else {
 		machine_wait(fiber);
 	}
