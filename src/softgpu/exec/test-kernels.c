@@ -213,37 +213,6 @@ TEST(votes_and_matches)
 }
 
 /* Both sides of a branch ask who is with them, and shuffle among themselves. */
-/* Not promised, and counted on: all lanes have read before the last one, which came last, writes.
- * So does a reduction that has no barrier between reading and writing. */
-TEST(lanes_go_on_in_order)
-{
-	struct sg_module *module = module_load(PTX_HEAD
-	    ".visible .entry k(.param .u64 out) {\n"
-	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p, %q; .shared .u32 s[64];\n"
-	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4; add.u64 %o, "
-	    "%o, %d;\n"
-	    "setp.ne.u32 %p, %r1, 31; mov.u32 %r4, s; shl.b32 %r5, %r1, 2; add.u32 %r4, %r4, "
-	    "%r5;\n"
-	    "st.shared.u32 [%r4], %r1; st.shared.u32 [%r4+128], 0; bar.sync 0;\n"
-	    "ld.volatile.shared.u32 %r2, [s]; @%p bra ON; st.volatile.shared.u32 [s], 7; ON:\n"
-	    "vote.sync.ballot.b32 %r3, %p, -1; ld.volatile.shared.u32 %r6, [%r4+4];\n"
-	    "st.volatile.shared.u32 [%r4], %r6; shl.b32 %r2, %r2, 16; or.b32 %r2, %r2, %r6;\n"
-	    "st.global.u32 [%o], %r2; ret; }\n");
-	uint32_t *out = device_alloc(32 * 4);
-	uint64_t params[] = {(uint64_t)out};
-	struct sg_launch l = {.grid = {1, 1, 1},
-	    .block = {32, 1, 1},
-	    .params = params,
-	    .params_size = sizeof(params)};
-	struct sg_fault fault;
-
-	for (l.lanes = 1; l.lanes <= 32; l.lanes += 31) {
-		CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
-		for (uint32_t i = 0; i < 32; i++)
-			CHECK_EQ(out[i], i < 31 ? i + 1 : 0);
-	}
-}
-
 TEST(active_mask_of_a_diverged_warp)
 {
 	uint32_t *out = run_block(
@@ -658,36 +627,6 @@ TEST(serial_and_meeting_kernels_in_turn)
 		launch_fine(kernel_get(module, "meet"), 2, 1024, params, 1);
 	}
 	CHECK_EQ(*count, 12 * 1024);
-}
-
-/* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane
- * may run ahead of the others through the fence, whoever runs them. */
-TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
-{
-	enum { BLOCKS = 200 };
-	struct sg_module *module = module_load(PTX_HEAD
-	    ".visible .entry k(.param .u64 data, .param .u64 flag) {\n"
-	    ".reg .b64 %d<6>; .reg .b32 %r<9>; .reg .pred %p<3>;\n"
-	    "ld.param.u64 %d1, [data]; ld.param.u64 %d2, [flag]; mov.u32 %r1, %tid.x;\n"
-	    "mov.u32 %r2, %ctaid.x; setp.ne.u32 %p1, %r1, 0; @%p1 bra WAITED;\n"
-	    "AGAIN: ld.volatile.global.u32 %r3, [%d2]; setp.ne.u32 %p2, %r3, %r2; @%p2 bra AGAIN;\n"
-	    "WAITED: bar.sync 0; xor.b32 %r4, %r1, 31; mul.wide.u32 %d3, %r4, 4; add.u64 %d3, %d1, "
-	    "%d3;\n"
-	    "ld.volatile.global.u32 %r5, [%d3]; bar.sync 0; add.u32 %r5, %r5, %r1;\n"
-	    "mul.wide.u32 %d4, %r1, 4; add.u64 %d4, %d1, %d4; st.global.u32 [%d4], %r5;\n"
-	    "membar.gl; add.u32 %r2, %r2, 1; @!%p1 st.volatile.global.u32 [%d2], %r2; ret; }\n");
-	uint32_t *data = device_alloc(128), *flag = device_alloc(4), want[32] = {0};
-	uint64_t params[] = {(uint64_t)data, (uint64_t)flag};
-
-	launch_fine(kernel_get(module, "k"), BLOCKS, 32, params, 2);
-	for (int i = 0; i < BLOCKS; i++) {
-		uint32_t before[32];
-
-		memcpy(before, want, sizeof(want));
-		for (uint32_t lane = 0; lane < 32; lane++)
-			want[lane] = before[lane ^ 31] + lane;
-	}
-	CHECK_BYTES(data, want, sizeof(want));
 }
 
 /* Half of the blocks write pairs of one number, the others read them meanwhile on another host

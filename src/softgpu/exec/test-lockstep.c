@@ -1,0 +1,147 @@
+/*
+ * What PTX does not promise and code counts on: that the lanes of a warp go on together. Written as
+ * such code is, with no barrier between what lanes read and what others then write.
+ */
+#include "softgpu/exec/test-machine.h"
+
+/* Not promised, and counted on: all lanes have read before the last one, which came last, writes.
+ * So does a reduction that has no barrier between reading and writing. */
+TEST(lanes_go_on_in_order)
+{
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p, %q; .shared .u32 s[64];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4; add.u64 %o, "
+	    "%o, %d;\n"
+	    "setp.ne.u32 %p, %r1, 31; mov.u32 %r4, s; shl.b32 %r5, %r1, 2; add.u32 %r4, %r4, "
+	    "%r5;\n"
+	    "st.shared.u32 [%r4], %r1; st.shared.u32 [%r4+128], 0; bar.sync 0;\n"
+	    "ld.volatile.shared.u32 %r2, [s]; @%p bra ON; st.volatile.shared.u32 [s], 7; ON:\n"
+	    "vote.sync.ballot.b32 %r3, %p, -1; ld.volatile.shared.u32 %r6, [%r4+4];\n"
+	    "st.volatile.shared.u32 [%r4], %r6; shl.b32 %r2, %r2, 16; or.b32 %r2, %r2, %r6;\n"
+	    "st.global.u32 [%o], %r2; ret; }\n");
+	uint32_t *out = device_alloc(32 * 4);
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {32, 1, 1},
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	for (l.lanes = 1; l.lanes <= 32; l.lanes += 31) {
+		CHECK_EQ(sg_launch(kernel_get(module, "k"), &l, &fault), 0);
+		for (uint32_t i = 0; i < 32; i++)
+			CHECK_EQ(out[i], i < 31 ? i + 1 : 0);
+	}
+}
+
+static void launch_warps(const char *text, uint32_t threads, uint32_t lanes, uint32_t *out)
+{
+	uint64_t params[] = {(uint64_t)out};
+	struct sg_launch l = {.grid = {1, 1, 1},
+	    .block = {threads, 1, 1},
+	    .lanes = lanes,
+	    .params = params,
+	    .params_size = sizeof(params)};
+	struct sg_fault fault;
+
+	if (sg_launch(kernel_get(module_load(text), "k"), &l, &fault))
+		test_fail(__FILE__, __LINE__, "%s", fault.message);
+}
+
+#define STEP(distance)                                                                             \
+	"ld.volatile.shared.u32 %r4, [%r3]; ld.volatile.shared.u32 %r5, [%r3+" distance "];\n"     \
+	"add.u32 %r4, %r4, %r5; st.volatile.shared.u32 [%r3], %r4;\n"
+
+/* A sum of 64 words by one warp of two, as before there was a barrier for warps. */
+TEST(sums_by_volatile_accesses)
+{
+	static const char text[] = PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o; .reg .b32 %r<9>; .reg .pred %p; .shared .u32 s[96];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 2; mov.u32 %r3, s;\n"
+	    "add.u32 %r3, %r3, %r2; mad.lo.u32 %r4, %r1, %r1, 1; st.shared.u32 [%r3], %r4;\n"
+	    "bar.sync 0; setp.gt.u32 %p, %r1, 31; @%p bra END;\n" STEP("128") STEP("64") STEP("32")
+		STEP("16") STEP("8") STEP("4") "setp.ne.u32 %p, %r1, 0; @%p bra END; st.global.u32 "
+					       "[%o], %r4; END: ret; }\n";
+	uint32_t *out = device_alloc(4), want = 0;
+
+	for (uint32_t i = 0; i < 64; i++)
+		want += i * i + 1;
+	for (uint32_t lanes = 1; lanes <= 32; lanes += 31) {
+		*out = 0;
+		launch_warps(text, 64, lanes, out);
+		CHECK_EQ(*out, want);
+	}
+}
+
+#define FOLD(distance)                                                                             \
+	"ld.volatile.shared.u32 %r6, [%r4]; ld.volatile.shared.u32 %r7, [%r4+" distance "];\n"     \
+	"min.u32 %r6, %r6, %r7; st.volatile.shared.u32 [%r4], %r6; bar.warp.sync -1;\n"
+
+/*
+ * Rows of eight lanes go on for as many rounds as theirs take. In each, all read where the row is,
+ * the row's first lane clears that place, each lane says how far it can go, and the least of these is
+ * where the row is next: it begins at its number, and its lanes want one, two, ... eight more.
+ */
+TEST(rows_that_read_what_their_first_lane_clears)
+{
+	static const char text[] = PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<12>; .reg .pred %p; .shared .u32 s[80];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; and.b32 %r2, %r1, 7; shr.u32 %r3, %r1, "
+	    "3;\n"
+	    "mul.wide.u32 %d, %r1, 4; add.u64 %o, %o, %d; mov.u32 %r4, s;\n"
+	    "mad.lo.u32 %r5, %r3, 64, %r4; mad.lo.u32 %r4, %r2, 4, %r5;\n" /* the row, the lane */
+	    "mov.u32 %r8, 0; add.u32 %r9, %r2, 1; setp.ne.u32 %p, %r2, 0; @%p bra BEGUN;\n"
+	    "st.volatile.shared.u32 [%r5], %r3; BEGUN: bar.warp.sync -1;\n"
+	    "ld.volatile.shared.u32 %r6, [%r5];\n"
+	    "NEXT: setp.gt.u32 %p, %r6, 20; @%p bra DONE; mad.lo.u32 %r8, %r8, 3, %r6;\n"
+	    "st.volatile.shared.u32 [%r4], 0; bar.warp.sync -1;\n"
+	    "add.u32 %r7, %r6, %r9; st.volatile.shared.u32 [%r4], %r7;\n"
+	    "st.volatile.shared.u32 [%r4+32], -1; bar.warp.sync -1;\n" FOLD("16") FOLD("8")
+		FOLD("4") "ld.volatile.shared.u32 %r6, [%r5]; bra NEXT;\n"
+			  "DONE: st.global.u32 [%o], %r8; ret; }\n";
+	uint32_t *out = device_alloc(32 * 4);
+
+	for (uint32_t lanes = 1; lanes <= 32; lanes += 31) {
+		launch_warps(text, 32, lanes, out);
+		for (uint32_t i = 0; i < 32; i++) {
+			uint32_t want = 0;
+
+			for (uint32_t at = i / 8; at <= 20; at++)
+				want = want * 3 + at;
+			CHECK_EQ(out[i], want);
+		}
+	}
+}
+
+/* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane
+ * may run ahead of the others through the fence, whoever runs them. */
+TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
+{
+	enum { BLOCKS = 200 };
+	struct sg_module *module = module_load(PTX_HEAD
+	    ".visible .entry k(.param .u64 data, .param .u64 flag) {\n"
+	    ".reg .b64 %d<6>; .reg .b32 %r<9>; .reg .pred %p<3>;\n"
+	    "ld.param.u64 %d1, [data]; ld.param.u64 %d2, [flag]; mov.u32 %r1, %tid.x;\n"
+	    "mov.u32 %r2, %ctaid.x; setp.ne.u32 %p1, %r1, 0; @%p1 bra WAITED;\n"
+	    "AGAIN: ld.volatile.global.u32 %r3, [%d2]; setp.ne.u32 %p2, %r3, %r2; @%p2 bra AGAIN;\n"
+	    "WAITED: bar.sync 0; xor.b32 %r4, %r1, 31; mul.wide.u32 %d3, %r4, 4; add.u64 %d3, %d1, "
+	    "%d3;\n"
+	    "ld.volatile.global.u32 %r5, [%d3]; bar.sync 0; add.u32 %r5, %r5, %r1;\n"
+	    "mul.wide.u32 %d4, %r1, 4; add.u64 %d4, %d1, %d4; st.global.u32 [%d4], %r5;\n"
+	    "membar.gl; add.u32 %r2, %r2, 1; @!%p1 st.volatile.global.u32 [%d2], %r2; ret; }\n");
+	uint32_t *data = device_alloc(128), *flag = device_alloc(4), want[32] = {0};
+	uint64_t params[] = {(uint64_t)data, (uint64_t)flag};
+
+	launch_fine(kernel_get(module, "k"), BLOCKS, 32, params, 2);
+	for (int i = 0; i < BLOCKS; i++) {
+		uint32_t before[32];
+
+		memcpy(before, want, sizeof(want));
+		for (uint32_t lane = 0; lane < 32; lane++)
+			want[lane] = before[lane ^ 31] + lane;
+	}
+	CHECK_BYTES(data, want, sizeof(want));
+}
