@@ -68,6 +68,16 @@ ROWS(narrow_floats,
         {F(1) | F(2) << 32, F(3) | F(4) << 32, F(5) | F(6) << 32}, F(8) | F(14) << 32})
 /* clang-format on */
 
+/*
+ * Where an unsigned sum does not fit into 64 bits' signed half. The ISA says that vmad computes in 128
+ * bits, so it is this; code that NVIDIA's driver 580 makes for an H200 has 0 for both.
+ */
+/* clang-format off */
+ROWS(products_beyond_63_bits,
+    {"vmad.u32.u32.u32.sat %r0, %r1, %r2, %r3;", 'r', {ALL, ALL, ALL}, ALL},
+    {"vmad.u32.u32.u32.shr15 %r0, %r1, %r2, %r3;", 'r', {ALL, ALL, ALL}, 0xfffe0000})
+/* clang-format on */
+
 /* Half of a unit above 1, so that the uppermost random bit decides; then the others. */
 #define FOUR(type) "cvt.rs.satfinite." #type ".f32 %r0, {%r1, %r2, %r1, %r2}, %r3;"
 #define FOUR_4	   "cvt.rs.satfinite.e2m1x4.f32 %h0, {%r1, %r2, %r1, %r2}, %r3;"
