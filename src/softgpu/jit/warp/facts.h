@@ -49,6 +49,7 @@ struct facts {
 	uint64_t *joins;      /* blocks lanes may wait at */
 	bool *parts;	      /* by block: lanes part at its end */
 	struct split *splits;
+	const struct ptx_instruction *spins; /* some lanes may wait for others by it; or NULL */
 };
 
 /* As flow_init(); reason is facts->flow.reason. */
@@ -96,6 +97,15 @@ bool facts_number(const struct facts *facts, const struct ptx_operand *operand, 
 
 /* mbarrier.c: do all lanes that run it test, or arrive at, one barrier, and get one answer? */
 bool mbarrier_is_common(const struct facts *facts, const struct ptx_instruction *in);
+bool mbarrier_waits(const struct ptx_instruction *in);
+
+/*
+ * spin.c: may the instruction read what others write, in a way that decides what is done next? And
+ * the first in these blocks' loops that may decide whether lanes go round again; NULL: none. The
+ * latter takes from the flow.
+ */
+bool spin_may(const struct ptx_instruction *in);
+const struct ptx_instruction *spin_find(struct flow *flow, const uint64_t *blocks);
 
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);

@@ -258,3 +258,54 @@ TEST(one_lanes_text_is_made_wide)
 	text_fini(&program);
 	widen_fini(&widen);
 }
+
+/* A loop of lanes that leave it at different times, so that all of it may run without some. */
+#define PARTIAL_LOOP(body)                                                                         \
+	"ld.param.u64 %d0, [a]; mov.u32 %r0, %tid.x; mov.u32 %r1, 0; mov.u32 %r4, 0;\n"            \
+	"L: " body "add.u32 %r1, %r1, 1; setp.lt.u32 %p0, %r1, %r0; @%p0 bra L;\n"
+
+static bool spins(const char *body)
+{
+	bool spins;
+
+	CHECK(analyse(body));
+	spins = facts.spins;
+	finish();
+	return spins;
+}
+
+TEST(reads_that_decide_on_a_loop_may_wait)
+{
+	CHECK(!spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; st.global.u32 [%d0], %r2;")));
+	CHECK(!spins(PARTIAL_LOOP("atom.global.exch.b32 %r2, [%d0], %r1; add.u32 %r4, %r4, %r2;")));
+	CHECK(spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; setp.ne.u32 %p1, %r2, 7;"
+				 "selp.u32 %r1, %r1, 64, %p1;")));
+	CHECK(spins(PARTIAL_LOOP("ld.acquire.gpu.global.u32 %r2, [%d0]; mov.u32 %r3, %r2;"
+				 "st.u32 [%d0], %r3;")));
+	CHECK(spins(PARTIAL_LOOP("M: atom.global.exch.b32 %r2, [%d0], 1;"
+				 "setp.ne.u32 %p1, %r2, 0; @%p1 bra M;")));
+	CHECK(spins(PARTIAL_LOOP("nanosleep.u32 20;")));
+}
+
+/* It waits for nobody when it wants what it found, of one place, and stops when it has it. */
+TEST(compare_and_swap_that_is_tried_again)
+{
+	CHECK(!spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; add.u32 %r2, %r3, 1;"
+				  "atom.global.cas.b32 %r4, [%d0], %r3, %r2;"
+				  "setp.ne.b32 %p1, %r4, %r3; @%p1 bra M;")));
+	CHECK(!spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; atom.global.cas.b32 %r4, [%d0], %r3, 1;"
+				  "setp.eq.b32 %p1, %r3, %r4; @!%p1 bra M;")));
+	/* A lock; until something else than success; until it fails; wherever the lane looks. */
+	CHECK(spins(PARTIAL_LOOP("M: atom.global.cas.b32 %r4, [%d0], %r3, 1;"
+				 "setp.ne.b32 %p1, %r4, %r3; @%p1 bra M;")));
+	CHECK(spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; atom.global.cas.b32 %r4, [%d0], %r3, %r3;"
+				 "setp.ne.b32 %p1, %r4, %r0; @%p1 bra M;")));
+	CHECK(spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; atom.global.cas.b32 %r4, [%d0], %r3, %r3;"
+				 "setp.eq.b32 %p1, %r4, %r3; @%p1 bra M;")));
+	CHECK(spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; add.s64 %d0, %d0, 4;"
+				 "atom.global.cas.b32 %r4, [%d0], %r3, 1;"
+				 "setp.ne.b32 %p1, %r4, %r3; @%p1 bra M;")));
+	/* Of its result comes whether an outer loop goes on. */
+	CHECK(spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; atom.global.cas.b32 %r4, [%d0], %r3, 1;"
+				 "setp.ne.b32 %p1, %r4, %r3; @%p1 bra M; max.u32 %r1, %r1, %r4;")));
+}

@@ -30,17 +30,6 @@ static bool is_barrier(const struct ptx_instruction *in)
 	       !ptx_has(in, PTX_MODIFIER_warp);
 }
 
-/* Reads memory others write, in a way that decides what it does next. */
-static bool may_spin(const struct ptx_instruction *in)
-{
-	return in->opcode == PTX_OP_nanosleep || mbarrier_waits(in) ||
-	       (in->opcode == PTX_OP_atom && in->operands->kind != PTX_OPERAND_SINK &&
-		   (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch))) ||
-	       (in->opcode == PTX_OP_ld &&
-		   (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
-		       ptx_has(in, PTX_MODIFIER_relaxed)));
-}
-
 static bool takes_short_address(struct emit *emit)
 {
 	const struct ptx_instruction *in = emit->in;
@@ -145,19 +134,17 @@ static void check_loops(struct warp *warp)
 {
 	const struct flow *flow = &warp->facts.flow;
 
+	if (warp->facts.spins) {
+		warp->emit.in = warp->facts.spins;
+		warp_refuse(warp, "some lanes may wait for others in a loop");
+	}
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *block = &flow->blocks[flow->order[i]];
 
-		for (uint32_t k = block->first; k < block->end; k++) {
-			const struct ptx_instruction *in = &flow->function->code[k];
-
-			if (block->loop == FLOW_NONE || !may_spin(in))
-				continue;
-			warp->emit.in = in;
-			if (bits_has(warp->facts.partial, flow->order[i]))
-				warp_refuse(warp, "some lanes may wait for others in a loop");
-			warp->needs_fibers = true;
-		}
+		if (block->loop == FLOW_NONE || bits_has(warp->facts.partial, flow->order[i]))
+			continue;
+		for (uint32_t k = block->first; k < block->end; k++)
+			warp->needs_fibers |= spin_may(&flow->function->code[k]);
 	}
 }
 

@@ -164,7 +164,6 @@ void warp_tcgen05(struct warp *warp);
 
 /* mbarrier.c: what lanes do to one barrier together; false when it must be done lane by lane. */
 bool warp_mbarrier(struct warp *warp);
-bool mbarrier_waits(const struct ptx_instruction *in);
 void mbarrier_arrive_all(struct warp *warp, struct value at); /* a checked pointer */
 
 /* copy.c: cp.async; false when it must be done lane by lane. */

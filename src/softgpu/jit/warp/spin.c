@@ -1,0 +1,271 @@
+/*
+ * Which loops may wait for what other lanes write, asked once when a kernel is translated.
+ *
+ * A lane waits when what it reads of others' memory decides whether it goes round again. So the
+ * values that come of such reads are followed through registers, without regard to order: a read
+ * that no branch of any loop comes of is a read like any other. Memory is not followed. Values
+ * that go where a lane's own variables may lie (unoptimised code has them all there) or into a
+ * function are taken to decide.
+ *
+ * Compare and swap that is tried again with what it found (how additions are made that there is no
+ * instruction for) decides a branch and waits for nobody: it fails only where another lane's has
+ * succeeded.
+ */
+#include "softgpu/jit/warp/facts.h"
+
+#define MOST_MOVES 8u /* between what compare and swap found and what it compares with next */
+
+/* Reads memory others write; opcode and modifiers say so. */
+static bool reads_others(const struct ptx_instruction *in)
+{
+	return (in->opcode == PTX_OP_atom && in->operands->kind != PTX_OPERAND_SINK &&
+		   (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch))) ||
+	       (in->opcode == PTX_OP_ld &&
+		   (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
+		       ptx_has(in, PTX_MODIFIER_relaxed)));
+}
+
+bool spin_may(const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_nanosleep || mbarrier_waits(in) || reads_others(in);
+}
+
+struct mention {
+	uint32_t value;
+	bool is_result, found;
+};
+
+static void look_for(void *context, uint32_t value, bool is_result)
+{
+	struct mention *m = context;
+
+	m->found |= value == m->value && is_result == m->is_result;
+}
+
+static bool writes(const struct flow *flow, const struct ptx_instruction *in, uint32_t value)
+{
+	struct mention m = {.value = value, .is_result = true};
+
+	flow_visit(flow, in, look_for, &m);
+	return m.found;
+}
+
+static bool is_register(const struct ptx_operand *operand)
+{
+	return operand->kind == PTX_OPERAND_REGISTER && operand->part == PTX_PART_ALL &&
+	       !operand->negated;
+}
+
+/*
+ * Whether all that the loop writes to a register is what the compare and swap in it found, in this
+ * round or an earlier one.
+ */
+static bool is_found(const struct flow *flow, const struct flow_loop *loop, uint32_t swap,
+    uint32_t reg, uint32_t moves)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *block = &flow->blocks[flow->order[i]];
+
+		if (!bits_has(loop->blocks, flow->order[i]) || !bits_has(block->defined, reg))
+			continue;
+		for (uint32_t k = block->first; k < block->end; k++) {
+			const struct ptx_instruction *in = &flow->function->code[k];
+
+			if (!writes(flow, in, reg))
+				continue;
+			any = true;
+			if (k == swap && reg == in->operands->reg)
+				continue;
+			if (in->opcode != PTX_OP_mov || in->predicate != PTX_NO_REG || !moves ||
+			    !is_register(&in->operands[0]) || !is_register(&in->operands[1]) ||
+			    !is_found(flow, loop, swap, in->operands[1].reg, moves - 1))
+				return false;
+		}
+	}
+	return any;
+}
+
+static bool loop_writes(const struct flow *flow, const struct flow_loop *loop, uint32_t value)
+{
+	for (uint32_t i = 0; i < flow->n_ordered; i++)
+		if (bits_has(loop->blocks, flow->order[i]) &&
+		    bits_has(flow->blocks[flow->order[i]].defined, value))
+			return true;
+	return false;
+}
+
+/* The comparison, in the rest of the block, of what the swap found with what it wanted, if nothing
+ * writes its result or these behind it. */
+static const struct ptx_instruction *find_comparison(
+    const struct flow *flow, const struct flow_block *block, uint32_t swap, uint32_t predicate)
+{
+	const struct ptx_instruction *code = flow->function->code, *test = NULL;
+	uint32_t found = code[swap].operands[0].reg, wanted = code[swap].operands[2].reg;
+
+	for (uint32_t k = swap + 1; k < block->end; k++) {
+		const struct ptx_operand *operands = code[k].operands;
+
+		if (!test && (writes(flow, &code[k], found) || writes(flow, &code[k], wanted)))
+			return NULL;
+		if (!writes(flow, &code[k], predicate))
+			continue;
+		if (test || code[k].opcode != PTX_OP_setp || code[k].n_operands != 3 ||
+		    code[k].predicate != PTX_NO_REG || ptx_type_is_float(code[k].types[0]) ||
+		    !(ptx_has(&code[k], PTX_MODIFIER_eq) || ptx_has(&code[k], PTX_MODIFIER_ne)) ||
+		    !is_register(&operands[0]) || !is_register(&operands[1]) ||
+		    !is_register(&operands[2]))
+			return NULL;
+		if (!(operands[1].reg == found && operands[2].reg == wanted) &&
+		    !(operands[1].reg == wanted && operands[2].reg == found))
+			return NULL;
+		test = &code[k];
+	}
+	return test;
+}
+
+/* Is it a compare and swap that is tried again until it succeeds? Its block's last instruction is
+ * then the branch back. */
+static bool is_tried_again(const struct flow *flow, uint32_t number, uint32_t swap)
+{
+	const struct flow_block *block = &flow->blocks[number];
+	const struct ptx_instruction *in = &flow->function->code[swap],
+				     *branch = &flow->function->code[block->end - 1], *test;
+	const struct flow_loop *loop = &flow->loops[block->loop];
+	const struct ptx_operand *base;
+	bool goes_when_equal;
+	uint32_t to;
+
+	if (in->opcode != PTX_OP_atom || !ptx_has(in, PTX_MODIFIER_cas) ||
+	    in->predicate != PTX_NO_REG || in->n_operands < 4 || !is_register(&in->operands[0]) ||
+	    !is_register(&in->operands[2]) || branch->opcode != PTX_OP_bra ||
+	    branch->predicate == PTX_NO_REG)
+		return false;
+	base = in->operands[1].elements;
+	if (base->kind == PTX_OPERAND_REGISTER && loop_writes(flow, loop, base->reg))
+		return false;
+	if (!is_found(flow, loop, swap, in->operands[2].reg, MOST_MOVES))
+		return false;
+	test = find_comparison(flow, block, swap, branch->predicate);
+	if (!test)
+		return false;
+	goes_when_equal = ptx_has(test, PTX_MODIFIER_eq) != branch->predicate_negated;
+	to = flow_target(flow, number,
+	    goes_when_equal ? ptx_label_resolve(branch->operands[0].label)->position : block->end);
+	return to == flow->exit || !bits_has(loop->blocks, to);
+}
+
+struct spin {
+	const struct flow *flow;
+	uint64_t *values; /* that come of reads */
+	uint64_t *exempt; /* blocks whose branch only tries again */
+	bool has, changed;
+};
+
+static void note_use(void *context, uint32_t value, bool is_result)
+{
+	struct spin *s = context;
+
+	s->has |= !is_result && bits_has(s->values, value);
+}
+
+static void note_result(void *context, uint32_t value, bool is_result)
+{
+	struct spin *s = context;
+
+	if (!is_result || bits_has(s->values, value))
+		return;
+	bits_add(s->values, value);
+	s->changed = true;
+}
+
+static bool operand_has(const struct spin *s, const struct ptx_operand *operand)
+{
+	bool has = operand->kind == PTX_OPERAND_REGISTER && bits_has(s->values, operand->reg);
+
+	for (uint32_t i = 0; i < operand->n_elements && !has; i++)
+		has = operand_has(s, &operand->elements[i]);
+	return has;
+}
+
+/* What an atomic operation finds does not come of what it leaves. */
+static bool atomic_has(const struct spin *s, const struct ptx_instruction *in)
+{
+	return (in->predicate != PTX_NO_REG && bits_has(s->values, in->predicate)) ||
+	       operand_has(s, &in->operands[1]) ||
+	       (ptx_has(in, PTX_MODIFIER_cas) && operand_has(s, &in->operands[2]));
+}
+
+/* An instruction that uses such a value: does that decide on a loop's further rounds? Else its
+ * results come of the value too. */
+static bool decides(struct spin *s, uint32_t block, const struct ptx_instruction *in)
+{
+	const struct flow_block *b = &s->flow->blocks[block];
+
+	switch (in->opcode) {
+	case PTX_OP_call:
+		return true;
+	case PTX_OP_st:
+		return !ptx_has(in, PTX_MODIFIER_global) && !ptx_has(in, PTX_MODIFIER_shared);
+	case PTX_OP_bra:
+	case PTX_OP_brx:
+	case PTX_OP_ret:
+	case PTX_OP_exit:
+		return b->loop != FLOW_NONE && !bits_has(s->exempt, block);
+	case PTX_OP_atom:
+		if (atomic_has(s, in))
+			flow_visit(s->flow, in, note_result, s);
+		return false;
+	default:
+		flow_visit(s->flow, in, note_result, s);
+		return false;
+	}
+}
+
+static bool follow_values(struct spin *s)
+{
+	do {
+		s->changed = false;
+		for (uint32_t i = 0; i < s->flow->n_ordered; i++) {
+			const struct flow_block *b = &s->flow->blocks[s->flow->order[i]];
+
+			for (uint32_t k = b->first; k < b->end; k++) {
+				s->has = false;
+				flow_visit(s->flow, &s->flow->function->code[k], note_use, s);
+				if (s->has &&
+				    decides(s, s->flow->order[i], &s->flow->function->code[k]))
+					return true;
+			}
+		}
+	} while (s->changed);
+	return false;
+}
+
+const struct ptx_instruction *spin_find(struct flow *flow, const uint64_t *blocks)
+{
+	struct spin s = {.flow = flow,
+	    .values = flow_take(flow, flow->value_words * sizeof(uint64_t)),
+	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t))};
+	const struct ptx_instruction *first = NULL;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *b = &flow->blocks[flow->order[i]];
+
+		if (b->loop == FLOW_NONE || !bits_has(blocks, flow->order[i]))
+			continue;
+		for (uint32_t k = b->first; k < b->end; k++) {
+			const struct ptx_instruction *in = &flow->function->code[k];
+
+			if (!spin_may(in))
+				continue;
+			if (!reads_others(in))
+				return in;
+			first = first ?: in;
+			flow_visit(flow, in, note_result, &s);
+			if (is_tried_again(flow, flow->order[i], k))
+				bits_add(s.exempt, flow->order[i]);
+		}
+	}
+	return first && follow_values(&s) ? first : NULL;
+}
