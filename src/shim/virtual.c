@@ -4,8 +4,10 @@
  * mappings at once goes to the one or the other by the mapping.
  */
 #include "base/log.h"
+#include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/address.h"
 #include "shim/call.h"
 #include "shim/range.h"
 #include "shim/thread.h"
@@ -13,15 +15,33 @@
 
 /* --- ranges --- */
 
+/* Ranges that lie where the program has something else are held until another is found, lest the
+ * driver has no other place to name. */
 CUresult shim_cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t alignment,
     CUdeviceptr hint, unsigned long long flags)
 {
-	return remote_cuMemAddressReserve(address, bytes, alignment, hint, flags);
+	CUdeviceptr taken[8];
+	size_t n_taken = 0;
+	CUresult r = remote_cuMemAddressReserve(address, bytes, alignment, hint, flags);
+
+	while (r == CUDA_SUCCESS && !address_keep(*address, bytes)) {
+		taken[n_taken++] = *address;
+		r = n_taken == ARRAY_SIZE(taken)
+			? CUDA_ERROR_OUT_OF_MEMORY
+			: remote_cuMemAddressReserve(address, bytes, alignment, 0, flags);
+	}
+	for (size_t i = 0; i < n_taken; i++)
+		remote_cuMemAddressFree(taken[i], bytes);
+	return r;
 }
 
 CUresult shim_cuMemAddressFree(CUdeviceptr address, size_t bytes)
 {
-	return remote_cuMemAddressFree(address, bytes);
+	CUresult r = remote_cuMemAddressFree(address, bytes);
+
+	if (r == CUDA_SUCCESS)
+		address_give_back(address);
+	return r;
 }
 
 /* --- physical memory --- */

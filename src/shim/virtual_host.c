@@ -15,11 +15,11 @@
 
 #include "base/fd.h"
 #include "gen/shim_remote.h"
+#include "shim/address.h"
 #include "shim/call.h"
 #include "shim/device.h"
 #include "shim/hostmem.h"
 #include "shim/range.h"
-#include "shim/session.h"
 #include "wire/limits.h"
 
 struct memory {
@@ -179,15 +179,9 @@ static void *pointer(CUdeviceptr address)
 	return (void *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* Inside the window this process has reserved the address itself. */
-static bool is_reserved(CUdeviceptr address)
-{
-	return session.device_reserved && session_in_device_window(address);
-}
-
 static bool map_here(CUdeviceptr address, size_t bytes, int fd)
 {
-	int fixed = is_reserved(address) ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	int fixed = address_is_kept(address, bytes) ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	void *got = mmap(pointer(address), bytes, PROT_NONE, MAP_SHARED | fixed, fd, 0);
 
 	if (got == pointer(address))
@@ -199,7 +193,7 @@ static bool map_here(CUdeviceptr address, size_t bytes, int fd)
 
 static void unmap_here(CUdeviceptr address, size_t bytes)
 {
-	if (is_reserved(address))
+	if (address_is_kept(address, bytes))
 		mmap(pointer(address), bytes, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	else
