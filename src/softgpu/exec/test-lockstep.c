@@ -145,3 +145,31 @@ TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
 	}
 	CHECK_BYTES(data, want, sizeof(want));
 }
+
+/* All lanes write a place, then one or two write it again, on ways of their own, then all read it. */
+TEST(who_goes_around_a_write_waits_for_it)
+{
+	static const char text[] = PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p, %q; .shared .u32 s[4];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 8;\n"
+	    "add.u64 %o, %o, %d; bar.sync 0;\n"
+	    "setp.ne.u32 %p, %r1, 21; setp.ne.u32 %q, %r1, 9;\n"
+	    "st.volatile.shared.u32 [s], 1; @%p bra FIRST; st.volatile.shared.u32 [s], 2; FIRST:\n"
+	    "ld.volatile.shared.u32 %r2, [s]; st.volatile.shared.u32 [s+4], 3;\n"
+	    "@%p bra OTHERS; st.volatile.shared.u32 [s+4], 4; st.volatile.shared.u32 [s+8], %r1;\n"
+	    "bra SECOND; OTHERS: @%q bra SECOND; st.volatile.shared.u32 [s+8], 5; SECOND:\n"
+	    "ld.volatile.shared.u32 %r3, [s+4]; ld.volatile.shared.u32 %r4, [s+8];\n"
+	    "mad.lo.u32 %r3, %r4, 256, %r3; st.global.v2.u32 [%o], {%r2, %r3}; ret; }\n";
+	uint32_t *out = device_alloc(32 * 8);
+
+	for (uint32_t lanes = 1; lanes <= 32; lanes += 31) {
+		launch_warps(text, 32, lanes, out);
+		for (uint32_t i = 0; i < 32; i++) {
+			CHECK_EQ(out[2 * i], 2);
+			CHECK_EQ(out[2 * i + 1] & 255, 4);
+			CHECK(out[2 * i + 1] >> 8 == 5 || out[2 * i + 1] >> 8 == 21);
+			CHECK_EQ(out[2 * i + 1] >> 8, out[1] >> 8);
+		}
+	}
+}

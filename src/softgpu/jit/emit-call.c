@@ -188,6 +188,59 @@ static void look_back(struct emit *emit, uint32_t target)
 		emit_line(emit, "call void @sg_poll(ptr %%lane)");
 }
 
+/*
+ * Code that counts on a warp's lanes running together says so by volatile accesses to shared
+ * memory: each is one that all lanes have made before any makes the next. Where threads have stacks
+ * of their own they take turns behind each, those too whose predicate is false.
+ */
+static bool ends_turn(const struct ptx_instruction *in)
+{
+	static const enum ptx_modifier others[] = {
+	    PTX_MODIFIER_global, PTX_MODIFIER_local, PTX_MODIFIER_shared_cluster};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+		if (ptx_has(in, others[i]))
+			return false;
+	return (in->opcode == PTX_OP_ld || in->opcode == PTX_OP_st) &&
+	       ptx_has(in, PTX_MODIFIER_volatile);
+}
+
+void emit_turn(struct emit *emit)
+{
+	if (emit->open && emit->program->needs_fibers && ends_turn(emit->in))
+		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+}
+
+#define MOST_TURNS 16u
+
+/* Turns on the way between two places, whichever way, if it has no loops and lanes do not meet. */
+static uint32_t turns_between(const struct ptx_function *function, uint32_t from, uint32_t to)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = from; i < to; i++) {
+		const struct ptx_instruction *in = &function->code[i];
+
+		if ((in->opcode == PTX_OP_bra && jumps_back(in->operands, i)) ||
+		    in->opcode == PTX_OP_brx ||
+		    ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE)
+			return 0;
+		n += ends_turn(in);
+	}
+	return n <= MOST_TURNS ? n : 0;
+}
+
+/* Lanes that jump forward lose as many turns as those that do not take, to stay beside them. */
+static void skip_turns(struct emit *emit, uint32_t target)
+{
+	uint32_t n = emit->program->needs_fibers
+			 ? turns_between(emit->function, emit->position + 1, target)
+			 : 0;
+
+	while (n--)
+		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+}
+
 void emit_bra(struct emit *emit)
 {
 	const struct ptx_operand *target = emit->in->operands;
@@ -198,6 +251,8 @@ void emit_bra(struct emit *emit)
 	label = ptx_label_resolve(target->label);
 	if (jumps_back(target, emit->position))
 		look_back(emit, label->position);
+	else
+		skip_turns(emit, label->position);
 	emit_line(emit, "br label %%b%u", label->id);
 	emit->open = false;
 }

@@ -208,22 +208,6 @@ static void emit_predicated(struct emit *emit)
 	emit_start_block(emit, next);
 }
 
-/*
- * Code that counts on a warp's lanes running together says so by volatile accesses to shared
- * memory: each is one that all lanes have made before any makes the next. Where threads have stacks
- * of their own they take turns here, those too whose predicate is false.
- */
-static bool ends_turn(struct emit *emit)
-{
-	enum ptx_space space;
-
-	if (!emit->open || !emit->program->needs_fibers || !has(emit, PTX_MODIFIER_volatile) ||
-	    (emit->in->opcode != PTX_OP_ld && emit->in->opcode != PTX_OP_st))
-		return false;
-	space = space_of(emit);
-	return space == PTX_SPACE_SHARED || space == PTX_SPACE_GENERIC;
-}
-
 /* Labels of the function have the block numbers 0 to n_labels - 1. */
 static void emit_instruction(struct emit *emit, const struct ptx_instruction *in)
 {
@@ -238,8 +222,7 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 		emit_alone(emit);
 	else
 		emit_predicated(emit);
-	if (ends_turn(emit))
-		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+	emit_turn(emit);
 }
 
 /*

@@ -143,6 +143,7 @@ uint32_t code_site(const struct emit *emit); /* of the instruction, unique and r
 void emit_stop_check(struct emit *emit);
 /* Of a call: of a function that remembers something of its thread, or waits for all of the grid. */
 bool calls_device_runtime(const struct ptx_instruction *in);
+void emit_turn(struct emit *emit); /* behind each instruction of a thread by itself */
 bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
 
 /* emit-half.c: f16 and bf16 through float */
