@@ -541,3 +541,78 @@ CONFORM(external_events_are_nodes)
 	OK(cuEventSynchronize(after));
 	check_words(data, 1);
 }
+
+/* --- launches in a capture --- */
+
+/* A graph that adds to the words and then records the event. */
+static CUgraphExec recorder_new(CUdeviceptr data, CUevent event)
+{
+	CUstream stream = stream_new(CU_STREAM_NON_BLOCKING);
+	CUgraphExec exec;
+	CUgraph graph;
+
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	add(data, stream);
+	OK(cuEventRecordWithFlags(event, stream, CU_EVENT_RECORD_EXTERNAL));
+	OK(cuStreamEndCapture(stream, &graph));
+	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	OK(cuGraphDestroy(graph));
+	OK(cuStreamDestroy(stream));
+	return exec;
+}
+
+/* It records when the graph it became a part of runs, each time anew, and not before. */
+CONFORM(a_captured_launch_records_when_it_runs)
+{
+	CUgraphNodeType type;
+	CUgraphNode node;
+	CUevent event, before;
+	CUgraph graph;
+	size_t n = 1;
+	float ms;
+
+	begin();
+	CUstream stream = stream_new(CU_STREAM_NON_BLOCKING);
+	CUdeviceptr data = words_new();
+	OK(cuEventCreate(&event, 0));
+	OK(cuEventCreate(&before, 0));
+	CUgraphExec exec = recorder_new(data, event), outer;
+	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	OK(cuGraphLaunch(exec, stream));
+	OK(cuStreamEndCapture(stream, &graph));
+	OK(cuGraphGetNodes(graph, &node, &n));
+	CHECK_EQ(n, 1);
+	OK(cuGraphNodeGetType(node, &type));
+	CHECK_EQ(type, CU_GRAPH_NODE_TYPE_GRAPH);
+	OK(cuEventSynchronize(event)); /* never recorded */
+	check_words(data, 0);
+	OK(cuGraphInstantiateWithFlags(&outer, graph, 0));
+	OK(cuGraphExecDestroy(exec));
+	OK(cuGraphDestroy(graph));
+	for (unsigned round = 1; round <= 3; round++) {
+		OK(cuEventRecord(before, stream));
+		OK(cuGraphLaunch(outer, stream));
+		OK(cuEventSynchronize(event));
+		OK(cuEventElapsedTime(&ms, before, event));
+		CHECK(ms >= 0);
+		check_words(data, round);
+	}
+}
+
+CONFORM(a_refused_launch_records_nothing)
+{
+	begin();
+	CUstream blocking = stream_new(CU_STREAM_DEFAULT);
+	CUdeviceptr data = words_new();
+	CUevent event = event_new();
+	CUgraphExec exec = recorder_new(data, event);
+
+	OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+	GIVES(cuGraphLaunch(exec, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+	end_broken(blocking);
+	OK(cuEventSynchronize(event));
+	check_words(data, 0);
+	OK(cuGraphLaunch(exec, NULL));
+	OK(cuEventSynchronize(event));
+	check_words(data, 1);
+}

@@ -78,9 +78,8 @@ static CUresult step_run(
     const struct sg_step *step, struct sg_work **markers, struct sg_context *context)
 {
 	switch (step->type) {
-	case CU_GRAPH_NODE_TYPE_GRAPH: /* a captured launch is work like any other */
-		return step->n_bodies ? body_run(step, markers, 0, context)
-				      : step->work->run(step->work, context);
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		return body_run(step, markers, 0, context);
 	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		return conditional_run(step, markers, context);
 	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
@@ -136,7 +135,7 @@ static void launch_fini(struct sg_work *work)
 	launch->program = NULL;
 }
 
-/* Who waits for an event of a launch that died must learn of it, not hang. What the program holds
+/* Who waits for an event of a launch that died, or was never queued, must learn of it, not hang. What the program holds
  * goes now, for the stream remembers its last piece of work until there is another. */
 static void launch_finished(struct sg_work *work)
 {
@@ -181,14 +180,17 @@ static bool account_memory(const struct sg_program *program, bool frees_first)
 	return fine;
 }
 
-/* A captured launch is no launch: nothing is to wait for it. */
+struct sg_program *sg_program_of_launch(const struct sg_work *work)
+{
+	return ((const struct launch *)work)->program;
+}
+
 static CUresult submit_behind(struct sg_stream *stream, struct sg_work *work, struct sg_work **last)
 {
-	bool captured = sg_capture_id(stream) != 0;
-
 	sg_work_ref(work);
-	CUresult r = sg_stream_submit(stream, work, captured ? NULL : *last);
-	if (r != CUDA_SUCCESS || captured) {
+	CUresult r = sg_stream_submit(stream, work, *last);
+	if (r != CUDA_SUCCESS) {
+		launch_finished(work);
 		sg_work_unref(work);
 		return r;
 	}
@@ -209,6 +211,9 @@ CUresult sg_program_launch(
 	launch->work.fini = launch_fini;
 	launch->work.finished = launch_finished;
 	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_GRAPH);
+	/* A captured launch is none: nothing is recorded or allocated, and nothing waits for it. */
+	if (sg_capture_id(stream))
+		return sg_stream_submit(stream, &launch->work, NULL);
 	if (!account_memory(program, frees_first)) {
 		sg_work_unref(&launch->work);
 		return CUDA_ERROR_INVALID_VALUE;
