@@ -173,3 +173,28 @@ TEST(who_goes_around_a_write_waits_for_it)
 		}
 	}
 }
+
+/* All lanes of a row do the same to one place: once, as the hardware sees it. */
+TEST(what_a_row_does_to_one_place_happens_once)
+{
+	static const char text[] = PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p; .shared .u32 s[8];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; shr.u32 %r2, %r1, 2; shl.b32 %r3, %r2, "
+	    "2;\n"
+	    "cvt.u64.u32 %d, %r3; add.u64 %o, %o, %d; mov.u32 %r4, s; add.u32 %r4, %r4, %r3;\n"
+	    "st.shared.u32 [%r4], %r2; bar.warp.sync -1;\n"
+	    "ld.shared.u32 %r5, [%r4]; mad.lo.u32 %r5, %r5, 3, 1; st.shared.u32 [%r4], %r5;\n"
+	    "bar.warp.sync -1; setp.gt.u32 %p, %r2, 5; @%p bra END;\n"
+	    "ld.volatile.global.u32 %r6, [%o]; ld.shared.u32 %r5, [%r4];\n"
+	    "mad.lo.u32 %r6, %r6, 5, %r5; st.global.u32 [%o], %r6; END: ret; }\n";
+	uint32_t *out = device_alloc(8 * 4);
+
+	for (uint32_t lanes = 1; lanes <= 32; lanes += 31) {
+		for (uint32_t i = 0; i < 8; i++)
+			out[i] = i + 1;
+		launch_warps(text, 32, lanes, out);
+		for (uint32_t i = 0; i < 8; i++)
+			CHECK_EQ(out[i], i > 5 ? i + 1 : (i + 1) * 5 + 3 * i + 1);
+	}
+}

@@ -189,43 +189,87 @@ static void look_back(struct emit *emit, uint32_t target)
 }
 
 /*
- * Code that counts on a warp's lanes running together says so by volatile accesses to shared
- * memory: each is one that all lanes have made before any makes the next. Where threads have stacks
- * of their own they take turns behind each, those too whose predicate is false.
+ * Code counts on a warp's lanes running together: what all of them read, some then write, with no
+ * barrier between. Where threads have stacks of their own they take turns, those too whose
+ * predicate is false: behind each volatile access to shared memory, and before a store behind
+ * volatile loads from global memory or, in functions with barriers for warps, behind any from
+ * shared memory.
  */
-static bool ends_turn(const struct ptx_instruction *in)
+static bool is_elsewhere(const struct ptx_instruction *in)
 {
-	static const enum ptx_modifier others[] = {
-	    PTX_MODIFIER_global, PTX_MODIFIER_local, PTX_MODIFIER_shared_cluster};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
-		if (ptx_has(in, others[i]))
-			return false;
-	return (in->opcode == PTX_OP_ld || in->opcode == PTX_OP_st) &&
-	       ptx_has(in, PTX_MODIFIER_volatile);
+	return ptx_has(in, PTX_MODIFIER_local) || ptx_has(in, PTX_MODIFIER_param) ||
+	       ptx_has(in, PTX_MODIFIER_shared_cluster);
 }
 
-void emit_turn(struct emit *emit)
+static bool ends_turn(const struct ptx_instruction *in)
+{
+	return (in->opcode == PTX_OP_ld || in->opcode == PTX_OP_st) &&
+	       ptx_has(in, PTX_MODIFIER_volatile) && !ptx_has(in, PTX_MODIFIER_global) &&
+	       !is_elsewhere(in);
+}
+
+static bool starts_turn(const struct ptx_instruction *in, bool owes)
+{
+	return owes && in->opcode == PTX_OP_st && !is_elsewhere(in);
+}
+
+/* Behind the instruction: have lanes read what others may be about to write? */
+static bool owes_turn(const struct emit *emit, const struct ptx_instruction *in, bool owes)
+{
+	if (in->opcode == PTX_OP_label || in->opcode == PTX_OP_bra || ends_turn(in) ||
+	    starts_turn(in, owes) || ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE)
+		return false;
+	return owes ||
+	       (in->opcode == PTX_OP_ld && !is_elsewhere(in) &&
+		   (ptx_has(in, PTX_MODIFIER_volatile) ||
+		       (emit->has_warp_barrier && (ptx_has(in, PTX_MODIFIER_shared) ||
+						      ptx_has(in, PTX_MODIFIER_shared_cta)))));
+}
+
+bool emit_has_warp_barrier(const struct ptx_function *function)
+{
+	for (uint32_t i = 0; i < function->n_code; i++)
+		if (function->code[i].opcode == PTX_OP_bar &&
+		    ptx_has(&function->code[i], PTX_MODIFIER_warp))
+			return true;
+	return false;
+}
+
+static void let_pass(struct emit *emit)
+{
+	emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+}
+
+void emit_turn_before(struct emit *emit)
+{
+	if (emit->program->needs_fibers && starts_turn(emit->in, emit->owes_turn))
+		let_pass(emit);
+	emit->owes_turn = owes_turn(emit, emit->in, emit->owes_turn);
+}
+
+void emit_turn_behind(struct emit *emit)
 {
 	if (emit->open && emit->program->needs_fibers && ends_turn(emit->in))
-		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+		let_pass(emit);
 }
 
 #define MOST_TURNS 16u
 
 /* Turns on the way between two places, whichever way, if it has no loops and lanes do not meet. */
-static uint32_t turns_between(const struct ptx_function *function, uint32_t from, uint32_t to)
+static uint32_t turns_between(const struct emit *emit, uint32_t from, uint32_t to)
 {
 	uint32_t n = 0;
+	bool owes = false;
 
 	for (uint32_t i = from; i < to; i++) {
-		const struct ptx_instruction *in = &function->code[i];
+		const struct ptx_instruction *in = &emit->function->code[i];
 
 		if ((in->opcode == PTX_OP_bra && jumps_back(in->operands, i)) ||
 		    in->opcode == PTX_OP_brx ||
 		    ptx_opcode_info(in->opcode)->facts & PTX_OP_COLLECTIVE)
 			return 0;
-		n += ends_turn(in);
+		n += ends_turn(in) + starts_turn(in, owes);
+		owes = owes_turn(emit, in, owes);
 	}
 	return n <= MOST_TURNS ? n : 0;
 }
@@ -233,12 +277,11 @@ static uint32_t turns_between(const struct ptx_function *function, uint32_t from
 /* Lanes that jump forward lose as many turns as those that do not take, to stay beside them. */
 static void skip_turns(struct emit *emit, uint32_t target)
 {
-	uint32_t n = emit->program->needs_fibers
-			 ? turns_between(emit->function, emit->position + 1, target)
-			 : 0;
+	uint32_t n =
+	    emit->program->needs_fibers ? turns_between(emit, emit->position + 1, target) : 0;
 
 	while (n--)
-		emit_line(emit, "call void @sg_let_pass(ptr %%lane)");
+		let_pass(emit);
 }
 
 void emit_bra(struct emit *emit)

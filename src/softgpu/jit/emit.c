@@ -213,16 +213,18 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 {
 	emit->in = in;
 	if (in->opcode == PTX_OP_label) {
+		emit->owes_turn = false;
 		emit_start_block(emit, in->operands->label->id);
 		return;
 	}
 	if (!emit->open) /* behind a jump, before any label: never reached */
 		return;
+	emit_turn_before(emit);
 	if (in->predicate == PTX_NO_REG)
 		emit_alone(emit);
 	else
 		emit_predicated(emit);
-	emit_turn(emit);
+	emit_turn_behind(emit);
 }
 
 /*
@@ -346,6 +348,8 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	emit->open = true;
 	emit->uses_carry = emit->has_matrix = emit->has_wgmma = emit->has_tcgen05 = false;
 	emit->has_pairs = emit_has_pairs(function);
+	emit->has_warp_barrier = emit_has_warp_barrier(function);
+	emit->owes_turn = false;
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	emit->registers = calloc(function->n_registers + 1, sizeof(*emit->registers));

@@ -33,8 +33,10 @@ struct emit {
 	uint32_t position; /* index of in */
 	bool open;	   /* the current block wants more code */
 	bool uses_carry, has_matrix, has_wgmma, has_tcgen05;
-	bool has_pairs;	      /* the function has instructions of pairs of blocks: .cta_group::2 */
-	uint32_t matrix_slot; /* with has_matrix: the array of matrix instructions */
+	bool has_warp_barrier; /* the function has barriers for warps */
+	bool owes_turn;	       /* lanes have read what others may be about to write */
+	bool has_pairs;	       /* the function has instructions of pairs of blocks: .cta_group::2 */
+	uint32_t matrix_slot;  /* with has_matrix: the array of matrix instructions */
 };
 
 /* emit.c */
@@ -143,7 +145,10 @@ uint32_t code_site(const struct emit *emit); /* of the instruction, unique and r
 void emit_stop_check(struct emit *emit);
 /* Of a call: of a function that remembers something of its thread, or waits for all of the grid. */
 bool calls_device_runtime(const struct ptx_instruction *in);
-void emit_turn(struct emit *emit); /* behind each instruction of a thread by itself */
+/* Around each instruction of a thread by itself. */
+void emit_turn_before(struct emit *emit);
+void emit_turn_behind(struct emit *emit);
+bool emit_has_warp_barrier(const struct ptx_function *function); /* struct emit's */
 bool is_polling_loop(const struct ptx_function *function, uint32_t from, uint32_t to);
 
 /* emit-half.c: f16 and bf16 through float */
