@@ -516,7 +516,7 @@ static void analyse(struct facts *facts)
 			facts->shapes[i].kind = SHAPE_LINEAR;
 	while (grow_joins(facts))
 		;
-	facts->spins = spin_find(flow, facts->partial);
+	facts->spins = spin_find(facts);
 }
 
 bool facts_init(

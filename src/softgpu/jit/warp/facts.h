@@ -101,11 +101,11 @@ bool mbarrier_waits(const struct ptx_instruction *in);
 
 /*
  * spin.c: may the instruction read what others write, in a way that decides what is done next? And
- * the first in these blocks' loops that may decide whether lanes go round again; NULL: none. The
- * latter takes from the flow.
+ * the first in a loop that may run without some lanes, which may decide whether the others go round
+ * again; NULL: none. The latter is for facts.c and takes from the flow.
  */
-bool spin_may(const struct ptx_instruction *in);
-const struct ptx_instruction *spin_find(struct flow *flow, const uint64_t *blocks);
+bool spin_may(const struct facts *facts, const struct ptx_instruction *in);
+const struct ptx_instruction *spin_find(struct facts *facts);
 
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);

@@ -15,19 +15,31 @@
 
 #define MOST_MOVES 8u /* between what compare and swap found and what it compares with next */
 
-/* Reads memory others write; opcode and modifiers say so. */
-static bool reads_others(const struct ptx_instruction *in)
+/* Leaves what is there: how some programs read what others write. */
+static bool changes_nothing(const struct facts *facts, const struct ptx_instruction *in)
 {
-	return (in->opcode == PTX_OP_atom && in->operands->kind != PTX_OPERAND_SINK &&
-		   (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch))) ||
-	       (in->opcode == PTX_OP_ld &&
-		   (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
-		       ptx_has(in, PTX_MODIFIER_relaxed)));
+	uint64_t number;
+
+	return (ptx_has(in, PTX_MODIFIER_add) || ptx_has(in, PTX_MODIFIER_or) ||
+		   ptx_has(in, PTX_MODIFIER_xor) || ptx_has(in, PTX_MODIFIER_max)) &&
+	       facts_number(facts, &in->operands[2], &number) && !number;
 }
 
-bool spin_may(const struct ptx_instruction *in)
+/* Reads memory others write; opcode and modifiers say so. */
+static bool reads_others(const struct facts *facts, const struct ptx_instruction *in)
 {
-	return in->opcode == PTX_OP_nanosleep || mbarrier_waits(in) || reads_others(in);
+	if (in->opcode == PTX_OP_atom)
+		return in->operands->kind != PTX_OPERAND_SINK &&
+		       (ptx_has(in, PTX_MODIFIER_cas) || ptx_has(in, PTX_MODIFIER_exch) ||
+			   changes_nothing(facts, in));
+	return in->opcode == PTX_OP_ld &&
+	       (ptx_has(in, PTX_MODIFIER_volatile) || ptx_has(in, PTX_MODIFIER_acquire) ||
+		   ptx_has(in, PTX_MODIFIER_relaxed));
+}
+
+bool spin_may(const struct facts *facts, const struct ptx_instruction *in)
+{
+	return in->opcode == PTX_OP_nanosleep || mbarrier_waits(in) || reads_others(facts, in);
 }
 
 struct mention {
@@ -242,8 +254,9 @@ static bool follow_values(struct spin *s)
 	return false;
 }
 
-const struct ptx_instruction *spin_find(struct flow *flow, const uint64_t *blocks)
+const struct ptx_instruction *spin_find(struct facts *facts)
 {
+	struct flow *flow = &facts->flow;
 	struct spin s = {.flow = flow,
 	    .values = flow_take(flow, flow->value_words * sizeof(uint64_t)),
 	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t))};
@@ -252,14 +265,14 @@ const struct ptx_instruction *spin_find(struct flow *flow, const uint64_t *block
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *b = &flow->blocks[flow->order[i]];
 
-		if (b->loop == FLOW_NONE || !bits_has(blocks, flow->order[i]))
+		if (b->loop == FLOW_NONE || !bits_has(facts->partial, flow->order[i]))
 			continue;
 		for (uint32_t k = b->first; k < b->end; k++) {
 			const struct ptx_instruction *in = &flow->function->code[k];
 
-			if (!spin_may(in))
+			if (!spin_may(facts, in))
 				continue;
-			if (!reads_others(in))
+			if (!reads_others(facts, in))
 				return in;
 			first = first ?: in;
 			flow_visit(flow, in, note_result, &s);

@@ -285,6 +285,12 @@ TEST(reads_that_decide_on_a_loop_may_wait)
 	CHECK(spins(PARTIAL_LOOP("M: atom.global.exch.b32 %r2, [%d0], 1;"
 				 "setp.ne.u32 %p1, %r2, 0; @%p1 bra M;")));
 	CHECK(spins(PARTIAL_LOOP("nanosleep.u32 20;")));
+	CHECK(spins(PARTIAL_LOOP("M: atom.global.add.u32 %r2, [%d0], 0;"
+				 "setp.ne.u32 %p1, %r2, 7; @%p1 bra M;")));
+	CHECK(spins(PARTIAL_LOOP("mov.b32 %r3, 0; M: atom.global.or.b32 %r2, [%d0], %r3;"
+				 "setp.ne.u32 %p1, %r2, 7; @%p1 bra M;")));
+	CHECK(!spins(PARTIAL_LOOP("M: atom.global.add.u32 %r2, [%d0], 1;"
+				  "setp.ne.u32 %p1, %r2, 7; @%p1 bra M;")));
 }
 
 /* It waits for nobody when it wants what it found, of one place, and stops when it has it. */

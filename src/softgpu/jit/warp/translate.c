@@ -144,7 +144,7 @@ static void check_loops(struct warp *warp)
 		if (block->loop == FLOW_NONE || bits_has(warp->facts.partial, flow->order[i]))
 			continue;
 		for (uint32_t k = block->first; k < block->end; k++)
-			warp->needs_fibers |= spin_may(&flow->function->code[k]);
+			warp->needs_fibers |= spin_may(&warp->facts, &flow->function->code[k]);
 	}
 }
 
