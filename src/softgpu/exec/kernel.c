@@ -69,31 +69,49 @@ static void place_one(struct ptx_variable *v, uint64_t *size)
 		*size = UINT32_MAX / 2;
 }
 
+/* Of the shared variables that the kernel names and that have no place yet, the first declared. */
+static struct ptx_variable *next_shared(const struct sg_kernel *kernel, bool is_dynamic)
+{
+	struct ptx_variable *first = NULL;
+
+	for (size_t i = 0; i < kernel->n_closure; i++)
+		for (struct ptx_reference *r = kernel->closure[i]->references; r; r = r->next) {
+			struct ptx_variable *v = r->variable ? r->variable->definition : NULL;
+
+			if (!v || v->space != PTX_SPACE_SHARED || v->is_pinned ||
+			    (v->size == 0) != is_dynamic ||
+			    v->placed_for == kernel->module->placements)
+				continue;
+			if (!first || v->id < first->id)
+				first = v;
+		}
+	return first;
+}
+
+static void place_all(const struct sg_kernel *kernel, bool is_dynamic, uint64_t *size)
+{
+	struct ptx_variable *v;
+
+	while ((v = next_shared(kernel, is_dynamic))) {
+		v->placed_for = kernel->module->placements;
+		place_one(v, size);
+	}
+}
+
+/*
+ * In the order of their declarations, as ptxas does: lanes whose results are dropped may read behind
+ * one variable, in NVIDIA's libraries too, and the next should be there. Dynamic memory, of no size
+ * of its own, comes behind everything static.
+ */
 uint32_t kernel_place_shared(struct sg_kernel *kernel)
 {
-	uint64_t size = kernel->module->pinned_bytes, static_size = 0;
-	uint32_t stamp = ++kernel->module->placements;
+	uint64_t size = kernel->module->pinned_bytes, static_size;
 
-	/* Twice: dynamic memory, of no size of its own, comes behind everything static. */
-	for (int dynamic = 0; dynamic < 2; dynamic++) {
-		if (dynamic) {
-			static_size = size;
-			size = align_up(size, 16);
-		}
-		for (size_t i = 0; i < kernel->n_closure; i++)
-			for (struct ptx_reference *r = kernel->closure[i]->references; r;
-			    r = r->next) {
-				struct ptx_variable *v =
-				    r->variable ? r->variable->definition : NULL;
-
-				if (!v || v->space != PTX_SPACE_SHARED || (v->size == 0) != dynamic)
-					continue;
-				if (v->placed_for == stamp || v->is_pinned)
-					continue;
-				v->placed_for = stamp;
-				place_one(v, &size);
-			}
-	}
+	kernel->module->placements++;
+	place_all(kernel, false, &size);
+	static_size = size;
+	size = align_up(size, 16);
+	place_all(kernel, true, &size);
 	kernel->dynamic_offset = (uint32_t)size;
 	return (uint32_t)static_size;
 }

@@ -2,6 +2,25 @@
  * said. */
 #include "softgpu/exec/test-machine.h"
 
+/* Not in the order in which they are named. */
+TEST(shared_variables_lie_as_declared)
+{
+	struct sg_module *module = module_load(
+	    PTX_HEAD ".visible .entry k(.param .u64 out) {\n"
+		     ".reg .b64 %o; .reg .b32 %r<4>;\n"
+		     ".shared .align 8 .b8 a[40]; .shared .align 16 .b8 b[20]; .shared .u32 c;\n"
+		     "ld.param.u64 %o, [out]; mov.u32 %r3, c; mov.u32 %r2, b; mov.u32 %r1, a;\n"
+		     "st.global.u32 [%o], %r1; st.global.u32 [%o+4], %r2; st.global.u32 [%o+8], "
+		     "%r3; ret; }\n");
+	uint32_t *out = device_alloc(12);
+	uint64_t params[] = {(uint64_t)out};
+
+	launch_fine(kernel_get(module, "k"), 1, 1, params, 1);
+	CHECK_EQ(out[0], 0);
+	CHECK_EQ(out[1], 48);
+	CHECK_EQ(out[2], 68);
+}
+
 TEST(variables_and_initial_values)
 {
 	struct sg_module *module = module_load(
