@@ -114,6 +114,7 @@ CUresult device_fetch_snapshot(void)
 		bool fits = needed <= capacity;
 		if (r == CUDA_SUCCESS && fits && !parse(blob, needed)) {
 			log_error("the worker's list of devices is malformed");
+			device_after_fork(); /* the header may be of the new list */
 			r = CUDA_ERROR_UNKNOWN;
 		}
 		free(blob);

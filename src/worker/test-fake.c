@@ -558,17 +558,45 @@ static CUresult pointer_attribute(void *value, CUpointer_attribute attribute, CU
 	return CUDA_SUCCESS;
 }
 
+static struct {
+	uint64_t start;
+	size_t size;
+} host_ranges[RANGES];
+
+/* Under the lock: where the range begins that holds it; 0 looks for a free place. */
+static size_t host_range_of(uint64_t address)
+{
+	size_t i = 0;
+
+	while (i < RANGES && (address ? address - host_ranges[i].start >= host_ranges[i].size
+				      : host_ranges[i].size != 0))
+		i++;
+	return i;
+}
+
 static CUresult host_register(void *memory, size_t bytes, unsigned flags)
 {
 	FALLIBLE();
 	if (fake.no_register)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	pthread_mutex_lock(&lock);
+	size_t i = host_range_of(0);
+	if (i < RANGES) {
+		host_ranges[i].start = (uintptr_t)memory;
+		host_ranges[i].size = bytes;
+	}
+	pthread_mutex_unlock(&lock);
 	atomic_fetch_add(&fake.registered, 1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult host_unregister(void *memory)
 {
+	pthread_mutex_lock(&lock);
+	size_t i = host_range_of((uintptr_t)memory);
+	if (i < RANGES)
+		host_ranges[i].size = 0;
+	pthread_mutex_unlock(&lock);
 	atomic_fetch_sub(&fake.registered, 1);
 	return CUDA_SUCCESS;
 }
@@ -620,13 +648,17 @@ static CUresult stream_write_value(
 	FALLIBLE();
 	if (fake.no_words)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	bool known = address % sizeof(value) == 0 && fake_is_mapped(address, sizeof(value));
 	pthread_mutex_lock(&lock);
-	word.address = (_Atomic uint32_t *)address;
-	word.value = value;
-	if (!held)
-		write_word();
+	known |= address % sizeof(value) == 0 && host_range_of(address) < RANGES;
+	if (known) {
+		word.address = (_Atomic uint32_t *)address;
+		word.value = value;
+		if (!held)
+			write_word();
+	}
 	pthread_mutex_unlock(&lock);
-	return CUDA_SUCCESS;
+	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)
