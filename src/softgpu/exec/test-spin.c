@@ -81,46 +81,36 @@ TEST(every_lane_gets_its_turn)
 	CHECK(*sum == 2 * 32 * ROWS);
 }
 
-/*
- * Compare and swap that waits: each thread for the number that the one before it leaves, lanes of
- * one warp among them. The last lanes must not run in step with the first.
- */
-TEST(turns_by_compare_and_swap_are_waited_for)
+/* Each thread waits for the number that the one before it leaves, lanes of one warp among them, and
+ * leaves the next. The last lanes must not run in step with the first. */
+#define TURNS(wait)                                                                                \
+	PTX_HEAD ".visible .entry k(.param .u64 turn) {\n"                                         \
+		 ".reg .b64 %t, %a; .reg .b32 %r<3>, %was, %got; .reg .pred %p;\n"                 \
+		 "ld.param.u64 %t, [turn]; mov.u32 %r0, %ctaid.x; mul.wide.u32 %a, %r0, 4;\n"      \
+		 "add.s64 %t, %t, %a; mov.u32 %r0, %tid.x; mov.u32 %r1, %tid.y;\n"                 \
+		 "mov.u32 %r2, %ntid.x; mad.lo.u32 %r2, %r1, %r2, %r0;\n" wait                     \
+		 "setp.ne.b32 %p, %got, %r2; @%p bra AGAIN;\n"                                     \
+		 "add.u32 %r2, %r2, 1; atom.global.exch.b32 %was, [%t], %r2; ret; }\n"
+
+static void check_turns(const char *text)
 {
 	uint32_t *turn = device_alloc(2 * sizeof(*turn));
 	uint64_t params[] = {(uint64_t)turn};
 
-	launch_rows(PTX_HEAD
-	    ".visible .entry k(.param .u64 turn) {\n"
-	    ".reg .b64 %t, %a; .reg .b32 %r<3>, %was, %got; .reg .pred %p;\n"
-	    "ld.param.u64 %t, [turn]; mov.u32 %r0, %ctaid.x; mul.wide.u32 %a, %r0, 4;\n"
-	    "add.s64 %t, %t, %a; mov.u32 %r0, %tid.x; mov.u32 %r1, %tid.y;\n"
-	    "mov.u32 %r2, %ntid.x; mad.lo.u32 %r2, %r1, %r2, %r0;\n"
-	    "mov.b32 %got, 0;\n"
-	    "AGAIN: mov.b32 %was, %got; atom.global.cas.b32 %got, [%t], %was, %was;\n"
-	    "setp.ne.b32 %p, %got, %r2; @%p bra AGAIN;\n"
-	    "add.u32 %r2, %r2, 1; atom.global.exch.b32 %was, [%t], %r2; ret; }\n",
-	    32, params, sizeof(params));
+	launch_rows(text, 32, params, sizeof(params));
 	CHECK_EQ(turn[0], 32 * ROWS);
 	CHECK_EQ(turn[1], 32 * ROWS);
 }
 
-/* The same by additions of nothing, which is how some programs read what others write. */
+TEST(turns_by_compare_and_swap_are_waited_for)
+{
+	check_turns(
+	    TURNS("mov.b32 %got, 0;\n"
+		  "AGAIN: mov.b32 %was, %got; atom.global.cas.b32 %got, [%t], %was, %was;\n"));
+}
+
+/* Which is how some programs read what others write. */
 TEST(turns_by_additions_of_nothing_are_waited_for)
 {
-	uint32_t *turn = device_alloc(2 * sizeof(*turn));
-	uint64_t params[] = {(uint64_t)turn};
-
-	launch_rows(PTX_HEAD
-	    ".visible .entry k(.param .u64 turn) {\n"
-	    ".reg .b64 %t, %a; .reg .b32 %r<3>, %was, %got; .reg .pred %p;\n"
-	    "ld.param.u64 %t, [turn]; mov.u32 %r0, %ctaid.x; mul.wide.u32 %a, %r0, 4;\n"
-	    "add.s64 %t, %t, %a; mov.u32 %r0, %tid.x; mov.u32 %r1, %tid.y;\n"
-	    "mov.u32 %r2, %ntid.x; mad.lo.u32 %r2, %r1, %r2, %r0;\n"
-	    "AGAIN: atom.global.add.u32 %got, [%t], 0;\n"
-	    "setp.ne.b32 %p, %got, %r2; @%p bra AGAIN;\n"
-	    "add.u32 %r2, %r2, 1; atom.global.exch.b32 %was, [%t], %r2; ret; }\n",
-	    32, params, sizeof(params));
-	CHECK_EQ(turn[0], 32 * ROWS);
-	CHECK_EQ(turn[1], 32 * ROWS);
+	check_turns(TURNS("AGAIN: atom.global.add.u32 %got, [%t], 0;\n"));
 }
