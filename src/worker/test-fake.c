@@ -563,7 +563,7 @@ static struct {
 	size_t size;
 } host_ranges[RANGES];
 
-/* Under the lock: where the range begins that holds it; 0 looks for a free place. */
+/* Under the lock: the range that holds it, RANGES if none does; 0 looks for a free place. */
 static size_t host_range_of(uint64_t address)
 {
 	size_t i = 0;
@@ -572,6 +572,14 @@ static size_t host_range_of(uint64_t address)
 				      : host_ranges[i].size != 0))
 		i++;
 	return i;
+}
+
+static bool is_registered(uint64_t address)
+{
+	pthread_mutex_lock(&lock);
+	bool registered = host_range_of(address) < RANGES;
+	pthread_mutex_unlock(&lock);
+	return registered;
 }
 
 static CUresult host_register(void *memory, size_t bytes, unsigned flags)
@@ -648,17 +656,16 @@ static CUresult stream_write_value(
 	FALLIBLE();
 	if (fake.no_words)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	bool known = address % sizeof(value) == 0 && fake_is_mapped(address, sizeof(value));
+	if (address % sizeof(value) ||
+	    !(fake_is_mapped(address, sizeof(value)) || is_registered(address)))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
-	known |= address % sizeof(value) == 0 && host_range_of(address) < RANGES;
-	if (known) {
-		word.address = (_Atomic uint32_t *)address;
-		word.value = value;
-		if (!held)
-			write_word();
-	}
+	word.address = (_Atomic uint32_t *)address;
+	word.value = value;
+	if (!held)
+		write_word();
 	pthread_mutex_unlock(&lock);
-	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
 }
 
 static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)
@@ -778,6 +785,7 @@ static void drop_everything(void)
 		if (ranges[i].size && ranges[i].plain)
 			free((void *)ranges[i].start);
 		ranges[i].size = 0;
+		host_ranges[i].size = 0;
 		mappings[i].physical = NULL;
 	}
 	for (struct physical *next; physicals; physicals = next) {
