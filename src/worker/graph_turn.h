@@ -25,5 +25,5 @@ void graph_turn_fini(struct worker *worker, struct graph_turn *turn);
 /* The context has ended, and the event with it if it was one of its own. */
 void graph_turn_forget(struct graph_turn *turn, CUcontext context);
 
-/* Launches that are captured become nodes, whose order is their graph's: they have no turn. */
+/* A stream that is being captured refuses the launch, so it has no turn to wait for. */
 bool graph_turn_counts(struct call *call, CUstream stream);

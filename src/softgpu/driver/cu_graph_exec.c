@@ -154,6 +154,7 @@ CUresult cuGraphExecGetFlags(CUgraphExec handle, uint64_t *flags)
 
 /* ---- launching ---- */
 
+/* NVIDIA's driver (13.0 on an H200) takes an executable graph in no stream that is being captured. */
 static CUresult enter_stream(
     CUgraphExec handle, CUstream stream_handle, struct graph_exec **exec, struct sg_stream **stream)
 {
@@ -162,7 +163,11 @@ static CUresult enter_stream(
 
 	if (r == CUDA_SUCCESS)
 		r = exec_enter(handle, exec);
-	return r == CUDA_SUCCESS ? sg_stream_get(stream_handle, context, stream) : r;
+	if (r == CUDA_SUCCESS)
+		r = sg_stream_get(stream_handle, context, stream);
+	return r == CUDA_SUCCESS && sg_capture_breaks(*stream)
+		   ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+		   : r;
 }
 
 CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)

@@ -414,8 +414,6 @@ CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph *graph)
 	struct sg_node *node;
 	CUresult r = node_of_type(handle, CU_GRAPH_NODE_TYPE_GRAPH, graph, &node);
 
-	if (r == CUDA_SUCCESS && !node->n_bodies) /* a captured launch of an executable graph */
-		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r == CUDA_SUCCESS)
 		*graph = node->body_handles[0];
 	return r;

@@ -82,37 +82,12 @@ static size_t number_of(const struct sg_graph *graph, const struct sg_node *node
 	return i;
 }
 
-/* No node of the graph it was made of is one of the graph that has the launch. */
-static void forget_nodes(struct sg_program *program)
-{
-	for (size_t i = 0; i < program->n_steps; i++) {
-		program->steps[i].node_id = 0;
-		for (unsigned b = 0; b < program->steps[i].n_bodies; b++)
-			forget_nodes(program->steps[i].bodies[b]);
-	}
-}
-
-/* A captured launch of an executable graph becomes a child graph. */
-static CUresult step_launch(struct sg_step *step)
-{
-	struct sg_program *copy = sg_program_copy(sg_program_of_launch(step->work));
-
-	step->bodies = calloc(1, sizeof(struct sg_program *));
-	if (!copy || !step->bodies) {
-		sg_program_unref(copy);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	forget_nodes(copy);
-	step->bodies[step->n_bodies++] = copy;
-	return CUDA_SUCCESS;
-}
-
 static CUresult step_bodies(struct sg_step *step, const struct sg_node *node)
 {
 	CUresult r = CUDA_SUCCESS;
 
 	if (!node->n_bodies)
-		return node->type == CU_GRAPH_NODE_TYPE_GRAPH ? step_launch(step) : CUDA_SUCCESS;
+		return CUDA_SUCCESS;
 	step->bodies = calloc(node->n_bodies, sizeof(struct sg_program *));
 	if (!step->bodies)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -66,5 +66,3 @@ void sg_program_adopt(struct sg_program *other, const struct sg_program *old);
  * not allow it to. */
 CUresult sg_program_launch(
     struct sg_program *program, struct sg_stream *stream, bool frees_first, struct sg_work **last);
-/* What such a launch runs, when it was captured and is the work of a node. */
-struct sg_program *sg_program_of_launch(const struct sg_work *work);

@@ -135,8 +135,8 @@ static void launch_fini(struct sg_work *work)
 	launch->program = NULL;
 }
 
-/* Who waits for an event of a launch that died, or was never queued, must learn of it, not hang. What the program holds
- * goes now, for the stream remembers its last piece of work until there is another. */
+/* Who waits for an event of a launch that died, or was never queued, must learn of it, not hang. What
+ * the program holds goes now, for the stream remembers its last piece of work until there is another. */
 static void launch_finished(struct sg_work *work)
 {
 	struct launch *launch = (struct launch *)work;
@@ -180,11 +180,6 @@ static bool account_memory(const struct sg_program *program, bool frees_first)
 	return fine;
 }
 
-struct sg_program *sg_program_of_launch(const struct sg_work *work)
-{
-	return ((const struct launch *)work)->program;
-}
-
 static CUresult submit_behind(struct sg_stream *stream, struct sg_work *work, struct sg_work **last)
 {
 	sg_work_ref(work);
@@ -210,10 +205,7 @@ CUresult sg_program_launch(
 	launch->program = sg_program_ref(program);
 	launch->work.fini = launch_fini;
 	launch->work.finished = launch_finished;
-	launch->work.node = SG_NODE(CU_GRAPH_NODE_TYPE_GRAPH);
-	/* A captured launch is none: nothing is recorded or allocated, and nothing waits for it. */
-	if (sg_capture_id(stream))
-		return sg_stream_submit(stream, &launch->work, NULL);
+	launch->work.node = SG_NODE_NEVER;
 	if (!account_memory(program, frees_first)) {
 		sg_work_unref(&launch->work);
 		return CUDA_ERROR_INVALID_VALUE;
