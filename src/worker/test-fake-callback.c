@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "worker/test-fake.h"
+#include "worker/test-fake-parts.h"
 
 struct user_object {
 	unsigned count;
@@ -13,8 +13,7 @@ struct user_object {
 
 static CUresult launch_host(CUstream stream, CUhostFn function, void *user)
 {
-	if (fake_fails())
-		return fake.fail_with;
+	FALLIBLE();
 	fake.host_function = function;
 	fake.host_user = user;
 	return CUDA_SUCCESS;
@@ -50,8 +49,7 @@ static CUresult object_release(CUuserObject object, unsigned count)
 static CUresult notification_register(
     CUdevice device, CUasyncCallback callback, void *user, CUasyncCallbackHandle *handle)
 {
-	if (fake_fails())
-		return fake.fail_with;
+	FALLIBLE();
 	fake.notification = callback;
 	fake.notification_user = user;
 	*handle = (CUasyncCallbackHandle)&fake.notification;

@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "base/test.h"
 #include "wire/limits.h"
-#include "worker/test-fake.h"
+#include "worker/test-fake-parts.h"
 
 static CUresult (*release)(CUmemGenericAllocationHandle handle);
 

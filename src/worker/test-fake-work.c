@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/test.h"
-#include "worker/test-fake.h"
+#include "worker/test-fake-parts.h"
 
 /* --- copies: done at once; not looked at by the thread sanitizer, whose shadow ends below the
  * device window --- */

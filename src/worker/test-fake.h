@@ -58,6 +58,7 @@ struct fake {
 	void *notification_user;
 	CUhostFn host_function; /* the newest in any stream; the test runs it */
 	void *host_user;
+	_Atomic bool capturing; /* any stream */
 };
 extern struct fake fake;
 
@@ -76,20 +77,3 @@ unsigned fake_access(uint64_t address);
 
 /* Whether [address, address + bytes) is device memory that is mapped. */
 bool fake_is_mapped(uint64_t address, size_t bytes);
-
-/* Between the fake's own files: whether this call shall fail, with fake.fail_with; whether the
- * calling thread has a context. */
-bool fake_fails(void);
-bool fake_has_context(void);
-#define FALLIBLE()                                                                                 \
-	do {                                                                                       \
-		if (fake_fails())                                                                  \
-			return fake.fail_with;                                                     \
-	} while (0)
-
-/* The physical memory mapped at address, with one more reference, as a handle; 0: none. */
-CUmemGenericAllocationHandle fake_retain(uint64_t address);
-
-void fake_set_callback_functions(struct backend *backend);
-void fake_set_share_functions(struct backend *backend);
-void fake_set_work_functions(struct backend *backend);
