@@ -41,6 +41,24 @@ CONFORM(semaphores_that_are_none_are_refused)
 	OK(cuStreamSynchronize(stream)); /* none of it broke anything */
 }
 
+static CUgraph begin_graph(CUgraphNode *empty)
+{
+	CUgraph graph;
+
+	conform_begin();
+	OK(cuGraphCreate(&graph, 0));
+	OK(cuGraphAddEmptyNode(empty, graph, NULL, 0));
+	return graph;
+}
+
+static void end_graph(CUgraph graph, CUgraphExec exec)
+{
+	OK(cuGraphLaunch(exec, NULL));
+	OK(cuCtxSynchronize());
+	OK(cuGraphExecDestroy(exec));
+	OK(cuGraphDestroy(graph));
+}
+
 /* Nodes over no semaphores at all are nodes. */
 CONFORM(nodes_that_signal)
 {
@@ -48,11 +66,8 @@ CONFORM(nodes_that_signal)
 					got = {.numExtSems = 7};
 	CUgraphNode node, empty;
 	CUgraphExec exec;
-	CUgraph graph;
+	CUgraph graph = begin_graph(&empty);
 
-	conform_begin();
-	OK(cuGraphCreate(&graph, 0));
-	OK(cuGraphAddEmptyNode(&empty, graph, NULL, 0));
 	NEEDS(cuGraphAddExternalSemaphoresSignalNode(&node, graph, &empty, 1, &none));
 	OK(cuGraphExternalSemaphoresSignalNodeGetParams(node, &got));
 	CHECK_EQ(got.numExtSems, 0);
@@ -60,10 +75,7 @@ CONFORM(nodes_that_signal)
 	GIVES(cuGraphExternalSemaphoresSignalNodeGetParams(empty, &got), CUDA_ERROR_INVALID_VALUE);
 	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
 	OK(cuGraphExecExternalSemaphoresSignalNodeSetParams(exec, node, &none));
-	OK(cuGraphLaunch(exec, NULL));
-	OK(cuCtxSynchronize());
-	OK(cuGraphExecDestroy(exec));
-	OK(cuGraphDestroy(graph));
+	end_graph(graph, exec);
 }
 
 CONFORM(nodes_that_wait)
@@ -72,11 +84,8 @@ CONFORM(nodes_that_wait)
 				      got = {.numExtSems = 7};
 	CUgraphNode node, empty;
 	CUgraphExec exec;
-	CUgraph graph;
+	CUgraph graph = begin_graph(&empty);
 
-	conform_begin();
-	OK(cuGraphCreate(&graph, 0));
-	OK(cuGraphAddEmptyNode(&empty, graph, NULL, 0));
 	NEEDS(cuGraphAddExternalSemaphoresWaitNode(&node, graph, &empty, 1, &none));
 	OK(cuGraphExternalSemaphoresWaitNodeGetParams(node, &got));
 	CHECK_EQ(got.numExtSems, 0);
@@ -84,10 +93,7 @@ CONFORM(nodes_that_wait)
 	GIVES(cuGraphExternalSemaphoresWaitNodeGetParams(empty, &got), CUDA_ERROR_INVALID_VALUE);
 	OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
 	OK(cuGraphExecExternalSemaphoresWaitNodeSetParams(exec, node, &none));
-	OK(cuGraphLaunch(exec, NULL));
-	OK(cuCtxSynchronize());
-	OK(cuGraphExecDestroy(exec));
-	OK(cuGraphDestroy(graph));
+	end_graph(graph, exec);
 }
 
 /* A device's own memory, shared by descriptor and imported, holds no arrays of a plain size; what it

@@ -248,6 +248,22 @@ CONFORM(executable_nodes_change_kinds_beside_a_condition)
 	}
 }
 
+/* After a launch that left 1, with in off: one that adds to it, and one without out, too. */
+static void launch_with_one_off(
+    struct fixture *t, CUgraphExec exec, CUgraphNode in, CUgraphNode out)
+{
+	unsigned on;
+
+	OK(cuGraphNodeGetEnabled(exec, in, &on));
+	CHECK_EQ(on, 0);
+	OK(cuGraphLaunch(exec, t->stream)); /* 2 */
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphNodeSetEnabled(exec, out, 0));
+	OK(cuGraphLaunch(exec, t->stream)); /* 3, that nobody fetches */
+	OK(cuStreamSynchronize(t->stream));
+	check(t->result, 2);
+}
+
 /* Copies of ordinary memory are switched like others, for the launches that follow. */
 CONFORM(they_can_be_switched_off)
 {
@@ -264,14 +280,7 @@ CONFORM(they_can_be_switched_off)
 	fill(t.source, 0);
 	OK(cuGraphLaunch(exec, t.stream)); /* 1 */
 	NEEDS(cuGraphNodeSetEnabled(exec, in, 0));
-	OK(cuGraphNodeGetEnabled(exec, in, &on));
-	CHECK_EQ(on, 0);
-	OK(cuGraphLaunch(exec, t.stream)); /* 2 */
-	OK(cuGraphNodeSetEnabled(exec, out, 0));
-	OK(cuGraphNodeSetEnabled(exec, out, 0));
-	OK(cuGraphLaunch(exec, t.stream)); /* 3, that nobody fetches */
-	OK(cuStreamSynchronize(t.stream));
-	check(t.result, 2);
+	launch_with_one_off(&t, exec, in, out);
 	/* Kernels beside them, too, and all of it stays when something else changes. */
 	OK(cuGraphNodeSetEnabled(exec, middle, 0));
 	OK(cuGraphNodeSetEnabled(exec, out, 1));
@@ -522,14 +531,7 @@ static void switch_single(bool allocates)
 	fill(t.source, 0);
 	OK(cuGraphLaunch(exec, t.stream)); /* 1 */
 	OK(cuGraphNodeSetEnabled(exec, in, 0));
-	OK(cuGraphNodeGetEnabled(exec, in, &on));
-	CHECK_EQ(on, 0);
-	OK(cuGraphLaunch(exec, t.stream)); /* 2 */
-	OK(cuGraphNodeSetEnabled(exec, out, 0));
-	OK(cuGraphNodeSetEnabled(exec, out, 0));
-	OK(cuGraphLaunch(exec, t.stream)); /* 3, that nobody fetches */
-	OK(cuStreamSynchronize(t.stream));
-	check(t.result, 2);
+	launch_with_one_off(&t, exec, in, out);
 	check(third, 0);
 	/* Between two places of the program, too. */
 	OK(cuGraphNodeSetEnabled(exec, over, 0));
