@@ -355,98 +355,96 @@ CUresult shim_cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream strea
 
 /* --- one row of an array --- */
 
-static CUDA_MEMCPY3D row_from(CUarray array, size_t offset, size_t bytes)
+/* Where a row begins. */
+struct row_end {
+	CUmemorytype type;
+	CUarray array;
+	size_t offset; /* in the array */
+	CUdeviceptr device;
+	void *host;
+};
+
+static struct row_end in_array(CUarray array, size_t offset)
 {
-	return (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_ARRAY,
-	    .srcArray = array,
-	    .srcXInBytes = offset,
-	    .WidthInBytes = bytes,
-	    .Height = 1,
-	    .Depth = 1};
+	return (struct row_end){.type = CU_MEMORYTYPE_ARRAY, .array = array, .offset = offset};
 }
 
-static CUDA_MEMCPY3D row_to(CUarray array, size_t offset, size_t bytes)
+static struct row_end on_device(CUdeviceptr address)
 {
-	return (CUDA_MEMCPY3D){.dstMemoryType = CU_MEMORYTYPE_ARRAY,
-	    .dstArray = array,
-	    .dstXInBytes = offset,
+	return (struct row_end){.type = CU_MEMORYTYPE_DEVICE, .device = address};
+}
+
+static struct row_end in_program(const void *memory)
+{
+	return (struct row_end){.type = CU_MEMORYTYPE_HOST, .host = (void *)memory};
+}
+
+static CUresult copy_row(
+    struct row_end to, struct row_end from, size_t bytes, CUstream stream, bool wait)
+{
+	CUDA_MEMCPY3D copy = {
+	    .srcMemoryType = from.type,
+	    .srcArray = from.array,
+	    .srcXInBytes = from.offset,
+	    .srcDevice = from.device,
+	    .srcHost = from.host,
+	    .dstMemoryType = to.type,
+	    .dstArray = to.array,
+	    .dstXInBytes = to.offset,
+	    .dstDevice = to.device,
+	    .dstHost = to.host,
 	    .WidthInBytes = bytes,
 	    .Height = 1,
-	    .Depth = 1};
+	    .Depth = 1,
+	};
+
+	return copy_3d(&copy, stream, wait);
 }
 
 /* Between arrays and device memory CUDA does not wait. */
 CUresult shim_cuMemcpyAtoA_v2(CUarray destination, size_t destination_offset, CUarray source,
     size_t source_offset, size_t bytes, unsigned shim_flags)
 {
-	CUDA_MEMCPY3D copy = row_to(destination, destination_offset, bytes);
-
-	copy.srcMemoryType = CU_MEMORYTYPE_ARRAY;
-	copy.srcArray = source;
-	copy.srcXInBytes = source_offset;
-	return copy_3d(&copy, stream_of_flags(shim_flags), false);
+	return copy_row(in_array(destination, destination_offset), in_array(source, source_offset),
+	    bytes, stream_of_flags(shim_flags), false);
 }
 
 CUresult shim_cuMemcpyAtoD_v2(
     CUdeviceptr destination, CUarray source, size_t offset, size_t bytes, unsigned shim_flags)
 {
-	CUDA_MEMCPY3D copy = row_from(source, offset, bytes);
-
-	copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
-	copy.dstDevice = destination;
-	return copy_3d(&copy, stream_of_flags(shim_flags), false);
+	return copy_row(on_device(destination), in_array(source, offset), bytes,
+	    stream_of_flags(shim_flags), false);
 }
 
 CUresult shim_cuMemcpyDtoA_v2(
     CUarray destination, size_t offset, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
-	CUDA_MEMCPY3D copy = row_to(destination, offset, bytes);
-
-	copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
-	copy.srcDevice = source;
-	return copy_3d(&copy, stream_of_flags(shim_flags), false);
-}
-
-static CUresult row_to_array(CUarray destination, size_t offset, const void *source, size_t bytes,
-    CUstream stream, bool wait)
-{
-	CUDA_MEMCPY3D copy = row_to(destination, offset, bytes);
-
-	copy.srcMemoryType = CU_MEMORYTYPE_HOST;
-	copy.srcHost = source;
-	return copy_3d(&copy, stream, wait);
-}
-
-static CUresult row_of_array(
-    void *destination, CUarray source, size_t offset, size_t bytes, CUstream stream, bool wait)
-{
-	CUDA_MEMCPY3D copy = row_from(source, offset, bytes);
-
-	copy.dstMemoryType = CU_MEMORYTYPE_HOST;
-	copy.dstHost = destination;
-	return copy_3d(&copy, stream, wait);
+	return copy_row(in_array(destination, offset), on_device(source), bytes,
+	    stream_of_flags(shim_flags), false);
 }
 
 CUresult shim_cuMemcpyHtoA_v2(
     CUarray destination, size_t offset, const void *source, size_t bytes, unsigned shim_flags)
 {
-	return row_to_array(destination, offset, source, bytes, stream_of_flags(shim_flags), true);
+	return copy_row(in_array(destination, offset), in_program(source), bytes,
+	    stream_of_flags(shim_flags), true);
 }
 
 CUresult shim_cuMemcpyHtoAAsync_v2(
     CUarray destination, size_t offset, const void *source, size_t bytes, CUstream stream)
 {
-	return row_to_array(destination, offset, source, bytes, stream, false);
+	return copy_row(in_array(destination, offset), in_program(source), bytes, stream, false);
 }
 
 CUresult shim_cuMemcpyAtoH_v2(
     void *destination, CUarray source, size_t offset, size_t bytes, unsigned shim_flags)
 {
-	return row_of_array(destination, source, offset, bytes, stream_of_flags(shim_flags), true);
+	return copy_row(in_program(destination), in_array(source, offset), bytes,
+	    stream_of_flags(shim_flags), true);
 }
 
 CUresult shim_cuMemcpyAtoHAsync_v2(
     void *destination, CUarray source, size_t offset, size_t bytes, CUstream stream)
 {
-	return row_of_array(destination, source, offset, bytes, stream, false);
+	return copy_row(in_program(destination), in_array(source, offset), bytes, stream, false);
 }
