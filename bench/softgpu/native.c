@@ -27,36 +27,24 @@ void native_sgemm(const float *restrict a, const float *restrict b, float *restr
 				c[i * n + j] += a[i * n + k] * b[k * n + j];
 }
 
-void native_sgemm_tiled(const float *restrict a, const float *restrict b, float *restrict c, int n)
-{
-	for (int i = 0; i < n; i += 4)
-		for (int j = 0; j < n; j += 32) {
-			float sum[4][32] = {0};
-
-			for (int k = 0; k < n; k++)
-				for (int r = 0; r < 4; r++)
-					for (int s = 0; s < 32; s++)
-						sum[r][s] += a[(i + r) * n + k] * b[k * n + j + s];
-			for (int r = 0; r < 4; r++)
-				memcpy(&c[(i + r) * n + j], sum[r], sizeof(sum[r]));
-		}
-}
-
-void native_dgemm_tiled(
-    const double *restrict a, const double *restrict b, double *restrict c, int n)
-{
-	for (int i = 0; i < n; i += 4)
-		for (int j = 0; j < n; j += 32) {
-			double sum[4][32] = {0};
-
-			for (int k = 0; k < n; k++)
-				for (int r = 0; r < 4; r++)
-					for (int s = 0; s < 32; s++)
-						sum[r][s] += a[(i + r) * n + k] * b[k * n + j + s];
-			for (int r = 0; r < 4; r++)
-				memcpy(&c[(i + r) * n + j], sum[r], sizeof(sum[r]));
-		}
-}
+#define GEMM_TILED(name, number)                                                                   \
+	void name(const number *restrict a, const number *restrict b, number *restrict c, int n)   \
+	{                                                                                          \
+		for (int i = 0; i < n; i += 4)                                                     \
+			for (int j = 0; j < n; j += 32) {                                          \
+				number sum[4][32] = {0};                                           \
+                                                                                                   \
+				for (int k = 0; k < n; k++)                                        \
+					for (int r = 0; r < 4; r++)                                \
+						for (int s = 0; s < 32; s++)                       \
+							sum[r][s] +=                               \
+							    a[(i + r) * n + k] * b[k * n + j + s]; \
+				for (int r = 0; r < 4; r++)                                        \
+					memcpy(&c[(i + r) * n + j], sum[r], sizeof(sum[r]));       \
+			}                                                                          \
+	}
+GEMM_TILED(native_sgemm_tiled, float)
+GEMM_TILED(native_dgemm_tiled, double)
 
 float native_sum(const float *in, int n)
 {

@@ -226,32 +226,26 @@ PART_OF void integers_of_words(
 #define TAIL(n) ((n) % WORDS)
 
 /* Whole vectors, then what is left in one of its own. */
+#define ALL_WORDS(of_words, number)                                                                \
+	unsigned whole = n - TAIL(n);                                                              \
+	uint32_t last[WORDS] = {0};                                                                \
+	number numbers[WORDS];                                                                     \
+                                                                                                   \
+	of_words(type, from, whole, to);                                                           \
+	if (!TAIL(n))                                                                              \
+		return;                                                                            \
+	memcpy(last, from + whole, TAIL(n) * sizeof(*last));                                       \
+	of_words(type, last, WORDS, numbers);                                                      \
+	memcpy(to + whole, numbers, TAIL(n) * sizeof(*numbers))
+
 WIDE void floats_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, float *to)
 {
-	unsigned whole = n - TAIL(n);
-	uint32_t last[WORDS] = {0};
-	float numbers[WORDS];
-
-	floats_of_words(type, from, whole, to);
-	if (!TAIL(n))
-		return;
-	memcpy(last, from + whole, TAIL(n) * sizeof(*last));
-	floats_of_words(type, last, WORDS, numbers);
-	memcpy(to + whole, numbers, TAIL(n) * sizeof(*numbers));
+	ALL_WORDS(floats_of_words, float);
 }
 
 WIDE void integers_from(enum sg_matrix_type type, const uint32_t *from, unsigned n, int32_t *to)
 {
-	unsigned whole = n - TAIL(n);
-	uint32_t last[WORDS] = {0};
-	int32_t numbers[WORDS];
-
-	integers_of_words(type, from, whole, to);
-	if (!TAIL(n))
-		return;
-	memcpy(last, from + whole, TAIL(n) * sizeof(*last));
-	integers_of_words(type, last, WORDS, numbers);
-	memcpy(to + whole, numbers, TAIL(n) * sizeof(*numbers));
+	ALL_WORDS(integers_of_words, int32_t);
 }
 
 WIDE void integers_unpack(enum sg_matrix_type type, const void *from, unsigned n, int32_t *to)
