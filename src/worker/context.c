@@ -172,6 +172,14 @@ CUresult worker_cuCtxDestroy_v2(struct call *call, struct args_cuCtxDestroy_v2 *
 
 /* --- green contexts --- */
 
+CUresult worker_cuDevResourceGenerateDesc(
+    struct call *call, struct args_cuDevResourceGenerateDesc *a)
+{
+	if (!a->count)
+		return CUDA_ERROR_INVALID_VALUE;
+	return call->backend->cuDevResourceGenerateDesc(a->descriptor, a->resources, a->count);
+}
+
 CUresult worker_cuCtxFromGreenCtx(struct call *call, struct args_cuCtxFromGreenCtx *a)
 {
 	return call->backend->cuCtxFromGreenCtx(a->context, a->green);

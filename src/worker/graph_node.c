@@ -18,6 +18,7 @@
 #include "worker/graph_external.h"
 #include "worker/graph_memory.h"
 #include "worker/graph_model.h"
+#include "worker/graph_part.h"
 #include "worker/launch.h"
 #include "worker/worker.h"
 
@@ -244,6 +245,10 @@ CUresult worker_rosenGraphNodeAdd(struct call *call, struct args_rosenGraphNodeA
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
 		return graph_copy_refuse(call, &node.staged, r);
+	if (p->type == CU_GRAPH_NODE_TYPE_GRAPH)
+		r = graph_part_check(call, a->graph, p->graph.graph);
+	if (r != CUDA_SUCCESS)
+		return r;
 	if (node.staged.number)
 		return graph_copy_add(call, a, &p->memcpy, &node.staged);
 	r = a->generic ? add_any(call->backend, a, p) : add_by_type(call->backend, a, p);

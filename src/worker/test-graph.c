@@ -7,6 +7,7 @@
 #include "worker/test-client.h"
 
 #define GRAPH ((CUgraph)0x6000)
+#define OTHER ((CUgraph)0x6200) /* created with flags */
 #define NODE  ((CUgraphNode)0x7000)
 
 static char own[4096]; /* memory of this process that no client may reach */
@@ -14,15 +15,14 @@ static unsigned added;
 
 static CUresult create(CUgraph *graph, unsigned flags)
 {
-	*graph = GRAPH;
+	*graph = flags ? OTHER : GRAPH;
 	return CUDA_SUCCESS;
 }
 
 static CUresult add_node(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
     size_t count, CUgraphNodeParams *parameters)
 {
-	*node = NODE;
-	added++;
+	*node = (CUgraphNode)(0x7000 + 0x10000ull * added++);
 	return CUDA_SUCCESS;
 }
 
@@ -70,6 +70,15 @@ static CUresult add(
 	    .graphs = &none};
 
 	return (CUresult)CALL(&t->client, rosenGraphNodeAdd, &a);
+}
+
+static CUgraph other(struct graph_client *t)
+{
+	CUgraph graph = (CUgraph)handle_id(false, HANDLE_GRAPH, 1, 1);
+	struct args_cuGraphCreate a = {.graph = &graph, .flags = 1};
+
+	CHECK_EQ(CALL(&t->client, cuGraphCreate, &a), CUDA_SUCCESS);
+	return graph;
 }
 
 TEST(graph_counts_are_those_of_the_tail)
@@ -143,7 +152,7 @@ TEST(graph_nodes_name_living_objects)
 	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_GRAPH};
 	p.graph.graph = (CUgraph)handle_id(false, HANDLE_GRAPH, 1, 99);
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_ERROR_INVALID_VALUE);
-	p.graph.graph = t.graph;
+	p.graph.graph = other(&t);
 	CHECK_EQ(add(&t, &p, NULL, 0), CUDA_SUCCESS);
 	p = (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT};
 	CHECK_EQ(add(&t, &p, "one byte", 8), CUDA_ERROR_INVALID_VALUE);
@@ -287,6 +296,58 @@ TEST(ids_of_nodes_end_with_their_graph)
 	CHECK_EQ(type_of(&t, nodes[1]), CUDA_ERROR_INVALID_VALUE);
 	struct args_cuGraphGetNodes gone = {.graph = child, .nodes = nodes, .count = &n};
 	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &gone), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t.client, NULL);
+}
+
+/* --- graphs that become part of graphs --- */
+
+static CUresult add_child(
+    CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, size_t count, CUgraph child)
+{
+	*node = (CUgraphNode)(0x8000 + 16ull * added++);
+	return CUDA_SUCCESS;
+}
+
+/* As a child node, then as a node of any kind. */
+static CUresult make_part(struct graph_client *t, CUgraph graph, CUgraph child)
+{
+	CUgraphNode node = (CUgraphNode)handle_id(false, HANDLE_GRAPHNODE, 1, t->nodes++);
+	struct args_cuGraphAddChildGraphNode a = {.node = &node, .graph = graph, .child = child};
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = child}};
+	struct graph_client of = {t->client, graph, t->nodes};
+	CUresult r = (CUresult)CALL(&t->client, cuGraphAddChildGraphNode, &a);
+
+	if (child)
+		CHECK_EQ(add(&of, &p, NULL, 0), r);
+	t->nodes = of.nodes;
+	return r;
+}
+
+TEST(a_graph_does_not_become_part_of_itself)
+{
+	struct graph_client t = start();
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUgraphNode nodes[2];
+	CUgraph child;
+	size_t n = 2;
+
+	backend->cuGraphGetNodes = get_nodes;
+	backend->cuGraphNodeGetType = get_type;
+	backend->cuGraphChildGraphNodeGetGraph = get_child;
+	backend->cuGraphAddChildGraphNode = add_child;
+	struct args_cuGraphGetNodes get = {.graph = t.graph, .nodes = nodes, .count = &n};
+	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &get), CUDA_SUCCESS);
+	struct args_cuGraphChildGraphNodeGetGraph of = {.node = nodes[1], .graph = &child};
+	CHECK_EQ(CALL(&t.client, cuGraphChildGraphNodeGetGraph, &of), CUDA_SUCCESS);
+	CHECK_EQ(make_part(&t, t.graph, t.graph), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(make_part(&t, t.graph, NULL), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(make_part(&t, NULL, t.graph), CUDA_ERROR_INVALID_VALUE);
+	/* child is within t.graph, which would be copied for as long as it grows. */
+	CHECK_EQ(make_part(&t, child, t.graph), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(added, 0);
+	CHECK_EQ(make_part(&t, t.graph, child), CUDA_SUCCESS);
+	CHECK_EQ(make_part(&t, child, other(&t)), CUDA_SUCCESS);
+	CHECK_EQ(added, 4);
 	client_stop(&t.client, NULL);
 }
 
