@@ -140,6 +140,38 @@ int fd_memory(const char *name, size_t size, int *out)
 	return 0;
 }
 
+ssize_t fd_read_all(int fd, void *bytes, size_t size, off_t at)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)bytes + done, size - done, at + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_origin(-errno);
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+int fd_write_all(int fd, const void *bytes, size_t size, off_t at)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pwrite(fd, (const char *)bytes + done, size - done, at + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_origin(n < 0 ? -errno : -EIO);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
 bool fd_is_crowded(int fd)
 {
 	struct rlimit limit;

@@ -43,6 +43,11 @@ ssize_t fd_receive(int socket, void *data, size_t capacity, int *fds, size_t *n_
 /* A memfd of size bytes, sealed against shrinking and growing; its descriptor in *out. */
 int fd_memory(const char *name, size_t size, int *out);
 
+/* How many of size bytes at an offset of the file came: fewer only where it ends before. */
+ssize_t fd_read_all(int fd, void *bytes, size_t size, off_t at);
+/* All of them, at that offset. */
+int fd_write_all(int fd, const void *bytes, size_t size, off_t at);
+
 /* Whether so many are open that this one, just made, should not stay beside what must be opened. */
 bool fd_is_crowded(int fd);
 

@@ -75,6 +75,24 @@ TEST(fd_message_carries_descriptors)
 	fd_close(got[1]);
 }
 
+TEST(fd_reads_and_writes_all)
+{
+	char text[16] = {0};
+	int memory, nothing[2];
+
+	CHECK_EQ(fd_memory("test", 8, &memory), 0);
+	CHECK_EQ(fd_write_all(memory, "abcdef", 6, 2), 0);
+	CHECK_EQ(fd_read_all(memory, text, sizeof(text), 3), 5);
+	CHECK_STR(text, "bcdef");
+	CHECK_EQ(fd_write_all(memory, "abcdef", 6, 4), -EPERM); /* sealed */
+	CHECK_EQ(fd_read_all(memory, text, 4, 8), 0);
+	CHECK_EQ(pipe2(nothing, O_CLOEXEC), 0); /* has no places */
+	CHECK_EQ(fd_read_all(nothing[0], text, 1, 0), -ESPIPE);
+	fd_close(memory);
+	fd_close(nothing[0]);
+	fd_close(nothing[1]);
+}
+
 TEST(config_precedence_and_errors)
 {
 	struct config config;

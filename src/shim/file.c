@@ -1,12 +1,10 @@
 /* See file.h. */
 #include "shim/file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "wire/limits.h"
@@ -14,7 +12,6 @@
 CUresult file_read(const char *path, void **bytes, size_t *size)
 {
 	struct stat info;
-	size_t done = 0;
 
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode))
@@ -24,16 +21,13 @@ CUresult file_read(const char *path, void **bytes, size_t *size)
 	char *memory = malloc((size_t)info.st_size + 1);
 	if (!memory)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	while (done < (size_t)info.st_size) {
-		ssize_t got = read(fd, memory + done, (size_t)info.st_size - done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		done += (size_t)got;
+	ssize_t got = fd_read_all(fd, memory, (size_t)info.st_size, 0);
+	if (got < 0) {
+		free(memory);
+		return CUDA_ERROR_FILE_NOT_FOUND;
 	}
-	memory[done] = '\0';
+	memory[got] = '\0';
 	*bytes = memory;
-	*size = done;
+	*size = (size_t)got;
 	return CUDA_SUCCESS;
 }

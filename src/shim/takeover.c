@@ -14,7 +14,6 @@
 #include "shim/takeover.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
@@ -192,22 +191,6 @@ int takeover_open_file(const struct takeover_look *look)
 
 /* --- there and back --- */
 
-static bool write_piece(int fd, uint64_t address, size_t size, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t n =
-		    pwrite(fd, pointer_to(address + done), size - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
-}
-
 static bool map_over(uint64_t address, uint64_t size, int flags, int fd, uint64_t offset)
 {
 	return mmap(pointer_to(address), size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd,
@@ -262,7 +245,7 @@ static bool take(struct takeover *t)
 {
 	for (uint64_t done = 0; done < t->size; done += PIECE) {
 		size_t piece = MIN(PIECE, t->size - done);
-		if (write_piece(t->fd, t->address + done, piece, done) &&
+		if (fd_write_all(t->fd, pointer_to(t->address + done), piece, (off_t)done) == 0 &&
 		    map_over(t->address + done, piece, MAP_SHARED, t->fd, done))
 			continue;
 		give_back(t, done);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -139,13 +138,9 @@ static CUresult read_drawing(int fd, char *text, size_t capacity, size_t *bytes)
 	if (fstat(fd, &stat) < 0)
 		return CUDA_ERROR_OPERATING_SYSTEM;
 	*bytes = (size_t)stat.st_size;
-	for (size_t done = 0, wanted = MIN(*bytes, capacity); done < wanted;) {
-		ssize_t n = pread(fd, text + done, wanted - done, (off_t)done);
-		if (n <= 0)
-			return CUDA_ERROR_OPERATING_SYSTEM;
-		done += (size_t)n;
-	}
-	return CUDA_SUCCESS;
+	size_t wanted = MIN(*bytes, capacity);
+	return fd_read_all(fd, text, wanted, 0) == (ssize_t)wanted ? CUDA_SUCCESS
+								   : CUDA_ERROR_OPERATING_SYSTEM;
 }
 
 CUresult worker_cuGraphDebugDotPrint(struct call *call, struct args_cuGraphDebugDotPrint *a)

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -157,20 +156,6 @@ static bool insert(
 
 /* --- sealed memory --- */
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_origin(n < 0 ? -errno : -EIO);
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* A descriptor, or a negative errno. */
 static int seal(const void *image, size_t size)
 {
@@ -178,7 +163,7 @@ static int seal(const void *image, size_t size)
 
 	if (fd < 0)
 		return error_origin(-errno);
-	int r = write_all(fd, image, size);
+	int r = error_trace(fd_write_all(fd, image, size, 0));
 	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
 		r = error_origin(-errno);
 	if (r == 0)

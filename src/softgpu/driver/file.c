@@ -1,31 +1,14 @@
 /* See file.h. Images carry their own sizes, so only their bytes are handed on. */
 #include "softgpu/driver/file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/util.h"
 
 #define FILE_SIZE_MAX ((off_t)1 << 31)
-
-static ssize_t file_read_all(int fd, char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t n = read(fd, text + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	return (ssize_t)used;
-}
 
 CUresult sg_file_read(const char *path, char **text, size_t *size)
 {
@@ -41,7 +24,7 @@ CUresult sg_file_read(const char *path, char **text, size_t *size)
 	*text = calloc(1, (size_t)status.st_size + sizeof(uint64_t));
 	if (!*text)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (file_read_all(fd, *text, (size_t)status.st_size) != status.st_size) {
+	if (fd_read_all(fd, *text, (size_t)status.st_size, 0) != status.st_size) {
 		free(*text);
 		return CUDA_ERROR_INVALID_IMAGE;
 	}

@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -37,34 +36,14 @@ static void program_path(const char *module, char *path, size_t size)
 	snprintf(path, size, "%.*s" PROGRAM_NAME, slash ? (int)(slash - module + 1) : 0, module);
 }
 
-static bool write_all(int fd, const void *bytes, size_t size, off_t at)
-{
-	for (ssize_t n; size; bytes = (const char *)bytes + n, at += n, size -= (size_t)n) {
-		n = pwrite(fd, bytes, size, at);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
-
-static bool read_all(int fd, void *bytes, size_t size, off_t at)
-{
-	for (ssize_t n; size; bytes = (char *)bytes + n, at += n, size -= (size_t)n) {
-		n = pread(fd, bytes, size, at);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
-
 static int make_file(const char *ir, size_t ir_size, bool is_quick, uint32_t seconds)
 {
 	struct apart_file file = {.ir_size = ir_size, .is_quick = is_quick, .seconds = seconds};
 	_cleanup_fd_ int fd = memfd_create("softgpu-compile", MFD_CLOEXEC);
 	int result = fd;
 
-	if (fd < 0 || !write_all(fd, &file, sizeof(file), 0) ||
-	    !write_all(fd, ir, ir_size + 1, sizeof(file)))
+	if (fd < 0 || fd_write_all(fd, &file, sizeof(file), 0) < 0 ||
+	    fd_write_all(fd, ir, ir_size + 1, sizeof(file)) < 0)
 		return -1;
 	fd = -1;
 	return result;
@@ -135,7 +114,7 @@ static enum apart_result take_answer(
 	struct apart_file file;
 	off_t at;
 
-	if (!read_all(fd, &file, sizeof(file), 0) || file.result == APART_DIED) {
+	if (fd_read_all(fd, &file, sizeof(file), 0) != sizeof(file) || file.result == APART_DIED) {
 		snprintf(message, message_size, PROGRAM_NAME " ended without an answer");
 		return APART_DIED;
 	}
@@ -145,7 +124,7 @@ static enum apart_result take_answer(
 	at = (off_t)(sizeof(file) + file.ir_size + 1);
 	*object = malloc(file.object_size);
 	*object_size = file.object_size;
-	if (*object && read_all(fd, *object, *object_size, at))
+	if (*object && fd_read_all(fd, *object, *object_size, at) == (ssize_t)*object_size)
 		return APART_DONE;
 	free(*object);
 	*object = NULL;

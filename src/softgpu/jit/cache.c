@@ -14,7 +14,6 @@
 #include "softgpu/jit/cache.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -145,23 +144,6 @@ static int enter_folder(void)
 
 /* ---- reading ---- */
 
-static bool read_all(int fd, void *out, size_t size)
-{
-	uint8_t *at = out;
-
-	while (size) {
-		ssize_t n = read(fd, at, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
 static bool is_trusted(int fd, struct stat *stat)
 {
 	return fstat(fd, stat) == 0 && S_ISREG(stat->st_mode) && stat->st_uid == geteuid() &&
@@ -176,12 +158,14 @@ static void *read_object(int fd, const struct digest *key, size_t *size)
 	struct stat stat;
 	void *object;
 
-	if (!is_trusted(fd, &stat) || !read_all(fd, &header, sizeof(header)) ||
+	if (!is_trusted(fd, &stat) ||
+	    fd_read_all(fd, &header, sizeof(header), 0) != sizeof(header) ||
 	    header.magic != MAGIC || memcmp(&header.key, key, sizeof(*key)) ||
 	    header.size != (uint64_t)stat.st_size - sizeof(header) || !header.size)
 		return NULL;
 	object = malloc(header.size);
-	if (object && read_all(fd, object, header.size)) {
+	if (object &&
+	    fd_read_all(fd, object, header.size, sizeof(header)) == (ssize_t)header.size) {
 		check = digest_of(object, header.size);
 		*size = header.size;
 		if (!memcmp(&header.check, &check, sizeof(check)))
@@ -213,23 +197,6 @@ void *cache_load(const struct digest *key, size_t *size)
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, const void *bytes, size_t size)
-{
-	const uint8_t *at = bytes;
-
-	while (size) {
-		ssize_t n = write(fd, at, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
 static bool write_file(
     int folder, const char *name, const struct header *header, const void *object)
 {
@@ -243,7 +210,8 @@ static bool write_file(
 	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	written = write_all(fd, header, sizeof(*header)) && write_all(fd, object, header->size);
+	written = fd_write_all(fd, header, sizeof(*header), 0) == 0 &&
+		  fd_write_all(fd, object, header->size, sizeof(*header)) == 0;
 	fd_close(fd);
 	if (written && renameat(folder, temporary, folder, name) == 0)
 		return true;

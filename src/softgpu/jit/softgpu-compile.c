@@ -99,13 +99,8 @@ static void leave_object(const char *object, size_t size)
 {
 	off_t at = (off_t)(sizeof(*file) + file->ir_size + 1);
 
-	for (size_t done = 0; done < size;) {
-		ssize_t n = pwrite(APART_FD, object + done, size - done, at + (off_t)done);
-
-		if (n <= 0)
-			_exit(EXIT_NO_ROOM);
-		done += (size_t)n;
-	}
+	if (fd_write_all(APART_FD, object, size, at) < 0)
+		_exit(EXIT_NO_ROOM);
 	file->object_size = size;
 }
 

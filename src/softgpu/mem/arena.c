@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -340,19 +339,13 @@ int sg_arena_alias(struct sg_range *range)
 /* Moves a range's bytes into shared memory. */
 static int range_share(struct sg_range *range)
 {
-	size_t size = range_pages(range), done = 0;
+	size_t size = range_pages(range);
 	void *address = (void *)range->address;
 	_cleanup_fd_ int fd = -1;
 
-	int r = fd_memory("softgpu", size, &fd);
+	int r = fd_memory("softgpu", size, &fd) ?: fd_write_all(fd, address, size, 0);
 	if (r < 0)
 		return error_trace(r);
-	while (done < size) {
-		ssize_t n = pwrite(fd, (char *)address + done, size - done, (off_t)done);
-		if (n < 0)
-			return error_origin(-errno);
-		done += (size_t)n;
-	}
 	if (mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
 	    MAP_FAILED)
 		return error_origin(-errno);
