@@ -171,12 +171,13 @@ static bool is_text(uint8_t c)
 	return c >= ' ' || is_space(c);
 }
 
-/* Skips a comment that begins at `at`. Returns where it ends, or limit when it does not. */
+/* Skips a comment, or what a preprocessor left in a line, that begins at `at`. Returns where it
+ * ends, or limit when it does not. */
 static size_t ptx_skip_comment(const uint8_t *text, size_t at, size_t limit)
 {
-	bool line = text[at + 1] == '/';
+	bool is_marker = text[at] == '#', line = is_marker || text[at + 1] == '/';
 
-	for (at += 2; at < limit && is_text(text[at]); at++) {
+	for (at += is_marker ? 1 : 2; at < limit && is_text(text[at]); at++) {
 		if (line && text[at] == '\n')
 			return at;
 		if (!line && text[at] == '*' && at + 1 < limit && text[at + 1] == '/')
@@ -191,8 +192,8 @@ static size_t ptx_start(const uint8_t *text, size_t limit)
 	for (size_t at = 0; at < limit;) {
 		if (is_space(text[at]))
 			at++;
-		else if (text[at] == '/' && at + 1 < limit &&
-			 (text[at + 1] == '/' || text[at + 1] == '*'))
+		else if (text[at] == '#' || (text[at] == '/' && at + 1 < limit &&
+						(text[at + 1] == '/' || text[at + 1] == '*')))
 			at = ptx_skip_comment(text, at, limit);
 		else
 			return at;

@@ -165,9 +165,11 @@ TEST(ptx_text)
 	    ".version 8.0\n.target sm_80\n",
 	    "\n    .version 7.0",
 	    "//\n// a comment\n/* another \xc3\xa9 **/ .version 7.0",
+	    "# 1 \"a.ptx\"\n.version 7.0",
 	};
 	static const char *const bad[] = {"", "x", "hello, world", "// .version 7.0", "/* .version",
-	    ".versio", "\x01.version 7.0", "// \x01\n.version 7.0"};
+	    "#\x01\n.version 7.0", "# .version 7.0", ".versio", "\x01.version 7.0",
+	    "// \x01\n.version 7.0"};
 	struct abi_image image;
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {

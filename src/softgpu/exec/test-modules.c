@@ -1,5 +1,6 @@
 /* Loading: variables and their values, linking of several texts, what is refused and how it is
  * said. */
+#include "softgpu/exec/ptxas.h"
 #include "softgpu/exec/test-machine.h"
 
 /* Not in the order in which they are named. */
@@ -123,6 +124,28 @@ TEST(several_texts)
 	CHECK_EQ(
 	    sg_module_load(inputs, 1, &machine_memory, NULL, &log, &module), SG_MODULE_UNRESOLVED);
 	CHECK(strstr(machine_log, "helper") || strstr(machine_log, "shared_counter"));
+}
+
+/* Lines of preprocessors and debuggers with code beside them, a virtual target, packs of which an
+ * element is not given. */
+TEST(texts_as_ptxas_takes_them)
+{
+	static const char text[] =
+	    "# 1 \"a.ptx\"\n#line 1 \"b.ptx\"\n.version 8.0\n.target compute_80\n"
+	    ".address_size 64\n"
+	    ".file 1 \"a.cu\", 1, 2 .visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o; .reg .b32 %r<5>; .reg .b16 %h<3>;\n"
+	    "ld.param.u64 %o, [out]; .loc 1 2 3 mov.u32 %r1, 0x12345678;\n"
+	    "# 7 \"c.h\" 2\nmov.b32 {_, %h1}, %r1; .loc 1 4\n5 mov.b32 %r2, {_, %h1};\n"
+	    "mov.b32\n# 8 \"c.h\"\n%r3, {%h1, _}; .loc 1 2 3 { st.global.u32 [%o], %r2; }\n"
+	    ".loc 1 7 1 st.global.u32 [%o+4], %r3; .loc 1 2 3 ret; }\n";
+	uint32_t *out = device_alloc(8);
+	uint64_t params[] = {(uint64_t)out};
+
+	ptxas_check(text, "sm_80");
+	launch_fine(kernel_get(module_load(text), "k"), 1, 32, params, 1);
+	CHECK_EQ(out[0], 0x12340000);
+	CHECK_EQ(out[1], 0x1234);
 }
 
 TEST(texts_that_do_not_load)

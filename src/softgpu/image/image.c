@@ -35,7 +35,7 @@ static const char *text_skip_spaces(const char *at, const char *end)
 	while (at < end) {
 		if (*at == ' ' || (*at >= '\t' && *at <= '\r'))
 			at++;
-		else if (end - at > 1 && at[0] == '/' && at[1] == '/')
+		else if (*at == '#' || (end - at > 1 && at[0] == '/' && at[1] == '/'))
 			at = memchr(at, '\n', (size_t)(end - at)) ?: end;
 		else if (end - at > 3 && at[0] == '/' && at[1] == '*')
 			at = memmem(at + 2, (size_t)(end - at - 2), "*/", 2) ?: end - 2, at += 2;
@@ -68,7 +68,7 @@ static const char *text_number(const char *at, const char *end, unsigned *number
 
 void sg_text_head_read(const struct sg_text *text, struct sg_text_head *head)
 {
-	const char *end = text->text + text->size, *at;
+	const char *end = text->text + text->size, *at, *name;
 	unsigned major, minor = 0;
 
 	*head = (struct sg_text_head){0};
@@ -80,9 +80,10 @@ void sg_text_head_read(const struct sg_text *text, struct sg_text_head *head)
 		at = text_number(at + 1, end, &minor);
 	head->version = major * 10 + minor;
 	at = text_word(at, end, ".target");
-	if (!at || !(at = text_word(at, end, "sm_")))
+	name = at ? text_word(at, end, "sm_") ?: text_word(at, end, "compute_") : NULL;
+	if (!name)
 		return;
-	at = text_number(at, end, &head->target);
+	at = text_number(name, end, &head->target);
 	if (at < end && (*at == 'a' || *at == 'f'))
 		head->letter = *at;
 }

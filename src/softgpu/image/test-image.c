@@ -181,6 +181,7 @@ TEST(heads_of_texts)
 	check_head("// one\n/* two */ .version\t7.5 /**/ .target sm_75, debug", 75, 75, 0);
 	check_head(".version 8.0\n.global .u32 x;", 80, 0, 0);
 	check_head(".target sm_80", 0, 0, 0);
+	check_head("# 1 \"sm_70\"\n.version 8.0\n# 2 \"x\"\n.target compute_90a", 80, 90, 'a');
 	check_head("", 0, 0, 0);
 }
 

@@ -445,7 +445,8 @@ void emit_cvt(struct emit *emit)
 	destination(emit, 0, result, to);
 }
 
-/* mov.b64 d, {a, b}: the first element is the lowest. */
+/* mov.b64 d, {a, b}: the first element is the lowest. What is not given (_, which ptxas takes in
+ * 32 bits) is 0, as in ptxas's code. */
 static void pack(struct emit *emit, enum ptx_type type)
 {
 	const struct ptx_operand *vector = &emit->in->operands[1];
@@ -454,8 +455,11 @@ static void pack(struct emit *emit, enum ptx_type type)
 	struct value result = {"0"};
 
 	for (uint32_t i = 0; i < vector->n_elements; i++) {
-		struct value piece = operand_get(emit, &vector->elements[i], element, false);
+		struct value piece;
 
+		if (vector->elements[i].kind == PTX_OPERAND_SINK)
+			continue;
+		piece = operand_get(emit, &vector->elements[i], element, false);
 		piece = convert_bits(emit, piece, element, whole, false);
 		piece = emit_value(emit, "shl %s %s, %u", ir_name(whole), piece.text, i * bits);
 		result = emit_value(emit, "or %s %s, %s", ir_name(whole), result.text, piece.text);

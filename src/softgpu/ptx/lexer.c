@@ -52,6 +52,45 @@ static void skip_comment(struct ptx_lexer *lexer)
 	}
 }
 
+static const char *past_spaces(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t' || *at == '\r'))
+		at++;
+	return at;
+}
+
+static const char *past_digits(const char *at, const char *end)
+{
+	while (at < end && is_digit(*at))
+		at++;
+	return at;
+}
+
+/*
+ * What a preprocessor leaves where another file begins: # 7 "file" 2, or #line 7 "file", which must
+ * be all of the line. Lines are counted as they stand in the text all the same.
+ */
+static bool skip_marker(struct ptx_lexer *lexer)
+{
+	const char *end = memchr(lexer->at, '\n', (size_t)(lexer->end - lexer->at)) ?: lexer->end;
+	const char *at = past_spaces(lexer->at + 1, end), *number;
+
+	if (end - at > 4 && !memcmp(at, "line", 4))
+		at = past_spaces(at + 4, end);
+	number = at;
+	at = past_spaces(past_digits(at, end), end);
+	if (at == number || at == end || *at != '"')
+		return false;
+	at = memchr(at + 1, '"', (size_t)(end - at - 1));
+	if (!at)
+		return false;
+	for (at++; at < end; at++)
+		if (!is_digit(*at) && past_spaces(at, end) == at)
+			return false;
+	lexer->at = end;
+	return true;
+}
+
 static void skip_space(struct ptx_lexer *lexer)
 {
 	while (lexer->at < lexer->end) {
@@ -61,6 +100,8 @@ static void skip_space(struct ptx_lexer *lexer)
 			lexer->line++;
 		else if (c == '/' && (starts(lexer, "//") || starts(lexer, "/*"))) {
 			skip_comment(lexer);
+			continue;
+		} else if (c == '#' && skip_marker(lexer)) {
 			continue;
 		} else if (c != ' ' && c != '\t' && c != '\r' && c != '\f' && c != '\v')
 			return;

@@ -329,8 +329,10 @@ static void parse_directive(struct parser *parser)
 		parse_variables(parser, PTX_SPACE_CONST, PTX_LINKAGE_STATIC);
 	else if (parser_accept_word(parser, "param"))
 		parse_variables(parser, PTX_SPACE_PARAM, PTX_LINKAGE_STATIC);
-	else if (parser_at_word(parser, "loc") || parser_at_word(parser, "file"))
-		ptx_lexer_skip_line(&parser->lexer);
+	else if (parser_accept_word(parser, "loc"))
+		parse_loc(parser);
+	else if (parser_accept_word(parser, "file"))
+		parse_file(parser);
 	else if (parser_at_word(parser, "pragma"))
 		ptx_lexer_skip_past(&parser->lexer, ';');
 	else

@@ -193,19 +193,33 @@ static void parse_version(struct parser *parser)
 	ptx_lexer_next(&parser->lexer);
 }
 
-/* .target sm_80, debug */
+/* The number behind what the word starts with, whatever letter follows. */
+static bool read_architecture(const struct ptx_token *word, const char *start, unsigned *number)
+{
+	const size_t most_digits = 6, size = strlen(start);
+	unsigned value = 0;
+	size_t at = size;
+
+	if (word->size < size || memcmp(word->text, start, size) != 0)
+		return false;
+	for (; at < MIN(word->size, size + most_digits); at++) {
+		if (word->text[at] < '0' || word->text[at] > '9')
+			break;
+		value = value * 10 + (unsigned)(word->text[at] - '0');
+	}
+	if (at > size)
+		*number = value;
+	return at > size;
+}
+
+/* .target sm_80, debug; compute_80 is the same. */
 static void parse_target(struct parser *parser)
 {
 	do {
 		const struct ptx_token *token = &parser->lexer.token;
-		unsigned number = 0;
 
-		if (token->kind == PTX_TOKEN_WORD && token->size > 3 && token->size < 10 &&
-		    !memcmp(token->text, "sm_", 3)) {
-			for (uint32_t i = 3; i < token->size && token->text[i] <= '9'; i++)
-				number = number * 10 + (unsigned)(token->text[i] - '0');
-			parser->unit->target = number;
-		}
+		if (!read_architecture(token, "sm_", &parser->unit->target))
+			read_architecture(token, "compute_", &parser->unit->target);
 		parser_word(parser, "target");
 	} while (parser_accept(parser, ','));
 }
@@ -275,8 +289,10 @@ static void parse_top_directive(struct parser *parser)
 		parse_address_size(parser);
 	else if (parser_accept_word(parser, "alias"))
 		parse_alias(parser);
-	else if (parser_at_word(parser, "file") || parser_at_word(parser, "loc"))
-		ptx_lexer_skip_line(&parser->lexer);
+	else if (parser_accept_word(parser, "file"))
+		parse_file(parser);
+	else if (parser_accept_word(parser, "loc"))
+		parse_loc(parser);
 	else if (parser_at_word(parser, "pragma"))
 		ptx_lexer_skip_past(&parser->lexer, ';');
 	else if (parser_at_word(parser, "section"))

@@ -86,6 +86,10 @@ void parse_variables(struct parser *parser, enum ptx_space space, enum ptx_linka
 /* One parameter, with its .param or .reg. */
 struct ptx_variable *parse_parameter(struct parser *parser);
 
+/* parse-debug.c: behind .loc and .file */
+void parse_loc(struct parser *parser);
+void parse_file(struct parser *parser);
+
 /* parse-module.c */
 void parse_module(struct parser *parser);
 

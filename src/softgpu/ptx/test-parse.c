@@ -126,6 +126,45 @@ TEST(instructions)
 	ptx_unit_free(unit);
 }
 
+/* Nothing of the code that stands on a directive's line is lost, and no line is miscounted. */
+TEST(directives_for_debuggers)
+{
+	struct ptx_unit *unit = parse(
+	    "# 1 \"a.ptx\"\n.version 8.0\n  #line 7 \"b\" 1 3\n.target sm_80, debug\n"
+	    ".file 1 \"a.cu\" .file 2 \"b.cu\", 12,\n34 .entry k() { .reg .b32 a; .loc 1 2 3 "
+	    "mov.u32 a, 1;\n.loc\n1 2 3, function_name $L0+16, inlined_at 2 4 5 x: .loc 1 2 3 "
+	    "{ ret; } mov.u32 # 9 \"c\"\na, 2; }");
+	const struct ptx_instruction *code = unit->functions->code;
+
+	CHECK_EQ(unit->functions->n_code, 4);
+	CHECK_EQ(code[0].opcode, PTX_OP_mov);
+	CHECK_EQ(code[0].line, 6);
+	CHECK_EQ(code[1].opcode, PTX_OP_label);
+	CHECK_EQ(code[2].opcode, PTX_OP_ret);
+	CHECK_EQ(code[3].line, 8);
+	CHECK_EQ(code[3].operands[1].value, 2);
+	ptx_unit_free(unit);
+}
+
+TEST(targets)
+{
+	static const struct {
+		const char *text;
+		unsigned target;
+	} cases[] = {{"sm_80, debug", 80}, {"compute_90", 90}, {"compute_100f", 100},
+	    {"texmode_independent, sm_121a", 121}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[64];
+		struct ptx_unit *unit;
+
+		snprintf(text, sizeof(text), ".version 9.0 .target %s", cases[i].text);
+		unit = parse(text);
+		CHECK_EQ(unit->target, cases[i].target);
+		ptx_unit_free(unit);
+	}
+}
+
 TEST(scopes)
 {
 	struct ptx_unit *unit = parse(
@@ -205,6 +244,15 @@ TEST(errors_name_line_and_word)
 		  "[%r5, %r6, %r7, %r8]; }",
 		5, "too much in one place of tex"},
 	    {HEAD ".func f() { ret; }\n.func f() { ret; }", 5, "\"f\" is defined twice"},
+	    {HEAD ".entry k() { .loc 1 2 ret; }", 4, "column expected at \"ret\""},
+	    {HEAD ".entry k() { .loc 1 2 3, ret; }", 4, "function_name expected at \"ret\""},
+	    {HEAD ".file 1 a.cu", 4, "name of a file expected at \"a\""},
+	    {HEAD "# 1 a.cu", 4, "\".\" expected at \"#\""},
+	    {HEAD "# 1 \"a.cu", 4, "\".\" expected at \"#\""},
+	    {HEAD "# 1 \"a.cu\" .file 1 \"a\"", 4, "\".\" expected at \"#\""},
+	    {HEAD "#pragma once", 4, "\".\" expected at \"#\""},
+	    {".version 8.0 .target debug", 1, ".target is missing"},
+	    {".version 8.0 .target sm_", 1, ".target is missing"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -220,10 +268,12 @@ TEST(errors_name_line_and_word)
 TEST(prefixes)
 {
 	static const char text[] = HEAD
-	    ".extern .func (.param .b32 r) vprintf(.param .b64 a, .param .b64 b);\n"
+	    "# 1 \"a.ptx\" 2\n.file 1 \"a\", 2, 3 .extern .func (.param .b32 r) vprintf(.param "
+	    ".b64 a, .param .b64 b);\n"
 	    ".global .v2 .f32 v = {0f3F800000, 1.0}; .const .b8 c[2][2] = {{1}, {2, 3}};\n"
 	    ".visible .entry k(.param .u64 a) .reqntid 32 { .reg .pred %p<3>; .reg .b32 %r<5>;\n"
-	    "t: .branchtargets X, Y; X: brx.idx %r1, t; Y: { @!%p1 bra X; }\n"
+	    "t: .branchtargets X, Y; X: .loc 1 2 3, function_name f+1, inlined_at 4 5 6 brx.idx "
+	    "%r1, t; Y: { @!%p1 bra X; }\n"
 	    "q: .callprototype (.param .b32 _) _ (.param .b64 _); call (%r1), vprintf, (%r2, 5); "
 	    "ret; }\n";
 
