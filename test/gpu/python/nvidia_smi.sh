@@ -1,5 +1,6 @@
 #!/bin/bash
 # needs: nvidia-smi
+# alone
 # timeout: 60
 # An unmodified nvidia-smi: every form of it works; only what must be the same both ways is printed.
 set -euo pipefail
