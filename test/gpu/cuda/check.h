@@ -34,6 +34,18 @@
 		}                                                                                  \
 	} while (0)
 
+/* By the GPU's one clock: an SM has one of its own, and a program that shares the GPU may be put aside
+ * and go on on another SM. */
+static inline __device__ void spin_for(unsigned long long nanoseconds)
+{
+	unsigned long long start, now;
+
+	asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
+	do
+		asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+	while (now - start < nanoseconds);
+}
+
 /* A device array that lives as long as its scope. */
 template <typename T> struct device_array {
 	T *data = nullptr;

@@ -14,11 +14,9 @@ static __global__ void add(const int *in, int *out, int value)
 		out[i] = in[i] + value;
 }
 
-static __global__ void spin_then_store(int *out, long long cycles, int value)
+static __global__ void spin_then_store(int *out, unsigned long long nanoseconds, int value)
 {
-	long long end = clock64() + cycles;
-	while (clock64() < end)
-		;
+	spin_for(nanoseconds);
 	*out = value;
 }
 
