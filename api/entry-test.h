@@ -3,7 +3,8 @@
  * function is called once with random arguments: exactly one stand-in must be reached, the right
  * one, with those arguments in their order (a twin's with its stream or flag), and its result must
  * come back. Then each pointer that may not be NULL is NULL in turn: CUDA_ERROR_INVALID_VALUE, and
- * nothing is reached. Those that ask for a context first say so. Functions that are not supported must say so under their own number.
+ * nothing is reached. Those that ask for a context first say so. Functions that are not supported
+ * must say so under their own number.
  *
  * Included once, by the generated file: it defines shim_nosup() and what shim/entry.h declares for
  * tests (tools/apigen/tests/halves).

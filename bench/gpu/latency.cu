@@ -1,7 +1,7 @@
 /*
- * Latency and bandwidth of single CUDA runtime calls. A plain program that knows nothing of Rosen. It
- * takes orders on standard input, so that one process natively and one through Rosen can take turns,
- * row by row, in bench/gpu/run:
+ * Latency and bandwidth of single CUDA runtime calls. A plain program that knows nothing of Rosen.
+ * It takes orders on standard input, so that one process natively and one through Rosen can take
+ * turns, row by row, in bench/gpu/run:
  *
  *	rows		answers one line "unit<TAB>name" for each row, then an empty line
  *	measure NAME	answers "value", the median of several blocks of calls of that row
@@ -82,7 +82,8 @@ static cudaStream_t stream, streams[MOST_THREADS];
 static cudaEvent_t event;
 static std::vector<row> rows;
 
-/* The calls of a block run in one loop around the work itself, so that nothing else is in the figure. */
+/* The calls of a block run in one loop around the work itself, so that nothing else is in the
+ * figure. */
 template <class Work> static void add(const std::string &name, size_t bytes, int calls, Work work)
 {
 	rows.push_back({name, bytes, calls, [work](int n) {
@@ -144,8 +145,8 @@ static void set_arguments(cudaGraphExec_t whole, cudaGraphNode_t node, int turn)
 	CHECK(cudaGraphExecKernelNodeSetParams(whole, node, &kernel));
 }
 
-/* How fast launches run when nobody waits for each: `threads` threads, each with a stream of its own. The
- * figure is the time of all, to the end of the last kernel, for each launch. */
+/* How fast launches run when nobody waits for each: `threads` threads, each with a stream of its
+ * own. The figure is the time of all, to the end of the last kernel, for each launch. */
 static void add_rate(const char *name, unsigned threads, int launches, bool wait)
 {
 	rows.push_back({name, 0, (int)threads * launches, [=](int n) {
@@ -179,7 +180,8 @@ static void add_rates()
 	add_rate("launch and synchronise, 16 threads", 16, 100, true);
 }
 
-/* What a run of launches would cost as a graph: launched as it is, and with every kernel's arguments set. */
+/* What a run of launches would cost as a graph: launched as it is, and with every kernel's
+ * arguments set. */
 static void add_graphs()
 {
 	static cudaGraph_t graph;

@@ -1,5 +1,5 @@
-/* Managed variables and a graph of ordinary memory: the CPU and the GPU take turns without a copy being asked
- * for, and a captured round trip reads and writes plain arrays each time it runs. */
+/* Managed variables and a graph of ordinary memory: the CPU and the GPU take turns without a copy
+ * being asked for, and a captured round trip reads and writes plain arrays each time it runs. */
 #include <cstdio>
 #include <cstdlib>
 #include <vector>

@@ -1,7 +1,7 @@
 /*
  * A ray-marched scene: a sphere-world under a sun, with soft shadows, occlusion and a mirror. One
- * thread computes one pixel. raymarch.ptx is what clang-19 makes of this file (see Makefile), checked
- * in so that the demo runs on a machine with no CUDA compiler.
+ * thread computes one pixel. raymarch.ptx is what clang-19 makes of this file (see Makefile),
+ * checked in so that the demo runs on a machine with no CUDA compiler.
  */
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
@@ -180,7 +180,8 @@ static __device__ unsigned char quantise(float x)
 	return (unsigned char)(255.0f * root(clamp(x / (0.85f + x) * 1.40f, 0.0f, 1.0f)) + 0.5f);
 }
 
-/* Rows first to first + rows - 1 of a width by height picture, 3 bytes a pixel, samples^2 rays each. */
+/* Rows first to first + rows - 1 of a width by height picture, 3 bytes a pixel, samples^2 rays
+ * each. */
 extern "C" __global__ void render(unsigned char *out, int width, int height, int first, int rows,
     int samples)
 {

@@ -1,8 +1,8 @@
 /*
  * Device addresses outside of the reserved windows. NVIDIA's driver does not always reserve a range
- * where it is asked to, and what is free in the worker's process need not be free in this one: a range
- * that the program reserves is kept here with pages that nobody may touch, so that nothing of the
- * program's own ever has an address of the device's. Any thread.
+ * where it is asked to, and what is free in the worker's process need not be free in this one: a
+ * range that the program reserves is kept here with pages that nobody may touch, so that nothing of
+ * the program's own ever has an address of the device's. Any thread.
  */
 #pragma once
 

@@ -9,8 +9,8 @@
  * answer, since CUDA refuses them at once. */
 bool capture_may_be_open(void);
 
-/* For what a capture refuses in its stream, and which has no message of its own: CUDA_SUCCESS, or the
- * error, with which the capture has ended. */
+/* For what a capture refuses in its stream, and which has no message of its own: CUDA_SUCCESS, or
+ * the error, with which the capture has ended. */
 CUresult capture_refuse(CUstream stream);
 
 /* Returns r, the result of a copy of ordinary memory; says what to do where a capture refused

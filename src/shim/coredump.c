@@ -1,10 +1,10 @@
 /*
  * Settings of GPU core dumps: one set for the process, and one of its own for every context that
  * the program set something for, which begins as a copy; what concerns the pipe is the process's
- * alone. They are kept and answered here. The dump itself would be made by the driver in the worker,
- * into a file of the worker's machine under a name that the program chooses: so what would cause
- * one, on an exception or by a pipe, is refused, and a variable that asks for it answered by a
- * warning.
+ * alone. They are kept and answered here. The dump itself would be made by the driver in the
+ * worker, into a file of the worker's machine under a name that the program chooses: so what would
+ * cause one, on an exception or by a pipe, is refused, and a variable that asks for it answered by
+ * a warning.
  */
 #include "shim/coredump.h"
 

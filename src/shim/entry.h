@@ -22,8 +22,8 @@ void shim_leave(enum api_fn function, const struct observe_entry *entry, CUresul
  * may be used in (abi/narrow.h). context.c. */
 CUresult shim_enter_narrow(void);
 
-/* For functions marked `context`: nothing says where this would happen. Streams 0, 1 and 2 are those
- * of the current context. */
+/* For functions marked `context`: nothing says where this would happen. Streams 0, 1 and 2 are
+ * those of the current context. */
 static inline bool shim_lacks_context(CUstream stream)
 {
 	return !shim_thread.context && (uintptr_t)stream <= (uintptr_t)CU_STREAM_PER_THREAD;

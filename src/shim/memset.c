@@ -1,7 +1,7 @@
 /*
  * Fills without a stream. They are put into the default stream, the thread's own for the names of
- * per-thread streams, and of device memory nobody waits for them, as in CUDA. Memory that the program
- * sees as well has its new bytes when the call returns.
+ * per-thread streams, and of device memory nobody waits for them, as in CUDA. Memory that the
+ * program sees as well has its new bytes when the call returns.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"

@@ -7,8 +7,8 @@
 
 enum { PAGES = 1 << 20 };
 
-/* An address at which nothing lies: the lower end of a large hole, for the kernel gives the upper end
- * to whoever else asks, such as a sanitizer. */
+/* An address at which nothing lies: the lower end of a large hole, for the kernel gives the upper
+ * end to whoever else asks, such as a sanitizer. */
 static uint64_t free_place(void)
 {
 	const size_t hole = (size_t)1 << 34;

@@ -1,7 +1,7 @@
 /*
  * The memory is a memfd, as all that is pinned (hostmem.c): mapped here where the program wants it,
- * and given to the worker as a segment for the same address, which is the device's, too. Here nobody
- * may touch it before the program asked for that; devices may at once, since the backend has
+ * and given to the worker as a segment for the same address, which is the device's, too. Here
+ * nobody may touch it before the program asked for that; devices may at once, since the backend has
  * registered memory for all of them: who asks for less than that is only told so.
  *
  * A memory lives as long as its handle or a mapping of it does. One mutex, which is held while the

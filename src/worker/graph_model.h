@@ -6,8 +6,8 @@
  * the model alone, and the graph is made anew from it.
  *
  * Graphs that allocate memory or have conditional nodes cannot be cloned and have no model: there
- * graph_switch.h and graph_move.h may do. Nodes are named by the backend's handles for what the client names. Any
- * thread; no two change one executable graph at once, as in CUDA.
+ * graph_switch.h and graph_move.h may do. Nodes are named by the backend's handles for what the
+ * client names. Any thread; no two change one executable graph at once, as in CUDA.
  */
 #pragma once
 

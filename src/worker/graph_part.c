@@ -1,6 +1,6 @@
 /*
- * A graph that is part of another has an id of the worker's (cuGraphChildGraphNodeGetGraph): no other
- * can lie within what it is to get, and only for such a one is that gone through. Graphs with
+ * A graph that is part of another has an id of the worker's (cuGraphChildGraphNodeGetGraph): no
+ * other can lie within what it is to get, and only for such a one is that gone through. Graphs with
  * conditional nodes become part of nothing, so their bodies need no look.
  */
 #include "worker/graph_part.h"

@@ -1,5 +1,5 @@
-/* Which graphs may become part of another: the backend copies what becomes part, and does not come to
- * an end where that is the graph itself. */
+/* Which graphs may become part of another: the backend copies what becomes part, and does not come
+ * to an end where that is the graph itself. */
 #pragma once
 
 #include "abi/cuda.h"

@@ -1,7 +1,7 @@
 /*
  * What the backend does not tell of an executable graph is noted when it is made and with every
- * change: the callback of each copy. An update brings the callbacks of another graph's copies, which
- * are matched by their places (graph_order.h); those of copies that are off have to be other
+ * change: the callback of each copy. An update brings the callbacks of another graph's copies,
+ * which are matched by their places (graph_order.h); those of copies that are off have to be other
  * functions ahead of it, since the nodes that they come to may be gone with their graph.
  */
 #include "worker/graph_switch.h"

@@ -1,7 +1,7 @@
 /*
- * An event belongs to a context and can only be recorded in its streams; it may be waited for in any.
- * So a launch in another context gets another event. The backend keeps one that is destroyed for as
- * long as somebody waits for it.
+ * An event belongs to a context and can only be recorded in its streams; it may be waited for in
+ * any. So a launch in another context gets another event. The backend keeps one that is destroyed
+ * for as long as somebody waits for it.
  */
 #include "worker/graph_turn.h"
 

@@ -32,8 +32,8 @@ void idle_stream(struct call *call, CUstream stream);
 void idle_leaves(struct worker *worker, struct job *job);
 void idle_ended(struct worker *worker, struct job *job);
 
-/* Whether stream is the only one in which something may be unfinished, with a mark of what is in it;
- * whether nothing in it is. */
+/* Whether stream is the only one in which something may be unfinished, with a mark of what is in
+ * it; whether nothing in it is. */
 bool idle_is_only(struct call *call, CUstream stream, uint64_t *mark);
 bool idle_knows_done(struct call *call, CUstream stream);
 

@@ -129,8 +129,8 @@ static const struct handed *rest(struct issuer *issuer)
 	} while (clock_now_ns() - start < patience);
 	pthread_mutex_lock(&issuer->lock);
 	atomic_store_explicit(&issuer->asleep, true, memory_order_relaxed);
-	/* The store must not pass the look at the queue; the other side's fence is issuers_ring()'s:
-	 * one of the two sees what the other wrote. */
+	/* The store must not pass the look at the queue; the other side's fence is
+	 * issuers_ring()'s: one of the two sees what the other wrote. */
 	atomic_thread_fence(memory_order_seq_cst);
 	while (!(handed = next(issuer)) && !issuer->stopping)
 		pthread_cond_wait(&issuer->more, &issuer->lock);

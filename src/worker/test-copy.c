@@ -409,7 +409,8 @@ TEST(copy_box_bounds)
 	client_stop(&t, NULL);
 }
 
-/* What a box to the area's last chunk may do, and what must end the session: the first slice fits. */
+/* What a box to the area's last chunk may do, and what must end the session: the first slice
+ * fits. */
 TEST(copy_box_beyond_the_staging_area_ends_the_session)
 {
 	for (unsigned i = 0; i < 7; i++) {

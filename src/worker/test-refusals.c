@@ -1,6 +1,6 @@
 /*
- * Arguments that end NVIDIA's driver do not reach the backend: the worker refuses them. Graphs within
- * themselves are in test-graph.c.
+ * Arguments that end NVIDIA's driver do not reach the backend: the worker refuses them. Graphs
+ * within themselves are in test-graph.c.
  */
 #include "base/test.h"
 #include "worker/test-client.h"

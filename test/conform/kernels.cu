@@ -1,8 +1,8 @@
 /*
- * The kernels of the conformance programs, in CUDA C++. kernels.ptx is what clang makes of this file
- * (`make -C test/conform ptx`), checked in so that a machine without a CUDA compiler runs the tests.
- * Everything here is exact: integers, or floats in a fixed order, so that results are equal bit for bit
- * on every GPU and on the software GPU.
+ * The kernels of the conformance programs, in CUDA C++. kernels.ptx is what clang makes of this
+ * file (`make -C test/conform ptx`), checked in so that a machine without a CUDA compiler runs the
+ * tests. Everything here is exact: integers, or floats in a fixed order, so that results are equal
+ * bit for bit on every GPU and on the software GPU.
  */
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
@@ -38,7 +38,8 @@ extern "C" __global__ void increment(unsigned *data, int n)
 		data[i] += 1;
 }
 
-/* Tree reduction in shared memory; one partial sum a block. Dynamic shared memory: blockDim ints. */
+/* Tree reduction in shared memory; one partial sum a block. Dynamic shared memory: blockDim
+ * ints. */
 extern __shared__ int dynamic[];
 extern "C" __global__ void reduce(const int *in, int *out, int n)
 {

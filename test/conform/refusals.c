@@ -1,16 +1,16 @@
 /*
- * What every function of the driver answers to a program that errs: before cuInit, without a current
- * context, in a context that another thread has ended, and where one argument is missing or out of
- * range while the others are good. Which of several mistakes is told first is part of that.
+ * What every function of the driver answers to a program that errs: before cuInit, without a
+ * current context, in a context that another thread has ended, and where one argument is missing or
+ * out of range while the others are good. Which of several mistakes is told first is part of that.
  *
- * The functions and their parameters come from the interface definition (gen/calls.h); values are made
- * from the parameters' types. The answers are printed, a line for each function, to be compared between
- * two drivers. None may end the program: NVIDIA's does for some, of a NULL, and is slow to make so many
- * contexts, so it is no part of what test/gpu/run holds against it.
+ * The functions and their parameters come from the interface definition (gen/calls.h); values are
+ * made from the parameters' types. The answers are printed, a line for each function, to be
+ * compared between two drivers. None may end the program: NVIDIA's does for some, of a NULL, and is
+ * slow to make so many contexts, so it is no part of what test/gpu/run holds against it.
  *
- * Functions are called in processes of their own, each for a part of the table, which put the answers
- * into memory they share with the test; one that dies is followed by another, which goes on behind
- * that function.
+ * Functions are called in processes of their own, each for a part of the table, which put the
+ * answers into memory they share with the test; one that dies is followed by another, which goes on
+ * behind that function.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -362,7 +362,8 @@ static void in_ended_context(const struct call *call, struct answers *answers)
 
 	if (!ended) {
 		OK(cuInit(0));
-		/* What an earlier call could not do in the context that had ended may be told here. */
+		/* What an earlier call could not do in the context that had ended may be told
+		 * here. */
 		if (cuCtxCreate(&made, NULL, 0, 0) != CUDA_SUCCESS)
 			OK(cuCtxCreate(&made, NULL, 0, 0));
 		CHECK_EQ(pthread_create(&thread, NULL, destroy, made), 0);

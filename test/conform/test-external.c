@@ -1,7 +1,8 @@
 /*
  * What other interfaces make: semaphores, arrays in their memory, and the graph nodes over
- * semaphores. No such interface is at hand here, so what can be seen is that nothing is taken for what
- * it is not, and that nodes keep what they are given. Multicast likewise, which takes several devices.
+ * semaphores. No such interface is at hand here, so what can be seen is that nothing is taken for
+ * what it is not, and that nodes keep what they are given. Multicast likewise, which takes several
+ * devices.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -96,8 +97,8 @@ CONFORM(nodes_that_wait)
 	end_graph(graph, exec);
 }
 
-/* A device's own memory, shared by descriptor and imported, holds no arrays of a plain size; what it
- * says to that, it says at once. */
+/* A device's own memory, shared by descriptor and imported, holds no arrays of a plain size; what
+ * it says to that, it says at once. */
 CONFORM(arrays_in_imported_memory)
 {
 	CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC levels = {

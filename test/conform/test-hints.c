@@ -1,7 +1,7 @@
 /*
- * Batches of hints about managed memory, and what else is done with memory several pieces at a time:
- * boxes, compressed data. Hints are seen in what the memory tells of itself, and in what they refuse:
- * the legacy stream, captures.
+ * Batches of hints about managed memory, and what else is done with memory several pieces at a
+ * time: boxes, compressed data. Hints are seen in what the memory tells of itself, and in what they
+ * refuse: the legacy stream, captures.
  */
 #include "conform.h"
 

@@ -1,7 +1,7 @@
 /*
  * Names that newer ones have replaced and that mean the same, and the rest of the forms from before
- * CUDA 3.2 (test-legacy.c says what those are): each is called by the name that a program of its time
- * asks for.
+ * CUDA 3.2 (test-legacy.c says what those are): each is called by the name that a program of its
+ * time asks for.
  */
 #include "conform.h"
 

@@ -1,7 +1,7 @@
 /*
- * Functions that few programs call and no other program here: what devices and contexts tell of their
- * surroundings, nodes of executable graphs that change, what textures and surfaces are of, fat binaries,
- * the profiler's old entry.
+ * Functions that few programs call and no other program here: what devices and contexts tell of
+ * their surroundings, nodes of executable graphs that change, what textures and surfaces are of,
+ * fat binaries, the profiler's old entry.
  */
 #include "graphs.h"
 

@@ -1,8 +1,8 @@
 /*
- * More names of the per-thread default stream (test-perthread.c): boxes and arrays, copies that wait,
- * operations on memory, captures, and what streams tell of themselves. Where a copy waits, a stream
- * that blocks with the legacy one is held instead of the thread's: the legacy stream would wait for
- * it forever.
+ * More names of the per-thread default stream (test-perthread.c): boxes and arrays, copies that
+ * wait, operations on memory, captures, and what streams tell of themselves. Where a copy waits, a
+ * stream that blocks with the legacy one is held instead of the thread's: the legacy stream would
+ * wait for it forever.
  */
 #include "perthread.h"
 

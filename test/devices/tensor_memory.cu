@@ -1,7 +1,8 @@
 // arch: 100a
 /*
- * A matrix product as kernels for compute capability 10.0 do it: tiles come by tensor maps, swizzled; one
- * thread multiplies them in tensor memory; and all threads of the block read the sums there.
+ * A matrix product as kernels for compute capability 10.0 do it: tiles come by tensor maps,
+ * swizzled; one thread multiplies them in tensor memory; and all threads of the block read the sums
+ * there.
  */
 #include <cuda.h>
 #include <cuda_bf16.h>

@@ -125,7 +125,8 @@ enum sg_blocks sg_view_blocks(CUresourceViewFormat format)
 	return number < ARRAY_SIZE(blocks) ? blocks[number] : SG_BLOCKS_NONE;
 }
 
-/* Pictures in planes: the format of each, their channels, and how often the later ones are halved. */
+/* Pictures in planes: the format of each, their channels, and how often the later ones are
+ * halved. */
 static const struct planar {
 	CUarray_format format, plain;
 	uint8_t channels[SG_PLANES], x_shift, y_shift;

@@ -154,7 +154,8 @@ CUresult cuGraphExecGetFlags(CUgraphExec handle, uint64_t *flags)
 
 /* ---- launching ---- */
 
-/* NVIDIA's driver (13.0 on an H200) takes an executable graph in no stream that is being captured. */
+/* NVIDIA's driver (13.0 on an H200) takes an executable graph in no stream that is being
+ * captured. */
 static CUresult enter_stream(
     CUgraphExec handle, CUstream stream_handle, struct graph_exec **exec, struct sg_stream **stream)
 {

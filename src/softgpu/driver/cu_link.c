@@ -97,8 +97,8 @@ static CUresult link_add_image(struct link_state *link, const void *data, size_t
 	return r;
 }
 
-/* NVIDIA's device runtime (libcudadevrt.a), by the member that it consists of. The software GPU's own
- * takes its place. */
+/* NVIDIA's device runtime (libcudadevrt.a), by the member that it consists of. The software GPU's
+ * own takes its place. */
 static bool is_device_runtime(const void *data, size_t size)
 {
 	static const char archive[] = "!<arch>\n", member[] = "cuda_device_runtime.o";

@@ -77,7 +77,9 @@ CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, C
 CUresult cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, sg_stream_named(stream))
+	CUstream named = sg_stream_named(stream);
+
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
 					 ?: managed_enter_stream(stream);
 }
 
@@ -85,7 +87,9 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t n
     CUmemLocation *locations, size_t *location_indices, size_t n_locations,
     unsigned long long flags, CUstream stream)
 {
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, sg_stream_named(stream))
+	CUstream named = sg_stream_named(stream);
+
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
 					 ?: managed_enter_stream(stream)
 					 ?: managed_prefetch_batch(addresses, sizes, n, locations,
 						location_indices, n_locations, N_DEVICES);

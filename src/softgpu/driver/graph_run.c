@@ -135,8 +135,9 @@ static void launch_fini(struct sg_work *work)
 	launch->program = NULL;
 }
 
-/* Who waits for an event of a launch that died, or was never queued, must learn of it, not hang. What
- * the program holds goes now, for the stream remembers its last piece of work until there is another. */
+/* Who waits for an event of a launch that died, or was never queued, must learn of it, not hang.
+ * What the program holds goes now, for the stream remembers its last piece of work until there is
+ * another. */
 static void launch_finished(struct sg_work *work)
 {
 	struct launch *launch = (struct launch *)work;

@@ -2,8 +2,8 @@
  * From CUDA's descriptions of textures and surfaces to what the machine samples.
  *
  * Memory that a description names must be the program's; it may be freed later, which a kernel then
- * finds out. A row of texels may be said to go on behind its allocation, as NVIDIA's driver lets it:
- * each texel is checked when it is read.
+ * finds out. A row of texels may be said to go on behind its allocation, as NVIDIA's driver lets
+ * it: each texel is checked when it is read.
  */
 #include "softgpu/driver/texture.h"
 

@@ -23,8 +23,8 @@ void sg_warp_barrier_arrive(struct sg_lane *lane, uint32_t n, uint32_t number, u
 
 /* warp-code.c: of code that runs warps. */
 struct sg_lane *sg_lane_of(struct sg_lane *lane, uint32_t number); /* until the next call */
-/* cp.async of n lanes, of which some run: size bytes from where the second n of the places are to the
- * first; behind them, SG_COPIES_PARTLY, how many are read, as 32 bits each. */
+/* cp.async of n lanes, of which some run: size bytes from where the second n of the places are to
+ * the first; behind them, SG_COPIES_PARTLY, how many are read, as 32 bits each. */
 void sg_warp_copy_async(const struct sg_lanes *lanes, const uint64_t *places, uint32_t n,
     uint32_t size, uint32_t flags);
 _Noreturn void sg_warp_fault(struct sg_lane *lane, const uint64_t *addresses,

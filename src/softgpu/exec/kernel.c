@@ -99,9 +99,9 @@ static void place_all(const struct sg_kernel *kernel, bool is_dynamic, uint64_t 
 }
 
 /*
- * In the order of their declarations, as ptxas does: lanes whose results are dropped may read behind
- * one variable, in NVIDIA's libraries too, and the next should be there. Dynamic memory, of no size
- * of its own, comes behind everything static.
+ * In the order of their declarations, as ptxas does: lanes whose results are dropped may read
+ * behind one variable, in NVIDIA's libraries too, and the next should be there. Dynamic memory, of
+ * no size of its own, comes behind everything static.
  */
 uint32_t kernel_place_shared(struct sg_kernel *kernel)
 {

@@ -1,18 +1,18 @@
 /*
- * mma's product of 16 by 8 numbers, and wgmma's of 16 by any, on the registers of a warp as they are,
- * for processors with AVX-512. The general way (matrix.c) brings the registers into rows first, which takes longer than
- * to multiply.
+ * mma's product of 16 by 8 numbers, and wgmma's of 16 by any, on the registers of a warp as they
+ * are, for processors with AVX-512. The general way (matrix.c) brings the registers into rows
+ * first, which takes longer than to multiply.
  *
- * A register of all lanes is two vectors, of lanes 0 to 15 and 16 to 31. Lane 4 g + t holds words of
- * row g of A, and of row g + 8 in another register; of column g of B; of C and D columns 2 t and
+ * A register of all lanes is two vectors, of lanes 0 to 15 and 16 to 31. Lane 4 g + t holds words
+ * of row g of A, and of row g + 8 in another register; of column g of B; of C and D columns 2 t and
  * 2 t + 1, a register each (of f16 in one), for row g and again for row g + 8. So for each k the
  * factors from A are what one lane of four has, for all four: a shuffle inside quarters of vectors;
- * and those from B are every second of 8 lanes', the same in all quarters. The words of k are in the
- * order of t, and k rises inside words.
+ * and those from B are every second of 8 lanes', the same in all quarters. The words of k are in
+ * the order of t, and k rises inside words.
  *
  * Results are those of the general way, to the bit: sums run over k in order, and each addition is
- * rounded once. Products of bf16 and tf32 may be beyond a float's range, and become infinite or less
- * exact there before they are added; all others are exact, so that they are not rounded by
+ * rounded once. Products of bf16 and tf32 may be beyond a float's range, and become infinite or
+ * less exact there before they are added; all others are exact, so that they are not rounded by
  * themselves.
  */
 #include "softgpu/exec/multiply.h"

@@ -20,7 +20,8 @@ struct shared_matrix {
 	unsigned swizzle;		       /* bits of an address that change */
 	unsigned atom;			       /* the lowest of them */
 	unsigned rows;			       /* of a piece whose major dimension is not k */
-	/* Rows that leave their 128 bytes go on at those of another matrix: leading is its start. */
+	/* Rows that leave their 128 bytes go on at those of another matrix: leading is its
+	 * start. */
 	bool goes_on;
 };
 

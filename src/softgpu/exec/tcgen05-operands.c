@@ -2,9 +2,9 @@
  * The operands of tcgen05.mma: elements of A and B as numbers, with signs, scales and zeroes put in
  * (PTX ISA 9.7.16.10). Called by tcgen05.c for each part of a product.
  *
- * Of each row 32 bytes are stored, 64 of B where A is sparse, 48 where k is 96. Elements of 4 and 6 bits have a byte
- * each in tensor memory; in shared memory 16 of them are packed and padded to 16 bytes, but for the
- * kinds of only 4 bits, which are packed everywhere.
+ * Of each row 32 bytes are stored, 64 of B where A is sparse, 48 where k is 96. Elements of 4 and 6
+ * bits have a byte each in tensor memory; in shared memory 16 of them are packed and padded to 16
+ * bytes, but for the kinds of only 4 bits, which are packed everywhere.
  */
 #include <string.h>
 

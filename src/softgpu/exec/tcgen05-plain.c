@@ -1,7 +1,7 @@
 /*
  * The operands of tcgen05.mma where nothing is put into them: floats of 8 bits or more without
- * scales, signs, zeroes or steps of their own. They are read by pieces of 16 bytes, and made numbers
- * many at a time; tcgen05-operands.c reads all others element by element.
+ * scales, signs, zeroes or steps of their own. They are read by pieces of 16 bytes, and made
+ * numbers many at a time; tcgen05-operands.c reads all others element by element.
  */
 #include <string.h>
 

@@ -12,8 +12,9 @@
 #define OUT_BYTES    (BLOCKS * MOST_THREADS * WORDS * 4)
 
 /* clang-format off */
-/* %r0: the thread; %r1: its block's rank; %r2: where its words are, 16 bytes of "own"; %d0: its answers.
- * Threads that are not in the first half of %p0's rows have an address that is none where it says so. */
+/* %r0: the thread; %r1: its block's rank; %r2: where its words are, 16 bytes of "own"; %d0: its
+ * answers. Threads that are not in the first half of %p0's rows have an address that is none where
+ * it says so. */
 static const char kernel_text[] = HEAD
     ".visible .entry k(.param .u64 out) {\n"
     ".reg .b64 %d<12>; .reg .b32 %r<60>; .reg .b16 %h<4>; .reg .pred %p<6>;\n"

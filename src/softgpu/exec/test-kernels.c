@@ -727,7 +727,8 @@ TEST(powers_of_two)
 	}
 }
 
-/* Lanes that leave a loop, which is the end for them, stay away: out[i] counts what was done at i. */
+/* Lanes that leave a loop, which is the end for them, stay away: out[i] counts what was done at
+ * i. */
 TEST(who_left_a_loop_does_not_come_back)
 {
 	struct sg_kernel *kernel = kernel_get(

@@ -81,8 +81,8 @@ TEST(sums_by_volatile_accesses)
 
 /*
  * Rows of eight lanes go on for as many rounds as theirs take. In each, all read where the row is,
- * the row's first lane clears that place, each lane says how far it can go, and the least of these is
- * where the row is next: it begins at its number, and its lanes want one, two, ... eight more.
+ * the row's first lane clears that place, each lane says how far it can go, and the least of these
+ * is where the row is next: it begins at its number, and its lanes want one, two, ... eight more.
  */
 TEST(rows_that_read_what_their_first_lane_clears)
 {
@@ -146,7 +146,8 @@ TEST_LIMIT(one_lane_publishes_for_its_warp, 120)
 	CHECK_BYTES(data, want, sizeof(want));
 }
 
-/* All lanes write a place, then one or two write it again, on ways of their own, then all read it. */
+/* All lanes write a place, then one or two write it again, on ways of their own, then all read
+ * it. */
 TEST(who_goes_around_a_write_waits_for_it)
 {
 	static const char text[] = PTX_HEAD

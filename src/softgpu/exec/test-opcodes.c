@@ -69,8 +69,8 @@ ROWS(narrow_floats,
 /* clang-format on */
 
 /*
- * Where an unsigned sum does not fit into 64 bits' signed half. The ISA says that vmad computes in 128
- * bits, so it is this; code that NVIDIA's driver 580 makes for an H200 has 0 for both.
+ * Where an unsigned sum does not fit into 64 bits' signed half. The ISA says that vmad computes in
+ * 128 bits, so it is this; code that NVIDIA's driver 580 makes for an H200 has 0 for both.
  */
 /* clang-format off */
 ROWS(products_beyond_63_bits,

@@ -335,8 +335,8 @@ TEST_LIMIT(allocation_waits_for_room, 60)
 	CHECK_EQ(out[2], 64);
 }
 
-/* A block's own address with bit 24 cleared is the same in the pair's even block: its mbarrier waits
- * for both. */
+/* A block's own address with bit 24 cleared is the same in the pair's even block: its mbarrier
+ * waits for both. */
 TEST_LIMIT(pairs_tell_the_even_block, 60)
 {
 	uint32_t *out = device_alloc(64);

@@ -6,8 +6,9 @@
  * machine keeps what its blocks have touched for the next ones, as it keeps stacks.
  *
  * Of a warp that does not run in step each lane does its part of the warp's instructions; that all
- * have come is what an exchange before them makes sure of, and another one where the program waits. Of an address's lane only
- * the place in a warp's quarter counts for loads and stores: warp w reaches lanes 32 (w % 4) on.
+ * have come is what an exchange before them makes sure of, and another one where the program waits.
+ * Of an address's lane only the place in a warp's quarter counts for loads and stores: warp w
+ * reaches lanes 32 (w % 4) on.
  */
 #include "softgpu/exec/tmem.h"
 

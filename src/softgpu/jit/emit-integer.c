@@ -213,9 +213,9 @@ void emit_dp2a(struct emit *emit)
 
 /*
  * Code for pairs of blocks makes the address of something in its own shared memory that of the same
- * in the even block by clearing bit 24: on a GPU addresses have the block's rank from there on. Here
- * a block's own have none, and others are numbered from 1. Compilers clear what alignment makes 0 as
- * well.
+ * in the even block by clearing bit 24: on a GPU addresses have the block's rank from there on.
+ * Here a block's own have none, and others are numbered from 1. Compilers clear what alignment
+ * makes 0 as well.
  */
 #define ODD_BLOCK 0x01000000u
 #define ALIGNMENT 0xffu

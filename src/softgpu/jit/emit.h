@@ -97,7 +97,8 @@ void memory_load_elements(struct emit *emit, struct value base, struct value *va
 void memory_store_elements(struct emit *emit, struct value base, const struct value *values);
 /* Whether they are one access for other threads. */
 bool memory_is_one(struct emit *emit, const struct ptx_operand *address);
-/* LLVM may keep addresses of local memory in 32 bits: the stacks of one machine agree in the rest. */
+/* LLVM may keep addresses of local memory in 32 bits: the stacks of one machine agree in the
+ * rest. */
 struct value memory_local_address(struct emit *emit, struct value address);
 struct value memory_pointer(struct emit *emit, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);

@@ -333,9 +333,9 @@ const char jit_prelude[] =
 	"!1 = !{!\"branch_weights\", i32 2000, i32 1}\n" /* nearly always */
 	"attributes #0 = { nounwind \"frame-pointer\"=\"none\" \"probe-stack\"=\"inline-asm\" }\n"
 	"attributes #1 = { alwaysinline nounwind memory(none) }\n"
-	/* 2 to the power of the nearest integer, in two factors for results below the normal numbers,
-	 * times a polynomial: within 0.9 of the last bit, and exact for integers. Whole vectors
-	 * of it cost what one call of the host's library does. */
+	/* 2 to the power of the nearest integer, in two factors for results below the normal
+	 * numbers, times a polynomial: within 0.9 of the last bit, and exact for integers. Whole
+	 * vectors of it cost what one call of the host's library does. */
 	"define internal float @sg.ex2(float %x) #1 {\n"
 	"  %lo = fcmp olt float %x, -1.600000e+02\n"
 	"  %y = select i1 %lo, float -1.600000e+02, float %x\n"

@@ -77,7 +77,8 @@ static unsigned registers_of_d(struct emit *emit, union sg_wgmma form)
 	return count;
 }
 
-/* d, a, place of b {, indices, selector}, adds {, factor of a, factor of b {, a transposed}, b transposed} */
+/* d, a, place of b {, indices, selector}, adds {, factor of a, factor of b {, a transposed}, b
+ * transposed} */
 union sg_wgmma wgmma_form(struct emit *emit, unsigned *count)
 {
 	union sg_wgmma form = {

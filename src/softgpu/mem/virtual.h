@@ -29,8 +29,8 @@ int sg_virtual_map(uint64_t address, size_t size, int fd, void *owner);
  * gone each's owner. -EINVAL: they are not, and nothing was done. */
 int sg_virtual_unmap(uint64_t address, size_t size, void (*gone)(void *owner));
 
-/* The same for the device's access to them, or for the program's. Both have the same pages: what one
- * may do the other can. */
+/* The same for the device's access to them, or for the program's. Both have the same pages: what
+ * one may do the other can. */
 int sg_virtual_protect(uint64_t address, size_t size, bool host, enum sg_access access);
 
 /* The mapping that address lies in. */

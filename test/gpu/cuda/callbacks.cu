@@ -1,5 +1,6 @@
 // timeout: 60
-/* Host functions on streams: their order, the data before them, and the work that waits for them. */
+/* Host functions on streams: their order, the data before them, and the work that waits for
+ * them. */
 #include <unistd.h>
 
 #include "check.h"

@@ -1,5 +1,6 @@
 // timeout: 60
-/* Thread block clusters: blocks read their neighbour's shared memory; launch attributes and occupancy. */
+/* Thread block clusters: blocks read their neighbour's shared memory; launch attributes and
+ * occupancy. */
 #include <cooperative_groups.h>
 
 #include "check.h"

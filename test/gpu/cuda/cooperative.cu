@@ -1,5 +1,6 @@
 // timeout: 60
-/* A cooperative launch: a grid-wide barrier between rounds in which every block reads another's result. */
+/* A cooperative launch: a grid-wide barrier between rounds in which every block reads another's
+ * result. */
 #include <cooperative_groups.h>
 
 #include "check.h"

@@ -1,6 +1,7 @@
 // libs: cublas
 // timeout: 60
-/* cuBLAS: matrix products in three types, batched both ways, and reductions with host and device results. */
+/* cuBLAS: matrix products in three types, batched both ways, and reductions with host and device
+ * results. */
 #include <cmath>
 #include <cublas_v2.h>
 #include <cuda_bf16.h>

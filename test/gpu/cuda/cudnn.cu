@@ -13,7 +13,8 @@ static size_t at(int n, int c, int y, int x, int channels)
 	return (((size_t)n * channels + c) * SIZE + y) * SIZE + x;
 }
 
-/* Calls visit(y index, x index, w index) for every product that a convolution with padding 1 sums. */
+/* Calls visit(y index, x index, w index) for every product that a convolution with padding 1
+ * sums. */
 template <typename F> static void each_product(F visit)
 {
 	for (int n = 0; n < BATCH; n++)

@@ -1,6 +1,7 @@
 // libs: curand
 // timeout: 60
-/* cuRAND: every family of generator through the host API, seeded; the host's generator agrees with the GPU's. */
+/* cuRAND: every family of generator through the host API, seeded; the host's generator agrees with
+ * the GPU's. */
 #include <cmath>
 #include <curand.h>
 

@@ -8,7 +8,8 @@
 
 enum { N = 200 };
 
-/* A symmetric matrix with a heavy diagonal, so that it is positive definite and well conditioned. */
+/* A symmetric matrix with a heavy diagonal, so that it is positive definite and well
+ * conditioned. */
 static std::vector<double> definite()
 {
 	auto a = fractions<double>(N * N, 1);

@@ -1,5 +1,6 @@
 // timeout: 60
-/* Programmatic dependent launch: kernels that start before the one in front ends, and wait for its results. */
+/* Programmatic dependent launch: kernels that start before the one in front ends, and wait for its
+ * results. */
 #include "check.h"
 
 enum { THREADS = 256, N = 1 << 16, ROUNDS = 40 };

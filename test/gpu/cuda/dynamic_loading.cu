@@ -1,8 +1,8 @@
 // libs: dl
 // timeout: 60
 /*
- * Libraries opened by hand: libcuda and several copies of libcudart beside the one linked in, all of which
- * share the primary context, found through dlopen, dlsym and cuGetProcAddress.
+ * Libraries opened by hand: libcuda and several copies of libcudart beside the one linked in, all
+ * of which share the primary context, found through dlopen, dlsym and cuGetProcAddress.
  */
 #include <cuda.h>
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
 // timeout: 60
-/* Errors: bad launches, bad handles and bad pointers keep the context; a fault ends it, in a child process. */
+/* Errors: bad launches, bad handles and bad pointers keep the context; a fault ends it, in a child
+ * process. */
 #include <sys/wait.h>
 #include <unistd.h>
 

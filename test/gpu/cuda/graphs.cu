@@ -1,5 +1,6 @@
 // timeout: 60
-/* Runtime graphs: a captured fork and join, nodes made by hand, new parameters, update, child, clone. */
+/* Runtime graphs: a captured fork and join, nodes made by hand, new parameters, update, child,
+ * clone. */
 #include "check.h"
 
 enum { COUNT = 4096 };

@@ -1,5 +1,6 @@
 // timeout: 60
-/* Host memory of every kind: registered in place, mapped, portable, write-combined; unaligned pieces. */
+/* Host memory of every kind: registered in place, mapped, portable, write-combined; unaligned
+ * pieces. */
 #include "check.h"
 
 enum { COUNT = 1 << 18 };

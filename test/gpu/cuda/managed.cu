@@ -1,5 +1,6 @@
 // timeout: 60
-/* Managed memory: the CPU and the GPU take turns; attachment, prefetch, advice and a pointer chain. */
+/* Managed memory: the CPU and the GPU take turns; attachment, prefetch, advice and a pointer
+ * chain. */
 #include "check.h"
 
 enum { COUNT = 1 << 20, ROUNDS = 6 };

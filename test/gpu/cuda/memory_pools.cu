@@ -1,5 +1,6 @@
 // timeout: 60
-/* Stream-ordered memory: the default pool, a pool of our own, reuse, trimming, and a free on another stream. */
+/* Stream-ordered memory: the default pool, a pool of our own, reuse, trimming, and a free on
+ * another stream. */
 #include "check.h"
 
 enum { COUNT = 1 << 20, ROUNDS = 20 };

@@ -11,7 +11,8 @@
 
 enum { COUNT = 1 << 22, MOST = 8 };
 
-/* The figure that test/gpu/run shows for both ways: bytes reduced per second, the median of rounds. */
+/* The figure that test/gpu/run shows for both ways: bytes reduced per second, the median of
+ * rounds. */
 static void bandwidth(int devices, ncclComm_t *communicators, cudaStream_t *streams)
 {
 	const size_t count = (size_t)64 << 20;

@@ -1,6 +1,7 @@
 // libs: nvrtc nvJitLink cuda
 // timeout: 60
-/* NVRTC and nvJitLink: compile at run time to PTX and to a cubin, link two objects, load each, run each. */
+/* NVRTC and nvJitLink: compile at run time to PTX and to a cubin, link two objects, load each, run
+ * each. */
 #include <cuda.h>
 #include <nvJitLink.h>
 #include <nvrtc.h>

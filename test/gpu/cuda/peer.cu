@@ -1,6 +1,7 @@
 // gpus: 2
 // timeout: 60
-/* Two GPUs in one process: copies between them, access to each other's memory, and who waits for whom. */
+/* Two GPUs in one process: copies between them, access to each other's memory, and who waits for
+ * whom. */
 #include <cuda.h>
 
 #include "check.h"

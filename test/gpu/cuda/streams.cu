@@ -1,5 +1,6 @@
 // timeout: 60
-/* Streams: priorities, events across them, queries, the legacy stream's barrier, non-blocking streams. */
+/* Streams: priorities, events across them, queries, the legacy stream's barrier, non-blocking
+ * streams. */
 #include <chrono>
 
 #include "check.h"

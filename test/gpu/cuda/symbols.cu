@@ -1,5 +1,6 @@
 // timeout: 60
-/* Variables of a module: __device__, __constant__ and __managed__, their addresses, sizes and copies. */
+/* Variables of a module: __device__, __constant__ and __managed__, their addresses, sizes and
+ * copies. */
 #include "check.h"
 
 enum { COUNT = 512 };

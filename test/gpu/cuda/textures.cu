@@ -1,5 +1,6 @@
 // timeout: 60
-/* Texture and surface objects: a 2-D array read by points, by exact halves under a linear filter, and written. */
+/* Texture and surface objects: a 2-D array read by points, by exact halves under a linear filter,
+ * and written. */
 #include "check.h"
 
 enum { WIDTH = 64, HEIGHT = 32 };

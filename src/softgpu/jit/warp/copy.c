@@ -1,6 +1,6 @@
 /*
- * cp.async of a warp in step: all lanes' addresses are checked at once, then one call of the machine
- * copies. Lanes that read nothing have a source that is not looked at.
+ * cp.async of a warp in step: all lanes' addresses are checked at once, then one call of the
+ * machine copies. Lanes that read nothing have a source that is not looked at.
  */
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"

@@ -1,7 +1,8 @@
 /*
- * Tensor memory (PTX ISA 9.7.16) of a warp in step. Loads and stores of registers show the machine all
- * lanes' words, a vector each; allocation is the warp's as it is. What one thread asks for (copies,
- * products, commits) is done lane by lane, and is of one lane in a program that means what it says.
+ * Tensor memory (PTX ISA 9.7.16) of a warp in step. Loads and stores of registers show the machine
+ * all lanes' words, a vector each; allocation is the warp's as it is. What one thread asks for
+ * (copies, products, commits) is done lane by lane, and is of one lane in a program that means what
+ * it says.
  *
  * Addresses, columns and the like must be the same in all lanes: they are the first one's.
  */

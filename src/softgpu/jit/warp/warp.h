@@ -112,7 +112,8 @@ void warp_store(struct warp *warp);
 struct value access_addresses(struct warp *warp, const struct ptx_operand *address);
 /* What must be the same in all lanes: the first one's that runs. */
 struct value access_common_address(struct warp *warp, const struct ptx_operand *address);
-/* The mask's lanes' pointers of an address that is not a load's or store's, checked: "<W x ptr>". */
+/* The mask's lanes' pointers of an address that is not a load's or store's, checked: "<W x
+ * ptr>". */
 struct value access_pointers(struct warp *warp, const struct ptx_operand *address,
     enum ptx_space space, unsigned size, bool is_write);
 /* Around what must not happen when no lane is meant: from begin on, some are. */
@@ -139,7 +140,8 @@ void warp_atomic(struct warp *warp);
 void warp_tally_find(struct warp *warp);
 /* Are additions of this kind kept as sums? */
 bool warp_tally_takes(const struct warp *warp, enum ptx_type type);
-/* Adds all lanes' values to their sums; between begin and end is the code for when that cannot be. */
+/* Adds all lanes' values to their sums; between begin and end is the code for when that cannot
+ * be. */
 struct warp_tally {
 	struct value addresses; /* all lanes' */
 	uint32_t done;

@@ -1,7 +1,7 @@
 /*
  * wgmma (PTX ISA 9.7.15) of a warp in step: as matrix.c, with the registers in struct
- * sg_wgmma_warp. Where to find the matrices in shared memory, and whether D was there before, is the
- * first lane's: all lanes must say the same.
+ * sg_wgmma_warp. Where to find the matrices in shared memory, and whether D was there before, is
+ * the first lane's: all lanes must say the same.
  */
 #include "softgpu/jit/warp/warp.h"
 #include "softgpu/jit/wgmma-form.h"
