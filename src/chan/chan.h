@@ -34,7 +34,7 @@ struct chan_times;
 /* A positive condition of chan_wait(): its timeout passed first. */
 enum { CHAN_TIMED_OUT = 1 };
 
-/* What chan_create() lays out. Zero fields take the settings' standard values. */
+/* What chan_region_create() lays out. Zero fields take the settings' standard values. */
 struct chan_geometry {
 	uint64_t ring_size;    /* power of two, at least 2 * WIRE_RECORD_MAX */
 	uint64_t staging_size; /* multiple of WIRE_CHUNK_SIZE */

@@ -30,7 +30,7 @@ struct run_plan {
 
 /*
  * Starts the program in its environment. 0 and *pid, or the exit status after a message. The
- * signals that supervise() forwards are blocked in the caller and not in the program.
+ * signals that run_supervise() forwards are blocked in the caller and not in the program.
  */
 int run_start_program(const struct run_plan *plan, pid_t *pid);
 

@@ -79,7 +79,7 @@ struct sg_lanes {
 	uint32_t words[SG_MOST_LANES / 32];
 };
 
-/* Addresses of functions are handles: FUNCTION_BASE + 16 * number, below any device address. */
+/* Addresses of functions are handles: SG_FUNCTION_BASE + 16 * number, below any device address. */
 #define SG_FUNCTION_BASE UINT64_C(0x10000)
 
 /* Rounds of a polling loop between two yields: of one that polls alone, and where others of its
