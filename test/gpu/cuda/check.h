@@ -34,8 +34,7 @@
 		}                                                                                  \
 	} while (0)
 
-/* By the GPU's one clock: an SM has one of its own, and a program that shares the GPU may be put aside
- * and go on on another SM. */
+/* By the GPU's one clock: each SM has one of its own, which says nothing of the time that others see. */
 static inline __device__ void spin_for(unsigned long long nanoseconds)
 {
 	unsigned long long start, now;
