@@ -91,10 +91,11 @@ enum class {
 enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS, TWIN_NARROW };
 
 /* What makes sure that a posted call is right. Of memory it names: factor[0] times factor[1] bytes
- * from address on are the program's. Of an aligned parameter: it is a multiple of factor[0]. */
+ * from address on are the program's. Of another parameter: it is a multiple of factor[0], or less. */
+enum known_kind { KNOWN_MEMORY, KNOWN_ALIGNED, KNOWN_BELOW };
 struct known {
+	enum known_kind kind;
 	const char *address, *factor[2];
-	bool aligned;
 };
 enum { KNOWN_MAX = 3 };
 
@@ -107,7 +108,8 @@ struct fn {
 	unsigned since;
 	enum class class;
 	bool blocks, custom_shim, custom_server, cache, early;
-	bool context; /* asks for a current context before it looks at its arguments */
+	bool context;	   /* asks for a current context before it looks at its arguments */
+	const char *first; /* the handle that it looks at before its other arguments */
 	bool has_prototype, has_wire;
 	struct param *params; /* as exported */
 	struct param *wire;   /* what crosses, when that differs: has_wire */

@@ -201,13 +201,26 @@ static void check_known(struct api *api, const struct fn *fn)
 		if (check_find(fn_wire(fn), known->address) && check_factor(fn, known->factor[0]) &&
 		    check_factor(fn, known->factor[1]))
 			continue;
-		if (known->aligned)
-			api_error(api, fn->place, "aligned(%s, %s) of \"%s\" names no parameters",
-			    known->address, known->factor[0], fn->name);
+		if (known->kind != KNOWN_MEMORY)
+			api_error(api, fn->place, "%s(%s, %s) of \"%s\" names no parameters",
+			    known->kind == KNOWN_BELOW ? "below" : "aligned", known->address,
+			    known->factor[0], fn->name);
 		else
 			api_error(api, fn->place, "known(%s, %s, %s) of \"%s\" names no parameters",
 			    known->address, known->factor[0], known->factor[1], fn->name);
 	}
+}
+
+/* The entry asks whether the handle is NULL. */
+static void check_first(struct api *api, const struct fn *fn)
+{
+	const struct param *p = fn->first ? check_find(fn->params, fn->first) : NULL;
+
+	forbid_fn(api, fn, fn->first && (!fn_live(fn) || fn_internal(fn)),
+	    "has no entry that looks at anything first");
+	if (fn->first && (!p || p->stars || !p->type || p->type->kind != TYPE_HANDLE))
+		api_error(
+		    api, fn->place, "first(%s) of \"%s\" names no handle", fn->first, fn->name);
 }
 
 static void check_body(struct api *api, struct fn *fn)
@@ -230,6 +243,7 @@ static void check_body(struct api *api, struct fn *fn)
 		api_error(
 		    api, fn->place, "order(%s) of \"%s\" names no parameter", fn->order, fn->name);
 	check_known(api, fn);
+	check_first(api, fn);
 }
 
 /* A prototype written at an alias may only repeat its base's. */
@@ -291,8 +305,8 @@ static void check_alias(struct api *api, struct fn *fn)
 	}
 	forbid_fn(api, fn,
 	    fn->has_id || fn->has_wire || fn->custom_shim || fn->custom_server || fn->blocks ||
-		fn->cache || fn->context || fn->charge || fn->replay || fn->order || fn->n_known ||
-		(fn->class && fn->class != fn->base->class),
+		fn->cache || fn->context || fn->first || fn->charge || fn->replay || fn->order ||
+		fn->n_known || (fn->class && fn->class != fn->base->class),
 	    "is an alias: id, class and attributes are its base's");
 	fn->class = fn->base->class;
 	fn->id = fn->base->id;

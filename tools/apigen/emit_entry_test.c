@@ -129,6 +129,20 @@ static void entry_without_context(struct out *out, const struct fn *fn)
 	out_line(out, "\tentry_expect_end();");
 }
 
+/* A NULL handle is told before NULL pointers. */
+static void entry_first(struct out *out, const struct fn *fn)
+{
+	const char *first = entry_body_of(fn)->first, *list = "", *error;
+
+	text_first(out->api, fn, &error);
+
+	for (struct param *p = fn->params; p; p = p->next)
+		list = text_join(
+		    out->api, list, p->stars || !strcmp(p->name, first) ? "NULL" : p->name);
+	out_line(out, "\tCHECK_EQ(%s(%s), %s);", fn->name, list, error);
+	out_line(out, "\tentry_expect_end();");
+}
+
 static void entry_test(struct out *out, const struct fn *fn)
 {
 	out_line(out, "TEST(entry_%s)", fn->name);
@@ -142,6 +156,8 @@ static void entry_test(struct out *out, const struct fn *fn)
 		entry_call(out, fn);
 		entry_expect(out, fn);
 		entry_nulls(out, fn);
+		if (entry_body_of(fn)->first)
+			entry_first(out, fn);
 		if (entry_maps_streams(fn)) {
 			entry_streams(out, fn, "NULL");
 			entry_call(out, fn);

@@ -89,14 +89,17 @@ static void narrow_call(struct out *out, const struct fn *fn,
 void out_narrow(struct out *out, const struct fn *fn, const char *enter,
     const char *(*call)(struct api *api, const struct fn *fn, const char *list))
 {
-	const char *check = text_check(out->api, fn);
+	const char *check = text_check(out->api, fn), *error;
+	const char *first = text_first(out->api, fn, &error);
 
 	for (struct param *p = fn->params; p; p = p->next)
 		if (p->wide)
 			out_line(out, "\t%s %s_wide;", p->wide, p->name);
 	if (fn_device(fn))
 		enter = "CUDA_SUCCESS";
-	if (fn->base->context) {
+	if (*first)
+		enter = api_text(out->api, "%s ? %s : %s", first, error, enter);
+	if (fn->base->context || *first) {
 		out_line(out, "\tCUresult r = %s;", enter);
 		if (*check) {
 			out_line(out, "\tif (r == CUDA_SUCCESS && !(%s))", check);

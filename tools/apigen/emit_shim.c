@@ -121,8 +121,10 @@ static void remote_arguments(struct out *out, const struct fn *fn)
 
 static const char *known_condition(struct out *out, const struct known *known)
 {
-	if (known->aligned)
+	if (known->kind == KNOWN_ALIGNED)
 		return api_text(out->api, "%s %% %s == 0", known->address, known->factor[0]);
+	if (known->kind == KNOWN_BELOW)
+		return api_text(out->api, "%s < %s", known->address, known->factor[0]);
 	return api_text(out->api, "place_is_known(%s, %s * %s)", known->address, known->factor[0],
 	    known->factor[1]);
 }
@@ -365,30 +367,50 @@ static const char *entry_lacks_context(struct api *api, const struct fn *fn)
 	return "shim_lacks_context(NULL)";
 }
 
-static void entry_checked(struct out *out, const char *lacks, const char *check, const char *call)
+/* What an entry asks before it makes the call, in this order. */
+struct questions {
+	const char *lacks; /* whether the context is missing; "": not asked */
+	const char *first; /* whether the handle that comes first is NULL; "": none does */
+	const char *error; /* that it is */
+	const char *check; /* whether the pointers are there; "": all may be NULL */
+};
+
+static void entry_checked(struct out *out, const struct questions *ask, const char *call)
 {
+	const char *or = "";
+
 	out_line(out, "\tCUresult r = CUDA_ERROR_INVALID_VALUE;");
-	if (*lacks) {
-		out_line(out, "\tif (unlikely(%s))", lacks);
+	if (*ask->lacks) {
+		out_line(out, "\tif (unlikely(%s))", ask->lacks);
 		out_line(out, "\t\tr = CUDA_ERROR_INVALID_CONTEXT;");
-		out_line(out, *check ? "\telse if (likely(%s))" : "\telse", check);
-	} else {
-		out_line(out, "\tif (likely(%s))", check);
+		or = "else ";
 	}
+	if (*ask->first) {
+		out_line(out, "\t%sif (unlikely(%s))", or, ask->first);
+		out_line(out, "\t\tr = %s;", ask->error);
+		or = "else ";
+	}
+	if (*ask->check)
+		out_line(out, "\t%sif (likely(%s))", or, ask->check);
+	else
+		out_line(out, "\telse");
 	out_line(out, "\t\tr = %s;", call);
 }
 
 static void entry_body(struct out *out, const struct fn *fn)
 {
-	const char *check = text_check(out->api, fn), *lacks = entry_lacks_context(out->api, fn);
+	struct questions ask = {
+	    .lacks = entry_lacks_context(out->api, fn), .check = text_check(out->api, fn)};
+
+	ask.first = text_first(out->api, fn, &ask.error);
 
 	out_line(out, "%s", text_prototype(out->api, fn));
 	out_line(out, "{");
 	out_line(out, "\tSHIM_ENTER%s(FN_%s);", fn->early ? "_EARLY" : "", fn->name);
 	if (!fn_live(fn)) {
 		out_line(out, "\tCUresult r = shim_nosup(FN_%s);", fn->name);
-	} else if (*check || *lacks) {
-		entry_checked(out, lacks, check, entry_call(out->api, fn));
+	} else if (*ask.lacks || *ask.first || *ask.check) {
+		entry_checked(out, &ask, entry_call(out->api, fn));
 	} else {
 		out_line(out, "\tCUresult r = %s;", entry_call(out->api, fn));
 	}

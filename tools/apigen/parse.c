@@ -349,6 +349,14 @@ static const char *parse_function(struct parser *p)
 	return name;
 }
 
+static const char *parse_parameter(struct parser *p)
+{
+	parse_expect(p, "(");
+	const char *name = parse_word(p, "the name of a parameter");
+	parse_expect(p, ")");
+	return name;
+}
+
 /* "proc" "(" BASE [, "ptsz" | "ptds"] "," VERSION ")" */
 static void parse_proc(struct parser *p, struct fn *fn)
 {
@@ -372,21 +380,21 @@ static const char *parse_factor(struct parser *p)
 	return api_text(p->api, "%llu", (unsigned long long)parse_number(p, "a number of bytes"));
 }
 
-/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")", "aligned" "(" PARAMETER "," NUMBER ")" */
-static void parse_known(struct parser *p, struct fn *fn, bool aligned)
+/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")", "aligned" or "below" "(" PARAMETER "," NUMBER ")" */
+static void parse_known(struct parser *p, struct fn *fn, enum known_kind kind)
 {
-	struct known known = {.factor = {NULL, "1"}, .aligned = aligned};
+	struct known known = {.kind = kind, .factor = {NULL, "1"}};
 	struct place place = p->token.place;
 
 	parse_expect(p, "(");
 	known.address = parse_word(p, "an address");
 	parse_expect(p, ",");
 	known.factor[0] = parse_factor(p);
-	if (!aligned && parse_accept(p, ","))
+	if (kind == KNOWN_MEMORY && parse_accept(p, ","))
 		known.factor[1] = parse_factor(p);
 	parse_expect(p, ")");
 	if (fn->n_known == KNOWN_MAX)
-		parse_fail(p, place, "more than %s", "three things are known or aligned");
+		parse_fail(p, place, "more than %s", "three things are known, aligned or below");
 	else
 		fn->known[fn->n_known++] = known;
 }
@@ -422,9 +430,13 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 	else if (parse_accept(p, "order"))
 		fn->order = parse_free_text(p);
 	else if (parse_accept(p, "known"))
-		parse_known(p, fn, false);
+		parse_known(p, fn, KNOWN_MEMORY);
 	else if (parse_accept(p, "aligned"))
-		parse_known(p, fn, true);
+		parse_known(p, fn, KNOWN_ALIGNED);
+	else if (parse_accept(p, "below"))
+		parse_known(p, fn, KNOWN_BELOW);
+	else if (parse_accept(p, "first"))
+		fn->first = parse_parameter(p);
 	else
 		return false;
 	return true;

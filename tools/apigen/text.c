@@ -125,3 +125,17 @@ const char *text_check(struct api *api, const struct fn *fn)
 	}
 	return last;
 }
+
+const char *text_first(struct api *api, const struct fn *fn, const char **error)
+{
+	const struct fn *body = fn->base ? fn->base : fn;
+	const struct param *p = body->params;
+
+	if (!body->first)
+		return "";
+	while (strcmp(p->name, body->first))
+		p = p->next;
+	*error = strcmp(p->type->handle, "CONTEXT") ? "CUDA_ERROR_INVALID_HANDLE"
+						    : "CUDA_ERROR_INVALID_CONTEXT";
+	return api_text(api, "!%s", body->first);
+}

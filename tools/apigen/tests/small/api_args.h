@@ -45,6 +45,17 @@ struct args_cuMemcpyHtoD_v2 {
 	size_t n;
 };
 
+struct args_cuEventRecordWithFlags {
+	CUevent event;
+	CUstream stream;
+	unsigned flags;
+};
+
+struct args_cuGraphGetName {
+	size_t *n;
+	CUgraph graph;
+};
+
 struct args_cuGraphGetNodes {
 	CUgraph graph;
 	CUgraphNode *nodes;

@@ -209,6 +209,76 @@ void wire_decode_reply_cuMemcpyHtoD_v2(struct wire_reader *r, struct args_cuMemc
 {
 }
 
+size_t wire_size_cuEventRecordWithFlags(const struct args_cuEventRecordWithFlags *a)
+{
+	return 24;
+}
+
+size_t wire_reply_size_cuEventRecordWithFlags(const struct args_cuEventRecordWithFlags *a)
+{
+	return 0;
+}
+
+void wire_encode_cuEventRecordWithFlags(struct wire_writer *w,
+    const struct args_cuEventRecordWithFlags *a)
+{
+	wire_put_u64(w, (uint64_t)a->event);
+	wire_put_u64(w, (uint64_t)a->stream);
+	wire_put_u64(w, (uint64_t)a->flags);
+}
+
+bool wire_decode_cuEventRecordWithFlags(struct wire_reader *r, struct pool *pool,
+    struct args_cuEventRecordWithFlags *a)
+{
+	a->event = (CUevent)wire_get_u64(r);
+	a->stream = (CUstream)wire_get_u64(r);
+	a->flags = (unsigned)wire_get_u64(r);
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuEventRecordWithFlags(struct wire_writer *w,
+    const struct args_cuEventRecordWithFlags *a)
+{
+}
+
+void wire_decode_reply_cuEventRecordWithFlags(struct wire_reader *r,
+    struct args_cuEventRecordWithFlags *a)
+{
+}
+
+size_t wire_size_cuGraphGetName(const struct args_cuGraphGetName *a)
+{
+	return 8;
+}
+
+size_t wire_reply_size_cuGraphGetName(const struct args_cuGraphGetName *a)
+{
+	return 8;
+}
+
+void wire_encode_cuGraphGetName(struct wire_writer *w, const struct args_cuGraphGetName *a)
+{
+	wire_put_u64(w, (uint64_t)a->graph);
+}
+
+bool wire_decode_cuGraphGetName(struct wire_reader *r, struct pool *pool,
+    struct args_cuGraphGetName *a)
+{
+	a->graph = (CUgraph)wire_get_u64(r);
+	a->n = codec_take(r, pool, sizeof(size_t));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuGraphGetName(struct wire_writer *w, const struct args_cuGraphGetName *a)
+{
+	wire_put_u64(w, (uint64_t)*a->n);
+}
+
+void wire_decode_reply_cuGraphGetName(struct wire_reader *r, struct args_cuGraphGetName *a)
+{
+	*a->n = (size_t)wire_get_u64(r);
+}
+
 size_t wire_size_cuGraphGetNodes(const struct args_cuGraphGetNodes *a)
 {
 	return 24;

@@ -72,6 +72,25 @@ bool wire_decode_cuMemcpyHtoD_v2(struct wire_reader *r, struct pool *pool,
 void wire_encode_reply_cuMemcpyHtoD_v2(struct wire_writer *w, const struct args_cuMemcpyHtoD_v2 *a);
 void wire_decode_reply_cuMemcpyHtoD_v2(struct wire_reader *r, struct args_cuMemcpyHtoD_v2 *a);
 
+size_t wire_size_cuEventRecordWithFlags(const struct args_cuEventRecordWithFlags *a);
+size_t wire_reply_size_cuEventRecordWithFlags(const struct args_cuEventRecordWithFlags *a);
+void wire_encode_cuEventRecordWithFlags(struct wire_writer *w,
+    const struct args_cuEventRecordWithFlags *a);
+bool wire_decode_cuEventRecordWithFlags(struct wire_reader *r, struct pool *pool,
+    struct args_cuEventRecordWithFlags *a);
+void wire_encode_reply_cuEventRecordWithFlags(struct wire_writer *w,
+    const struct args_cuEventRecordWithFlags *a);
+void wire_decode_reply_cuEventRecordWithFlags(struct wire_reader *r,
+    struct args_cuEventRecordWithFlags *a);
+
+size_t wire_size_cuGraphGetName(const struct args_cuGraphGetName *a);
+size_t wire_reply_size_cuGraphGetName(const struct args_cuGraphGetName *a);
+void wire_encode_cuGraphGetName(struct wire_writer *w, const struct args_cuGraphGetName *a);
+bool wire_decode_cuGraphGetName(struct wire_reader *r, struct pool *pool,
+    struct args_cuGraphGetName *a);
+void wire_encode_reply_cuGraphGetName(struct wire_writer *w, const struct args_cuGraphGetName *a);
+void wire_decode_reply_cuGraphGetName(struct wire_reader *r, struct args_cuGraphGetName *a);
+
 size_t wire_size_cuGraphGetNodes(const struct args_cuGraphGetNodes *a);
 size_t wire_reply_size_cuGraphGetNodes(const struct args_cuGraphGetNodes *a);
 void wire_encode_cuGraphGetNodes(struct wire_writer *w, const struct args_cuGraphGetNodes *a);

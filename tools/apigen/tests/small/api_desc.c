@@ -32,6 +32,11 @@ const struct api_desc api_desc[] = {
 	    .id = API_cuMemcpyHtoD_v2, .since = 7000,
 	    .flags = API_F_ALIAS | API_F_PTDS | API_F_CODEC_TEST | API_F_ENTRY_TEST,
 	    .base = "cuMemcpyHtoD_v2"},
+	[FN_cuEventRecordWithFlags] = {.name = "cuEventRecordWithFlags", .class = API_ASYNC,
+	    .id = API_cuEventRecordWithFlags, .since = 11010,
+	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
+	[FN_cuGraphGetName] = {.name = "cuGraphGetName", .class = API_SYNC,
+	    .id = API_cuGraphGetName, .since = 11010, .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
 	[FN_cuGraphGetNodes] = {.name = "cuGraphGetNodes", .class = API_SYNC,
 	    .id = API_cuGraphGetNodes, .since = 10000,
 	    .flags = API_F_CODEC_TEST | API_F_ENTRY_TEST},
@@ -83,6 +88,8 @@ static const uint16_t by_id[] = {
 	FN_cuMemSetAccess,
 	FN_cuMemGetLocation,
 	FN_cuMemsetD16Async,
+	FN_cuEventRecordWithFlags,
+	FN_cuGraphGetName,
 };
 
 const struct api_desc *api_desc_by_id(uint32_t id)

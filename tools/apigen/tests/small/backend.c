@@ -48,6 +48,18 @@ static CUresult missing_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+static CUresult missing_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	log_warn_once("the GPU driver of this server has no cuEventRecordWithFlags");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult missing_cuGraphGetName(size_t *n, CUgraph graph)
+{
+	log_warn_once("the GPU driver of this server has no cuGraphGetName");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 static CUresult missing_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	log_warn_once("the GPU driver of this server has no cuGraphGetNodes");
@@ -120,6 +132,8 @@ static const struct {
 	FUNCTION(cuMemAlloc_v2),
 	FUNCTION(cuMemcpyHtoDAsync_v2),
 	FUNCTION(cuMemcpyHtoD_v2),
+	FUNCTION(cuEventRecordWithFlags),
+	FUNCTION(cuGraphGetName),
 	FUNCTION(cuGraphGetNodes),
 	FUNCTION(cuLaunchHostFunc),
 	FUNCTION(cuCtxGetCurrent),

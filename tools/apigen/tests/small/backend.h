@@ -20,6 +20,8 @@ struct backend {
 	CUresult (*cuMemcpyHtoDAsync_v2)(CUdeviceptr to, const void *from, size_t n,
 	    CUstream stream);
 	CUresult (*cuMemcpyHtoD_v2)(CUdeviceptr to, const void *from, size_t n);
+	CUresult (*cuEventRecordWithFlags)(CUevent event, CUstream stream, unsigned flags);
+	CUresult (*cuGraphGetName)(size_t *n, CUgraph graph);
 	CUresult (*cuGraphGetNodes)(CUgraph graph, CUgraphNode *nodes, size_t *n);
 	CUresult (*cuLaunchHostFunc)(CUstream stream, CUhostFn function, void *data);
 	CUresult (*cuCtxGetCurrent)(CUcontext *context);

@@ -60,6 +60,22 @@ static CUresult timed_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t n
 	return timed_result;
 }
 
+static CUresult timed_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	uint64_t timed_start = clock_now_ns();
+	CUresult timed_result = real.cuEventRecordWithFlags(event, stream, flags);
+	backend_ns += clock_now_ns() - timed_start;
+	return timed_result;
+}
+
+static CUresult timed_cuGraphGetName(size_t *n, CUgraph graph)
+{
+	uint64_t timed_start = clock_now_ns();
+	CUresult timed_result = real.cuGraphGetName(n, graph);
+	backend_ns += clock_now_ns() - timed_start;
+	return timed_result;
+}
+
 static CUresult timed_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	uint64_t timed_start = clock_now_ns();
@@ -149,6 +165,8 @@ void backend_time(struct backend *backend)
 	backend->cuMemAlloc_v2 = timed_cuMemAlloc_v2;
 	backend->cuMemcpyHtoDAsync_v2 = timed_cuMemcpyHtoDAsync_v2;
 	backend->cuMemcpyHtoD_v2 = timed_cuMemcpyHtoD_v2;
+	backend->cuEventRecordWithFlags = timed_cuEventRecordWithFlags;
+	backend->cuGraphGetName = timed_cuGraphGetName;
 	backend->cuGraphGetNodes = timed_cuGraphGetNodes;
 	backend->cuLaunchHostFunc = timed_cuLaunchHostFunc;
 	backend->cuCtxGetCurrent = timed_cuCtxGetCurrent;

@@ -13,6 +13,8 @@ CODEC_FUZZ(cuEventDestroy_v2)
 CODEC_FUZZ(cuMemAlloc_v2)
 CODEC_FUZZ(cuMemcpyHtoDAsync_v2)
 CODEC_FUZZ(cuMemcpyHtoD_v2)
+CODEC_FUZZ(cuEventRecordWithFlags)
+CODEC_FUZZ(cuGraphGetName)
 CODEC_FUZZ(cuGraphGetNodes)
 CODEC_FUZZ(cuLaunchHostFunc)
 CODEC_FUZZ(cuCtxSetCurrent)
@@ -31,6 +33,8 @@ const struct codec_fuzz_entry codec_fuzz_entries[] = {
 	{API_cuMemAlloc_v2, fuzz_cuMemAlloc_v2},
 	{API_cuMemcpyHtoDAsync_v2, fuzz_cuMemcpyHtoDAsync_v2},
 	{API_cuMemcpyHtoD_v2, fuzz_cuMemcpyHtoD_v2},
+	{API_cuEventRecordWithFlags, fuzz_cuEventRecordWithFlags},
+	{API_cuGraphGetName, fuzz_cuGraphGetName},
 	{API_cuGraphGetNodes, fuzz_cuGraphGetNodes},
 	{API_cuLaunchHostFunc, fuzz_cuLaunchHostFunc},
 	{API_cuCtxSetCurrent, fuzz_cuCtxSetCurrent},

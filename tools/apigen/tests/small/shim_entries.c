@@ -97,6 +97,30 @@ CUresult cuMemcpyHtoD_v2_ptds(CUdeviceptr to, const void *from, size_t n)
 	return r;
 }
 
+CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	SHIM_ENTER(FN_cuEventRecordWithFlags);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(!event))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	else
+		r = remote_cuEventRecordWithFlags(event, stream, flags);
+	SHIM_LEAVE(FN_cuEventRecordWithFlags, r);
+	return r;
+}
+
+CUresult cuGraphGetName(size_t *n, CUgraph graph)
+{
+	SHIM_ENTER(FN_cuGraphGetName);
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(!graph))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	else if (likely(n))
+		r = remote_cuGraphGetName(n, graph);
+	SHIM_LEAVE(FN_cuGraphGetName, r);
+	return r;
+}
+
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	SHIM_ENTER(FN_cuGraphGetNodes);

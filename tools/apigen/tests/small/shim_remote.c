@@ -132,6 +132,42 @@ CUresult remote_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t n, unsi
 	return shim_call_end(&call, r);
 }
 
+CUresult remote_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	if (!remote_alive((uint64_t)event, HANDLE_EVENT))
+		return remote_dead(HANDLE_EVENT);
+	if ((uint64_t)stream != 0 && (uint64_t)stream != 1 && (uint64_t)stream != 2 &&
+	    !remote_alive((uint64_t)stream, HANDLE_STREAM))
+		return remote_dead(HANDLE_STREAM);
+	struct args_cuEventRecordWithFlags a = {.event = event, .stream = stream, .flags = flags};
+	struct shim_call call;
+	unsigned how = flags < 2 ? SHIM_POST : SHIM_WAIT;
+	CUresult r = shim_call_begin(&call, API_cuEventRecordWithFlags,
+	    wire_size_cuEventRecordWithFlags(&a), how, 0);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuEventRecordWithFlags(&call.writer, &a);
+	r = shim_call_finish(&call);
+	return shim_call_end(&call, r);
+}
+
+CUresult remote_cuGraphGetName(size_t *n, CUgraph graph)
+{
+	struct args_cuGraphGetName a = {.n = n, .graph = graph};
+	struct shim_call call;
+	CUresult r = shim_call_begin(&call, API_cuGraphGetName, wire_size_cuGraphGetName(&a),
+	    SHIM_WAIT, wire_reply_size_cuGraphGetName(&a));
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_cuGraphGetName(&call.writer, &a);
+	r = shim_call_finish(&call);
+	if (r == CUDA_SUCCESS)
+		wire_decode_reply_cuGraphGetName(&call.reader, &a);
+	return shim_call_end(&call, r);
+}
+
 CUresult remote_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	struct args_cuGraphGetNodes a = {.graph = graph, .nodes = nodes, .n = n};

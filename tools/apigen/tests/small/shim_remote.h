@@ -18,6 +18,8 @@ CUresult remote_cuEventDestroy_v2(CUevent event);
 CUresult remote_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes);
 CUresult remote_cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t n, CUstream stream);
 CUresult remote_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t n, unsigned shim_flags);
+CUresult remote_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags);
+CUresult remote_cuGraphGetName(size_t *n, CUgraph graph);
 CUresult remote_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n);
 CUresult remote_cuLaunchHostFunc(CUstream stream, size_t cookie);
 CUresult remote_cuCtxSetCurrent(CUcontext context);

@@ -43,6 +43,18 @@ CUresult cuMemcpyHtoD_v2_ptds(CUdeviceptr to, const void *from, size_t n)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	log_warn_once("the software GPU does not support cuEventRecordWithFlags");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult cuGraphGetName(size_t *n, CUgraph graph)
+{
+	log_warn_once("the software GPU does not support cuGraphGetName");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	log_warn_once("the software GPU does not support cuGraphGetNodes");

@@ -90,6 +90,36 @@ TEST(cuMemcpyHtoD_v2)
 	codec_test_fini(&t);
 }
 
+TEST(cuEventRecordWithFlags)
+{
+	struct codec_test t = {0};
+	struct args_cuEventRecordWithFlags a = {0}, b;
+
+	codec_test_random(&a.event, sizeof(a.event));
+	codec_test_random(&a.stream, sizeof(a.stream));
+	codec_test_random(&a.flags, sizeof(a.flags));
+	CODEC_CALL(cuEventRecordWithFlags);
+	CODEC_SAME(&a.event, &b.event, sizeof(a.event));
+	CODEC_SAME(&a.stream, &b.stream, sizeof(a.stream));
+	CODEC_SAME(&a.flags, &b.flags, sizeof(a.flags));
+	codec_test_fini(&t);
+}
+
+TEST(cuGraphGetName)
+{
+	struct codec_test t = {0};
+	struct args_cuGraphGetName a = {0}, b;
+
+	a.n = codec_test_memory(&t, sizeof(size_t));
+	codec_test_random(&a.graph, sizeof(a.graph));
+	CODEC_CALL(cuGraphGetName);
+	CODEC_SAME(&a.graph, &b.graph, sizeof(a.graph));
+	codec_test_fill(b.n, sizeof(size_t));
+	CODEC_REPLY(cuGraphGetName, );
+	CODEC_SAME(a.n, b.n, sizeof(size_t));
+	codec_test_fini(&t);
+}
+
 static void round_cuGraphGetNodes(bool present)
 {
 	struct codec_test t = {0};

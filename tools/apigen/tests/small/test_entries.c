@@ -58,6 +58,23 @@ CUresult remote_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t n, unsi
 	return ENTRY_RESULT;
 }
 
+CUresult remote_cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
+{
+	ENTRY_REACHED(remote_cuEventRecordWithFlags);
+	ENTRY_SEEN(event);
+	ENTRY_SEEN(stream);
+	ENTRY_SEEN(flags);
+	return ENTRY_RESULT;
+}
+
+CUresult remote_cuGraphGetName(size_t *n, CUgraph graph)
+{
+	ENTRY_REACHED(remote_cuGraphGetName);
+	ENTRY_SEEN(n);
+	ENTRY_SEEN(graph);
+	return ENTRY_RESULT;
+}
+
 CUresult remote_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
 {
 	ENTRY_REACHED(remote_cuGraphGetNodes);
@@ -283,6 +300,40 @@ TEST(entry_cuMemcpyHtoD_v2_ptds)
 	ENTRY_EXPECT(shim_flags);
 	entry_expect_end();
 	CHECK_EQ(cuMemcpyHtoD_v2_ptds(to, NULL, n), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+}
+
+TEST(entry_cuEventRecordWithFlags)
+{
+	CUevent event;
+	ENTRY_RANDOM(event);
+	CUstream stream;
+	ENTRY_RANDOM(stream);
+	unsigned flags;
+	ENTRY_RANDOM(flags);
+	CHECK_EQ(cuEventRecordWithFlags(event, stream, flags), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuEventRecordWithFlags);
+	ENTRY_EXPECT(event);
+	ENTRY_EXPECT(stream);
+	ENTRY_EXPECT(flags);
+	entry_expect_end();
+	CHECK_EQ(cuEventRecordWithFlags(NULL, stream, flags), CUDA_ERROR_INVALID_HANDLE);
+	entry_expect_end();
+}
+
+TEST(entry_cuGraphGetName)
+{
+	size_t *n = ENTRY_POINTER(0);
+	CUgraph graph;
+	ENTRY_RANDOM(graph);
+	CHECK_EQ(cuGraphGetName(n, graph), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(remote_cuGraphGetName);
+	ENTRY_EXPECT(n);
+	ENTRY_EXPECT(graph);
+	entry_expect_end();
+	CHECK_EQ(cuGraphGetName(NULL, graph), CUDA_ERROR_INVALID_VALUE);
+	entry_expect_end();
+	CHECK_EQ(cuGraphGetName(NULL, NULL), CUDA_ERROR_INVALID_HANDLE);
 	entry_expect_end();
 }
 

@@ -94,6 +94,35 @@ static CUresult serve_cuMemcpyHtoD_v2(struct call *call)
 	return worker_cuMemcpyHtoD_v2(call, &a);
 }
 
+static CUresult serve_cuEventRecordWithFlags(struct call *call)
+{
+	struct args_cuEventRecordWithFlags a;
+
+	if (!wire_decode_cuEventRecordWithFlags(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	a.event = (CUevent)call_handle(call, HANDLE_EVENT, (uint64_t)a.event);
+	a.stream = call_stream(call, (uint64_t)a.stream);
+	if (call->error != CUDA_SUCCESS)
+		return call->error;
+	return call->backend->cuEventRecordWithFlags(a.event, a.stream, a.flags);
+}
+
+static CUresult serve_cuGraphGetName(struct call *call)
+{
+	struct args_cuGraphGetName a;
+
+	if (!wire_decode_cuGraphGetName(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	a.graph = (CUgraph)call_handle(call, HANDLE_GRAPH, (uint64_t)a.graph);
+	if (call->error != CUDA_SUCCESS)
+		return call->error;
+	CUresult r = call->backend->cuGraphGetName(a.n, a.graph);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_reply_cuGraphGetName(&call->writer, &a);
+	return CUDA_SUCCESS;
+}
+
 static CUresult serve_cuGraphGetNodes(struct call *call)
 {
 	struct args_cuGraphGetNodes a;
@@ -242,5 +271,7 @@ const struct worker_entry worker_entries[] = {
 	{API_cuMemSetAccess, serve_cuMemSetAccess, false},
 	{API_cuMemGetLocation, serve_cuMemGetLocation, false},
 	{API_cuMemsetD16Async, serve_cuMemsetD16Async, false},
+	{API_cuEventRecordWithFlags, serve_cuEventRecordWithFlags, false},
+	{API_cuGraphGetName, serve_cuGraphGetName, false},
 };
 const size_t worker_n_entries = ARRAY_SIZE(worker_entries);
