@@ -178,6 +178,14 @@ static void check_name(struct api *api, const struct fn *fn)
 	    "needs the CUDA version it appeared in, as in \"since 3020\"");
 }
 
+static bool check_same_types(const struct param *p, const struct param *q)
+{
+	for (; p && q; p = p->next, q = q->next)
+		if (strcmp(p->type_name, q->type_name) || p->stars != q->stars)
+			return false;
+	return !p && !q;
+}
+
 static void check_id(struct api *api, const struct fn *fn)
 {
 	forbid_fn(api, fn, !fn->has_id, "has no id");
@@ -232,7 +240,7 @@ static void check_body(struct api *api, struct fn *fn)
 	forbid_fn(api, fn, fn->has_wire && !fn_crosses(fn), "does not cross and has a wire line");
 	forbid_fn(api, fn,
 	    fn->has_wire && fn_crosses(fn) && !fn_internal(fn) &&
-		!(fn->custom_shim && fn->custom_server),
+		!(fn->custom_shim && (fn->custom_server || check_same_types(fn->params, fn->wire))),
 	    "has a wire line: both its halves are custom(shim, server)");
 	forbid_fn(api, fn, !fn_crosses(fn) && (fn->custom_server || fn->blocks),
 	    "does not reach the server");
@@ -249,12 +257,7 @@ static void check_body(struct api *api, struct fn *fn)
 /* A prototype written at an alias may only repeat its base's. */
 static bool check_same_prototype(const struct fn *fn)
 {
-	struct param *p = fn->params, *q = fn->base->params;
-
-	for (; p && q; p = p->next, q = q->next)
-		if (strcmp(p->type_name, q->type_name) || p->stars != q->stars)
-			return false;
-	return !p && !q;
+	return check_same_types(fn->params, fn->base->params);
 }
 
 /* A parameter of a narrow form is its base's, of another type at most. */

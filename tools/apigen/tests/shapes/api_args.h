@@ -53,3 +53,7 @@ struct args_cuBoth {
 	size_t nodes_room;
 	int *n_nodes;
 };
+
+struct args_cuGetNothing {
+	size_t *bytes;
+};

@@ -253,3 +253,33 @@ void wire_decode_reply_cuBoth(struct wire_reader *r, struct args_cuBoth *a)
 		codec_get_output(r, a->nodes, nodes_room);
 	*a->n_nodes = (int)wire_get_u64(r);
 }
+
+size_t wire_size_cuGetNothing(const struct args_cuGetNothing *a)
+{
+	return 0;
+}
+
+size_t wire_reply_size_cuGetNothing(const struct args_cuGetNothing *a)
+{
+	return 8;
+}
+
+void wire_encode_cuGetNothing(struct wire_writer *w, const struct args_cuGetNothing *a)
+{
+}
+
+bool wire_decode_cuGetNothing(struct wire_reader *r, struct pool *pool, struct args_cuGetNothing *a)
+{
+	a->bytes = codec_take(r, pool, sizeof(size_t));
+	return !r->failed && r->at == r->end;
+}
+
+void wire_encode_reply_cuGetNothing(struct wire_writer *w, const struct args_cuGetNothing *a)
+{
+	wire_put_u64(w, (uint64_t)*a->bytes);
+}
+
+void wire_decode_reply_cuGetNothing(struct wire_reader *r, struct args_cuGetNothing *a)
+{
+	*a->bytes = (size_t)wire_get_u64(r);
+}

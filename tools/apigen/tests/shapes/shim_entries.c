@@ -50,3 +50,11 @@ CUresult cuBoth(char *text, size_t n, CUgraphNode *last, CUuuid *uuid, CUgraphNo
 	SHIM_LEAVE(FN_cuBoth, r);
 	return r;
 }
+
+CUresult cuGetNothing(size_t *bytes)
+{
+	SHIM_ENTER(FN_cuGetNothing);
+	CUresult r = shim_cuGetNothing(bytes);
+	SHIM_LEAVE(FN_cuGetNothing, r);
+	return r;
+}

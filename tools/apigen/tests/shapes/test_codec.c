@@ -151,3 +151,16 @@ TEST(cuBoth)
 	round_cuBoth(true);
 	round_cuBoth(false);
 }
+
+TEST(cuGetNothing)
+{
+	struct codec_test t = {0};
+	struct args_cuGetNothing a = {0}, b;
+
+	a.bytes = codec_test_memory(&t, sizeof(size_t));
+	CODEC_CALL(cuGetNothing);
+	codec_test_fill(b.bytes, sizeof(size_t));
+	CODEC_REPLY(cuGetNothing, );
+	CODEC_SAME(a.bytes, b.bytes, sizeof(size_t));
+	codec_test_fini(&t);
+}

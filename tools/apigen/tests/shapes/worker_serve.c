@@ -73,9 +73,23 @@ static CUresult serve_cuBoth(struct call *call)
 	return CUDA_SUCCESS;
 }
 
+static CUresult serve_cuGetNothing(struct call *call)
+{
+	struct args_cuGetNothing a;
+
+	if (!wire_decode_cuGetNothing(&call->reader, call->pool, &a))
+		return CALL_MALFORMED;
+	CUresult r = call->backend->cuGetNothing(a.bytes);
+	if (r != CUDA_SUCCESS)
+		return r;
+	wire_encode_reply_cuGetNothing(&call->writer, &a);
+	return CUDA_SUCCESS;
+}
+
 const struct worker_entry worker_entries[] = {
 	{API_cuInputs, serve_cuInputs, false},
 	{API_cuOutputs, serve_cuOutputs, false},
 	{API_cuBoth, serve_cuBoth, false},
+	{API_cuGetNothing, serve_cuGetNothing, false},
 };
 const size_t worker_n_entries = ARRAY_SIZE(worker_entries);
