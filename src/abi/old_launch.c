@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 CUresult old_launch_make_room(struct old_launch *old, size_t room)
@@ -57,10 +59,12 @@ CUresult old_launch_bytes(struct old_launch *old, unsigned bytes)
 
 CUresult old_launch_put(struct old_launch *old, int offset, const void *from, unsigned bytes)
 {
-	if (offset < 0 || (unsigned)offset > old->room || bytes > old->room - (unsigned)offset)
+	if (offset < 0)
 		return CUDA_ERROR_INVALID_VALUE;
+	if ((unsigned)offset >= old->room)
+		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
-	memcpy(old->buffer + offset, from, bytes);
+	memcpy(old->buffer + offset, from, MIN(bytes, old->room - (unsigned)offset));
 	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
 }
@@ -83,8 +87,8 @@ CUresult old_launch_go(struct old_launch *old, CUfunction function, int width, i
 	size_t bytes = now.bytes;
 	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, buffer, CU_LAUNCH_PARAM_BUFFER_SIZE,
 	    &bytes, CU_LAUNCH_PARAM_END};
-	CUresult r = launch(function, (unsigned)width, (unsigned)height, 1, now.block[0],
-	    now.block[1], now.block[2], now.shared, stream, NULL, extra);
+	CUresult r = launch(function, (unsigned)width, (unsigned)height, 1, MAX(now.block[0], 1u),
+	    MAX(now.block[1], 1u), MAX(now.block[2], 1u), now.shared, stream, NULL, extra);
 	free(buffer);
 	return r;
 }

@@ -9,8 +9,8 @@
 #include "abi/cuda.h"
 
 struct old_launch {
-	unsigned block[3], shared, bytes;
-	char *buffer; /* for the parameters; the owner's, `room` bytes */
+	unsigned block[3], shared, bytes; /* block: of 0, 1 */
+	char *buffer;			  /* for the parameters; the owner's, `room` bytes */
 	size_t room;
 };
 
@@ -19,8 +19,9 @@ CUresult old_launch_make_room(struct old_launch *old, size_t room);
 
 CUresult old_launch_block(struct old_launch *old, int x, int y, int z);
 CUresult old_launch_shared(struct old_launch *old, unsigned bytes);
-/* Parameters beyond what the function has are CUDA_ERROR_INVALID_VALUE. */
+/* More bytes than the function has are CUDA_ERROR_INVALID_VALUE. */
 CUresult old_launch_bytes(struct old_launch *old, unsigned bytes);
+/* What lies beyond them is for nobody, as in CUDA. */
 CUresult old_launch_put(struct old_launch *old, int offset, const void *from, unsigned bytes);
 
 /* Calls launch, a cuLaunchKernel, with a copy of what has been set. */

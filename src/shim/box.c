@@ -275,6 +275,10 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *copy, CUstream stream, bool wait)
 {
 	bool captured = false;
 	struct box box;
+
+	/* Of nothing, CUDA does not ask from where to where. */
+	if (!copy->WidthInBytes || !copy->Height || !copy->Depth)
+		return session_usable();
 	CUresult r = box_of(copy, &box);
 
 	if (r == CUDA_SUCCESS && !wait && !(box.source.shared && box.destination.shared))

@@ -166,6 +166,13 @@ CUresult shim_cuDevicePrimaryCtxRelease_v2(CUdevice device)
 	return r;
 }
 
+CUresult shim_cuDevicePrimaryCtxRelease(CUdevice device)
+{
+	CUresult r = shim_cuDevicePrimaryCtxRelease_v2(device);
+
+	return r == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : r;
+}
+
 CUresult shim_cuDevicePrimaryCtxReset_v2(CUdevice device)
 {
 	CUresult r = CUDA_SUCCESS;

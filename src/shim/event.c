@@ -134,3 +134,22 @@ CUresult shim_cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
 {
 	return settle(event, remote_cuStreamWaitEvent(stream, event, flags));
 }
+
+static CUresult elapsed(
+    CUresult (*ask)(float *, CUevent, CUevent), float *milliseconds, CUevent start, CUevent end)
+{
+	float nobody;
+	CUresult r = ask(milliseconds ?: &nobody, start, end);
+
+	return r == CUDA_SUCCESS && !milliseconds ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+CUresult shim_cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end)
+{
+	return elapsed(remote_cuEventElapsedTime, milliseconds, start, end);
+}
+
+CUresult shim_cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent end)
+{
+	return elapsed(remote_cuEventElapsedTime_v2, milliseconds, start, end);
+}

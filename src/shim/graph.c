@@ -75,6 +75,8 @@ CUresult shim_cuGraphExecUpdate_v2(
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!info)
+		return status;
 	info->result = result;
 	info->errorNode = culprit;
 	info->errorFromNode = from;
@@ -84,10 +86,13 @@ CUresult shim_cuGraphExecUpdate_v2(
 CUresult shim_cuGraphExecUpdate(
     CUgraphExec exec, CUgraph graph, CUgraphNode *error_node, CUgraphExecUpdateResult *result)
 {
+	CUgraphExecUpdateResult why;
+	CUgraphNode culprit;
 	CUresult status;
 
 	graph_changes_forget();
-	CUresult r = remote_cuGraphExecUpdate(exec, graph, error_node, result, &status);
+	CUresult r =
+	    remote_cuGraphExecUpdate(exec, graph, error_node ?: &culprit, result ?: &why, &status);
 	return r ?: status;
 }
 

@@ -178,6 +178,11 @@ CUresult graph_node_add(CUgraphNode *node, const struct graph_place *place, CUgr
 	CUdeviceptr address = 0;
 	CUgraph *bodies = NULL, none;
 
+	/* Told before anything else. */
+	if (p->type == CU_GRAPH_NODE_TYPE_KERNEL && !p->kernel.func && !p->kernel.kern)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = pack(&sent, false, stack, &tail);
 	unsigned n = p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL ? p->conditional.size : 0;
 	if (r == CUDA_SUCCESS && n && !(bodies = calloc(n, sizeof(*bodies))))

@@ -143,7 +143,17 @@ CUresult shim_cuStreamGetCtx(CUstream stream, CUcontext *context)
 
 CUresult shim_cuStreamGetCtx_v2(CUstream stream, CUcontext *context, CUgreenCtx *green)
 {
-	CUresult r = remote_cuStreamGetCtx_v2(stream, context, green);
+	CUcontext of;
+	CUgreenCtx of_green;
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	return r ?: note(stream, *context);
+	if (context || green)
+		r = remote_cuStreamGetCtx_v2(stream, &of, &of_green) ?: note(stream, of);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (context)
+		*context = of;
+	if (green)
+		*green = of_green;
+	return CUDA_SUCCESS;
 }

@@ -387,9 +387,13 @@ CUresult shim_cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags)
 
 	if (!shim_thread.context)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!bytes || flags & ~(unsigned)(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
-					  CU_MEMHOSTALLOC_WRITECOMBINED))
+	if (flags & ~(unsigned)(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
+				CU_MEMHOSTALLOC_WRITECOMBINED))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (!bytes) {
+		*pointer = NULL;
+		return CUDA_SUCCESS;
+	}
 	CUresult r = hostmem_take(bytes, &start);
 	if (r != CUDA_SUCCESS)
 		return r;

@@ -104,7 +104,8 @@ CUresult launch_buffer(
     const struct function *f, void **values, void **extra, void *stack, struct launch_buffer *out)
 {
 	out->heap = NULL;
-	if (extra && !values)
+	/* A list of nothing is no parameters. */
+	if (extra && !values && (f->n_parameters || *extra != CU_LAUNCH_PARAM_END))
 		return launch_extra(extra, &out->bytes, &out->size);
 	out->bytes = stack;
 	out->size = f->bytes;

@@ -12,6 +12,9 @@
 #include "shim/launch.h"
 #include "wire/limits.h"
 
+/* Which of two kernels on different devices begins first, and what comes behind both. */
+#define FLAGS 3u
+
 struct launches {
 	CUfunction *functions;
 	CUstream *streams;
@@ -58,7 +61,7 @@ CUresult shim_cuLaunchCooperativeKernelMultiDevice(
 	CUresult r = CUDA_SUCCESS;
 
 	/* Each is on a device of its own. */
-	if (!count || count > WIRE_DEVICES_MAX)
+	if (!count || count > WIRE_DEVICES_MAX || flags & ~FLAGS)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (unsigned i = 0; r == CUDA_SUCCESS && i < count; i++)
 		r = take(&l, i, &launches[i]);

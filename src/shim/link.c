@@ -68,6 +68,9 @@ CUresult shim_cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const cha
 	void *bytes;
 	size_t size;
 
+	/* CUDA says so before it looks for the file. */
+	if ((unsigned)type >= CU_JIT_NUM_INPUT_TYPES || (n_options && (!options || !values)))
+		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = file_read(path, &bytes, &size);
 	if (r != CUDA_SUCCESS)
 		return r;

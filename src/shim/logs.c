@@ -151,8 +151,7 @@ CUresult shim_cuLogsUnregisterCallback(CUlogsCallbackHandle callback)
 
 CUresult shim_cuLogsCurrent(CUlogIterator *iterator, unsigned flags)
 {
-	if (flags)
-		return CUDA_ERROR_INVALID_VALUE;
+	(void)flags; /* none is wrong */
 	pthread_mutex_lock(&lock);
 	*iterator = messages.next;
 	pthread_mutex_unlock(&lock);
@@ -162,7 +161,7 @@ CUresult shim_cuLogsCurrent(CUlogIterator *iterator, unsigned flags)
 CUresult shim_cuLogsDumpToMemory(
     CUlogIterator *iterator, char *buffer, size_t *bytes, unsigned flags)
 {
-	if (flags)
+	if (flags || !*bytes)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	CUresult r = error_log_dump(&messages, iterator ? *iterator : 0, buffer, bytes);

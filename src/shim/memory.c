@@ -6,6 +6,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
+#include "shim/capture.h"
 #include "shim/device.h"
 #include "shim/managed.h"
 #include "shim/pool_reuse.h"
@@ -48,12 +49,21 @@ CUresult shim_cuMemFree_v2(CUdeviceptr address)
 	return r;
 }
 
+CUresult shim_cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
+{
+	size_t nobody;
+
+	return remote_cuMemGetInfo_v2(free_bytes ?: &nobody, total_bytes ?: &nobody);
+}
+
 CUresult shim_cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
 {
 	CUdeviceptr found_base;
 	size_t found_bytes;
 	struct range range;
 
+	if (!base && !bytes)
+		return CUDA_SUCCESS;
 	if (range_find(address, &range) && range.kind != RANGE_MAPPED) {
 		found_base = range.start;
 		found_bytes = range.size;
@@ -114,6 +124,11 @@ CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 
 	if (!address)
 		return CUDA_SUCCESS;
+	if ((uint64_t)stream > 2 && !shim_handle_alive((uint64_t)stream, HANDLE_STREAM))
+		return CUDA_ERROR_INVALID_HANDLE;
+	/* Memory of cuMemAlloc may be given back like this too, but is none of a pool. */
+	if (range_find(address, &range) && range.kind == RANGE_DEVICE && !capture_may_be_open())
+		return shim_cuMemFree_v2(address);
 	if (range_remove(address, &range) && range.kind == RANGE_POOL &&
 	    pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
 		return shim_take_error();

@@ -196,12 +196,14 @@ CUresult shim_cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_
 	void *bytes;
 	size_t size;
 
-	if (n_library_options && !library_options)
+	if (n_options && (!options || !values))
 		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = file_read(path, &bytes, &size);
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = load_library(library, bytes, size + 1, options, values, n_options);
+	r = n_library_options && !library_options
+		? CUDA_ERROR_INVALID_VALUE
+		: load_library(library, bytes, size + 1, options, values, n_options);
 	free(bytes);
 	return r;
 }

@@ -116,6 +116,8 @@ CUresult shim_cuPointerGetAttributes(
 	struct range range;
 	bool known = range_find(address, &range);
 
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
 	for (unsigned i = 0; i < count; i++) {
 		size_t size = abi_pointer_attribute_size(attributes[i]);
 		if (!size || !values[i])

@@ -259,6 +259,11 @@ CUresult shim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
 	return r;
 }
 
+CUresult shim_cuMemHostRegister(void *pointer, size_t bytes, unsigned flags)
+{
+	return shim_cuMemHostRegister_v2(pointer, bytes, flags & FLAGS);
+}
+
 static CUresult unregister_memory(uint64_t start)
 {
 	struct range range;

@@ -43,6 +43,14 @@ CUresult shim_cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObje
 	return r;
 }
 
+CUresult shim_cuTexRefGetFormat(CUarray_format *format, int *channels, CUtexref texture)
+{
+	CUarray_format any;
+	int some;
+
+	return remote_cuTexRefGetFormat(format ?: &any, channels ?: &some, texture);
+}
+
 CUresult shim_cuSurfObjectCreate(CUsurfObject *object, const CUDA_RESOURCE_DESC *resource)
 {
 	return remote_cuSurfObjectCreate(object, resource, array_of(resource));

@@ -39,7 +39,7 @@
 	HANDLE_KIND(GRAPHEXEC, CUgraphExec, CUDA_ERROR_INVALID_VALUE)                              \
 	HANDLE_KIND(GRAPHNODE, CUgraphNode, CUDA_ERROR_INVALID_VALUE)                              \
 	HANDLE_KIND(USEROBJECT, CUuserObject, CUDA_ERROR_INVALID_VALUE)                            \
-	HANDLE_KIND(GREENCTX, CUgreenCtx, CUDA_ERROR_INVALID_HANDLE)                               \
+	HANDLE_KIND(GREENCTX, CUgreenCtx, CUDA_ERROR_INVALID_CONTEXT)                              \
 	HANDLE_KIND(RESOURCEDESC, CUdevResourceDesc, CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION)    \
 	HANDLE_KIND(ALLOCATION, CUmemGenericAllocationHandle, CUDA_ERROR_INVALID_VALUE)            \
 	HANDLE_KIND(EXTMEMORY, CUexternalMemory, CUDA_ERROR_INVALID_HANDLE)                        \

@@ -95,9 +95,8 @@ CUresult worker_cuMemGetHandleForAddressRange(
 {
 	_cleanup_fd_ int fd = -1;
 
-	if (a->handle_type != CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (!memory_is_device(call, a->address, a->bytes))
+	if (a->handle_type != CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD ||
+	    !memory_is_device(call, a->address, a->bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return call->backend->cuMemGetHandleForAddressRange(
 		   &fd, a->address, a->bytes, a->handle_type, a->flags)
