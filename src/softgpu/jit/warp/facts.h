@@ -50,6 +50,7 @@ struct facts {
 	bool *parts;	      /* by block: lanes part at its end */
 	struct split *splits;
 	const struct ptx_instruction *spins; /* some lanes may wait for others by it; or NULL */
+	bool waits; /* some lanes may wait for other warps while the rest stands by */
 };
 
 /* As flow_init(); reason is facts->flow.reason. */
@@ -102,10 +103,15 @@ bool mbarrier_waits(const struct ptx_instruction *in);
 /*
  * spin.c: may the instruction read what others write, in a way that decides what is done next? And
  * the first in a loop that may run without some lanes, which may decide whether the others go round
- * again; NULL: none. The latter is for facts.c and takes from the flow.
+ * again because of what those are yet to write; NULL: none. The latter is for facts.c, takes from
+ * the flow and sets facts->waits.
  */
 bool spin_may(const struct facts *facts, const struct ptx_instruction *in);
 const struct ptx_instruction *spin_find(struct facts *facts);
+
+/* parked.c: may lanes that others leave behind when they go round a loop write something before
+ * they meet those again? Takes from the flow. */
+bool parked_may_write(struct facts *facts, uint32_t loop);
 
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);

@@ -7,10 +7,15 @@
  * that go where a lane's own variables may lie (unoptimised code has them all there) or into a
  * function are taken to decide.
  *
+ * Such a loop is harmless all the same where the lanes that stand by could not write what it waits
+ * for (parked.c): it waits for other warps then.
+ *
  * Compare and swap that is tried again with what it found (how additions are made that there is no
  * instruction for) decides a branch and waits for nobody: it fails only where another lane's has
  * succeeded.
  */
+#include <string.h>
+
 #include "softgpu/jit/warp/facts.h"
 
 #define MOST_MOVES 8u /* between what compare and swap found and what it compares with next */
@@ -168,12 +173,34 @@ static bool is_tried_again(const struct flow *flow, uint32_t number, uint32_t sw
 	return to == flow->exit || !bits_has(loop->blocks, to);
 }
 
+enum verdict { VERDICT_NONE, VERDICT_HARMLESS, VERDICT_HARMFUL };
+
 struct spin {
+	struct facts *facts;
 	const struct flow *flow;
-	uint64_t *values; /* that come of reads */
-	uint64_t *exempt; /* blocks whose branch only tries again */
+	uint64_t *values;  /* that come of reads */
+	uint64_t *exempt;  /* blocks whose branch only tries again */
+	uint8_t *verdicts; /* by loop: an enum verdict */
+	uint64_t *passed;  /* blocks, for note_ways() */
+	uint32_t *stack;   /* the same */
 	bool has, changed;
 };
+
+/* Lanes may go round the loops that the block is in until others write something. */
+static bool may_wait_for_lanes(struct spin *s, uint32_t block)
+{
+	uint32_t loop = s->flow->blocks[block].loop;
+
+	for (; loop != FLOW_NONE; loop = s->flow->loops[loop].outer) {
+		if (s->verdicts[loop] == VERDICT_NONE)
+			s->verdicts[loop] =
+			    parked_may_write(s->facts, loop) ? VERDICT_HARMFUL : VERDICT_HARMLESS;
+		if (s->verdicts[loop] == VERDICT_HARMFUL)
+			return true;
+		s->facts->waits = true;
+	}
+	return false;
+}
 
 static void note_use(void *context, uint32_t value, bool is_result)
 {
@@ -190,6 +217,14 @@ static void note_result(void *context, uint32_t value, bool is_result)
 		return;
 	bits_add(s->values, value);
 	s->changed = true;
+}
+
+static void note_all(struct spin *s, const uint64_t *values)
+{
+	for (size_t i = 0; i < s->flow->value_words; i++) {
+		s->changed |= (values[i] & ~s->values[i]) != 0;
+		s->values[i] |= values[i];
+	}
 }
 
 static bool operand_has(const struct spin *s, const struct ptx_operand *operand)
@@ -209,12 +244,42 @@ static bool atomic_has(const struct spin *s, const struct ptx_instruction *in)
 	       (ptx_has(in, PTX_MODIFIER_cas) && operand_has(s, &in->operands[2]));
 }
 
+/* Do all ways of a branch meet in the same round of its loop? */
+static bool is_within_a_round(const struct flow *flow, uint32_t block)
+{
+	return flow->blocks[block].loop != FLOW_NONE &&
+	       flow_postdominator(flow, flow->blocks[block].loop, block) != FLOW_NONE;
+}
+
+/* All that is written on the ways of such a branch comes of the value. */
+static void note_ways(struct spin *s, uint32_t branch)
+{
+	const struct flow *flow = s->flow;
+	uint32_t end = flow_postdominator(flow, flow->blocks[branch].loop, branch);
+	uint32_t *ways = s->stack, n = 0;
+
+	memset(s->passed, 0, flow->block_words * sizeof(*s->passed));
+	bits_add(s->passed, end);
+	ways[n++] = branch;
+	while (n) {
+		const struct flow_block *block = &flow->blocks[ways[--n]];
+
+		for (uint32_t k = 0; k < block->n_next; k++) {
+			uint32_t next = block->next[k];
+
+			if (next == flow->exit || bits_has(s->passed, next))
+				continue;
+			bits_add(s->passed, next);
+			note_all(s, flow->blocks[next].defined);
+			ways[n++] = next;
+		}
+	}
+}
+
 /* An instruction that uses such a value: does that decide on a loop's further rounds? Else its
  * results come of the value too. */
 static bool decides(struct spin *s, uint32_t block, const struct ptx_instruction *in)
 {
-	const struct flow_block *b = &s->flow->blocks[block];
-
 	switch (in->opcode) {
 	case PTX_OP_call:
 		return true;
@@ -222,9 +287,14 @@ static bool decides(struct spin *s, uint32_t block, const struct ptx_instruction
 		return !ptx_has(in, PTX_MODIFIER_global) && !ptx_has(in, PTX_MODIFIER_shared);
 	case PTX_OP_bra:
 	case PTX_OP_brx:
+		if (is_within_a_round(s->flow, block)) {
+			note_ways(s, block);
+			return false;
+		}
+		return !bits_has(s->exempt, block) && may_wait_for_lanes(s, block);
 	case PTX_OP_ret:
 	case PTX_OP_exit:
-		return b->loop != FLOW_NONE && !bits_has(s->exempt, block);
+		return !bits_has(s->exempt, block) && may_wait_for_lanes(s, block);
 	case PTX_OP_atom:
 		if (atomic_has(s, in))
 			flow_visit(s->flow, in, note_result, s);
@@ -257,9 +327,13 @@ static bool follow_values(struct spin *s)
 const struct ptx_instruction *spin_find(struct facts *facts)
 {
 	struct flow *flow = &facts->flow;
-	struct spin s = {.flow = flow,
+	struct spin s = {.facts = facts,
+	    .flow = flow,
 	    .values = flow_take(flow, flow->value_words * sizeof(uint64_t)),
-	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t))};
+	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t)),
+	    .verdicts = flow_take(flow, flow->n_loops),
+	    .passed = flow_take(flow, flow->block_words * sizeof(uint64_t)),
+	    .stack = flow_take(flow, (flow->n_blocks + 1) * sizeof(uint32_t))};
 	const struct ptx_instruction *first = NULL;
 
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
@@ -272,8 +346,11 @@ const struct ptx_instruction *spin_find(struct facts *facts)
 
 			if (!spin_may(facts, in))
 				continue;
-			if (!reads_others(facts, in))
-				return in;
+			if (!reads_others(facts, in)) {
+				if (may_wait_for_lanes(&s, flow->order[i]))
+					return in;
+				continue;
+			}
 			first = first ?: in;
 			flow_visit(flow, in, note_result, &s);
 			if (is_tried_again(flow, flow->order[i], k))

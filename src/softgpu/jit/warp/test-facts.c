@@ -259,19 +259,26 @@ TEST(one_lanes_text_is_made_wide)
 	widen_fini(&widen);
 }
 
-/* A loop of lanes that leave it at different times, so that all of it may run without some. */
+/* A loop of lanes that leave it at different times, so that all of it may run without some, which
+ * write something then. */
 #define PARTIAL_LOOP(body)                                                                         \
 	"ld.param.u64 %d0, [a]; mov.u32 %r0, %tid.x; mov.u32 %r1, 0; mov.u32 %r4, 0;\n"            \
-	"L: " body "add.u32 %r1, %r1, 1; setp.lt.u32 %p0, %r1, %r0; @%p0 bra L;\n"
+	"L: " body "add.u32 %r1, %r1, 1; setp.lt.u32 %p0, %r1, %r0; @%p0 bra L;\n"                 \
+	"st.global.u32 [%d0+8], %r1;\n"
 
-static bool spins(const char *body)
+static bool spins_in(const char *body, uint32_t width)
 {
 	bool spins;
 
-	CHECK(analyse(body));
+	CHECK(analyse_rows(body, width, 32));
 	spins = facts.spins;
 	finish();
 	return spins;
+}
+
+static bool spins(const char *body)
+{
+	return spins_in(body, 32);
 }
 
 TEST(reads_that_decide_on_a_loop_may_wait)
@@ -314,4 +321,73 @@ TEST(compare_and_swap_that_is_tried_again)
 	/* Of its result comes whether an outer loop goes on. */
 	CHECK(spins(PARTIAL_LOOP("M: mov.b32 %r3, %r4; atom.global.cas.b32 %r4, [%d0], %r3, 1;"
 				 "setp.ne.b32 %p1, %r4, %r3; @%p1 bra M; max.u32 %r1, %r1, %r4;")));
+}
+
+#define WAIT "M: ld.volatile.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 0; @%p1 bra M;\n"
+
+/* Lane 0 does something while the others stand by for the rest. */
+#define FIRST_LANE(body, rest)                                                                     \
+	"ld.param.u64 %d0, [a]; mov.u32 %r0, %tid.x; setp.ne.u32 %p0, %r0, 0; @%p0 bra N;\n" body  \
+	"N: " rest
+#define WRITE "st.global.u32 [%d0+8], %r0;"
+
+static bool waits(const char *body)
+{
+	bool waits;
+
+	CHECK(analyse(body));
+	waits = facts.waits && !facts.spins;
+	finish();
+	return waits;
+}
+
+/* It cannot be them that the loop waits for, if they write nothing before they meet its lanes. */
+TEST(lanes_that_stand_by)
+{
+	CHECK(waits(FIRST_LANE(WAIT, "bar.sync 0;" WRITE)));
+	CHECK(waits(FIRST_LANE("atom.global.add.u32 %r3, [%d0], 1;" WAIT, "bar.sync 0;" WRITE)));
+	CHECK(waits(FIRST_LANE(WAIT, "bar.red.popc.u32 %r3, 0, %p0;" WRITE)));
+	CHECK(waits(FIRST_LANE(WAIT, "vote.sync.ballot.b32 %r3, %p0, -1;" WRITE)));
+	CHECK(waits(FIRST_LANE(WAIT, "mov.u32 %r3, -1; bar.warp.sync %r3;" WRITE)));
+	CHECK(waits(FIRST_LANE(WAIT, "ld.global.u32 %r3, [%d0]; fence.sc.gpu;")));
+	CHECK(waits(FIRST_LANE("M: nanosleep.u32 20; ld.acquire.gpu.global.u32 %r2, [%d0];"
+			       "setp.eq.u32 %p1, %r2, 0; @%p1 bra M;",
+	    "bar.sync 0;" WRITE)));
+	CHECK(spins(FIRST_LANE(WAIT, WRITE "bar.sync 0;")));
+	CHECK(spins(FIRST_LANE(WAIT "bra O;", WRITE "O: bar.sync 0;")));
+	CHECK(spins(FIRST_LANE(WAIT, "@%p0 bar.sync 0;" WRITE)));
+	CHECK(spins(FIRST_LANE(WAIT, "bar.sync 1, 64;" WRITE)));
+	CHECK(spins(FIRST_LANE(WAIT, "bar.arrive 1, 64; bar.sync 0;")));
+	CHECK(spins(FIRST_LANE(WAIT, "bar.warp.sync %r0;" WRITE)));
+	CHECK(spins(FIRST_LANE(WAIT, "bar.warp.sync 254;" WRITE)));
+	CHECK(spins(FIRST_LANE(WAIT, "red.global.add.u32 [%d0], 1;")));
+	/* Lanes of several warps do not meet at a warp's barrier. */
+	CHECK(!spins_in(FIRST_LANE(WAIT, "bar.sync 0;" WRITE), 64));
+	CHECK(spins_in(FIRST_LANE(WAIT, "bar.warp.sync -1;" WRITE), 64));
+}
+
+/* What a loop waits for may be written in an outer one, next round, if lanes leave it one by one. */
+TEST(lanes_that_stand_by_in_a_loop)
+{
+#define OWN_PLACES                                                                                 \
+	"ld.param.u64 %d0, [a]; mov.u32 %r0, %tid.x; mov.u32 %r1, 0; mul.wide.u32 %d1, %r0, 4;\n"  \
+	"add.s64 %d0, %d0, %d1;\n"
+#define ROUNDS(body) "L: " body "add.u32 %r1, %r1, 1; setp.lt.u32 %p0, %r1, %r0; @%p0 bra L;\n"
+	CHECK(waits(OWN_PLACES ROUNDS(WAIT) "bar.sync 0;" WRITE));
+	CHECK(spins(OWN_PLACES ROUNDS(WAIT) WRITE "bar.sync 0;"));
+	CHECK(spins(OWN_PLACES ROUNDS(WAIT WRITE) "bar.sync 0;"));
+	CHECK(spins(OWN_PLACES ROUNDS(WRITE WAIT) "bar.sync 0;"));
+}
+
+/* A branch whose ways meet in the same round decides by what is written on them. */
+TEST(branches_within_a_round)
+{
+	CHECK(!spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 7;"
+				  "@%p1 bra M; add.u32 %r4, %r4, 1; M:")));
+	CHECK(spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 7;"
+				 "@%p1 bra M; mov.u32 %r1, 64; M:")));
+	CHECK(spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 7;"
+				 "@%p1 bra M; bra N; M: mov.u32 %r1, 64; N:")));
+	CHECK(spins(PARTIAL_LOOP("ld.volatile.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 7;"
+				 "@%p1 bra L;")));
 }

@@ -138,6 +138,7 @@ static void check_loops(struct warp *warp)
 		warp->emit.in = warp->facts.spins;
 		warp_refuse(warp, "some lanes may wait for others in a loop");
 	}
+	warp->needs_fibers |= warp->facts.waits;
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *block = &flow->blocks[flow->order[i]];
 
