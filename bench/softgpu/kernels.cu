@@ -4,8 +4,6 @@
  */
 #include <mma.h>
 
-#define TILE 32
-
 extern "C" __global__ void vecadd(const float *a, const float *b, float *c, int n)
 {
 	int i = blockIdx.x * blockDim.x + threadIdx.x;

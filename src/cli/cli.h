@@ -29,7 +29,6 @@ struct command {
 
 extern const struct command command_run, command_serve, command_ps, command_devices, command_info,
     command_doctor, command_bench, command_version, command_help;
-extern const struct command *const commands[]; /* ends with NULL */
 
 /*
  * Reads a subcommand's options. -1: go on, *rest is the index of the first argument; otherwise the

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 
-const struct command *const commands[] = {
+static const struct command *const commands[] = {
     &command_run,
     &command_serve,
     &command_ps,

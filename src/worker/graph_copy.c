@@ -247,7 +247,8 @@ static CUresult change(struct call *call, const struct content *content,
 	return r;
 }
 
-CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
+/* For a node that is one. */
+static CUresult refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged)
 {
 	struct callback *callback;
@@ -318,7 +319,7 @@ CUresult graph_copy_set(struct call *call, CUgraphNode node, const CUDA_MEMCPY_N
 {
 	struct graph_copy present;
 
-	return graph_copy_find(call, node, &present) ? graph_copy_refill(call, node, copy, staged)
+	return graph_copy_find(call, node, &present) ? refill(call, node, copy, staged)
 						     : convert(call, node, copy, staged);
 }
 

@@ -28,10 +28,7 @@ CUresult graph_copy_add(struct call *call, const struct args_rosenGraphNodeAdd *
  * CUDA_ERROR_NOT_SUPPORTED: it cannot, graph_swap.h says why. */
 CUresult graph_copy_set(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged);
-/* For a node that is one. */
-CUresult graph_copy_refill(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
-    const struct graph_copy *staged);
-/* The same, with the callback that graph_copy_make() has put into other. */
+/* For a node that is one, with the callback that graph_copy_make() has put into other. */
 CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
 

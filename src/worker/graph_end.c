@@ -27,12 +27,15 @@ static bool forget(struct call *call, enum handle_kind kind, uint64_t real, uint
 	return *id;
 }
 
+/* Forgets the ids of all that goes with a graph, not its own. ended may be NULL. */
+static void end_all(struct call *call, CUgraph graph, struct ended_ids *ended);
+
 /* A graph that is part of a node. */
 static void end_part(struct call *call, CUgraph graph, struct ended_ids *ended)
 {
 	uint64_t id;
 
-	graph_end(call, graph, ended);
+	end_all(call, graph, ended);
 	forget(call, HANDLE_GRAPH, (uint64_t)graph, &id);
 }
 
@@ -114,7 +117,7 @@ static void end_id(struct call *call, CUgraphNode node, struct ended_ids *ended)
 		ended->ids[ended->n++] = id;
 }
 
-void graph_end(struct call *call, CUgraph graph, struct ended_ids *ended)
+static void end_all(struct call *call, CUgraph graph, struct ended_ids *ended)
 {
 	const struct backend *backend = call->backend;
 	size_t n = 0;
@@ -134,7 +137,7 @@ void graph_end(struct call *call, CUgraph graph, struct ended_ids *ended)
 CUresult worker_cuGraphDestroy(struct call *call, struct args_cuGraphDestroy *a)
 {
 	if (a->graph)
-		graph_end(call, a->graph, NULL);
+		end_all(call, a->graph, NULL);
 	return call->backend->cuGraphDestroy(a->graph);
 }
 
@@ -143,7 +146,7 @@ CUresult worker_rosenGraphDestroy(struct call *call, struct args_rosenGraphDestr
 	struct ended_ids ended = {.ids = a->nodes, .room = *a->count};
 
 	if (a->graph)
-		graph_end(call, a->graph, &ended);
+		end_all(call, a->graph, &ended);
 	*a->count = ended.n;
 	return call->backend->cuGraphDestroy(a->graph);
 }

@@ -18,10 +18,6 @@ struct ended_ids {
 	size_t n, room;
 };
 
-/* Before graph is destroyed: forgets the ids of all that goes with it, not its own. ended may be
- * NULL. Any thread. */
-void graph_end(struct call *call, CUgraph graph, struct ended_ids *ended);
-
 /* The bodies of a conditional node, which the backend does not tell again. Failure to note them
  * only keeps their ids. */
 void graph_note_bodies(struct worker *worker, CUgraphNode node, const CUgraph *bodies, size_t n);

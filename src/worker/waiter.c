@@ -49,7 +49,7 @@ static void count(int change)
 	pthread_mutex_unlock(&alive.lock);
 }
 
-void waiter_serve(struct worker *worker, struct job *job)
+static void serve(struct worker *worker, struct job *job)
 {
 	CUresult r = lane_enter(worker, job->from.context, job->from.capture_mode);
 
@@ -118,7 +118,7 @@ static void *waiter_thread(void *argument)
 	struct job *job;
 
 	while ((job = next_job(waiter)))
-		waiter_serve(waiter->worker, job);
+		serve(waiter->worker, job);
 	waiter_free(waiter);
 	count(-1);
 	return NULL;
@@ -182,7 +182,7 @@ void waiter_take(struct worker *worker, struct job *job)
 
 	idle_leaves(worker, job);
 	if (unlikely(worker->options.no_waiters)) {
-		waiter_serve(worker, job);
+		serve(worker, job);
 		return;
 	}
 	pthread_mutex_lock(&lane->waiter_lock);

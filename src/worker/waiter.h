@@ -12,9 +12,6 @@ struct worker;
  * while WORKER_JOBS_MAX are queued. Dispatcher and issuers. */
 void waiter_take(struct worker *worker, struct job *job);
 
-/* What a waiter does with a job, on this thread. */
-void waiter_serve(struct worker *worker, struct job *job);
-
 /* The lane's waiter ends when its queue is empty; a later job gets a new one. Dispatcher only. */
 void waiter_retire(struct lane *lane);
 

@@ -150,8 +150,7 @@ struct worker {
 	bool crowded;		 /* fewer processors than threads that watch memory */
 	struct handles *handles; /* any */
 	struct lane *lanes;
-	uint16_t *entry_of_id; /* id -> 1 + index in worker_entries, 0: unknown */
-	size_t n_ids;
+	uint16_t *entry_of_id;	  /* id -> 1 + index in worker_entries, 0: unknown */
 	struct chan_stat **stats; /* per entry */
 	struct chan_time **times; /* per entry; while measured */
 

@@ -205,7 +205,7 @@ struct value memory_load(struct emit *emit, struct value pointer, enum ir_type t
 	    emit, "load %s, ptr %s, align %u%s", ir_name(type), pointer.text, align, annotation);
 }
 
-void memory_store(
+static void store_value(
     struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align)
 {
 	const char *order = ir_bits(type) <= 64 ? memory_ordering(emit) : NULL;
@@ -296,7 +296,7 @@ void memory_store_elements(struct emit *emit, struct value base, const struct va
 	if (!has_all || !memory_is_one(emit, emit->in->operands)) {
 		for (unsigned i = 0; i < count; i++)
 			if (*values[i].text)
-				memory_store(emit, element_pointer(emit, base, type, i), values[i],
+				store_value(emit, element_pointer(emit, base, type, i), values[i],
 				    type, element_align(emit, type));
 		return;
 	}

@@ -90,8 +90,6 @@ struct value memory_load(struct emit *emit, struct value pointer, enum ir_type t
 /* Updates memory with the instruction's operation; the value from before. */
 struct value memory_update(
     struct emit *emit, enum ptx_type type, struct value pointer, struct value value);
-void memory_store(
-    struct emit *emit, struct value pointer, struct value value, enum ir_type type, unsigned align);
 /* The elements of ld and st at a checked pointer; of st, those without text are left out. */
 void memory_load_elements(struct emit *emit, struct value base, struct value *values);
 void memory_store_elements(struct emit *emit, struct value base, const struct value *values);

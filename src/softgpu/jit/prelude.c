@@ -86,7 +86,6 @@
 	"declare " type " @llvm.ctlz." type "(" type ", i1 immarg)\n" \
 	"declare " type " @llvm.abs." type "(" type ", i1 immarg)\n" \
 	"declare {" type ", i1} @llvm.uadd.with.overflow." type "(" type ", " type ")\n" \
-	"declare {" type ", i1} @llvm.usub.with.overflow." type "(" type ", " type ")\n" \
 	"declare " type " @llvm.fshl." type "(" type ", " type ", " type ")\n" \
 	"declare " type " @llvm.fshr." type "(" type ", " type ", " type ")\n"
 

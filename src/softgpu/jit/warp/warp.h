@@ -48,11 +48,6 @@ struct warp {
 	char types[IR_DOUBLE + 1][24];
 };
 
-static inline struct warp *warp_of(struct emit *emit)
-{
-	return container_of(emit, struct warp, emit);
-}
-
 /* The kernel cannot run on this machine; it will on the scalar one. */
 _Noreturn void warp_refuse(struct warp *warp, const char *why);
 
