@@ -14,6 +14,7 @@
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/exec/exec.h"
 #include "softgpu/mem/arena.h"
 
 #define COPY_STAGED_MAX (64u << 10)
@@ -22,7 +23,8 @@ struct copy_work {
 	struct sg_work work;
 	struct sg_side destination, source;
 	struct sg_box box;
-	void *staged; /* freed with the work; the source then */
+	void *staged;	  /* freed with the work; the source then */
+	bool is_pageable; /* one side is the program's ordinary memory */
 };
 
 struct fill_work {
@@ -72,7 +74,8 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 }
 
 /* Memory may have been freed between the call and its turn in the stream, which is the program's
- * mistake and must not become our crash. */
+ * mistake and must not become our crash. It may be freed in the midst of the copy, too, which is
+ * therefore guarded. */
 static bool side_is_there(const struct sg_side *side, struct sg_box box)
 {
 	size_t extent;
@@ -83,13 +86,11 @@ static bool side_is_there(const struct sg_side *side, struct sg_box box)
 
 /* ---- the work ---- */
 
-static CUresult copy_run(struct sg_work *work, struct sg_context *context)
+static void copy_bytes(void *work)
 {
-	struct copy_work *copy = (struct copy_work *)work;
+	const struct copy_work *copy = work;
 	const struct sg_side *to = &copy->destination, *from = &copy->source;
 
-	if (!side_is_there(to, copy->box) || !side_is_there(from, copy->box))
-		return CUDA_ERROR_ILLEGAL_ADDRESS;
 	for (size_t layer = 0; layer < copy->box.layers; layer++)
 		for (size_t row = 0; row < copy->box.rows; row++)
 			/* CUDA leaves overlapping copies undefined; we do not. */
@@ -97,7 +98,17 @@ static CUresult copy_run(struct sg_work *work, struct sg_context *context)
 			    (const char *)from->address +
 				(layer * from->height + row) * from->pitch,
 			    copy->box.width);
-	return CUDA_SUCCESS;
+}
+
+static CUresult copy_run(struct sg_work *work, struct sg_context *context)
+{
+	struct copy_work *copy = (struct copy_work *)work;
+	bool is_there =
+	    side_is_there(&copy->destination, copy->box) && side_is_there(&copy->source, copy->box);
+
+	return is_there && sg_guarded(copy_bytes, copy, !copy->is_pageable)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
 /* Arrays are named by their memory here: whoever knows better says so (cu_graph_node.c). */
@@ -135,7 +146,7 @@ static void copy_fini(struct sg_work *work)
 /* Replaces the source by a copy of it. False: out of memory. */
 static bool copy_stage(struct copy_work *copy)
 {
-	struct copy_work aside = {.source = copy->source, .box = copy->box};
+	struct copy_work aside = {.source = copy->source, .box = copy->box, .is_pageable = true};
 
 	copy->staged = malloc(copy->box.width * copy->box.rows * copy->box.layers);
 	if (!copy->staged)
@@ -176,13 +187,14 @@ CUresult sg_copy(CUstream handle, const struct sg_side *destination, const struc
 	copy->destination = *destination;
 	copy->source = *source;
 	copy->box = box;
+	copy->is_pageable = !to_pinned || !from_pinned;
 	/* A graph reads and writes the program's memory when it is launched. */
 	if (is_async && sg_capture_id(stream))
 		return sg_stream_submit(stream, &copy->work, NULL);
 	if (is_async && to_pinned && !from_pinned &&
 	    box.width * box.rows * box.layers <= COPY_STAGED_MAX && copy_stage(copy))
-		from_pinned = true;
-	if (is_async && to_pinned && from_pinned)
+		copy->is_pageable = false;
+	if (is_async && !copy->is_pageable)
 		return sg_stream_submit(stream, &copy->work, NULL);
 	return sg_stream_run(stream, &copy->work);
 }
@@ -204,17 +216,23 @@ static void fill_row(char *row, const struct fill_work *fill)
 			words[i] = fill->value;
 }
 
+static void fill_rows(void *work)
+{
+	const struct fill_work *fill = work;
+
+	for (size_t row = 0; row < fill->rows; row++)
+		fill_row((char *)fill->destination + row * fill->pitch, fill);
+}
+
 static CUresult fill_run(struct sg_work *work, struct sg_context *context)
 {
-	const struct fill_work *fill = (const struct fill_work *)work;
+	struct fill_work *fill = (struct fill_work *)work;
 	const struct sg_side side = {.address = fill->destination, .pitch = fill->pitch};
 	const struct sg_box box = {fill->width * fill->element_size, fill->rows, 1};
 
-	if (!side_is_there(&side, box))
-		return CUDA_ERROR_ILLEGAL_ADDRESS;
-	for (size_t row = 0; row < fill->rows; row++)
-		fill_row((char *)fill->destination + row * fill->pitch, fill);
-	return CUDA_SUCCESS;
+	return side_is_there(&side, box) && sg_guarded(fill_rows, fill, true)
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
 static void fill_describe(struct sg_work *work, CUgraphNodeParams *params)

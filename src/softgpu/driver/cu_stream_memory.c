@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/exec/exec.h"
 #include "softgpu/mem/arena.h"
 
 #define BATCH_MAX      256
@@ -22,6 +23,13 @@ struct word_work {
 	struct sg_work work;
 	unsigned n;
 	CUstreamBatchMemOpParams operations[];
+};
+
+/* A run of it, of which there may be several at once. */
+struct word_turn {
+	const CUstreamBatchMemOpParams *operation; /* the next */
+	struct sg_context *context;
+	CUresult result;
 };
 
 static uint64_t word_load(CUdeviceptr address, bool wide)
@@ -76,18 +84,18 @@ static CUresult word_wait(
 }
 
 /* The number of operations ends the list: an operation of no type. */
-static CUresult word_run(struct sg_work *work, struct sg_context *context)
+static void word_operate(void *argument)
 {
-	const CUstreamBatchMemOpParams *operation = ((struct word_work *)work)->operations;
-	CUresult r = CUDA_SUCCESS;
+	struct word_turn *turn = argument;
 
-	for (; operation->operation && r == CUDA_SUCCESS; operation++) {
+	for (; turn->operation->operation && turn->result == CUDA_SUCCESS; turn->operation++) {
+		const CUstreamBatchMemOpParams *operation = turn->operation;
 		bool wide = operation->operation == CU_STREAM_MEM_OP_WAIT_VALUE_64 ||
 			    operation->operation == CU_STREAM_MEM_OP_WRITE_VALUE_64;
 		switch (operation->operation) {
 		case CU_STREAM_MEM_OP_WAIT_VALUE_32:
 		case CU_STREAM_MEM_OP_WAIT_VALUE_64:
-			r = word_wait(operation, wide, context);
+			turn->result = word_wait(operation, wide, turn->context);
 			break;
 		case CU_STREAM_MEM_OP_WRITE_VALUE_32:
 		case CU_STREAM_MEM_OP_WRITE_VALUE_64:
@@ -98,7 +106,14 @@ static CUresult word_run(struct sg_work *work, struct sg_context *context)
 			break;
 		}
 	}
-	return r;
+}
+
+/* The memory may be freed before the work's turn, or while it waits. */
+static CUresult word_run(struct sg_work *work, struct sg_context *context)
+{
+	struct word_turn turn = {((struct word_work *)work)->operations, context, CUDA_SUCCESS};
+
+	return sg_guarded(word_operate, &turn, true) ? turn.result : CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
 static void word_describe(struct sg_work *work, CUgraphNodeParams *params)

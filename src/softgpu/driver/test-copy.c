@@ -1,6 +1,8 @@
 /*
  * Copies and fills of every shape, the checks of their bounds, and sources that change too early.
  */
+#include <sys/mman.h>
+
 #include "softgpu/driver/test-driver.h"
 
 #define WIDTH  96
@@ -153,6 +155,61 @@ TEST(memory_freed_too_early_is_an_error_and_no_crash)
 	CHECK_OK(cuMemFreeAsync(a, freeing));
 	CHECK_OK(cuStreamSynchronize(freeing));
 	CHECK_OK(cuStreamWriteValue32_v2(freeing, word, 1, 0));
+	CHECK_EQ(cuStreamSynchronize(copying), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST(memory_freed_while_it_is_waited_for_is_an_error_and_no_crash)
+{
+	CUdeviceptr a;
+	CUstream waiting, freeing;
+
+	test_context();
+	CHECK_OK(cuStreamCreate(&waiting, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuMemAllocAsync(&a, SIZE, freeing));
+	CHECK_OK(cuMemsetD32Async(a, 0, 1, freeing));
+	CHECK_OK(cuStreamSynchronize(freeing));
+	CHECK_OK(cuStreamWaitValue32_v2(waiting, a, 1, CU_STREAM_WAIT_VALUE_EQ));
+	CHECK_OK(cuMemFreeAsync(a, freeing));
+	CHECK_EQ(cuStreamSynchronize(waiting), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+/* Within a fill, where it was checked already; how far the fill is by then is anybody's guess. */
+TEST_LIMIT(memory_freed_while_it_is_filled_is_an_error_and_no_crash, 60)
+{
+	const size_t size = 256 << 20;
+	CUstream filling, freeing;
+	CUdeviceptr a;
+	uint8_t byte;
+
+	test_context();
+	CHECK_OK(cuStreamCreate(&filling, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuMemAllocAsync(&a, size, freeing));
+	CHECK_OK(cuMemsetD8Async(a, 0, 1, freeing));
+	CHECK_OK(cuStreamSynchronize(freeing));
+	CHECK_OK(cuMemsetD8Async(a, 1, size, filling));
+	do {
+		CHECK_OK(cuMemcpyDtoHAsync_v2(&byte, a, 1, freeing));
+	} while (!byte);
+	CHECK_OK(cuMemFreeAsync(a, freeing));
+	CHECK_EQ(cuStreamSynchronize(filling), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST(registered_memory_unmapped_too_early_is_an_error_and_no_crash)
+{
+	void *host = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUdeviceptr a;
+	CUstream copying;
+
+	test_context();
+	a = test_alloc(SIZE);
+	CHECK_OK(cuMemHostRegister_v2(host, SIZE, 0));
+	CHECK_OK(cuStreamCreate(&copying, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamWaitValue32_v2(copying, word_alloc(), 1, CU_STREAM_WAIT_VALUE_EQ));
+	CHECK_OK(cuMemcpyHtoDAsync_v2(a, host, SIZE, copying));
+	CHECK_EQ(munmap(host, SIZE), 0);
+	CHECK_OK(cuStreamWriteValue32_v2(CU_STREAM_PER_THREAD, word, 1, 0));
 	CHECK_EQ(cuStreamSynchronize(copying), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 

@@ -70,6 +70,13 @@ struct sg_launch {
 /* Returns 0, or the positive sg_fault_kind with *fault filled in. */
 int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct sg_fault *fault);
 
+/*
+ * Runs function(argument), which touches memory that may go away meanwhile, on the calling thread.
+ * False: it touched what was not there and was left where it was, so it shall hold nothing.
+ * all: this holds for all memory, else for the device's; other faults are the program's own.
+ */
+bool sg_guarded(void (*function)(void *), void *argument, bool all);
+
 /* Limits of the machine, for device attributes and occupancy. */
 #define SG_MAX_BLOCK_THREADS 1024u
 #define SG_MAX_SHARED_BYTES  (228u << 10) /* static + dynamic, of one block */

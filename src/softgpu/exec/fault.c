@@ -2,12 +2,14 @@
  * Faults of compiled code: what its checks report, and what the host's memory protection catches
  * (freed device memory, a stack that ran out).
  *
- * The signal handler acts only on a thread that is inside a kernel, told by a thread-local
- * pointer; all else goes to whoever handled the signal before. It runs on the machine's own signal
- * stack, for the thread's may be used up, and does not jump: it makes the interrupted flow go on
- * in sg_context_jump, so that the signal ends in the ordinary way and its mask is restored.
+ * The signal handler acts only on a thread that is inside a kernel or guarded, told by thread-local
+ * pointers; all else goes to whoever handled the signal before. In a kernel it runs on the machine's
+ * own signal stack, for the thread's may be used up. It does not jump: it makes the interrupted flow
+ * go on in sg_context_jump or guard_leave, so that the signal ends in the ordinary way and its mask
+ * is restored.
  */
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
@@ -19,7 +21,14 @@
 #define PAGE		 4096u
 #define PAGE_FAULT_WRITE 2 /* bit of x86's page fault error code */
 
+/* What sg_guarded() is left by. */
+struct guard {
+	jmp_buf back;
+	bool all;
+};
+
 static _Thread_local struct sg_machine *running;
+static _Thread_local struct guard *volatile guard;
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 static struct sigaction previous[NSIG];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -52,6 +61,45 @@ static enum sg_fault_kind classify(int number, const struct sg_fiber *fiber, uin
 	return SG_FAULT_ILLEGAL_ADDRESS;
 }
 
+/* ---- what is guarded ---- */
+
+static bool guard_catches(int number, uint64_t address)
+{
+	return guard && (number == SIGSEGV || number == SIGBUS) &&
+	       (guard->all || address - SG_ARENA_BASE < SG_ARENA_SIZE);
+}
+
+static _Noreturn void guard_leave(void)
+{
+	_longjmp(guard->back, 1);
+}
+
+/* The interrupted flow goes on as if it had called guard_leave(). */
+static void guard_catch(ucontext_t *user)
+{
+	greg_t stack = user->uc_mcontext.gregs[REG_RSP] & ~15ll;
+
+	user->uc_mcontext.gregs[REG_RSP] = stack - (greg_t)sizeof(void *);
+	user->uc_mcontext.gregs[REG_RIP] = (greg_t)guard_leave;
+}
+
+bool sg_guarded(void (*function)(void *), void *argument, bool all)
+{
+	struct guard here = {.all = all};
+
+	fault_install();
+	if (_setjmp(here.back)) {
+		guard = NULL;
+		return false;
+	}
+	guard = &here;
+	function(argument);
+	guard = NULL;
+	return true;
+}
+
+/* ---- the signals ---- */
+
 static void handle(int number, siginfo_t *info, void *context)
 {
 	struct sg_machine *machine = running;
@@ -59,7 +107,10 @@ static void handle(int number, siginfo_t *info, void *context)
 	uint64_t address = (uint64_t)info->si_addr;
 
 	if (!machine) {
-		pass_on(number, info, context);
+		if (guard_catches(number, address))
+			guard_catch(user);
+		else
+			pass_on(number, info, context);
 		return;
 	}
 	machine_record_fault(machine, &machine->current->lane,
