@@ -362,6 +362,14 @@ struct sg_graph_memory *sg_graph_memory_find(uint64_t address)
 	return range.owner;
 }
 
+bool sg_graph_memory_is_live(struct sg_graph_memory *memory)
+{
+	pthread_mutex_lock(&memory_lock);
+	bool is_live = memory->is_live;
+	pthread_mutex_unlock(&memory_lock);
+	return is_live;
+}
+
 bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live)
 {
 	pthread_mutex_lock(&memory_lock);

@@ -129,6 +129,7 @@ struct sg_graph_memory *sg_graph_memory_new(size_t size);
 struct sg_work *sg_graph_memory_work(struct sg_graph_memory *memory, CUgraphNodeType type);
 /* The memory that begins there; NULL: none. */
 struct sg_graph_memory *sg_graph_memory_find(uint64_t address);
+bool sg_graph_memory_is_live(struct sg_graph_memory *memory);
 /* Returns what it was. */
 bool sg_graph_memory_set_live(struct sg_graph_memory *memory, bool is_live);
 /* Bytes, of all graphs; resetting one of the highest values to what is now; giving back what no

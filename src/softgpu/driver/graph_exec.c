@@ -122,7 +122,8 @@ static CUresult step_init(struct sg_step *step, const struct sg_node *node, size
 	return step_bodies(step, node);
 }
 
-/* Event nodes get numbers, through child graphs too; what is allocated must be freed. */
+/* Event nodes get numbers, through child graphs too, and nodes with memory are counted; what is
+ * allocated must be freed. */
 static void program_survey(struct sg_program *program)
 {
 	unsigned balance = 0;
@@ -133,12 +134,14 @@ static void program_survey(struct sg_program *program)
 
 		balance += step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC;
 		balance -= step->type == CU_GRAPH_NODE_TYPE_MEM_FREE;
+		program->n_memories += step->memory != NULL;
 		if (step->event)
 			step->marker = program->n_events++;
 		if (step->n_bodies)
 			step->marker = program->n_events; /* the first body's first */
 		for (unsigned b = 0; b < step->n_bodies; b++) {
 			program->n_events += step->bodies[b]->n_events;
+			program->n_memories += step->bodies[b]->n_memories;
 			program->frees_all &= step->bodies[b]->frees_all;
 		}
 	}
@@ -279,6 +282,7 @@ struct sg_program *sg_program_copy(const struct sg_program *program)
 	program_share(
 	    copy, program->conditions, program->n_conditions, program->objects, program->n_objects);
 	copy->n_events = program->n_events;
+	copy->n_memories = program->n_memories;
 	copy->frees_all = program->frees_all;
 	while (copy->n_steps < program->n_steps) {
 		size_t i = copy->n_steps++;

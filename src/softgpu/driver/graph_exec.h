@@ -40,8 +40,9 @@ struct sg_program {
 	struct sg_condition **conditions; /* of the whole program: references */
 	size_t n_objects;
 	struct sg_user_references *objects;
-	unsigned n_events; /* event nodes, those of child graphs too */
-	bool frees_all;	   /* what it allocates it frees */
+	unsigned n_events;   /* event nodes, those of child graphs too */
+	unsigned n_memories; /* nodes that allocate or free, likewise */
+	bool frees_all;	     /* what it allocates it frees */
 };
 
 /* CUDA_ERROR_INVALID_VALUE: the edges go in a circle. */

@@ -2,6 +2,8 @@
  * Launching programs. A launch is one piece of work in its stream; what its steps do is done by the
  * stream's thread, and by helpers where the graph has branches (graph_branches.h).
  */
+#include <stdlib.h>
+
 #include "softgpu/driver/event.h"
 #include "softgpu/driver/graph_branches.h"
 #include "softgpu/driver/graph_exec.h"
@@ -162,23 +164,50 @@ static void take_markers(
 	}
 }
 
-/* Marks the program's memory as allocated or freed, in the order of the steps. False: some of it is
- * allocated already. */
-static bool account_memory(const struct sg_program *program, bool frees_first)
+/* Whether nothing that the program allocates is allocated already. */
+static bool memory_is_free(const struct sg_program *program)
 {
-	bool fine = true;
+	bool is_free = true;
 
-	for (size_t i = 0; fine && i < program->n_steps; i++) {
+	for (size_t i = 0; is_free && i < program->n_steps; i++) {
 		const struct sg_step *step = &program->steps[i];
-		bool allocates = step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC;
+
+		if (step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC && step->memory)
+			is_free = !sg_graph_memory_is_live(step->memory);
+		for (unsigned b = 0; is_free && b < step->n_bodies; b++)
+			is_free = memory_is_free(step->bodies[b]);
+	}
+	return is_free;
+}
+
+/* Marks the program's memory as allocated or freed, in the order of the steps. *was: what it was
+ * before, one place per step with memory; the end of that. */
+static bool *account_memory(const struct sg_program *program, bool *was)
+{
+	for (size_t i = 0; i < program->n_steps; i++) {
+		const struct sg_step *step = &program->steps[i];
 
 		if (step->memory)
-			fine = !(sg_graph_memory_set_live(step->memory, allocates) && allocates &&
-				 !frees_first);
-		for (unsigned b = 0; fine && b < step->n_bodies; b++)
-			fine = account_memory(step->bodies[b], frees_first);
+			*was++ = sg_graph_memory_set_live(
+			    step->memory, step->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC);
+		for (unsigned b = 0; b < step->n_bodies; b++)
+			was = account_memory(step->bodies[b], was);
 	}
-	return fine;
+	return was;
+}
+
+/* The way back; the beginning. */
+static bool *restore_memory(const struct sg_program *program, bool *end)
+{
+	for (size_t i = program->n_steps; i-- > 0;) {
+		const struct sg_step *step = &program->steps[i];
+
+		for (unsigned b = step->n_bodies; b-- > 0;)
+			end = restore_memory(step->bodies[b], end);
+		if (step->memory)
+			sg_graph_memory_set_live(step->memory, *--end);
+	}
+	return end;
 }
 
 static CUresult submit_behind(struct sg_stream *stream, struct sg_work *work, struct sg_work **last)
@@ -195,23 +224,40 @@ static CUresult submit_behind(struct sg_stream *stream, struct sg_work *work, st
 	return r;
 }
 
+/* A launch that may run is one whose memory nobody gives back meanwhile. */
+static CUresult submit_accounted(const struct sg_program *program, struct sg_stream *stream,
+    struct sg_work *work, struct sg_work **last)
+{
+	bool *was = calloc(program->n_memories + 1, sizeof(*was));
+
+	if (!was) {
+		sg_work_unref(work);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	account_memory(program, was);
+	CUresult r = submit_behind(stream, work, last);
+	/* The program is the caller's still, wherever the launch may be. */
+	if (r != CUDA_SUCCESS)
+		restore_memory(program, was + program->n_memories);
+	free(was);
+	return r;
+}
+
 CUresult sg_program_launch(
     struct sg_program *program, struct sg_stream *stream, bool frees_first, struct sg_work **last)
 {
+	if (!frees_first && !memory_is_free(program))
+		return CUDA_ERROR_INVALID_VALUE;
 	struct launch *launch = sg_work_new(
 	    sizeof(*launch) + (program->n_events + 1) * sizeof(launch->markers[0]), launch_run);
-
 	if (!launch)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	launch->program = sg_program_ref(program);
 	launch->work.fini = launch_fini;
 	launch->work.finished = launch_finished;
 	launch->work.node = SG_NODE_NEVER;
-	if (!account_memory(program, frees_first)) {
-		sg_work_unref(&launch->work);
-		return CUDA_ERROR_INVALID_VALUE;
-	}
 	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 	take_markers(program, launch->markers, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
-	return submit_behind(stream, &launch->work, last);
+	return program->n_memories ? submit_accounted(program, stream, &launch->work, last)
+				   : submit_behind(stream, &launch->work, last);
 }

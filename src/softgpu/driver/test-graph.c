@@ -1,4 +1,5 @@
 /* Captures and graphs without kernels: fills, host functions and events show what ran, and when. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -368,6 +369,64 @@ TEST(memory_of_graphs)
 	CHECK_OK(cuCtxSynchronize());
 	CHECK_OK(cuGraphDestroy(graph));
 	CHECK_EQ(cuMemcpyDtoH_v2(&used, alloc.dptr, 8), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST(a_launch_that_is_refused_allocates_nothing)
+{
+	CUgraph graph = graph_new();
+	CUDA_MEM_ALLOC_NODE_PARAMS alloc[2];
+	CUgraphExec exec;
+	CUgraphNode node;
+
+	for (int i = 0; i < 2; i++) {
+		alloc[i] = (CUDA_MEM_ALLOC_NODE_PARAMS){
+		    .poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+			.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+		    .bytesize = N};
+		CHECK_OK(cuGraphAddMemAllocNode(&node, graph, NULL, 0, &alloc[i]));
+	}
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int kept = 0; kept < 2; kept++) {
+		CHECK_OK(cuGraphLaunch(exec, NULL));
+		CHECK_OK(cuMemFreeAsync(alloc[!kept].dptr, NULL));
+		CHECK_EQ(cuGraphLaunch(exec, NULL), CUDA_ERROR_INVALID_VALUE);
+		CHECK_EQ(cuMemFreeAsync(alloc[!kept].dptr, NULL), CUDA_ERROR_INVALID_VALUE);
+		CHECK_OK(cuMemFreeAsync(alloc[kept].dptr, NULL));
+	}
+	CHECK_OK(cuCtxSynchronize());
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuGraphDestroy(graph));
+}
+
+/* No thread can be had for the stream: the launch is refused behind its account. */
+TEST(a_launch_without_a_thread_allocates_nothing)
+{
+	CUgraph graph = graph_new();
+	CUDA_MEM_ALLOC_NODE_PARAMS alloc = {
+	    .poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+		.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+	    .bytesize = N};
+	pthread_attr_t before, huge;
+	CUstream stream;
+	CUgraphExec exec;
+	CUgraphNode node;
+
+	CHECK_OK(cuGraphAddMemAllocNode(&node, graph, NULL, 0, &alloc));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	CHECK_EQ(pthread_getattr_default_np(&before), 0);
+	CHECK_EQ(pthread_attr_init(&huge), 0);
+	CHECK_EQ(pthread_attr_setstacksize(&huge, (size_t)1 << 47), 0);
+	CHECK_EQ(pthread_setattr_default_np(&huge), 0);
+	CUresult r = cuGraphLaunch(exec, stream);
+	CHECK_EQ(pthread_setattr_default_np(&before), 0);
+	CHECK_EQ(r, CUDA_ERROR_OUT_OF_MEMORY);
+	CHECK_EQ(cuMemFreeAsync(alloc.dptr, stream), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuGraphLaunch(exec, stream));
+	CHECK_OK(cuMemFreeAsync(alloc.dptr, stream));
+	CHECK_OK(cuStreamSynchronize(stream));
+	CHECK_OK(cuGraphExecDestroy(exec));
+	CHECK_OK(cuGraphDestroy(graph));
 }
 
 /* Allocating in a stream that is captured makes memory of the graph's own. */
