@@ -10,7 +10,7 @@
 #include "gen/api_codec.h"
 #include "gen/api_ids.h"
 #include "wire/handle.h"
-#include "worker/fuzz-dispatch.h"
+#include "worker/fuzz-records.h"
 #include "worker/worker.h"
 
 static FILE *out;
