@@ -63,7 +63,8 @@ static void queries()
 	CHECK(cudaEventElapsedTime(&milliseconds, start, stop));
 	/* No shorter than the kernel and no longer than the wait, but for what two clocks differ in. */
 	EXPECT(milliseconds > SPIN_MS - 1 && milliseconds < all.count() + 1);
-	fprintf(stderr, "figure: a kernel of %d ms by its events, ms: %.1f\n", SPIN_MS, milliseconds);
+	fprintf(
+	    stderr, "figure: a kernel of %d ms by its events, ms: %.1f\n", SPIN_MS, milliseconds);
 	EXPECT(cudaStreamQuery(blocking) == cudaSuccess);
 	printf("last error after queries: %s\n", cudaGetErrorName(cudaGetLastError()));
 	CHECK(cudaEventDestroy(stop));
