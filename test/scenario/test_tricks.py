@@ -39,13 +39,14 @@ def tricks():
 @unittest.skipIf(BACKEND == "cuda", "on a GPU test/gpu/run --without does this, beside the native runs")
 class Tricks(Scenario):
     def pass_without(self, **off):
-        """All programs at once, as many as there are processors."""
+        """All programs at once, as many as there are processors, and their tests in as few processes as may
+        be."""
         programs = [path for path in sorted(glob.glob(os.path.join(CONFORM, "conform-*"))) if os.path.isfile(path)]
         self.assertGreater(len(programs), 5)
 
         def one(program):
             return program, subprocess.run([ROSEN, "run", "--backend", BACKEND, "--", program], text=True,
-                                           capture_output=True, timeout=120, env=environment(**off))
+                                           capture_output=True, timeout=120, env=environment(ROSEN_TEST_TOGETHER="yes", **off))
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for program, result in pool.map(one, programs):
