@@ -215,7 +215,9 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
 
 CUresult cuDevicePrimaryCtxRelease(CUdevice device)
 {
-	return cuDevicePrimaryCtxRelease_v2(device);
+	CUresult r = cuDevicePrimaryCtxRelease_v2(device);
+
+	return r == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : r; /* nobody had retained it */
 }
 
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
@@ -300,11 +302,11 @@ CUresult cuCtxSetCurrent(CUcontext handle)
 
 CUresult cuCtxPushCurrent_v2(CUcontext handle)
 {
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(handle);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!handle || context_check_settable(handle) != CUDA_SUCCESS)
+	if (context_check_settable(handle) != CUDA_SUCCESS)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (context_depth == CONTEXT_STACK_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -420,7 +422,7 @@ CUresult cuCtxCreate_v4(
 
 CUresult cuCtxDestroy_v2(CUcontext handle)
 {
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(handle);
 
 	if (r != CUDA_SUCCESS)
 		return r;

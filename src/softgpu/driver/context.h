@@ -51,6 +51,13 @@ void sg_set_initialized(bool value);
  * host function that runs in stream order. */
 CUresult sg_enter(void);
 
+/* The same, and then CUDA_ERROR_INVALID_VALUE unless all is given that a function must have before it
+ * looks at what it is given. */
+static inline CUresult sg_enter_given(bool given)
+{
+	return sg_enter() ?: given ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 /* For calls that use the current context: also CUDA_ERROR_INVALID_CONTEXT, ..._CONTEXT_IS_DESTROYED
  * and the context's sticky error. */
 CUresult sg_enter_context(struct sg_context **context);

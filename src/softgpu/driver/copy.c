@@ -262,7 +262,8 @@ CUresult sg_fill(CUstream handle, CUdeviceptr destination, size_t pitch, uint32_
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS || !width || !rows)
 		return r;
-	if (destination % element_size || pitch % element_size || width > SG_ARENA_SIZE)
+	if (destination % element_size || (rows > 1 && pitch % element_size) ||
+	    width > SG_ARENA_SIZE)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = side_check(&side, (struct sg_box){width * element_size, rows, 1}, &is_pinned);
 	if (r != CUDA_SUCCESS)

@@ -109,10 +109,10 @@ static CUresult array_enter(CUarray handle, const void *output, const struct sg_
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!output)
-		return CUDA_ERROR_INVALID_VALUE;
 	*array = sg_handle_get(handle, SG_ARRAY);
-	return *array ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+	if (!*array)
+		return CUDA_ERROR_INVALID_HANDLE;
+	return output ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *descriptor, CUarray handle)
@@ -165,7 +165,7 @@ CUresult cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned index)
 CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray handle)
 {
 	const struct sg_array *array;
-	CUresult r = array_enter(handle, properties, &array);
+	CUresult r = sg_enter_given(handle) ?: array_enter(handle, properties, &array);
 
 	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }
@@ -174,9 +174,7 @@ CUresult cuArrayGetMemoryRequirements(
     CUDA_ARRAY_MEMORY_REQUIREMENTS *requirements, CUarray handle, CUdevice device)
 {
 	const struct sg_array *array;
-	CUresult r = array_enter(handle, requirements, &array);
+	CUresult r = sg_enter_given(handle && !device) ?: array_enter(handle, requirements, &array);
 
-	if (r == CUDA_SUCCESS && device != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
 	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }

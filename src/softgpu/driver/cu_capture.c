@@ -203,6 +203,18 @@ static CUresult capture_enter(CUstream handle, struct sg_stream **stream)
 	return r == CUDA_SUCCESS ? sg_stream_get(handle, context, stream) : r;
 }
 
+/* Whether all are nodes of the graph. */
+static bool nodes_are_of(const struct sg_graph *graph, const CUgraphNode *nodes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct sg_node *node = sg_node_get(nodes[i]);
+
+		if (!node || node->graph != graph)
+			return false;
+	}
+	return true;
+}
+
 /* graph NULL: a new one. */
 static CUresult capture_begin(CUstream handle, CUstreamCaptureMode mode, struct sg_graph *graph,
     const CUgraphNode *nodes, size_t n)
@@ -214,6 +226,8 @@ static CUresult capture_begin(CUstream handle, CUstreamCaptureMode mode, struct 
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && stream == stream->context->legacy)
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (r == CUDA_SUCCESS && graph && !nodes_are_of(graph, nodes, n))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_capture *capture = calloc(1, sizeof(*capture));
@@ -252,25 +266,13 @@ CUresult cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
 	return capture_begin(handle, mode, NULL, NULL, 0);
 }
 
-/* Whether all are nodes of the graph. */
-static bool nodes_are_of(const struct sg_graph *graph, const CUgraphNode *nodes, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct sg_node *node = sg_node_get(nodes[i]);
-
-		if (!node || node->graph != graph)
-			return false;
-	}
-	return true;
-}
-
 CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph_handle,
     const CUgraphNode *dependencies, const CUgraphEdgeData *edges, size_t n,
     CUstreamCaptureMode mode)
 {
 	struct sg_graph *graph = sg_graph_get(graph_handle);
 
-	if (!graph || (n && !dependencies) || !nodes_are_of(graph, dependencies, n))
+	if (!graph || (n && !dependencies))
 		return sg_enter() ?: CUDA_ERROR_INVALID_VALUE;
 	return capture_begin(handle, mode, graph, dependencies, n);
 }
@@ -421,14 +423,13 @@ CUresult cuStreamUpdateCaptureDependencies_v2(
 	struct sg_stream *stream;
 	CUresult r = capture_enter(handle, &stream);
 
-	if (r == CUDA_SUCCESS && ((n && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES))
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	sg_engine_lock();
 	if (!stream->capture || stream->capture->is_invalid)
 		r = CUDA_ERROR_ILLEGAL_STATE;
-	else if (!nodes_are_of(stream->capture->graph, nodes, n))
+	else if ((n && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES ||
+		 !nodes_are_of(stream->capture->graph, nodes, n))
 		r = CUDA_ERROR_INVALID_VALUE;
 	else if (!(flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES
 			 ? sg_tail_set(&stream->tail, nodes, n)

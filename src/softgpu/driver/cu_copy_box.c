@@ -160,8 +160,8 @@ static CUresult array_run(CUarray handle, size_t offset, size_t size, struct sg_
 {
 	const struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
 
-	if (!array)
-		return CUDA_ERROR_INVALID_HANDLE;
+	if (!array) /* NULL is no number of a thing, to NVIDIA's driver */
+		return handle ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
 	if (array->planes || offset > array->size || size > array->size - offset)
 		return CUDA_ERROR_INVALID_VALUE;
 	*side = (struct sg_side){.kind = SG_SIDE_DEVICE, .address = array->address + offset};
@@ -174,8 +174,9 @@ static CUresult copy_to_array(CUstream stream, CUarray array, size_t offset,
 	struct sg_side destination;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = array_run(array, offset, size, &destination);
+	if (r != CUDA_SUCCESS || !size)
+		return r;
+	r = array_run(array, offset, size, &destination);
 	if (r == CUDA_SUCCESS)
 		r = sg_copy(stream, &destination, source, (struct sg_box){size, 1, 1}, is_async);
 	return r;
@@ -187,8 +188,9 @@ static CUresult copy_from_array(CUstream stream, const struct sg_side *destinati
 	struct sg_side source;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = array_run(array, offset, size, &source);
+	if (r != CUDA_SUCCESS || !size)
+		return r;
+	r = array_run(array, offset, size, &source);
 	if (r == CUDA_SUCCESS)
 		r = sg_copy(stream, destination, &source, (struct sg_box){size, 1, 1}, is_async);
 	return r;
@@ -243,8 +245,9 @@ CUresult cuMemcpyAtoA_v2(
 	struct sg_side source;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = array_run(from, from_offset, size, &source);
+	if (r != CUDA_SUCCESS || !size)
+		return r;
+	r = array_run(from, from_offset, size, &source);
 	return r == CUDA_SUCCESS ? copy_to_array(NULL, to, to_offset, &source, size, false) : r;
 }
 

@@ -191,10 +191,8 @@ CUresult cuEventCreate(CUevent *handle, unsigned flags)
 CUresult cuIpcGetEventHandle(CUipcEventHandle *out, CUevent handle)
 {
 	struct sg_event *event;
-	CUresult r = sg_enter() ?: event_get(handle, &event);
+	CUresult r = sg_enter_given(out && handle) ?: event_get(handle, &event);
 
-	if (r == CUDA_SUCCESS && !out)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && !event->shared)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	return r ?: sg_shared_event_handle(event->shared, out);
@@ -389,10 +387,9 @@ static CUresult markers_elapsed(const struct sg_work *start, const struct sg_wor
 CUresult cuEventElapsedTime(float *ms, CUevent start_handle, CUevent end_handle)
 {
 	struct sg_event *start, *end;
+	float nobody;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS && !ms)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = event_get(start_handle, &start);
 	if (r == CUDA_SUCCESS)
@@ -402,9 +399,11 @@ CUresult cuEventElapsedTime(float *ms, CUevent start_handle, CUevent end_handle)
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_work *from = event_marker(start), *to = event_marker(end);
-	r = markers_elapsed(from, to, ms);
+	r = markers_elapsed(from, to, ms ?: &nobody);
 	sg_work_unref(from);
 	sg_work_unref(to);
+	if (r == CUDA_SUCCESS && !ms)
+		r = CUDA_ERROR_INVALID_VALUE;
 	return r == CUDA_SUCCESS ? event_result(end) : r;
 }
 
@@ -514,7 +513,10 @@ CUresult sg_event_gate_context(CUevent handle, struct sg_context *context)
 CUresult cuCtxRecordEvent(CUcontext handle, CUevent event)
 {
 	struct sg_context *context;
-	CUresult r = sg_enter() ?: sg_context_get(handle, &context);
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
 
 	return r ?: sg_event_record_context(event, context);
 }
@@ -522,7 +524,10 @@ CUresult cuCtxRecordEvent(CUcontext handle, CUevent event)
 CUresult cuCtxWaitEvent(CUcontext handle, CUevent event)
 {
 	struct sg_context *context;
-	CUresult r = sg_enter() ?: sg_context_get(handle, &context);
+	CUresult r = sg_enter();
+
+	if (r == CUDA_SUCCESS)
+		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
 
 	return r ?: sg_event_gate_context(event, context);
 }

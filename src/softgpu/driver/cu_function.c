@@ -28,10 +28,8 @@ static CUresult function_enter(CUfunction handle, struct sg_function **function)
 CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
 {
 	struct sg_function *function;
-	CUresult r = function_enter(handle, &function);
+	CUresult r = sg_enter_given(value) ?: function_enter(handle, &function);
 
-	if (r == CUDA_SUCCESS && !value)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	const struct sg_kernel_info *info = function->info;
@@ -149,10 +147,8 @@ CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 {
 	struct sg_function *function;
-	CUresult r = function_enter(handle, &function);
+	CUresult r = sg_enter_given(module && handle) ?: function_enter(handle, &function);
 
-	if (r == CUDA_SUCCESS && !module)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*module = function->module->handle;
 	return r;
@@ -161,10 +157,8 @@ CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 CUresult cuFuncGetName(const char **name, CUfunction handle)
 {
 	struct sg_function *function;
-	CUresult r = function_enter(handle, &function);
+	CUresult r = sg_enter_given(name && handle) ?: function_enter(handle, &function);
 
-	if (r == CUDA_SUCCESS && !name)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*name = function->info->name;
 	return r;
@@ -173,9 +167,9 @@ CUresult cuFuncGetName(const char **name, CUfunction handle)
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
 	struct sg_function *function;
-	CUresult r = function_enter(handle, &function);
+	CUresult r = sg_enter_given(offset && handle) ?: function_enter(handle, &function);
 
-	if (r == CUDA_SUCCESS && (!offset || index >= function->info->n_params))
+	if (r == CUDA_SUCCESS && index >= function->info->n_params)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -188,10 +182,8 @@ CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, siz
 CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
 	struct sg_function *function;
-	CUresult r = function_enter(handle, &function);
+	CUresult r = sg_enter_given(state) ?: function_enter(handle, &function);
 
-	if (r == CUDA_SUCCESS && !state)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*state = CU_FUNCTION_LOADING_STATE_LOADED;
 	return r;

@@ -392,12 +392,15 @@ CUresult cuGraphExecUpdate_v2(
     CUgraphExec handle, CUgraph graph_handle, CUgraphExecUpdateResultInfo *info)
 {
 	const struct sg_graph *graph = sg_graph_get(graph_handle);
+	CUgraphExecUpdateResultInfo for_nobody;
 	struct sg_program *program;
 	struct graph_exec *exec;
 	size_t number;
 	CUresult r = exec_enter(handle, &exec);
 
-	if (r == CUDA_SUCCESS && (!graph || !info))
+	if (!info)
+		info = &for_nobody;
+	if (r == CUDA_SUCCESS && !graph)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = sg_program_new(graph, &program);

@@ -186,6 +186,9 @@ static CUresult add(CUgraphNode *out, CUgraph handle, const CUgraphNode *depende
 	struct sg_node *node;
 	CUresult r = sg_enter();
 
+	if (r == CUDA_SUCCESS && params->type == CU_GRAPH_NODE_TYPE_KERNEL &&
+	    !params->kernel.func && !params->kernel.kern)
+		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r == CUDA_SUCCESS && (!out || !graph))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
@@ -511,6 +514,8 @@ CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *handle, CUgrap
 	if (r == CUDA_SUCCESS &&
 	    (!handle || !graph || (flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT)))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && !context)
+		r = CUDA_ERROR_INVALID_CONTEXT;
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct sg_condition *condition = calloc(1, sizeof(*condition));

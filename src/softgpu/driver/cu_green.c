@@ -233,10 +233,8 @@ CUresult cuGreenCtxDestroy(CUgreenCtx handle)
 CUresult cuCtxFromGreenCtx(CUcontext *context, CUgreenCtx handle)
 {
 	struct green *green;
-	CUresult r = green_get(handle, &green);
+	CUresult r = sg_enter_given(context) ?: green_get(handle, &green);
 
-	if (r == CUDA_SUCCESS && !context)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*context = green->context->handle;
 	return r;
@@ -248,7 +246,7 @@ CUresult cuGreenCtxGetDevResource(
     CUgreenCtx handle, CUdevResource *resource, CUdevResourceType type)
 {
 	struct green *green;
-	CUresult r = green_get(handle, &green);
+	CUresult r = sg_enter_given(resource) ?: green_get(handle, &green);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -261,10 +259,10 @@ CUresult cuCtxGetDevResource(CUcontext handle, CUdevResource *resource, CUdevRes
 {
 	struct sg_context *context;
 	struct range all = range_all();
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(resource);
 
 	if (r == CUDA_SUCCESS)
-		r = sg_context_get(handle, &context);
+		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
 	if (r != CUDA_SUCCESS)
 		return r;
 	return context->green ? cuGreenCtxGetDevResource(context->green, resource, type)
@@ -278,9 +276,7 @@ CUresult cuGreenCtxGetId(CUgreenCtx handle, unsigned long long *id)
 
 	if (!handle && sg_enter_current(&context) == CUDA_SUCCESS)
 		handle = context->green;
-	CUresult r = green_get(handle, &green);
-	if (r == CUDA_SUCCESS && !id)
-		r = CUDA_ERROR_INVALID_VALUE;
+	CUresult r = sg_enter_given(id) ?: green_get(handle, &green);
 	if (r == CUDA_SUCCESS)
 		*id = green->context->id;
 	return r;
@@ -291,9 +287,9 @@ CUresult cuGreenCtxGetId(CUgreenCtx handle, unsigned long long *id)
 CUresult cuGreenCtxStreamCreate(CUstream *stream, CUgreenCtx handle, unsigned flags, int priority)
 {
 	struct green *green;
-	CUresult r = green_get(handle, &green);
+	CUresult r = sg_enter_given(stream) ?: green_get(handle, &green);
 
-	if (r == CUDA_SUCCESS && (!stream || flags != CU_STREAM_NON_BLOCKING))
+	if (r == CUDA_SUCCESS && (flags != CU_STREAM_NON_BLOCKING))
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r ?: sg_stream_open(green->context, flags, priority, stream);
 }

@@ -231,10 +231,10 @@ static CUresult params_from_extra(const struct sg_kernel_info *info, void **extr
 static CUresult params_fill(
     const struct sg_kernel_info *info, void **values, void **extra, uint8_t *params)
 {
-	if (values && extra)
-		return CUDA_ERROR_INVALID_VALUE;
 	if (!info->n_params)
 		return CUDA_SUCCESS;
+	if (values && extra)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (values)
 		return params_from_values(info, values, params);
 	return extra ? params_from_extra(info, extra, params) : CUDA_ERROR_INVALID_VALUE;

@@ -32,10 +32,8 @@ CUresult cuLibraryLoadData(CUlibrary *handle, const void *code, CUjit_option *ji
     void **jit_values, unsigned n_jit, CUlibraryOption *options, void **values, unsigned n_options)
 {
 	struct sg_module_object *module;
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(handle && code && (!n_jit || (jit_options && jit_values)));
 
-	if (r == CUDA_SUCCESS && !handle)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = library_check_options(n_options, options, values);
 	if (r == CUDA_SUCCESS)
@@ -49,7 +47,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *handle, const char *path, CUjit_option
     void **jit_values, unsigned n_jit, CUlibraryOption *options, void **values, unsigned n_options)
 {
 	char *text;
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(handle && (!n_jit || (jit_options && jit_values)));
 
 	if (r == CUDA_SUCCESS)
 		r = sg_file_read(path, &text, NULL);
@@ -86,10 +84,8 @@ CUresult cuLibraryUnload(CUlibrary handle)
 CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary handle, const char *name)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given(kernel && name) ?: library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && (!kernel || !name))
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	for (size_t i = 0; i < library->n_functions; i++) {
@@ -104,10 +100,8 @@ CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary handle, const char *name
 CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given(count) ?: library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && !count)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*count = (unsigned)library->n_functions;
 	return r;
@@ -116,10 +110,8 @@ CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned n, CUlibrary handle)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given(kernels) ?: library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && (!kernels || !n))
-		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < MIN(library->n_functions, (size_t)n); i++)
 		kernels[i] = library->functions[i].kernel_handle;
 	return r;
@@ -128,10 +120,8 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned n, CUlibrary hand
 CUresult cuLibraryGetModule(CUmodule *module, CUlibrary handle)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given(module) ?: library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && !module)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*module = library->handle;
 	return r;
@@ -140,7 +130,7 @@ CUresult cuLibraryGetModule(CUmodule *module, CUlibrary handle)
 CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given((address || size) && name) ?: library_enter(handle, &library);
 
 	return r == CUDA_SUCCESS ? sg_module_variable(library, name, address, size) : r;
 }
@@ -149,12 +139,11 @@ CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary handl
 {
 	CUdeviceptr found;
 	size_t found_size;
-	CUresult r = cuLibraryGetGlobal(&found, &found_size, handle, name);
+	CUresult r = sg_enter_given(address || size)
+			 ?: cuLibraryGetGlobal(&found, &found_size, handle, name);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!address && !size)
-		return CUDA_ERROR_INVALID_VALUE;
 	if (!managed_covers(found, MAX(found_size, (size_t)1)))
 		return CUDA_ERROR_NOT_FOUND;
 	if (address)
@@ -201,7 +190,7 @@ CUresult cuKernelGetLibrary(CUlibrary *library, CUkernel handle)
 CUresult cuKernelGetName(const char **name, CUkernel handle)
 {
 	struct sg_function *kernel;
-	CUresult r = kernel_enter(handle, name, &kernel);
+	CUresult r = sg_enter_given(handle) ?: kernel_enter(handle, name, &kernel);
 
 	if (r == CUDA_SUCCESS)
 		*name = kernel->info->name;
@@ -211,7 +200,7 @@ CUresult cuKernelGetName(const char **name, CUkernel handle)
 CUresult cuKernelGetParamInfo(CUkernel handle, size_t index, size_t *offset, size_t *size)
 {
 	struct sg_function *kernel;
-	CUresult r = kernel_enter(handle, offset, &kernel);
+	CUresult r = sg_enter_given(handle) ?: kernel_enter(handle, offset, &kernel);
 
 	if (r == CUDA_SUCCESS && index >= kernel->info->n_params)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -227,10 +216,10 @@ static CUresult kernel_check_device(CUkernel handle, CUdevice device)
 {
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS && device != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
 	if (r == CUDA_SUCCESS && !sg_handle_get(handle, SG_KERNEL))
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r == CUDA_SUCCESS && device != 0)
+		r = CUDA_ERROR_INVALID_DEVICE;
 	return r;
 }
 
@@ -261,9 +250,9 @@ CUresult cuKernelSetCacheConfig(CUkernel handle, CUfunc_cache config, CUdevice d
 CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const char *symbol)
 {
 	struct sg_module_object *library;
-	CUresult r = library_enter(handle, &library);
+	CUresult r = sg_enter_given(function) ?: library_enter(handle, &library);
 
-	if (r == CUDA_SUCCESS && (!function || !symbol))
+	if (r == CUDA_SUCCESS && !symbol)
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r ?: CUDA_ERROR_NOT_FOUND;
 }

@@ -107,13 +107,20 @@ static bool is_device_runtime(const void *data, size_t size)
 	       memmem(data, MIN(size, (size_t)65536), member, sizeof(member) - 1);
 }
 
+static bool options_are_given(unsigned n, const CUjit_option *options, void *const *values)
+{
+	return !n || (options && values);
+}
+
 CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, size_t size,
     const char *name, unsigned n_options, CUjit_option *options, void **values)
 {
 	struct link_state *link;
 	CUresult r = link_enter(handle, &link);
 
-	if (r == CUDA_SUCCESS && (!data || !size || type >= CU_JIT_NUM_INPUT_TYPES))
+	if (r == CUDA_SUCCESS &&
+	    (!data || !size || !options_are_given(n_options, options, values) ||
+		type >= CU_JIT_NUM_INPUT_TYPES))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -149,6 +156,9 @@ CUresult cuLinkAddFile_v2(CUlinkState handle, CUjitInputType type, const char *p
 	char *data;
 	CUresult r = link_enter(handle, &link);
 
+	if (r == CUDA_SUCCESS &&
+	    (!options_are_given(n_options, options, values) || type >= CU_JIT_NUM_INPUT_TYPES))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = sg_file_read(path, &data, &size);
 	if (r != CUDA_SUCCESS)

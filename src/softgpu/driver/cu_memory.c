@@ -145,13 +145,13 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	size_t used, capacity;
 	CUresult r = sg_enter_context(&context);
 
-	if (r == CUDA_SUCCESS && (!free_bytes || !total))
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	sg_arena_usage(&used, &capacity);
-	*free_bytes = capacity - used;
-	*total = capacity;
+	if (free_bytes)
+		*free_bytes = capacity - used;
+	if (total)
+		*total = capacity;
 	return CUDA_SUCCESS;
 }
 
@@ -169,7 +169,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
 	struct sg_range range;
 	CUresult r = sg_enter_context(&context);
 
-	if (r != CUDA_SUCCESS)
+	if (r != CUDA_SUCCESS || (!base && !size))
 		return r;
 	if (!sg_arena_find(address, &range))
 		return CUDA_ERROR_NOT_FOUND;
@@ -185,12 +185,12 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
 CUresult cuMemHostAlloc(void **address, size_t size, unsigned flags)
 {
 	struct sg_context *context;
-	uint64_t found;
+	uint64_t found = 0;
 	CUresult r = sg_enter_context(&context);
 
 	if (r == CUDA_SUCCESS && (!address || (flags & ~(unsigned)HOST_ALLOC_FLAGS)))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS && size)
 		r = memory_alloc(context, SG_RANGE_HOST, flags, size, &found);
 	if (r == CUDA_SUCCESS)
 		*address = (void *)found;
@@ -321,7 +321,7 @@ CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned flags)
 
 CUresult cuMemHostRegister(void *address, size_t size, unsigned flags)
 {
-	return cuMemHostRegister_v2(address, size, flags);
+	return cuMemHostRegister_v2(address, size, flags & HOST_REGISTER_FLAGS);
 }
 
 CUresult cuMemHostUnregister(void *address)

@@ -122,10 +122,10 @@ static CUresult mipmap_enter(
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!output)
-		return CUDA_ERROR_INVALID_VALUE;
 	*mipmap = sg_handle_get(handle, SG_MIPMAP);
-	return *mipmap ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+	if (!*mipmap)
+		return CUDA_ERROR_INVALID_HANDLE;
+	return output ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMipmappedArrayGetLevel(CUarray *array, CUmipmappedArray handle, unsigned level)
@@ -144,7 +144,7 @@ CUresult cuMipmappedArrayGetSparseProperties(
     CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUmipmappedArray handle)
 {
 	const struct sg_mipmap *mipmap;
-	CUresult r = mipmap_enter(handle, properties, &mipmap);
+	CUresult r = sg_enter_given(handle) ?: mipmap_enter(handle, properties, &mipmap);
 
 	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }
@@ -153,9 +153,8 @@ CUresult cuMipmappedArrayGetMemoryRequirements(
     CUDA_ARRAY_MEMORY_REQUIREMENTS *requirements, CUmipmappedArray handle, CUdevice device)
 {
 	const struct sg_mipmap *mipmap;
-	CUresult r = mipmap_enter(handle, requirements, &mipmap);
+	CUresult r =
+	    sg_enter_given(handle && !device) ?: mipmap_enter(handle, requirements, &mipmap);
 
-	if (r == CUDA_SUCCESS && device != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
 	return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
 }

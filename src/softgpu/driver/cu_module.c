@@ -37,7 +37,7 @@ CUresult cuModuleLoadFatBinary(CUmodule *handle, const void *fatbin)
 CUresult cuModuleLoad(CUmodule *handle, const char *path)
 {
 	char *text;
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(handle);
 
 	if (r == CUDA_SUCCESS)
 		r = sg_file_read(path, &text, NULL);
@@ -104,10 +104,8 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handl
 CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 {
 	struct sg_module_object *module;
-	CUresult r = module_enter(handle, &module);
+	CUresult r = sg_enter_given(count) ?: module_enter(handle, &module);
 
-	if (r == CUDA_SUCCESS && !count)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*count = (unsigned)module->n_functions;
 	return r;
@@ -117,10 +115,8 @@ CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned n, CUmodule 
 {
 	struct sg_module_object *module;
 	size_t all;
-	CUresult r = module_enter(handle, &module);
+	CUresult r = sg_enter_given(functions) ?: module_enter(handle, &module);
 
-	if (r == CUDA_SUCCESS && (!functions || !n))
-		r = CUDA_ERROR_INVALID_VALUE;
 	return r == CUDA_SUCCESS ? sg_module_list(handle, functions, n, &all) : r;
 }
 

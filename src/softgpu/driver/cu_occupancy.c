@@ -59,11 +59,11 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!blocks || threads <= 0 || (flags & ~(unsigned)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
+		return CUDA_ERROR_INVALID_VALUE;
 	const struct sg_function *function = sg_function_get(handle);
 	if (!function)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!blocks || threads <= 0 || (flags & ~(unsigned)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
-		return CUDA_ERROR_INVALID_VALUE;
 	*blocks = (int)sg_function_occupancy(function, (unsigned)threads, shared);
 	return CUDA_SUCCESS;
 }
@@ -85,12 +85,12 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	const struct sg_function *function = sg_function_get(handle);
-	if (!function)
-		return CUDA_ERROR_INVALID_HANDLE;
 	if (!grid || !block || limit < 0 ||
 	    (flags & ~(unsigned)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
 		return CUDA_ERROR_INVALID_VALUE;
+	const struct sg_function *function = sg_function_get(handle);
+	if (!function)
+		return CUDA_ERROR_INVALID_HANDLE;
 	unsigned largest = function->info->max_threads_per_block;
 	if (limit)
 		largest = MIN(largest, (unsigned)limit);
@@ -127,11 +127,12 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!shared || blocks <= 0 || threads <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
 	const struct sg_function *function = sg_function_get(handle);
 	if (!function)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!shared || blocks <= 0 || threads <= 0 ||
-	    (unsigned)blocks > sg_function_occupancy(function, (unsigned)threads, 0))
+	if ((unsigned)blocks > sg_function_occupancy(function, (unsigned)threads, 0))
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t all =
 	    (size_t)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
@@ -184,11 +185,11 @@ static CUresult resident_blocks(CUfunction handle, const CUlaunchConfig *config,
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!result || !handle || !config || (config->numAttrs && !config->attrs))
+		return CUDA_ERROR_INVALID_VALUE;
 	*function = sg_function_get(handle);
 	if (!*function)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!result || !config || (config->numAttrs && !config->attrs))
-		return CUDA_ERROR_INVALID_VALUE;
 	*blocks = sg_function_occupancy(*function, config_threads(config), config->sharedMemBytes) *
 		  (unsigned)sg_device_attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 	return CUDA_SUCCESS;

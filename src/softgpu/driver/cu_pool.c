@@ -130,16 +130,15 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 	struct sg_stream *stream;
 	CUresult r = sg_enter_context(&context);
 
-	if (r == CUDA_SUCCESS && (!address || !size))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && !pool)
-		r = CUDA_ERROR_INVALID_HANDLE;
-	if (r == CUDA_SUCCESS && pool->is_import)
+	if (r == CUDA_SUCCESS && (!address || !pool || pool->is_import))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = sg_stream_get(handle, context, &stream);
 	if (r != CUDA_SUCCESS)
 		return r;
+	*address = 0;
+	if (!size)
+		return CUDA_SUCCESS;
 	if (sg_capture_id(stream))
 		return capture_alloc(address, size, stream);
 	if (!pool_charge(pool, size))
@@ -199,7 +198,7 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle)
 
 	if (r == CUDA_SUCCESS)
 		r = sg_stream_get(handle, context, &stream);
-	if (r != CUDA_SUCCESS)
+	if (r != CUDA_SUCCESS || !address)
 		return r;
 	if (sg_capture_id(stream))
 		return capture_free(address, stream);
@@ -455,7 +454,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *handle, CUdevice device)
 
 CUresult cuDeviceGetMemPool(CUmemoryPool *handle, CUdevice device)
 {
-	CUresult r = device_pool_enter(handle, device);
+	CUresult r = sg_enter_given(handle && !device);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -470,9 +469,7 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle)
 	struct sg_pool *pool;
 	CUresult r = pool_enter(handle, &pool);
 
-	if (r == CUDA_SUCCESS && device != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
-	if (r == CUDA_SUCCESS && pool->is_import)
+	if (r == CUDA_SUCCESS && (device != 0 || pool->is_import))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;

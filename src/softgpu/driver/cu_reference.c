@@ -50,13 +50,13 @@ static CUresult reference_get(
 	struct sg_context *context;
 	CUresult r = sg_enter_context(&context);
 
-	if (r == CUDA_SUCCESS && (!out || !name))
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	module = sg_handle_get(handle, SG_MODULE);
-	return module ? sg_reference_find(module, name, is_surface, reference)
-		      : CUDA_ERROR_INVALID_HANDLE;
+	if (!module)
+		return CUDA_ERROR_INVALID_HANDLE;
+	return out && name ? sg_reference_find(module, name, is_surface, reference)
+			   : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuModuleGetTexRef(CUtexref *texture, CUmodule module, const char *name)
@@ -139,13 +139,13 @@ CUresult cuTexRefSetArray(CUtexref texture, CUarray handle, unsigned flags)
 	struct sg_reference *reference;
 	CUresult r = texture_enter(texture, &reference);
 
-	if (r == CUDA_SUCCESS && flags != CU_TRSA_OVERRIDE_FORMAT)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	const struct sg_array *array = sg_handle_get(handle, SG_ARRAY);
 	if (!array)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (flags != CU_TRSA_OVERRIDE_FORMAT)
+		return CUDA_ERROR_INVALID_VALUE;
 	take_format(reference, array);
 	resource.res.array.hArray = handle;
 	return bind(reference, &resource);
@@ -157,13 +157,13 @@ CUresult cuTexRefSetMipmappedArray(CUtexref texture, CUmipmappedArray handle, un
 	struct sg_reference *reference;
 	CUresult r = texture_enter(texture, &reference);
 
-	if (r == CUDA_SUCCESS && flags != CU_TRSA_OVERRIDE_FORMAT)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	const struct sg_mipmap *mipmap = sg_handle_get(handle, SG_MIPMAP);
 	if (!mipmap)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (flags != CU_TRSA_OVERRIDE_FORMAT)
+		return CUDA_ERROR_INVALID_VALUE;
 	take_format(reference, &mipmap->levels[0]);
 	resource.res.mipmap.hMipmappedArray = handle;
 	return bind(reference, &resource);
@@ -337,9 +337,18 @@ GETTER(cuTexRefGetMaxAnisotropy, (int *anisotropy, CUtexref texture), anisotropy
 GETTER(cuTexRefGetBorderColor, (float *color, CUtexref texture), color, true,
     memcpy(color, HOW.borderColor, sizeof(HOW.borderColor)))
 GETTER(cuTexRefGetFlags, (unsigned *flags, CUtexref texture), flags, true, *flags = HOW.flags)
-GETTER(cuTexRefGetFormat, (CUarray_format * format, int *channels, CUtexref texture), format,
-    channels, *format = reference->format;
-    *channels = (int)reference->channels)
+
+CUresult cuTexRefGetFormat(CUarray_format *format, int *channels, CUtexref texture)
+{
+	struct sg_reference *reference;
+	CUresult r = texture_enter(texture, &reference);
+
+	if (r == CUDA_SUCCESS && format)
+		*format = reference->format;
+	if (r == CUDA_SUCCESS && channels)
+		*channels = (int)reference->channels;
+	return r;
+}
 
 CUresult cuTexRefGetAddress_v2(CUdeviceptr *address, CUtexref texture)
 {

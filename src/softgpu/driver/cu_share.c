@@ -291,13 +291,14 @@ CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t
 	struct sg_range range;
 	CUresult r = sg_enter_context(&context);
 
-	if (r == CUDA_SUCCESS && (!handle || !size || flags || !sg_arena_find(address, &range)))
+	if (r == CUDA_SUCCESS &&
+	    (!handle || !size || flags || type != CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD ||
+		!sg_arena_find(address, &range)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	/* A file begins where an allocation does, and is whole pages. */
-	if (type != CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD || range.address != address ||
-	    size != align_up(range.size, SG_ARENA_PAGE))
+	if (range.address != address || size != align_up(range.size, SG_ARENA_PAGE))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	return range.kind == SG_RANGE_DEVICE ? share(address, handle) : CUDA_ERROR_INVALID_VALUE;
 }
@@ -339,11 +340,11 @@ CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *address, CUexternalMemory 
 	CUresult r = sg_enter_context(&context);
 	const struct external *external = sg_handle_get(memory, SG_EXTERNAL);
 
-	if (r == CUDA_SUCCESS && !external)
+	if (r == CUDA_SUCCESS && memory && !external)
 		r = CUDA_ERROR_INVALID_HANDLE;
-	if (r == CUDA_SUCCESS &&
-	    (!address || !descriptor || descriptor->flags || descriptor->size > external->size ||
-		descriptor->offset > external->size - descriptor->size))
+	if (r == CUDA_SUCCESS && (!memory || !address || !descriptor || descriptor->flags ||
+				     descriptor->size > external->size ||
+				     descriptor->offset > external->size - descriptor->size))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -357,7 +358,7 @@ CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *address, CUexternalMemory 
 
 CUresult cuDestroyExternalMemory(CUexternalMemory memory)
 {
-	CUresult r = sg_enter();
+	CUresult r = sg_enter_given(memory);
 	struct external *external = sg_handle_get(memory, SG_EXTERNAL);
 
 	if (r == CUDA_SUCCESS && !external)

@@ -283,12 +283,15 @@ CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *gree
 	struct sg_stream *stream;
 	CUresult r = stream_enter(handle, &stream);
 
-	if (r == CUDA_SUCCESS && (!context || !green))
+	if (r == CUDA_SUCCESS && !context && !green)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	*green = stream->context->green;
-	*context = *green ? sg_context_primary()->handle : stream->context->handle;
+	const struct sg_context *of = stream->context;
+	if (green)
+		*green = of->green;
+	if (context)
+		*context = of->green ? sg_context_primary()->handle : of->handle;
 	return CUDA_SUCCESS;
 }
 

@@ -98,7 +98,7 @@ static CUresult object_destroy(uint64_t number, bool is_surface)
 	struct sg_context *context;
 	CUresult r = sg_enter_context(&context);
 
-	if (r != CUDA_SUCCESS)
+	if (r != CUDA_SUCCESS || !number)
 		return r;
 	sg_engine_wait();
 	r = CUDA_ERROR_INVALID_VALUE;

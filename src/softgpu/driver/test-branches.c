@@ -212,13 +212,15 @@ TEST(branches_with_conditions)
 	CUdeviceptr memory = test_alloc(4 * N);
 	CUgraphNode nodes[4];
 	unsigned char bytes[4 * N];
+	CUcontext context;
 
+	CHECK_OK(cuCtxGetCurrent(&context));
 	for (unsigned i = 0; i < 4; i++) {
 		CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
 
 		nodes[i] = add_fill(graph, NULL, 0, memory + i * N, 9);
-		CHECK_OK(cuGraphConditionalHandleCreate(
-		    &params.conditional.handle, graph, NULL, i % 2, CU_GRAPH_COND_ASSIGN_DEFAULT));
+		CHECK_OK(cuGraphConditionalHandleCreate(&params.conditional.handle, graph, context,
+		    i % 2, CU_GRAPH_COND_ASSIGN_DEFAULT));
 		params.conditional.type = CU_GRAPH_COND_TYPE_IF;
 		params.conditional.size = 1;
 		CHECK_OK(cuGraphAddNode_v2(&nodes[i], graph, &nodes[i], NULL, 1, &params));

@@ -301,6 +301,7 @@ TEST(kernels_end_loops)
 	    .blockDimY = 1,
 	    .blockDimZ = 1,
 	    .kernelParams = (void *[]){&handle, &word}};
+	CUcontext context;
 	CUmodule module;
 	CUgraphNode node;
 	unsigned left;
@@ -309,8 +310,9 @@ TEST(kernels_end_loops)
 		SKIP("kernels do not run under ThreadSanitizer");
 	CHECK_OK(cuModuleLoadData(&module, countdown));
 	CHECK_OK(cuModuleGetFunction(&kernel.func, module, "countdown"));
-	CHECK_OK(
-	    cuGraphConditionalHandleCreate(&handle, graph, NULL, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
+	CHECK_OK(cuCtxGetCurrent(&context));
+	CHECK_OK(cuGraphConditionalHandleCreate(
+	    &handle, graph, context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT));
 	loop.conditional.handle = handle;
 	loop.conditional.type = CU_GRAPH_COND_TYPE_WHILE;
 	loop.conditional.size = 1;
