@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "bench.h"
 #include "memory.h"
 #include "native.h"

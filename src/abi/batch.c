@@ -1,8 +1,6 @@
 /* See batch.h. What an operation may say is decided in one place, for every library that copies. */
 #include "abi/batch.h"
 
-#include <stdint.h>
-
 #include "base/util.h"
 
 static bool order_is_valid(CUmemcpySrcAccessOrder order)

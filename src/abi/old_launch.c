@@ -5,7 +5,6 @@
 #include "abi/old_launch.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/util.h"
-
 #define PROC_FLAGS                                                                                 \
 	((uint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM |                                            \
 		    CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))

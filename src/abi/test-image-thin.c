@@ -1,12 +1,10 @@
 /* Which members of a fatbin stay for which devices. */
 #include "abi/image_thin.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "abi/image.h"
 #include "base/test.h"
-#include "base/util.h"
 
 struct builder {
 	uint8_t bytes[8192];

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <lz4.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>

@@ -8,7 +8,6 @@
  *	launch-like   posted records of 128 bytes, ring never full
  *	parked        a round trip that finds the worker asleep
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -8,7 +8,6 @@
  * wait, lend staging memory.
  */
 #include <errno.h>
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 

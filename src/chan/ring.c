@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "chan/internal.h"
 
 #define TELL_SHARE 16 /* of the ring: so often the client hears of the tail */

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/test.h"

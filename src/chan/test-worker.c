@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/test.h"
 
 static void attach_memfd(const struct chan_geometry *geometry, struct pair *pair)

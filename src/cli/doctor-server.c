@@ -1,8 +1,6 @@
 /* Checks of rosend: whether one runs, and what the workers of it, or of a private one, find. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"

@@ -1,6 +1,5 @@
 /* rosen serve: becomes rosend. A command of rosen's so that one need not know where rosend lies. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

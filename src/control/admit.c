@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/util.h"
 
 #define NAME_MAX_LENGTH 255
 #define PEER_GROUPS_MAX 1024

@@ -7,7 +7,6 @@
  * An input is a row of messages: u8 kind, u8 how (HOW_*), u8 length, and as many bytes, which stand
  * behind the kind in a message of that kind's size.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>

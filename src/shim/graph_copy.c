@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/box.h"

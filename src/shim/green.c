@@ -12,7 +12,6 @@
 #include "abi/context_storage.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
-#include "shim/call.h"
 #include "shim/context.h"
 #include "shim/object.h"
 #include "shim/thread.h"

@@ -15,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/util.h"
 #include "shim/call.h"
 #include "shim/object.h"
 

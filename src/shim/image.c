@@ -11,7 +11,6 @@
 #include "abi/image.h"
 #include "abi/image_thin.h"
 #include "base/log.h"
-#include "base/util.h"
 #include "shim/device.h"
 #include "shim/session.h"
 #include "wire/control.h"

@@ -11,7 +11,6 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/context.h"
-#include "shim/device.h"
 #include "shim/session.h"
 #include "shim/thread.h"
 

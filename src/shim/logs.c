@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "abi/error_text.h"
-#include "base/util.h"
 #include "gen/api_desc.h"
 #include "gen/shim_custom.h"
 #include "shim/error_log.h"

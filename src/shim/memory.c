@@ -7,11 +7,9 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
-#include "shim/device.h"
 #include "shim/managed.h"
 #include "shim/pool_reuse.h"
 #include "shim/range.h"
-#include "shim/thread.h"
 
 CUresult shim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 {

@@ -9,7 +9,6 @@
 #include "abi/managed.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
-#include "shim/context.h"
 #include "shim/file.h"
 #include "shim/graph_change.h"
 #include "shim/image.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "abi/pointer.h"
-#include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/range.h"

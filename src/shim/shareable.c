@@ -10,7 +10,6 @@
 #include "gen/shim_remote.h"
 #include "shim/descriptor.h"
 #include "shim/range.h"
-#include "shim/thread.h"
 
 /* Programs ask for a kind of handle and go on with another, so it is said once. */
 static CUresult check_type(CUmemAllocationHandleType type)

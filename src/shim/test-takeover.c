@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -11,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/test.h"
-#include "base/util.h"
 
 #define SIZE (300u << 10)
 

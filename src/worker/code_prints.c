@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "abi/unpack.h"
-#include "base/util.h"
 
 #define PRINTF	     "vprintf"
 #define MACHINE_CUDA 190		 /* e_machine of cubins */

@@ -38,7 +38,6 @@
 #include "worker/layout.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
-#include "worker/output.h"
 #include "worker/prints.h"
 #include "worker/reference.h"
 #include "worker/reservation.h"

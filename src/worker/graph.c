@@ -5,7 +5,6 @@
  * The backend draws a graph into a file it opens by name; here that is memory with a name that only
  * this process can use.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

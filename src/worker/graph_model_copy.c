@@ -3,7 +3,6 @@
  * off. A copy of ordinary memory that is off is an empty node in the model, and what it was is kept
  * beside it. Where there is no model graph_switch.h and graph_move.h do what can be done.
  */
-#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/graph_copy.h"
 #include "worker/graph_model.h"

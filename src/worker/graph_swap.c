@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "worker/worker.h"
 
 #define NODES_MOST (1u << 20) /* of a graph that is looked through */

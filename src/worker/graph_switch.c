@@ -6,7 +6,6 @@
  */
 #include "worker/graph_switch.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/log.h"

@@ -15,8 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/util.h"
-
 #define PAGE_BITS    8
 #define PAGE_ENTRIES (1u << PAGE_BITS)
 #define DIRECTORY    (1u << (HANDLE_INDEX_BITS - PAGE_BITS))

@@ -6,7 +6,6 @@
  *
  * Loading compiles and may wait for the GPU: all of this runs on waiters.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "abi/image.h"

@@ -22,7 +22,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/util.h"
 #include "wire/control.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "wire/limits.h"
 #include "worker/call.h"
 #include "worker/function.h"

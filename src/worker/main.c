@@ -30,7 +30,6 @@
  * the staging area's reaper (staging.c) appear when needed; the channel and the backend have their
  * own.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +37,6 @@
 #include <unistd.h>
 
 #include "abi/error_text.h"
-#include "base/error.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "chan/chan.h"
 #include "wire/control.h"

@@ -9,7 +9,6 @@
  */
 #include <string.h>
 
-#include "base/log.h"
 #include "gen/worker_custom.h"
 #include "worker/gpu_time.h"
 #include "worker/memory.h"

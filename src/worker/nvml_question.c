@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "worker/nvml.h"
 
 #define NVML_NOT_SUPPORTED 3

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "gen/api_codec.h"
 #include "gen/api_ids.h"
 #include "wire/handle.h"

@@ -17,7 +17,6 @@
  */
 #include "worker/segment.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>

@@ -3,7 +3,6 @@
  * others meanwhile, long ones go to waiters, and nothing that happens to what is awaited, or to the
  * client, leaves a call without its answer.
  */
-#include <errno.h>
 #include <unistd.h>
 
 #include "base/clock.h"

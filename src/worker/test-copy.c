@@ -2,7 +2,6 @@
  * Copies and segments with a hostile client: an address that is not the client's to use never
  * reaches the backend, whatever form of copy carries it, and only sound segments are mapped.
  */
-#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

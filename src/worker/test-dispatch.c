@@ -3,7 +3,6 @@
  * a fake backend. Order, waiting beside dispatching, errors of posted calls, attachments and bulk
  * answers, and what becomes of a client that breaks the rules.
  */
-#include <errno.h>
 #include <unistd.h>
 
 #include "base/clock.h"

@@ -2,7 +2,6 @@
  * When the client is told that nothing is unfinished: after what shows that all it sent is done,
  * and never while something may not be.
  */
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/test.h"

@@ -1,7 +1,6 @@
 /* The jail, seen from outside its own checks: what a jailed process can no longer do. */
 #include "worker/jail.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>

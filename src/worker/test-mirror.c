@@ -2,7 +2,6 @@
  * Managed variables: the exchange between the two sides, alone and with both writing; and what a
  * client can have mirrored, which is what it looked up and nothing else.
  */
-#include "worker/mirror.h"
 
 #include <pthread.h>
 #include <string.h>

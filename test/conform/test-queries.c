@@ -2,7 +2,6 @@
  * What devices, contexts, modules, libraries, kernels and arrays say of themselves. Where two
  * functions tell the same, they must tell the same; what a program sets it gets back.
  */
-#include <stdio.h>
 #include <unistd.h>
 
 #include "conform.h"

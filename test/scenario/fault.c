@@ -4,7 +4,6 @@
  * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other
  * memory by then.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "../conform/conform.h"

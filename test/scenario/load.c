@@ -5,7 +5,6 @@
  * with more work behind it than the stream holds. Exit status 0: all right; 3: a CUDA error, named
  * on stdout; 4: a wrong result.
  */
-#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/device.h"

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/util.h"
 #include "shim/nvml/internal.h"
 
 struct nvmlEventSet_st {

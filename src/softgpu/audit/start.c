@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/util.h"
 #include "softgpu/audit/audit.h"
 
 #define PATH_ROOM 1024

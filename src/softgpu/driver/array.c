@@ -6,7 +6,6 @@
 
 #include "base/util.h"
 #include "softgpu/driver/device.h"
-#include "softgpu/driver/memory.h"
 
 #define CUBE_FACES 6
 

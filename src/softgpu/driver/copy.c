@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"

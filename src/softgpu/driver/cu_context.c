@@ -6,7 +6,6 @@
 #include "abi/narrow.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"
-#include "softgpu/driver/event.h"
 #include "softgpu/driver/stream.h"
 
 #define CONTEXT_STACK_SIZE_MAX	  (512u << 10)

@@ -7,7 +7,6 @@
 #include "softgpu/driver/array.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
-#include "softgpu/driver/memory.h"
 
 /* One side of the descriptors, which differ only in the fields' names. */
 struct box_side {

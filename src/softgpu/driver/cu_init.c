@@ -12,7 +12,6 @@
 #include "abi/export_table.h"
 #include "abi/proc.h"
 #include "base/log.h"
-#include "base/util.h"
 #include "gen/softgpu_proc.h"
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/memory.h"

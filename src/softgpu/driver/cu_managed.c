@@ -3,7 +3,6 @@
 #include "softgpu/driver/driver.h"
 
 #include "abi/managed.h"
-#include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 
 #define N_DEVICES 1

@@ -11,7 +11,6 @@
 
 #include "abi/managed.h"
 #include "base/util.h"
-#include "softgpu/driver/device.h"
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/stream.h"
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "abi/pointer.h"
-#include "base/util.h"
 #include "softgpu/driver/memory.h"
 
 /* An address in terms of the attributes. */

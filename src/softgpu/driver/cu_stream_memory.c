@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/util.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/exec/exec.h"

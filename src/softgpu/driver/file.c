@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "base/util.h"
 
 #define FILE_SIZE_MAX ((off_t)1 << 31)
 

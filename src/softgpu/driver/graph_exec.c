@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
-
 /* ---- making ---- */
 
 static void step_fini(struct sg_step *step)

@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 
 #include "base/error.h"
-#include "base/util.h"
 
 #define HANDLE_SLOTS (16u << 20)
 

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/util.h"
 #include "softgpu/driver/graph.h"
 
 #define STREAM_QUEUE_MAX 4096

@@ -5,11 +5,9 @@
  * Everything a kernel passes is its own doing: strings are copied out of the arena before any lock
  * is taken, so that a bad pointer ends the grid and nothing else.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"

@@ -4,7 +4,6 @@
  */
 #include "softgpu/exec/bulk.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "softgpu/exec/entries.h"

@@ -5,7 +5,6 @@
  */
 #include "softgpu/exec/context.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define SAVED_REGISTERS 6

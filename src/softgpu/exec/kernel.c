@@ -6,16 +6,12 @@
  * the offset is written into the variable just before the translation, under the module's lock.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/module-private.h"
-#include "softgpu/exec/runtime.h"
-#include "softgpu/jit/progress.h"
 
 /* There are none; programs compute occupancy from them. 64 never keep 1024 threads from running. */
 #define REGISTERS_LEAST 16u

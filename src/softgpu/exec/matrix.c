@@ -15,7 +15,6 @@
 
 #include <string.h>
 
-#include "base/util.h"
 #include "softgpu/exec/matrix-parts.h"
 #include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"

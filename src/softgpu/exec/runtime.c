@@ -2,7 +2,6 @@
 #include "softgpu/exec/runtime.h"
 
 #include <math.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/exec/machine.h"
 #include "softgpu/exec/runtime-float.h"
 #include "softgpu/exec/texture.h"
 

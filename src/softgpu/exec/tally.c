@@ -29,7 +29,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/exec/machine.h"
 
 /* Each costs some locked instructions more than it saves. While the tally is filled once, so many
  * more than a tenth of its instructions may miss. */

@@ -1,7 +1,6 @@
 /* SOFTGPU_CHECK=1 in kernels: what is reported, and that nothing else is; on both machines. */
 #include "softgpu/exec/test-machine.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/log.h"

@@ -3,8 +3,6 @@
 #include "softgpu/exec/test-machine.h"
 
 #include <math.h>
-#include <stdatomic.h>
-#include <unistd.h>
 
 TEST(vector_add)
 {

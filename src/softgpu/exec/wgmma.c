@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "softgpu/exec/entries.h"
 #include "softgpu/exec/machine.h"
 #include "softgpu/exec/matrix-result.h"
 #include "softgpu/exec/multiply.h"

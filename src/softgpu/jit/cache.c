@@ -25,7 +25,6 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/util.h"
 
 #define MAGIC	     UINT64_C(0x32302d6a626f6773) /* "sgobj-02" */
 #define DEFAULT_SIZE (UINT64_C(512) << 20)

@@ -4,7 +4,6 @@
  * A branch backwards looks at the stop flag; in a loop that polls memory it also lets other threads
  * run now and then, or a thread that waits for its neighbour would wait for ever.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "softgpu/exec/lane.h"

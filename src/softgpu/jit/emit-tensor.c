@@ -3,7 +3,6 @@
  * tensormap.cp_fenceproxy. The machine does the copies (softgpu/exec/tensor.c), at once, as all
  * bulk copies.
  */
-#include "softgpu/exec/bulk.h"
 #include "softgpu/exec/tensor.h"
 #include "softgpu/jit/emit.h"
 

@@ -28,7 +28,6 @@
 
 #include "base/util.h"
 #include "softgpu/jit/build-id.h"
-#include "softgpu/jit/jit.h"
 #include "softgpu/jit/masks.h"
 
 #if LLVM_VERSION_MAJOR >= 18 /* it would abort where one round is not enough */

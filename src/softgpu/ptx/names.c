@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "softgpu/ptx/ptx.h"
 
 #define TABLE_SIZE 1024 /* a power of two, several times the longest list */

@@ -12,10 +12,9 @@
  * Ordered and volatile accesses are the same instructions: on x86 each element's load acquires and
  * each store releases. The compiler must not move them, which a fence of no instruction says.
  */
-#include <stdio.h>
 
-#include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"
+#include "softgpu/exec/lane.h"
 
 void access_init(struct warp *warp, struct access *access, bool is_write)
 {
