@@ -4,9 +4,10 @@
  * out of range while the others are good. Which of several mistakes is told first is part of that.
  *
  * The functions and their parameters come from the interface definition (gen/calls.h); values are
- * made from the parameters' types. The answers are printed, a line for each function, to be
- * compared between two drivers. None may end the program: NVIDIA's does for some, of a NULL, and is
- * slow to make so many contexts, so it is no part of what test/gpu/run holds against it.
+ * made from the parameters' types. The answers are printed, a line for each function; those in a
+ * context are held against what NVIDIA's driver answered (like-native). None may end the program:
+ * NVIDIA's driver does for some, of a NULL, and is slow to make so many contexts, so this is no
+ * part of what test/gpu/run runs on it.
  *
  * Functions are called in processes of their own, each for a part of the table, which put the
  * answers into memory they share with the test; one that dies is followed by another, which goes on

@@ -405,8 +405,13 @@ CUresult cuCtxCreate(CUcontext *handle, unsigned flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *handle, const CUexecAffinityParam *affinity, int n_affinity,
     unsigned flags, CUdevice device)
 {
-	if (n_affinity)
-		return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+	CUresult r = n_affinity ? primary_enter(device) : CUDA_SUCCESS;
+
+	if (r == CUDA_SUCCESS && n_affinity)
+		r = handle && affinity ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY
+				       : CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
 	return cuCtxCreate_v2(handle, flags, device);
 }
 
