@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <json-c/json.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,75 +19,13 @@
 #include "base/fd.h"
 #include "base/socket.h"
 #include "base/test.h"
-#include "control/test-tree.h"
+#include "control/test-peer.h"
 #include "wire/control.h"
 #include "wire/hello.h"
 
 #define SECOND_MS      1000
 #define SHARE_ORDER_AT 8	    /* as in fake-worker.c */
 #define FLOOD_SIZE     (100 * 1024) /* more than rosend reads */
-
-struct peer {
-	int socket, region, side;
-	struct hello_reply reply;
-};
-
-static int connect_to(const struct test_tree *tree)
-{
-	int fd = -1;
-
-	CHECK_EQ(socket_connect(tree->socket, &fd), 0);
-	return fd;
-}
-
-static bool readable_within(int fd, int ms)
-{
-	struct pollfd poller = {.fd = fd, .events = POLLIN};
-
-	return poll(&poller, 1, ms) == 1;
-}
-
-static void read_reply(struct peer *peer)
-{
-	uint8_t message[HELLO_MESSAGE_MAX];
-	int fds[2] = {-1, -1};
-	size_t n_fds = 2;
-
-	CHECK(readable_within(peer->socket, 5 * SECOND_MS));
-	ssize_t size = fd_receive(peer->socket, message, sizeof(message), fds, &n_fds, 0);
-	CHECK(size > 0);
-	CHECK_EQ(hello_reply_parse(message, (size_t)size, &peer->reply), 0);
-	CHECK_EQ(n_fds, peer->reply.status == HELLO_OK ? 2 : 0);
-	peer->region = fds[0];
-	peer->side = fds[1];
-}
-
-static struct peer say_hello_at(int socket, const char *backend, const char *run)
-{
-	struct peer peer = {.socket = socket};
-	struct hello_request hello;
-
-	hello_request_init(&hello);
-	hello.n_functions = 8;
-	strcpy(hello.program, "tester");
-	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
-	snprintf(hello.run, sizeof(hello.run), "%s", run);
-	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
-	read_reply(&peer);
-	return peer;
-}
-
-static struct peer say_hello(const struct test_tree *tree, const char *backend, const char *run)
-{
-	return say_hello_at(connect_to(tree), backend, run);
-}
-
-static void say_bye(struct peer *peer)
-{
-	fd_close(peer->socket);
-	fd_close(peer->region);
-	fd_close(peer->side);
-}
 
 /* Gives the worker an order; waits for its echo when it sends one. */
 static void order(struct peer *peer, const char *text, bool echo)
@@ -100,34 +37,13 @@ static void order(struct peer *peer, const char *text, bool echo)
 	CHECK_EQ(fd_send(peer->side, &message, sizeof(message), NULL, 0), 0);
 	if (!echo)
 		return;
-	CHECK(readable_within(peer->side, 5 * SECOND_MS));
+	CHECK(peer_readable(peer->side, 5 * SECOND_MS));
 	CHECK(fd_receive(peer->side, answer, sizeof(answer), NULL, NULL, 0) > 0);
-}
-
-static struct json_object *ask(const struct test_tree *tree, const char *request)
-{
-	static char text[1 << 16];
-	_cleanup_fd_ int fd = connect_to(tree);
-	size_t length = 0;
-
-	CHECK_EQ(fd_send(fd, request, strlen(request), NULL, 0), 0);
-	for (;;) {
-		CHECK(readable_within(fd, 5 * SECOND_MS));
-		ssize_t size =
-		    fd_receive(fd, text + length, sizeof(text) - 1 - length, NULL, NULL, 0);
-		if (size < 0)
-			break;
-		length += (size_t)size;
-	}
-	text[length] = '\0';
-	struct json_object *answer = json_tokener_parse(text);
-	CHECK(answer);
-	return answer;
 }
 
 static size_t count_sessions(const struct test_tree *tree)
 {
-	struct json_object *answer = ask(tree, "{\"method\":\"ps\"}");
+	struct json_object *answer = peer_ask(tree, "{\"method\":\"ps\"}");
 	size_t n = json_object_array_length(json_object_object_get(answer, "result"));
 
 	json_object_put(answer);
@@ -147,7 +63,7 @@ static void wait_for_sessions(const struct test_tree *tree, size_t n)
 TEST(session_opens_and_ends)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_EQ(peer.reply.session, 1);
@@ -156,7 +72,7 @@ TEST(session_opens_and_ends)
 	CHECK_EQ(status.st_size, peer.reply.region_size);
 	order(&peer, "hello", true);
 	CHECK_EQ(count_sessions(&tree), 1);
-	say_bye(&peer);
+	peer_bye(&peer);
 	wait_for_sessions(&tree, 0);
 	test_tree_stop(&tree);
 }
@@ -164,60 +80,60 @@ TEST(session_opens_and_ends)
 TEST(older_client_gets_a_session)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = {.socket = connect_to(&tree)};
+	struct peer peer = {.socket = peer_connect(&tree)};
 	struct hello_request hello;
 
 	hello_request_init(&hello);
 	hello.size = HELLO_REQUEST_LEAST;
 	CHECK_EQ(fd_send(peer.socket, &hello, HELLO_REQUEST_LEAST, NULL, 0), 0);
-	read_reply(&peer);
+	peer_read_reply(&peer);
 	CHECK_EQ(peer.reply.status, HELLO_OK);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
 TEST(foreign_version_is_refused)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = {.socket = connect_to(&tree)};
+	struct peer peer = {.socket = peer_connect(&tree)};
 	struct hello_request hello;
 
 	hello_request_init(&hello);
 	hello.version_min = hello.version_max = WIRE_VERSION + 7;
 	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
-	read_reply(&peer);
+	peer_read_reply(&peer);
 	CHECK_EQ(peer.reply.status, HELLO_BAD_VERSION);
 	CHECK(strstr(peer.reply.text, "upgrade"));
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
 TEST(auto_prefers_cuda)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "auto", "");
-	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
+	struct peer peer = peer_hello(&tree, "auto", "");
+	struct json_object *answer = peer_ask(&tree, "{\"method\":\"ps\"}");
 	struct json_object *first =
 	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
 
 	CHECK_STR(json_object_get_string(json_object_object_get(first, "backend")), "cuda");
 	json_object_put(answer);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
 static void check_fallback(const char *behaviour)
 {
 	struct test_tree tree = test_tree_start(behaviour);
-	struct peer peer = say_hello(&tree, "auto", "");
-	struct json_object *answer = ask(&tree, "{\"method\":\"ps\"}");
+	struct peer peer = peer_hello(&tree, "auto", "");
+	struct json_object *answer = peer_ask(&tree, "{\"method\":\"ps\"}");
 	struct json_object *first =
 	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
 
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_STR(json_object_get_string(json_object_object_get(first, "backend")), "softgpu");
 	json_object_put(answer);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -245,18 +161,18 @@ TEST(auto_falls_back_when_the_worker_hangs)
 TEST(failing_backend_is_told)
 {
 	struct test_tree tree = test_tree_start("cuda=fail,softgpu=exit");
-	struct peer cuda = say_hello(&tree, "cuda", "");
-	struct peer soft = say_hello(&tree, "softgpu", "");
-	struct peer unknown = say_hello(&tree, "abacus", "");
+	struct peer cuda = peer_hello(&tree, "cuda", "");
+	struct peer soft = peer_hello(&tree, "softgpu", "");
+	struct peer unknown = peer_hello(&tree, "abacus", "");
 
 	CHECK_EQ(cuda.reply.status, HELLO_NO_BACKEND);
 	CHECK_STR(cuda.reply.text, "cuda: no driver here");
 	CHECK_EQ(soft.reply.status, HELLO_NO_BACKEND);
 	CHECK_STR(soft.reply.text, "softgpu: the worker ended with status 5");
 	CHECK_EQ(unknown.reply.status, HELLO_NO_BACKEND);
-	say_bye(&cuda);
-	say_bye(&soft);
-	say_bye(&unknown);
+	peer_bye(&cuda);
+	peer_bye(&soft);
+	peer_bye(&unknown);
 	CHECK_EQ(count_sessions(&tree), 0);
 	test_tree_stop(&tree);
 }
@@ -267,31 +183,32 @@ TEST(want_of_its_own_is_told)
 	struct test_tree tree = test_tree_start("ok");
 	struct rlimit plenty, none;
 
-	int at_the_door = connect_to(&tree);
+	int at_the_door = peer_connect(&tree);
 
 	CHECK_EQ(count_sessions(&tree), 0); /* so it was let in */
 	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, NULL, &plenty), 0);
 	none = (struct rlimit){0, plenty.rlim_max};
 	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, &none, NULL), 0);
-	struct peer peer = say_hello_at(at_the_door, "auto", "");
+	struct peer peer = peer_hello_at(at_the_door, "auto", "");
 	CHECK_EQ(peer.reply.status, HELLO_FAILED);
 	CHECK(strstr(peer.reply.text, "rosend cannot make a channel"));
-	say_bye(&peer);
+	peer_bye(&peer);
 	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, &plenty, NULL), 0);
-	peer = say_hello(&tree, "auto", "");
+	peer = peer_hello(&tree, "auto", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
 static void check_death(const char *how, const char *words)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", ""), other = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", ""),
+		    other = peer_hello(&tree, "softgpu", "");
 	struct side_message message;
 
 	order(&peer, how, false);
-	CHECK(readable_within(peer.socket, SECOND_MS));
+	CHECK(peer_readable(peer.socket, SECOND_MS));
 	CHECK_EQ(
 	    fd_receive(peer.socket, &message, sizeof(message), NULL, NULL, 0), sizeof(message));
 	CHECK_EQ(message.kind, SIDE_LAST_WORDS);
@@ -299,8 +216,8 @@ static void check_death(const char *how, const char *words)
 	CHECK_EQ(fd_receive(peer.socket, &message, sizeof(message), NULL, NULL, 0), -ENODATA);
 	order(&other, "still there?", true);
 	CHECK_EQ(count_sessions(&tree), 1);
-	say_bye(&peer);
-	say_bye(&other);
+	peer_bye(&peer);
+	peer_bye(&other);
 	test_tree_stop(&tree);
 }
 
@@ -324,7 +241,7 @@ TEST(stubborn_worker_is_gone_within_a_second)
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
-		struct peer peer = say_hello(&tree, "softgpu", "");
+		struct peer peer = peer_hello(&tree, "softgpu", "");
 		order(&peer, "deaf", true);
 		(void)!write(ready[1], "", 1);
 		pause();
@@ -342,12 +259,12 @@ TEST(stubborn_worker_is_gone_within_a_second)
 TEST(session_outlives_its_first_socket)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 
 	peer.socket = fd_close(peer.socket);
 	order(&peer, "still there?", true);
 	CHECK_EQ(count_sessions(&tree), 1);
-	say_bye(&peer);
+	peer_bye(&peer);
 	wait_for_sessions(&tree, 0);
 	test_tree_stop(&tree);
 }
@@ -362,7 +279,7 @@ TEST(killed_client_is_noticed_though_its_socket_lives)
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
-		say_hello(&tree, "softgpu", "");
+		peer_hello(&tree, "softgpu", "");
 		/* The grandchild inherits the socket and outlives its parent. */
 		grandchild = fork();
 		if (grandchild)
@@ -384,19 +301,19 @@ TEST(too_many_sessions_are_refused)
 {
 	setenv("ROSEN_SESSIONS_MAX", "2", 1);
 	struct test_tree tree = test_tree_start("ok");
-	struct peer a = say_hello(&tree, "softgpu", ""), b = say_hello(&tree, "softgpu", ""),
-		    c = say_hello(&tree, "softgpu", "");
+	struct peer a = peer_hello(&tree, "softgpu", ""), b = peer_hello(&tree, "softgpu", ""),
+		    c = peer_hello(&tree, "softgpu", "");
 
 	CHECK_EQ(b.reply.status, HELLO_OK);
 	CHECK_EQ(c.reply.status, HELLO_REFUSED);
 	CHECK(strstr(c.reply.text, "sessions_max"));
-	say_bye(&a);
+	peer_bye(&a);
 	wait_for_sessions(&tree, 1);
-	say_bye(&c);
-	c = say_hello(&tree, "softgpu", "");
+	peer_bye(&c);
+	c = peer_hello(&tree, "softgpu", "");
 	CHECK_EQ(c.reply.status, HELLO_OK);
-	say_bye(&b);
-	say_bye(&c);
+	peer_bye(&b);
+	peer_bye(&c);
 	test_tree_stop(&tree);
 }
 
@@ -407,23 +324,23 @@ TEST(hostile_bytes_end_only_their_connection)
 	    "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}}", "osen",
 	    "osen\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"};
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
 		static char answer[1 << 16];
-		_cleanup_fd_ int fd = connect_to(&tree);
+		_cleanup_fd_ int fd = peer_connect(&tree);
 		CHECK_EQ(fd_send(fd, messages[i], strlen(messages[i]), NULL, 0), 0);
-		CHECK(readable_within(fd, SECOND_MS));
+		CHECK(peer_readable(fd, SECOND_MS));
 		CHECK(fd_receive(fd, answer, sizeof(answer), NULL, NULL, 0) > 0);
-		CHECK(readable_within(fd, SECOND_MS));
+		CHECK(peer_readable(fd, SECOND_MS));
 		CHECK_EQ(fd_receive(fd, answer, sizeof(answer), NULL, NULL, 0), -ENODATA);
 	}
 	static char flood[FLOOD_SIZE];
-	_cleanup_fd_ int fd = connect_to(&tree);
+	_cleanup_fd_ int fd = peer_connect(&tree);
 	CHECK_EQ(fd_send(fd, flood, sizeof(flood), NULL, 0), 0);
-	CHECK(readable_within(fd, SECOND_MS));
+	CHECK(peer_readable(fd, SECOND_MS));
 	order(&peer, "still there?", true);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -436,9 +353,9 @@ TEST(silent_connections_are_dropped)
 	char byte;
 
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
-		silent[i] = connect_to(&tree);
+		silent[i] = peer_connect(&tree);
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
-		CHECK(readable_within(silent[i], SECOND_MS));
+		CHECK(peer_readable(silent[i], SECOND_MS));
 		CHECK_EQ(fd_receive(silent[i], &byte, 1, NULL, NULL, 0), -ENODATA);
 		fd_close(silent[i]);
 	}
@@ -451,14 +368,14 @@ TEST(run_statistics_outlive_their_sessions)
 	struct test_tree tree = test_tree_start("ok");
 
 	json_object_put(
-	    ask(&tree, "{\"method\":\"run-begin\",\"run\":\"r1\",\"measure_gpu\":true}"));
-	struct peer a = say_hello(&tree, "softgpu", "r1"), b = say_hello(&tree, "softgpu", "r1");
+	    peer_ask(&tree, "{\"method\":\"run-begin\",\"run\":\"r1\",\"measure_gpu\":true}"));
+	struct peer a = peer_hello(&tree, "softgpu", "r1"), b = peer_hello(&tree, "softgpu", "r1");
 	order(&a, "count", true);
 	order(&b, "count", true);
-	say_bye(&a);
+	peer_bye(&a);
 	wait_for_sessions(&tree, 1);
 	struct json_object *answer =
-	    ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":50}");
+	    peer_ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":50}");
 	struct json_object *result = json_object_object_get(answer, "result");
 	struct json_object *row =
 	    json_object_array_get_idx(json_object_object_get(result, "functions"), 0);
@@ -468,8 +385,8 @@ TEST(run_statistics_outlive_their_sessions)
 	CHECK_EQ(json_object_get_int64(json_object_object_get(row, "calls")), 2);
 	CHECK_EQ(json_object_get_int64(json_object_object_get(row, "messages")), 4);
 	json_object_put(answer);
-	say_bye(&b);
-	answer = ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":5000}");
+	peer_bye(&b);
+	answer = peer_ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":5000}");
 	result = json_object_object_get(answer, "result");
 	CHECK_EQ(json_object_get_int64(json_object_object_get(result, "live")), 0);
 	json_object_put(answer);
@@ -479,7 +396,7 @@ TEST(run_statistics_outlive_their_sessions)
 TEST(devices_of_both_backends)
 {
 	struct test_tree tree = test_tree_start("cuda=fail");
-	struct json_object *answer = ask(&tree, "{\"method\":\"devices\"}");
+	struct json_object *answer = peer_ask(&tree, "{\"method\":\"devices\"}");
 	struct json_object *result = json_object_object_get(answer, "result");
 	struct json_object *cuda = json_object_array_get_idx(result, 0),
 			   *soft = json_object_array_get_idx(result, 1);
@@ -493,21 +410,21 @@ TEST(devices_of_both_backends)
 TEST(killed_rosend_takes_its_workers_along)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 	char byte;
 
 	order(&peer, "deaf", true);
 	kill(tree.pid, SIGKILL);
 	/* The side socket's other end closes with the worker. */
-	CHECK(readable_within(peer.side, SECOND_MS));
+	CHECK(peer_readable(peer.side, SECOND_MS));
 	CHECK_EQ(fd_receive(peer.side, &byte, 1, NULL, NULL, 0), -ENODATA);
-	say_bye(&peer);
+	peer_bye(&peer);
 	CHECK_EQ(waitpid(tree.pid, NULL, 0), tree.pid);
 	/* The socket file that it left is replaced by the next one. */
 	test_tree_restart(&tree);
-	peer = say_hello(&tree, "softgpu", "");
+	peer = peer_hello(&tree, "softgpu", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -529,7 +446,7 @@ TEST(second_rosend_is_refused)
 TEST(draining_rosend_keeps_its_sessions_and_makes_room)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer old = say_hello(&tree, "softgpu", "");
+	struct peer old = peer_hello(&tree, "softgpu", "");
 	int status;
 
 	kill(tree.pid, SIGUSR1);
@@ -537,15 +454,15 @@ TEST(draining_rosend_keeps_its_sessions_and_makes_room)
 		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
 	pid_t draining = tree.pid;
 	test_tree_restart(&tree);
-	struct peer new = say_hello(&tree, "softgpu", "");
+	struct peer new = peer_hello(&tree, "softgpu", "");
 	CHECK_EQ(new.reply.status, HELLO_OK);
 	order(&old, "hello", true);
 	CHECK_EQ(waitpid(draining, &status, WNOHANG), 0);
-	say_bye(&old);
+	peer_bye(&old);
 	CHECK_EQ(waitpid(draining, &status, 0), draining);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	order(&new, "hello", true);
-	say_bye(&new);
+	peer_bye(&new);
 	test_tree_stop(&tree);
 }
 
@@ -564,7 +481,7 @@ TEST(idle_rosend_has_nothing_to_drain)
 TEST(stop_ends_sessions_at_once)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 	char byte;
 
 	order(&peer, "deaf", true);
@@ -572,13 +489,13 @@ TEST(stop_ends_sessions_at_once)
 	test_tree_stop(&tree);
 	CHECK(clock_now_ns() - start < NSEC_PER_SEC);
 	CHECK_EQ(fd_receive(peer.side, &byte, 1, NULL, NULL, 0), -ENODATA);
-	say_bye(&peer);
+	peer_bye(&peer);
 }
 
 /* The name of the softgpu's device, as the fake worker says it. */
 static void check_device_name(const struct test_tree *tree, const char *name)
 {
-	struct json_object *answer = ask(tree, "{\"method\":\"devices\"}");
+	struct json_object *answer = peer_ask(tree, "{\"method\":\"devices\"}");
 	struct json_object *backend =
 	    json_object_array_get_idx(json_object_object_get(answer, "result"), 0);
 	struct json_object *device =
@@ -619,7 +536,7 @@ static int share(struct peer *peer, struct control_share *message)
 	memcpy(&order, "share", 5);
 	memcpy((char *)&order + SHARE_ORDER_AT, message, sizeof(*message));
 	CHECK_EQ(fd_send(peer->side, &order, sizeof(order), NULL, 0), 0);
-	CHECK(readable_within(peer->side, 5 * SECOND_MS));
+	CHECK(peer_readable(peer->side, 5 * SECOND_MS));
 	CHECK_EQ(fd_receive(peer->side, &order, sizeof(order), &fd, &n_fds, 0), sizeof(order));
 	memcpy(message, (char *)&order + SHARE_ORDER_AT, sizeof(*message));
 	return n_fds ? fd : -1;
@@ -672,9 +589,9 @@ static void wait_until_gone(struct peer *peer, const struct share_token *token)
 TEST(shared_memory_lives_with_its_session)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer owner = say_hello(&tree, "softgpu", ""),
-		    other = say_hello(&tree, "softgpu", "");
-	struct peer elsewhere = say_hello(&tree, "cuda", "");
+	struct peer owner = peer_hello(&tree, "softgpu", ""),
+		    other = peer_hello(&tree, "softgpu", "");
+	struct peer elsewhere = peer_hello(&tree, "cuda", "");
 	struct control_share memory = offer(&owner, SHARE_MEMORY, NULL);
 	struct control_share event = offer(&owner, SHARE_EVENT, NULL);
 	struct control_share range = offer(&owner, SHARE_RANGE, NULL);
@@ -698,17 +615,17 @@ TEST(shared_memory_lives_with_its_session)
 	order(&owner, "kill", false);
 	wait_until_gone(&other, &memory.token);
 	CHECK_EQ(take(&other, &event.token), ENOENT);
-	say_bye(&owner);
-	say_bye(&other);
-	say_bye(&elsewhere);
+	peer_bye(&owner);
+	peer_bye(&other);
+	peer_bye(&elsewhere);
 	test_tree_stop(&tree);
 }
 
 TEST(ticket_keeps_what_it_stands_for)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer owner = say_hello(&tree, "softgpu", ""),
-		    other = say_hello(&tree, "softgpu", "");
+	struct peer owner = peer_hello(&tree, "softgpu", ""),
+		    other = peer_hello(&tree, "softgpu", "");
 	struct share_token token;
 	struct share_name name;
 	int ticket, written;
@@ -724,7 +641,7 @@ TEST(ticket_keeps_what_it_stands_for)
 	/* Its exporter may withdraw and end: the descriptor is what counts. */
 	struct control_share message = {.kind = CONTROL_WITHDRAW, .token = token};
 	share(&owner, &message);
-	say_bye(&owner);
+	peer_bye(&owner);
 	wait_for_sessions(&tree, 1);
 	CHECK_EQ(take(&other, &token), 0);
 	int copy = dup(ticket);
@@ -736,14 +653,14 @@ TEST(ticket_keeps_what_it_stands_for)
 	CHECK_EQ(send(written, "x", 1, 0), 1);
 	wait_until_gone(&other, &pool.token);
 	fd_close(written);
-	say_bye(&other);
+	peer_bye(&other);
 	test_tree_stop(&tree);
 }
 
 TEST(share_that_makes_no_sense_is_refused)
 {
 	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = say_hello(&tree, "softgpu", "");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 
 	for (int i = 0; i < 3; i++) {
 		struct control_share message = {
@@ -760,10 +677,10 @@ TEST(share_that_makes_no_sense_is_refused)
 	} while (!message.status && n++ < 5000);
 	CHECK_EQ(message.status, ENOSPC);
 	CHECK_EQ(n, 4096);
-	say_bye(&peer);
+	peer_bye(&peer);
 	wait_for_sessions(&tree, 0);
-	peer = say_hello(&tree, "softgpu", "");
+	peer = peer_hello(&tree, "softgpu", "");
 	offer(&peer, SHARE_EVENT, NULL);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }

@@ -3,7 +3,6 @@
  * filled again, that what fails in it does no harm, and that nothing of it is left.
  */
 #include <json-c/json.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,56 +12,15 @@
 #include "base/fd.h"
 #include "base/socket.h"
 #include "base/test.h"
-#include "control/test-tree.h"
-#include "wire/hello.h"
-
-#define ANSWER_MS 5000
-
-struct peer {
-	int socket, fds[2];
-	struct hello_reply reply;
-};
-
-static struct peer say_hello(const struct test_tree *tree, const char *backend)
-{
-	struct peer peer = {.fds = {-1, -1}};
-	struct hello_request hello;
-	uint8_t message[HELLO_MESSAGE_MAX];
-	size_t n_fds = 2;
-
-	CHECK_EQ(socket_connect(tree->socket, &peer.socket), 0);
-	hello_request_init(&hello);
-	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
-	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
-	CHECK_EQ(poll(&(struct pollfd){.fd = peer.socket, .events = POLLIN}, 1, ANSWER_MS), 1);
-	ssize_t size = fd_receive(peer.socket, message, sizeof(message), peer.fds, &n_fds, 0);
-	CHECK(size > 0);
-	CHECK_EQ(hello_reply_parse(message, (size_t)size, &peer.reply), 0);
-	return peer;
-}
-
-static void say_bye(struct peer *peer)
-{
-	fd_close(peer->socket);
-	fd_close(peer->fds[0]);
-	fd_close(peer->fds[1]);
-}
+#include "control/test-peer.h"
 
 /* The member of the answer to a request without arguments. The caller drops it. */
 static struct json_object *ask(const struct test_tree *tree, const char *method)
 {
-	static char text[1 << 16];
 	char request[64];
-	_cleanup_fd_ int fd = -1;
 
-	CHECK_EQ(socket_connect(tree->socket, &fd), 0);
 	snprintf(request, sizeof(request), "{\"method\":\"%s\"}", method);
-	CHECK_EQ(fd_send(fd, request, strlen(request), NULL, 0), 0);
-	CHECK_EQ(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ANSWER_MS), 1);
-	ssize_t size = fd_receive(fd, text, sizeof(text) - 1, NULL, NULL, 0);
-	CHECK(size > 0);
-	text[size] = '\0';
-	struct json_object *answer = json_tokener_parse(text);
+	struct json_object *answer = peer_ask(tree, request);
 	struct json_object *result = json_object_get(json_object_object_get(answer, "result"));
 	CHECK(result);
 	json_object_put(answer);
@@ -126,13 +84,13 @@ TEST(pool_is_filled_and_filled_again)
 
 	wait_for_warm(&tree, 3);
 	CHECK_EQ(test_tree_processes(&tree), 1 + 3);
-	struct peer first = say_hello(&tree, "auto"), second = say_hello(&tree, "auto");
+	struct peer first = peer_hello(&tree, "auto", ""), second = peer_hello(&tree, "auto", "");
 	CHECK_EQ(first.reply.status, HELLO_OK);
 	CHECK_EQ(second.reply.status, HELLO_OK);
 	wait_for_warm(&tree, 3);
 	CHECK_EQ(test_tree_processes(&tree), 1 + 3 + 2);
-	say_bye(&first);
-	say_bye(&second);
+	peer_bye(&first);
+	peer_bye(&second);
 	test_tree_stop(&tree);
 }
 
@@ -142,10 +100,10 @@ TEST(session_gets_the_warm_worker)
 
 	wait_for_warm(&tree, 1);
 	pid_t warm = only_worker(&tree);
-	struct peer peer = say_hello(&tree, "cuda");
+	struct peer peer = peer_hello(&tree, "cuda", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -178,11 +136,11 @@ TEST(other_backend_gets_a_new_worker)
 
 	wait_for_warm(&tree, 1);
 	pid_t warm = only_worker(&tree);
-	struct peer peer = say_hello(&tree, "softgpu");
+	struct peer peer = peer_hello(&tree, "softgpu", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK(worker_of_session(&tree, "softgpu") != warm);
 	CHECK_EQ(count_warm(&tree), 1);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -194,11 +152,11 @@ TEST(dead_warm_worker_is_replaced)
 	pid_t warm = only_worker(&tree);
 	kill(warm, SIGKILL);
 	/* Whether rosend knows of the death yet or not, a client is served. */
-	struct peer peer = say_hello(&tree, "cuda");
+	struct peer peer = peer_hello(&tree, "cuda", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK(worker_of_session(&tree, "cuda") != warm);
 	wait_for_warm(&tree, 1);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -208,10 +166,10 @@ TEST(warm_worker_that_fails_at_its_start_is_replaced)
 
 	wait_for_warm(&tree, 1);
 	pid_t warm = only_worker(&tree);
-	struct peer peer = say_hello(&tree, "cuda");
+	struct peer peer = peer_hello(&tree, "cuda", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK(worker_of_session(&tree, "cuda") != warm);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -221,10 +179,10 @@ static void check_other_backend_is_warmed(const char *behaviour)
 
 	wait_for_warm(&tree, 1);
 	pid_t warm = only_worker(&tree);
-	struct peer peer = say_hello(&tree, "auto");
+	struct peer peer = peer_hello(&tree, "auto", "");
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_EQ(worker_of_session(&tree, "softgpu"), warm);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -256,10 +214,10 @@ TEST(backend_that_cannot_open_is_left_in_peace)
 	nanosleep(&(struct timespec){.tv_nsec = 500 * NSEC_PER_MSEC}, NULL);
 	CHECK_EQ(count_warm(&tree), 0);
 	CHECK_EQ(test_tree_processes(&tree), 1);
-	struct peer peer = say_hello(&tree, "auto");
+	struct peer peer = peer_hello(&tree, "auto", "");
 	CHECK_EQ(peer.reply.status, HELLO_NO_BACKEND);
 	CHECK(strstr(peer.reply.text, "no driver here"));
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 
@@ -267,11 +225,11 @@ TEST(warming_worker_serves_too)
 {
 	struct test_tree tree = start("cuda=warm-slow", "1");
 	pid_t warm = only_worker(&tree);
-	struct peer peer = say_hello(&tree, "cuda");
+	struct peer peer = peer_hello(&tree, "cuda", "");
 
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
-	say_bye(&peer);
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 

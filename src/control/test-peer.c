@@ -1,0 +1,90 @@
+/* See test-peer.h. */
+#include "control/test-peer.h"
+
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/socket.h"
+#include "base/test.h"
+
+#define ANSWER_MS 5000
+
+int peer_connect(const struct test_tree *tree)
+{
+	int fd = -1;
+
+	CHECK_EQ(socket_connect(tree->socket, &fd), 0);
+	return fd;
+}
+
+bool peer_readable(int fd, int ms)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+
+	return poll(&poller, 1, ms) == 1;
+}
+
+void peer_read_reply(struct peer *peer)
+{
+	uint8_t message[HELLO_MESSAGE_MAX];
+	int fds[2] = {-1, -1};
+	size_t n_fds = 2;
+
+	CHECK(peer_readable(peer->socket, ANSWER_MS));
+	ssize_t size = fd_receive(peer->socket, message, sizeof(message), fds, &n_fds, 0);
+	CHECK(size > 0);
+	CHECK_EQ(hello_reply_parse(message, (size_t)size, &peer->reply), 0);
+	CHECK_EQ(n_fds, peer->reply.status == HELLO_OK ? 2 : 0);
+	peer->region = fds[0];
+	peer->side = fds[1];
+}
+
+struct peer peer_hello_at(int socket, const char *backend, const char *run)
+{
+	struct peer peer = {.socket = socket};
+	struct hello_request hello;
+
+	hello_request_init(&hello);
+	hello.n_functions = 8;
+	strcpy(hello.program, "tester");
+	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
+	snprintf(hello.run, sizeof(hello.run), "%s", run);
+	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
+	peer_read_reply(&peer);
+	return peer;
+}
+
+struct peer peer_hello(const struct test_tree *tree, const char *backend, const char *run)
+{
+	return peer_hello_at(peer_connect(tree), backend, run);
+}
+
+void peer_bye(struct peer *peer)
+{
+	fd_close(peer->socket);
+	fd_close(peer->region);
+	fd_close(peer->side);
+}
+
+struct json_object *peer_ask(const struct test_tree *tree, const char *request)
+{
+	static char text[1 << 16];
+	_cleanup_fd_ int fd = peer_connect(tree);
+	size_t length = 0;
+
+	CHECK_EQ(fd_send(fd, request, strlen(request), NULL, 0), 0);
+	for (;;) {
+		CHECK(peer_readable(fd, ANSWER_MS));
+		ssize_t size =
+		    fd_receive(fd, text + length, sizeof(text) - 1 - length, NULL, NULL, 0);
+		if (size < 0)
+			break;
+		length += (size_t)size;
+	}
+	text[length] = '\0';
+	struct json_object *answer = json_tokener_parse(text);
+	CHECK(answer);
+	return answer;
+}
