@@ -223,7 +223,7 @@ static struct json_object *percent(bool known, uint64_t before, uint64_t after, 
 static bool measure_idle(struct bench *bench)
 {
 	pid_t client = bench->client.pid, worker = find_worker(bench);
-	uint64_t client_before, client_after = 0, worker_before, worker_after = 0;
+	uint64_t client_before = 0, client_after = 0, worker_before = 0, worker_after = 0;
 
 	show(bench, "silence");
 	sleep_ms(SETTLE_MS);

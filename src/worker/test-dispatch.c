@@ -528,7 +528,7 @@ TEST(dispatch_unload_ends_the_references_ids)
 	struct args_cuModuleUnload unload = {.module = (CUmodule)mint(HANDLE_MODULE, 1)};
 	struct args_cuModuleGetTexRef get = {&texture, unload.module, "t"};
 
-	(uint64_t)client_function(&t);
+	client_function(&t);
 	CHECK_EQ(CALL(&t, cuModuleGetTexRef, &get), CUDA_SUCCESS);
 	CHECK_EQ(handle_kind_of((uint64_t)texture), HANDLE_TEXREF);
 	get.texture = &again;
