@@ -46,6 +46,25 @@ static void finish(const struct other *other)
 	close(other->socket);
 }
 
+/* Ends the other and skips the test. */
+static void skip(const struct other *other, const char *reason)
+{
+	kill(other->pid, SIGKILL);
+	SKIP(reason);
+}
+
+/* By which other can open the memory. */
+static CUipcMemHandle handle_for(const struct other *other, CUdeviceptr address)
+{
+	CUipcMemHandle handle;
+	CUresult r = cuIpcGetMemHandle(&handle, address);
+
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		skip(other, "this device has no inter-process handles");
+	OK(r);
+	return handle;
+}
+
 /* A message with, or without (-1), a descriptor. */
 static void tell(int socket, const void *bytes, size_t size, int fd)
 {
@@ -174,12 +193,7 @@ CONFORM(memory_is_shared_by_handle)
 	conform_begin();
 	OK(cuMemAlloc(&address, BYTES));
 	write_words(address, N, 5);
-	CUresult r = cuIpcGetMemHandle(&handle, address);
-	if (r == CUDA_ERROR_NOT_SUPPORTED) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no inter-process handles");
-	}
-	OK(r);
+	handle = handle_for(&other, address);
 	OK(cuIpcGetMemHandle(&same, address));
 	CHECK_BYTES(&same, &handle, sizeof(handle));
 	tell(other.socket, &handle, sizeof(handle), -1);
@@ -227,12 +241,7 @@ CONFORM(small_memories_are_shared_each)
 		OK(cuMemAlloc(&filler, 300));
 		OK(cuMemAlloc(&addresses[i], 100));
 		write_words(addresses[i], 25, 1000u * (unsigned)i);
-		CUresult r = cuIpcGetMemHandle(&handles[i], addresses[i]);
-		if (r == CUDA_ERROR_NOT_SUPPORTED) {
-			kill(other.pid, SIGKILL);
-			SKIP("this device has no inter-process handles");
-		}
-		OK(r);
+		handles[i] = handle_for(&other, addresses[i]);
 	}
 	tell(other.socket, handles, sizeof(handles), -1);
 	finish(&other);
@@ -264,12 +273,7 @@ CONFORM(wrong_handles_are_refused)
 
 	conform_begin();
 	OK(cuMemAlloc(&address, BYTES));
-	CUresult r = cuIpcGetMemHandle(&handle, address);
-	if (r == CUDA_ERROR_NOT_SUPPORTED) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no inter-process handles");
-	}
-	OK(r);
+	handle = handle_for(&other, address);
 	OK(cuMemAllocHost(&pinned, 4096));
 	CHECK(cuIpcGetMemHandle(&none, (CUdeviceptr)pinned) != CUDA_SUCCESS);
 	CHECK(cuIpcGetMemHandle(&none, 4096) != CUDA_SUCCESS);
@@ -310,12 +314,7 @@ CONFORM(opener_may_die)
 	conform_begin();
 	OK(cuMemAlloc(&address, BYTES));
 	write_words(address, N, 41);
-	CUresult r = cuIpcGetMemHandle(&handle, address);
-	if (r == CUDA_ERROR_NOT_SUPPORTED) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no inter-process handles");
-	}
-	OK(r);
+	handle = handle_for(&other, address);
 	tell(other.socket, &handle, sizeof(handle), -1);
 	await_other(other.socket);
 	kill(other.pid, SIGKILL);
@@ -370,10 +369,8 @@ CONFORM(events_order_work_of_two_processes)
 
 	conform_begin();
 	CUresult r = cuEventCreate(&event, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING);
-	if (r == CUDA_ERROR_NOT_SUPPORTED) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no inter-process events");
-	}
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		skip(&other, "this device has no inter-process events");
 	OK(r);
 	OK(cuIpcGetEventHandle(&message.event, event));
 	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
@@ -473,10 +470,8 @@ CONFORM(allocation_is_shared_by_descriptor)
 	size_t granule, size;
 	int fd = -1;
 
-	if (!has_vmm(conform_begin())) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no allocations that can be shared");
-	}
+	if (!has_vmm(conform_begin()))
+		skip(&other, "this device has no allocations that can be shared");
 	OK(cuMemGetAllocationGranularity(&granule, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
 	size = (BYTES + granule - 1) / granule * granule;
 	OK(cuMemCreate(&handle, size, &properties, 0));
@@ -560,10 +555,8 @@ CONFORM(pool_is_shared_by_descriptor)
 	CUdevice device = conform_begin();
 	OK(cuDeviceGetAttribute(
 	    &types, CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES, device));
-	if (!(types & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)) {
-		kill(other.pid, SIGKILL);
-		SKIP("this device has no pools that can be shared");
-	}
+	if (!(types & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
+		skip(&other, "this device has no pools that can be shared");
 	OK(cuMemPoolCreate(&pool, &properties));
 	OK(cuMemAllocFromPoolAsync(&address, BYTES, pool, NULL));
 	OK(cuCtxSynchronize());

@@ -197,13 +197,21 @@ CUresult cuStreamBatchMemOp(
 	return cuStreamBatchMemOp_v2(stream, n, operations, flags);
 }
 
+/* The members of waits and writes are the same. A value of 32 bits is the lower half. */
+static CUresult word_submit(CUstream stream, CUstreamBatchMemOpType operation, CUdeviceptr address,
+    uint64_t value, unsigned flags)
+{
+	CUstreamBatchMemOpParams one = {
+	    .waitValue = {
+		.operation = operation, .address = address, .value64 = value, .flags = flags}};
+
+	return cuStreamBatchMemOp_v2(stream, 1, &one, 0);
+}
+
 CUresult cuStreamWaitValue32_v2(
     CUstream stream, CUdeviceptr address, uint32_t value, unsigned flags)
 {
-	CUstreamBatchMemOpParams wait = {
-	    .waitValue = {CU_STREAM_MEM_OP_WAIT_VALUE_32, address, {value}, flags, 0}};
-
-	return cuStreamBatchMemOp_v2(stream, 1, &wait, 0);
+	return word_submit(stream, CU_STREAM_MEM_OP_WAIT_VALUE_32, address, value, flags);
 }
 
 CUresult cuStreamWaitValue32(CUstream stream, CUdeviceptr address, uint32_t value, unsigned flags)
@@ -214,12 +222,7 @@ CUresult cuStreamWaitValue32(CUstream stream, CUdeviceptr address, uint32_t valu
 CUresult cuStreamWaitValue64_v2(
     CUstream stream, CUdeviceptr address, uint64_t value, unsigned flags)
 {
-	CUstreamBatchMemOpParams wait = {.waitValue = {.operation = CU_STREAM_MEM_OP_WAIT_VALUE_64,
-					     .address = address,
-					     .value64 = value,
-					     .flags = flags}};
-
-	return cuStreamBatchMemOp_v2(stream, 1, &wait, 0);
+	return word_submit(stream, CU_STREAM_MEM_OP_WAIT_VALUE_64, address, value, flags);
 }
 
 CUresult cuStreamWaitValue64(CUstream stream, CUdeviceptr address, uint64_t value, unsigned flags)
@@ -230,10 +233,7 @@ CUresult cuStreamWaitValue64(CUstream stream, CUdeviceptr address, uint64_t valu
 CUresult cuStreamWriteValue32_v2(
     CUstream stream, CUdeviceptr address, uint32_t value, unsigned flags)
 {
-	CUstreamBatchMemOpParams write = {
-	    .writeValue = {CU_STREAM_MEM_OP_WRITE_VALUE_32, address, {value}, flags, 0}};
-
-	return cuStreamBatchMemOp_v2(stream, 1, &write, 0);
+	return word_submit(stream, CU_STREAM_MEM_OP_WRITE_VALUE_32, address, value, flags);
 }
 
 CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, uint32_t value, unsigned flags)
@@ -244,13 +244,7 @@ CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, uint32_t val
 CUresult cuStreamWriteValue64_v2(
     CUstream stream, CUdeviceptr address, uint64_t value, unsigned flags)
 {
-	CUstreamBatchMemOpParams write = {
-	    .writeValue = {.operation = CU_STREAM_MEM_OP_WRITE_VALUE_64,
-		.address = address,
-		.value64 = value,
-		.flags = flags}};
-
-	return cuStreamBatchMemOp_v2(stream, 1, &write, 0);
+	return word_submit(stream, CU_STREAM_MEM_OP_WRITE_VALUE_64, address, value, flags);
 }
 
 CUresult cuStreamWriteValue64(CUstream stream, CUdeviceptr address, uint64_t value, unsigned flags)
