@@ -36,6 +36,7 @@ static void make_worker(void)
 	    .known_idle = true,
 	    .gpu_answers = true,
 	    .no_waiters = true,
+	    .launch_blocking = true, /* of launches with a reply */
 	    .measure_gpu = true,
 	    .lanes = LANES,
 	    .staging_size = geometry.staging_size,

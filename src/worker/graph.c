@@ -14,6 +14,7 @@
 #include "gen/worker_custom.h"
 #include "worker/graph_model.h"
 #include "worker/graph_move.h"
+#include "worker/launch.h"
 #include "worker/prints.h"
 #include "worker/worker.h"
 
@@ -124,7 +125,7 @@ CUresult worker_cuGraphLaunch(struct call *call, struct args_cuGraphLaunch *a)
 	CUresult r = graph_model_launch(call, a->exec, a->stream);
 
 	prints_launched(call, NULL, a->stream);
-	return r;
+	return launch_end(call, a->stream, r);
 }
 
 /* --- drawing --- */

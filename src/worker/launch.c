@@ -4,6 +4,10 @@
  * private record. The backend knows the function's own parameter size and refuses another. While a
  * stream is captured the backend gets pointers to the single parameters (launch.h says why).
  *
+ * Under CUDA_LAUNCH_BLOCKING a launch is a call that awaits its stream (call_await_stream()). The
+ * driver's own way would hold up the dispatcher, and with it the calls of other threads that a kernel
+ * or a host function may be waiting for.
+ *
  * Launch attributes cross as they are in memory, but for handles: an event's id becomes the
  * backend's event, and the one that the backend is to give begins empty.
  */
@@ -70,6 +74,26 @@ static CUresult prepare(struct call *call, CUfunction function, const void *para
 	return CUDA_SUCCESS;
 }
 
+static bool is_captured(struct call *call, CUstream stream)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	/* Relaxed: a capture this call belongs to was begun by an earlier record. */
+	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
+	       (call->backend->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
+		   status != CU_STREAM_CAPTURE_STATUS_NONE);
+}
+
+CUresult launch_end(struct call *call, CUstream stream, CUresult r)
+{
+	if (likely(!call->worker->options.launch_blocking) || r != CUDA_SUCCESS ||
+	    !(call->flags & WIRE_F_REPLY) || is_captured(call, stream))
+		return r;
+	/* Another stream's capture is no business of the wait's. */
+	call_job(call)->from.capture_mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	return call_await_stream(call, stream, NULL, NULL);
+}
+
 static CUresult launch_plain(struct call *call, void *arguments)
 {
 	struct args_cuLaunchKernel *a = arguments;
@@ -83,7 +107,7 @@ static CUresult launch_plain(struct call *call, void *arguments)
 	    a->block_y, a->block_z, a->shared, a->stream, p.values, p.extra);
 	gpu_time_end(call, span, a->stream);
 	prints_launched(call, a->function, a->stream);
-	return r;
+	return launch_end(call, a->stream, r);
 }
 
 /* An attribute's event: the client's id in, the backend's handle out. */
@@ -166,7 +190,8 @@ static CUresult launch_with_attributes(struct call *call, void *arguments)
 	if (r != CUDA_SUCCESS)
 		return r;
 	CUlaunchConfig config = CONFIG(a, attributes, n);
-	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+	r = launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+	return launch_end(call, a->stream, r);
 }
 
 /* On the thread that puts work into stream. */
@@ -212,7 +237,8 @@ CUresult worker_cuLaunchCooperativeKernel(
 	CUlaunchConfig config = CONFIG(a, &cooperative, 1);
 
 	cooperative.value.cooperative = 1;
-	return launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+	CUresult r = launch(call, &config, a->function, a->parameters, a->parameter_bytes);
+	return launch_end(call, a->stream, r);
 }
 
 CUresult worker_cuOccupancyMaxPotentialClusterSize(
@@ -272,7 +298,12 @@ CUresult worker_cuLaunchCooperativeKernelMultiDevice(
 		return CUDA_ERROR_INVALID_VALUE;
 	for (unsigned i = 0; r == CUDA_SUCCESS && i < a->count; i++)
 		r = take_launch(call, a, i, &at, &launches[i]);
-	return r
-		   ?: call->backend->cuLaunchCooperativeKernelMultiDevice(
-			  launches, a->count, a->flags);
+	if (r == CUDA_SUCCESS)
+		r = call->backend->cuLaunchCooperativeKernelMultiDevice(
+		    launches, a->count, a->flags);
+	/* A waiter serves this. */
+	for (unsigned i = 0;
+	    call->worker->options.launch_blocking && r == CUDA_SUCCESS && i < a->count; i++)
+		r = call->backend->cuStreamSynchronize(a->streams[i]);
+	return r;
 }

@@ -1,4 +1,9 @@
 /* Launches with what a hostile or careless client could put into them. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "base/test.h"
 #include "worker/test-client.h"
 
@@ -160,4 +165,78 @@ TEST(launch_truncated_payloads_end_the_session)
 		CHECK_EQ(fake.launches, 0);
 		client_stop(&t, "cuLaunchKernelEx");
 	}
+}
+
+/* --- launches that block --- */
+
+struct launching {
+	struct test_client client;
+	pthread_t thread;
+	uint64_t function;
+	uint32_t result;
+	atomic_bool ended;
+};
+
+static void *launch_and_wait(void *argument)
+{
+	struct launching *launching = argument;
+	struct args_cuLaunchKernelEx launch = launch_of(launching->function, NULL, 0);
+
+	launching->result = LAUNCH(&launching->client, &launch);
+	atomic_store(&launching->ended, true);
+	return NULL;
+}
+
+static void until_launched(unsigned n)
+{
+	uint64_t end = clock_now_ns() + 10 * NSEC_PER_SEC;
+
+	while (atomic_load(&fake.launches) < n) {
+		CHECK(clock_now_ns() < end);
+		usleep(100);
+	}
+}
+
+/* However the worker waits: the dispatcher for long, or a waiter soon. */
+static void check_blocking(uint64_t await_ns)
+{
+	struct worker_options options = {.launch_blocking = true, .await_ns = await_ns};
+	struct test_client t = client_start(&options);
+	struct launching launching = {.function = (uint64_t)client_function(&t)};
+
+	launching.client = client_lane(&t);
+	fake_hold();
+	CHECK_EQ(pthread_create(&launching.thread, NULL, launch_and_wait, &launching), 0);
+	until_launched(1);
+	/* Others go on meanwhile, and what nobody waits for keeps nobody. */
+	for (int i = 0; i < 100; i++) {
+		client_launch(&t, (CUfunction)launching.function, NULL);
+		CHECK_EQ(CALL(&t, rosenNull, &(struct args_rosenNull){0}), CUDA_SUCCESS);
+	}
+	CHECK(!atomic_load(&launching.ended));
+	fake_release();
+	CHECK_EQ(pthread_join(launching.thread, NULL), 0);
+	CHECK_EQ(launching.result, CUDA_SUCCESS);
+	client_stop(&t, NULL);
+}
+
+TEST(a_blocking_launch_is_awaited_by_the_dispatcher)
+{
+	check_blocking(60 * NSEC_PER_SEC);
+}
+
+TEST(a_blocking_launch_is_awaited_by_a_waiter)
+{
+	check_blocking(1);
+}
+
+TEST(a_launch_does_not_block_unasked)
+{
+	struct test_client t = client_start(NULL);
+	struct args_cuLaunchKernelEx launch = launch_of((uint64_t)client_function(&t), NULL, 0);
+
+	fake_hold();
+	CHECK_EQ(LAUNCH(&t, &launch), CUDA_SUCCESS);
+	fake_release();
+	client_stop(&t, NULL);
 }

@@ -61,9 +61,10 @@ struct worker_options {
 	bool quiet_waits; /* the setting of that name */
 	bool known_idle;  /* the setting of that name */
 	bool gpu_answers; /* the setting of that name */
-	unsigned issuers; /* threads that may issue beside the dispatcher */
-	uint32_t backend; /* enum control_backend: what the snapshot says */
-	uint32_t lanes;	  /* of the channel */
+	bool launch_blocking; /* a launch that is waited for is answered when it is done */
+	unsigned issuers;     /* threads that may issue beside the dispatcher */
+	uint32_t backend;     /* enum control_backend: what the snapshot says */
+	uint32_t lanes;	      /* of the channel */
 	uint64_t staging_size;
 	uint64_t spin_ns;    /* how long an idle thread watches memory before it sleeps */
 	uint64_t await_ns;   /* how long the dispatcher looks after a wait; 0: it follows spin_ns */
