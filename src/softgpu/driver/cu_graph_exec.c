@@ -179,8 +179,9 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	return sg_program_launch(exec->program, stream,
+	r = sg_program_launch(exec->program, stream,
 	    exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH, &exec->last);
+	return sg_launch_end(stream, r);
 }
 
 CUresult cuGraphUpload(CUgraphExec handle, CUstream stream_handle)

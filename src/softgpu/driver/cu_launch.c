@@ -5,6 +5,7 @@
  */
 #include "softgpu/driver/driver.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,6 +243,24 @@ static CUresult params_fill(
 
 /* ---- launching ---- */
 
+static bool launch_blocks;
+
+static void launch_read_environment(void)
+{
+	const char *value = getenv("CUDA_LAUNCH_BLOCKING");
+
+	launch_blocks = value && strtoul(value, NULL, 10) != 0;
+}
+
+/* A stream that is captured has nothing of the launch in it. */
+CUresult sg_launch_end(struct sg_stream *stream, CUresult r)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, launch_read_environment);
+	return unlikely(launch_blocks) && r == CUDA_SUCCESS ? sg_stream_wait(stream) : r;
+}
+
 static CUresult launch_submit(const struct sg_function *function, const struct launch_shape *shape,
     struct sg_stream *stream, void **values, void **extra)
 {
@@ -272,7 +291,7 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 		sg_work_unref(&launch->work);
 		return r;
 	}
-	return sg_stream_submit(stream, &launch->work, NULL);
+	return sg_launch_end(stream, sg_stream_submit(stream, &launch->work, NULL));
 }
 
 static CUresult launch_kernel(CUfunction handle, const struct launch_shape *shape,

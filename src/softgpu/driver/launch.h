@@ -15,6 +15,10 @@ unsigned sg_function_dynamic_limit(const struct sg_function *function);
 unsigned sg_function_cooperative_limit(
     const struct sg_function *function, unsigned threads, size_t dynamic_shared);
 
+/* What a launch returns whose work was put into stream with the result r: under
+ * CUDA_LAUNCH_BLOCKING when that is done, with the context's error. */
+CUresult sg_launch_end(struct sg_stream *stream, CUresult r);
+
 /* What a launch's attributes say that changes how the grid runs. */
 struct sg_launch_traits {
 	bool cooperative;

@@ -68,9 +68,11 @@ static void make_parents(char *path)
 static bool find_path(char *path, size_t size)
 {
 	const char *own = getenv("SOFTGPU_CACHE"), *caches = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
+	const char *home = getenv("HOME"), *disabled = getenv("CUDA_CACHE_DISABLE");
 	int used;
 
+	if (disabled && strtoul(disabled, NULL, 10))
+		return false;
 	if (own)
 		used = snprintf(path, size, "%s", own);
 	else if (caches && *caches == '/')
