@@ -17,6 +17,9 @@
  * status 6), "kill" (SIGKILL to itself), "count" (adds 1 call and 2 messages to row 3 of the
  * statistics), "deaf" (ignores hang-ups from now on). It answers with the same message.
  *
+ * "told" is followed by a slot's number, "getenv" by a variable's name: the answer is the value that
+ * came with the session, or that is in the worker's environment.
+ *
  * "share" is followed by a struct control_share at SHARE_ORDER_AT, which goes to rosend, an offer
  * that needs a descriptor with a file in memory that holds "shared"; the answer comes back
  * likewise, with what descriptor there was.
@@ -116,6 +119,20 @@ static void share(char *order, int side)
 	fd_send(side, order, sizeof(struct side_message), &fd, fd >= 0);
 }
 
+/* Where the order asks for a variable. */
+static void tell_variable(const struct control_start *start, char *order, size_t size)
+{
+	const char *value;
+
+	if (!strncmp(order, "told ", 5))
+		value = start->environment.value[strtoul(order + 5, NULL, 10) % ENVIRONMENT_SLOTS];
+	else if (!strncmp(order, "getenv ", 7))
+		value = getenv(order + 7) ?: "";
+	else
+		return;
+	snprintf(order, size, "%s", value);
+}
+
 static void serve(const struct control_start *start, int region, int side)
 {
 	struct pollfd pollers[] = {
@@ -146,6 +163,7 @@ static void serve(const struct control_start *start, int region, int side)
 		}
 		if (!strncmp(order, "count", 5))
 			count(start, region);
+		tell_variable(start, order, sizeof(order));
 		fd_send(side, order, (size_t)size, NULL, 0);
 	}
 }

@@ -8,10 +8,12 @@
  * backend to Rosen's own libcuda.so.1: a rosend started by a program under `rosen run` has that in
  * its LD_LIBRARY_PATH, and the worker would call itself.
  *
- * CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose and order devices for a program, and the shim
- * applies them there, to what the worker sees. In a server's own environment, or as the setting
- * `devices`, they are the operator's word on what workers see. A private rosend has them from the
- * program's environment; applied twice they would hide devices, so its workers do without.
+ * CUDA's variables come with the session (wire/environment.h); what rosend's own environment says in
+ * their place is left out. CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose and order devices for a
+ * program, and the shim applies them there, to what the worker sees. In a server's own environment,
+ * or as the setting `devices`, they are the operator's word on what workers see. A private rosend has
+ * them from the program's environment; applied twice they would hide devices, so its workers do
+ * without.
  */
 #include "control/process.h"
 
@@ -45,16 +47,6 @@ struct process {
 	struct alarm *grace;
 };
 
-static void set_devices(const struct server *server)
-{
-	if (*server->config.devices) {
-		setenv("CUDA_VISIBLE_DEVICES", server->config.devices, 1);
-	} else if (server->is_private) {
-		unsetenv("CUDA_VISIBLE_DEVICES");
-		unsetenv("CUDA_DEVICE_ORDER");
-	}
-}
-
 static void set_environment(const struct server *server)
 {
 	char *path =
@@ -67,7 +59,9 @@ static void set_environment(const struct server *server)
 	free(path);
 	unsetenv("LD_PRELOAD");
 	unsetenv("NOTIFY_SOCKET");
-	set_devices(server);
+	environment_leave(server->is_private);
+	if (*server->config.devices)
+		setenv("CUDA_VISIBLE_DEVICES", server->config.devices, 1);
 	setenv("ROSEN_LOG", server->config.log, 1);
 }
 

@@ -33,6 +33,7 @@
 #include "control/listen.h"
 #include "control/server.h"
 #include "control/warm.h"
+#include "wire/environment.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -215,6 +216,23 @@ static void raise_file_limit(void)
 	}
 }
 
+/* A server's own variables are no program's (wire/environment.h); who set them may think so. */
+static void say_variables(void)
+{
+	struct environment own;
+	uint64_t malformed;
+
+	environment_read(&own, &malformed);
+	uint64_t slots = environment_slots(&own) | malformed;
+	for (size_t i = 0; slots && i < environment_n_rows; i++) {
+		const struct environment_row *row = &environment_rows[i];
+		if (row->slot >= 0 && slots & 1ull << row->slot)
+			log_info("%s of rosend's own environment reaches no program: each brings "
+				 "its own",
+			    row->name);
+	}
+}
+
 /* What a private rosend is for is known: at most one client's worker is opened ahead. */
 static void begin_warming(struct server *server, const struct arguments *a)
 {
@@ -243,6 +261,8 @@ static int serve(const struct config *config, const struct arguments *a)
 		r = server_listen(&server, listener, own_path);
 	if (r == 0) {
 		begin_warming(&server, a);
+		if (!server.is_private)
+			say_variables();
 		listen_notify("READY=1");
 		event_loop_run(server.loop);
 	} else {

@@ -181,6 +181,7 @@ static void on_ready(struct session *session, const struct control_ready *ready)
 	known->present = ready->devices > 0;
 	reply.session = session->id;
 	reply.region_size = session->region_size;
+	reply.is_private = session->server->is_private;
 	if (fd_send(watch_fd(session->client->watch), &reply, sizeof(reply), fds, 2) < 0) {
 		end_softly(session);
 		return;
@@ -315,20 +316,21 @@ static void fill_start(const struct session *session, struct control_start *star
 	    .issuers = config->issuers,
 	    .capabilities = session->reply.capabilities,
 	    .client_pid = (uint64_t)session->pid,
+	    .environment = session->hello.environment,
 	};
 	server_backend_library(session->server, session->backend, start->library);
 }
 
-/* A warm worker, but not after one has failed; else a new one. */
+/* A warm worker that fits, but not after one has failed; else a new one. */
 static int take_process(struct session *session, char *error)
 {
 	struct process_owner owner = {on_message, on_ended, session};
 	bool failed_warm = session->warm;
 
 	session->warm = false;
-	session->process =
-	    failed_warm ? NULL
-			: warm_take(session->server, session->backend, &owner, &session->warm);
+	session->process = failed_warm ? NULL
+				       : warm_take(session->server, session->backend,
+					     &session->hello.environment, &owner, &session->warm);
 	return session->process
 		   ? 0
 		   : error_trace(process_new(session->server, &owner, &session->process, error));

@@ -41,9 +41,8 @@ void peer_read_reply(struct peer *peer)
 	peer->side = fds[1];
 }
 
-struct peer peer_hello_at(int socket, const char *backend, const char *run)
+static struct hello_request hello_of(const char *backend, const char *run)
 {
-	struct peer peer = {.socket = socket};
 	struct hello_request hello;
 
 	hello_request_init(&hello);
@@ -51,9 +50,32 @@ struct peer peer_hello_at(int socket, const char *backend, const char *run)
 	strcpy(hello.program, "tester");
 	snprintf(hello.backend, sizeof(hello.backend), "%s", backend);
 	snprintf(hello.run, sizeof(hello.run), "%s", run);
-	CHECK_EQ(fd_send(peer.socket, &hello, sizeof(hello), NULL, 0), 0);
+	return hello;
+}
+
+static struct peer say(int socket, const struct hello_request *hello)
+{
+	struct peer peer = {.socket = socket};
+
+	CHECK_EQ(fd_send(peer.socket, hello, sizeof(*hello), NULL, 0), 0);
 	peer_read_reply(&peer);
 	return peer;
+}
+
+struct peer peer_hello_at(int socket, const char *backend, const char *run)
+{
+	struct hello_request hello = hello_of(backend, run);
+
+	return say(socket, &hello);
+}
+
+struct peer peer_hello_with(
+    const struct test_tree *tree, const char *backend, const struct environment *environment)
+{
+	struct hello_request hello = hello_of(backend, "");
+
+	hello.environment = *environment;
+	return say(peer_connect(tree), &hello);
 }
 
 struct peer peer_hello(const struct test_tree *tree, const char *backend, const char *run)

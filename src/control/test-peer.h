@@ -24,6 +24,9 @@ bool peer_readable(int fd, int ms);
 struct peer peer_hello_at(int socket, const char *backend, const char *run);
 /* The same over a connection of its own. */
 struct peer peer_hello(const struct test_tree *tree, const char *backend, const char *run);
+/* The same as a program with CUDA variables would. */
+struct peer peer_hello_with(
+    const struct test_tree *tree, const char *backend, const struct environment *environment);
 /* Reads what peer->socket answers to a hello. */
 void peer_read_reply(struct peer *peer);
 void peer_bye(struct peer *peer);

@@ -27,18 +27,32 @@
 #define SHARE_ORDER_AT 8	    /* as in fake-worker.c */
 #define FLOOD_SIZE     (100 * 1024) /* more than rosend reads */
 
-/* Gives the worker an order; waits for its echo when it sends one. */
-static void order(struct peer *peer, const char *text, bool echo)
+static void give_order(struct peer *peer, const char *text)
 {
 	struct side_message message = {0};
-	char answer[sizeof(message)];
 
 	snprintf((char *)&message, sizeof(message), "%s", text);
 	CHECK_EQ(fd_send(peer->side, &message, sizeof(message), NULL, 0), 0);
-	if (!echo)
-		return;
+}
+
+/* The worker's answer, until the next call. */
+static const char *ask_worker(struct peer *peer, const char *text)
+{
+	static char answer[sizeof(struct side_message)];
+
+	give_order(peer, text);
 	CHECK(peer_readable(peer->side, 5 * SECOND_MS));
 	CHECK(fd_receive(peer->side, answer, sizeof(answer), NULL, NULL, 0) > 0);
+	return answer;
+}
+
+/* Gives the worker an order; waits for its echo when it sends one. */
+static void order(struct peer *peer, const char *text, bool echo)
+{
+	if (echo)
+		ask_worker(peer, text);
+	else
+		give_order(peer, text);
 }
 
 static size_t count_sessions(const struct test_tree *tree)
@@ -74,6 +88,32 @@ TEST(session_opens_and_ends)
 	CHECK_EQ(count_sessions(&tree), 1);
 	peer_bye(&peer);
 	wait_for_sessions(&tree, 0);
+	test_tree_stop(&tree);
+}
+
+/* A program's variables reach its worker, and nothing else does in their place. */
+TEST(variables_of_the_program_reach_its_worker)
+{
+	struct environment environment = {0};
+
+	setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1); /* rosend's own */
+	setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
+	setenv("CUDA_CACHE_PATH", "/var/cache/of-rosend", 1);
+	struct test_tree tree = test_tree_start("ok");
+	strcpy(environment.value[ENVIRONMENT_CUDA_LAUNCH_BLOCKING], "2");
+	strcpy(environment.value[ENVIRONMENT_CUDA_MODULE_LOADING], "../../etc");
+	strcpy(environment.value[ENVIRONMENT_SLOTS - 1], "1");
+	struct peer peer = peer_hello_with(&tree, "softgpu", &environment);
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(peer.reply.environment, 1 << ENVIRONMENT_CUDA_LAUNCH_BLOCKING);
+	CHECK_EQ(peer.reply.is_private, 0);
+	CHECK_STR(ask_worker(&peer, "told 0"), "2");
+	CHECK_STR(ask_worker(&peer, "told 13"), "");
+	CHECK_STR(ask_worker(&peer, "told 31"), "");
+	CHECK_STR(ask_worker(&peer, "getenv CUDA_DEVICE_MAX_CONNECTIONS"), "");
+	CHECK_STR(ask_worker(&peer, "getenv CUDA_LAUNCH_BLOCKING"), "");
+	CHECK_STR(ask_worker(&peer, "getenv CUDA_CACHE_PATH"), "/var/cache/of-rosend");
+	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
 

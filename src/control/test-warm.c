@@ -58,6 +58,21 @@ static pid_t worker_of_session(const struct test_tree *tree, const char *backend
 	return worker;
 }
 
+/* Nor a worker that had one. */
+static void wait_for_no_session(const struct test_tree *tree)
+{
+	uint64_t limit = clock_now_ns() + 5 * NSEC_PER_SEC;
+	size_t n;
+
+	do {
+		struct json_object *sessions = ask(tree, "ps");
+		n = json_object_array_length(sessions);
+		json_object_put(sessions);
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
+	} while (n);
+}
+
 /* The one process of the tree that is not rosend, once it is there. */
 static pid_t only_worker(const struct test_tree *tree)
 {
@@ -140,6 +155,43 @@ TEST(other_backend_gets_a_new_worker)
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK(worker_of_session(&tree, "softgpu") != warm);
 	CHECK_EQ(count_warm(&tree), 1);
+	peer_bye(&peer);
+	test_tree_stop(&tree);
+}
+
+/* The driver of a warm worker has read its variables. */
+TEST(other_variables_get_a_new_worker)
+{
+	struct test_tree tree = start("ok", "1");
+	struct environment environment = {0};
+
+	strcpy(environment.value[ENVIRONMENT_CUDA_DEVICE_MAX_CONNECTIONS], "1");
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	for (int i = 0; i < 3; i++) {
+		struct peer peer = peer_hello_with(&tree, "cuda", &environment);
+		CHECK_EQ(peer.reply.status, HELLO_OK);
+		CHECK(worker_of_session(&tree, "cuda") != warm);
+		peer_bye(&peer);
+		wait_for_no_session(&tree);
+	}
+	CHECK_EQ(count_warm(&tree), 1);
+	CHECK_EQ(only_worker(&tree), warm);
+	test_tree_stop(&tree);
+}
+
+TEST(variables_that_mean_nothing_to_the_driver_get_the_warm_worker)
+{
+	struct test_tree tree = start("ok", "1");
+	struct environment environment = {0};
+
+	strcpy(environment.value[ENVIRONMENT_CUDA_LAUNCH_BLOCKING], "1");
+	strcpy(environment.value[ENVIRONMENT_CUDA_MODULE_LOADING], "LAZY");
+	wait_for_warm(&tree, 1);
+	pid_t warm = only_worker(&tree);
+	struct peer peer = peer_hello_with(&tree, "cuda", &environment);
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
 	peer_bye(&peer);
 	test_tree_stop(&tree);
 }

@@ -8,6 +8,11 @@
  * 	either	  -> freed	taken by a session, whose the process is from then on
  * 		  -> freed	it died; another is started
  *
+ * A worker's environment is that of most programs: none of CUDA's variables; a private rosend knows
+ * better, for it has its program's. A session with another one gets a new worker, and the warm one
+ * stays for the next session. But a private rosend's was for this very session: it ends, rather than
+ * hold device memory beside the program for as long as that runs.
+ *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is
  * filled when rosend starts and a moment after a session has become live or is over: opening a
  * backend takes the driver's locks, and would slow down the start of the program there. After a
@@ -35,6 +40,7 @@ struct warm {
 	struct process *process;
 	struct alarm *alarm; /* while warming: when to give up */
 	enum control_backend backend;
+	struct environment environment;
 	bool ready;
 };
 
@@ -153,6 +159,7 @@ static int start(struct warm *warm, char *error)
 	    .kind = CONTROL_WARM,
 	    .backend = warm->backend,
 	    .device = device_to_warm(server),
+	    .environment = warm->environment,
 	};
 	int r = process_new(server, &owner, &warm->process, error);
 
@@ -172,10 +179,13 @@ static int add(struct server *server)
 {
 	struct warm *warm = calloc(1, sizeof(*warm));
 	char error[HELLO_TEXT_MAX] = "out of memory";
+	uint64_t malformed;
 
 	if (!warm)
 		return error_origin(-ENOMEM);
 	*warm = (struct warm){.server = server, .backend = backend_to_warm(server)};
+	if (server->is_private)
+		environment_read(&warm->environment, &malformed);
 	list_append(&server->warm, &warm->link);
 	server->n_warm++;
 	int r = start(warm, error);
@@ -202,15 +212,27 @@ void warm_fill_soon(struct server *server)
 		rest(server, SOON_MS);
 }
 
+static bool fits(const struct warm *warm, const struct environment *environment)
+{
+	return !environment_driver_difference(&warm->environment, environment);
+}
+
 struct process *warm_take(struct server *server, enum control_backend backend,
-    const struct process_owner *owner, bool *ready)
+    const struct environment *environment, const struct process_owner *owner, bool *ready)
 {
 	struct warm *best = NULL;
 
 	list_for_each (&server->warm, link) {
 		struct warm *warm = container_of(link, struct warm, link);
-		if (warm->backend == backend && (!best || (warm->ready && !best->ready)))
-			best = warm;
+		if (warm->backend != backend)
+			continue;
+		if (fits(warm, environment)) {
+			if (!best || (warm->ready && !best->ready))
+				best = warm;
+		} else if (server->is_private) {
+			process_kill(warm->process);
+			warm_free(warm);
+		}
 	}
 	if (!best)
 		return NULL;

@@ -17,11 +17,12 @@ void warm_fill(struct server *server);
 void warm_fill_soon(struct server *server);
 
 /*
- * Hands one over to owner, which sends it CONTROL_START. *ready: its backend is open; otherwise it
- * is still at that and may yet fail, as a new worker may. NULL: there is none of this backend.
+ * Hands one over to owner, which sends it CONTROL_START. environment: the session's; the driver has
+ * read its variables when it was opened. *ready: its backend is open; otherwise it is still at that
+ * and may yet fail, as a new worker may. NULL: there is none of this backend and environment.
  */
 struct process *warm_take(struct server *server, enum control_backend backend,
-    const struct process_owner *owner, bool *ready);
+    const struct environment *environment, const struct process_owner *owner, bool *ready);
 
 /* How many are ready. */
 unsigned warm_count_ready(const struct server *server);

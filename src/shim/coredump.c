@@ -3,8 +3,8 @@
  * the program set something for, which begins as a copy; what concerns the pipe is the process's
  * alone. They are kept and answered here. The dump itself would be made by the driver in the
  * worker, into a file of the worker's machine under a name that the program chooses: so what would
- * cause one, on an exception or by a pipe, is refused, and a variable that asks for it answered by
- * a warning.
+ * cause one, on an exception or by a pipe, is refused. What is said of variables that ask for it
+ * stands in wire/environment.def.
  */
 #include "shim/coredump.h"
 
@@ -122,11 +122,6 @@ static bool is_of_process(CUcoredumpSettings attribute)
 	return attribute == CU_COREDUMP_PIPE || attribute == CU_COREDUMP_ENABLE_USER_TRIGGER;
 }
 
-static void warn(void)
-{
-	log_warn_once("core dumps of the GPU are not supported: none will be made");
-}
-
 static bool would_dump(CUcoredumpSettings attribute, const void *value)
 {
 	return (attribute == CU_COREDUMP_ENABLE_ON_EXCEPTION ||
@@ -149,7 +144,7 @@ static CUresult set(
 	if (*bytes > size || (*bytes < size && !is_name(attribute)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (would_dump(attribute, value)) {
-		warn();
+		log_warn_once("core dumps of the GPU are not supported: none will be made");
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
 	if (is_name(attribute)) {
@@ -159,20 +154,6 @@ static CUresult set(
 	}
 	memcpy(place, value, *bytes);
 	return CUDA_SUCCESS;
-}
-
-static bool is_asked_for(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value && *value && strcmp(value, "0") != 0;
-}
-
-void coredump_warn(void)
-{
-	if (is_asked_for("CUDA_ENABLE_COREDUMP_ON_EXCEPTION") ||
-	    is_asked_for("CUDA_ENABLE_USER_TRIGGERED_COREDUMP"))
-		warn();
 }
 
 /* --- the driver's functions --- */

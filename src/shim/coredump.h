@@ -5,6 +5,3 @@
 
 /* The context has ended: its own settings go. */
 void coredump_forget(CUcontext context);
-
-/* Says so, once, where the environment asks for dumps, which are not made. */
-void coredump_warn(void);

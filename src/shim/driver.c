@@ -15,7 +15,6 @@
 #include "abi/proc.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_proc.h"
-#include "shim/coredump.h"
 #include "shim/device.h"
 #include "shim/session.h"
 #include "shim/tables.h"
@@ -28,9 +27,7 @@ CUresult shim_cuInit(unsigned flags)
 {
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	CUresult r = session_open();
-	coredump_warn();
-	return r;
+	return session_open();
 }
 
 CUresult shim_cuDriverGetVersion(int *version)

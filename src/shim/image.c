@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "shim/device.h"
 #include "shim/session.h"
+#include "shim/variables.h"
 #include "wire/control.h"
 #include "wire/limits.h"
 
@@ -22,7 +23,7 @@ static struct abi_thin rules_of_session(bool options)
 {
 	struct abi_thin rules = {
 	    .no_machine_code = device_snapshot()->backend == CONTROL_BACKEND_SOFTGPU,
-	    .all_ptx = options,
+	    .all_ptx = options || variables_force_compiling(),
 	};
 
 	for (int i = 0; i < device_count() && rules.n < ABI_THIN_DEVICES_MAX; i++)
@@ -109,7 +110,7 @@ CUresult image_open(struct image *image, const void *pointer, size_t limit, bool
 	image->size = measured.size;
 	if (session.config.thin_images &&
 	    (measured.kind == ABI_IMAGE_FATBIN || measured.kind == ABI_IMAGE_WRAPPER))
-		self_sufficient = thin(image, options);
+		self_sufficient = thin(image, options) && !variables_force_compiling();
 	if (!self_sufficient)
 		r = gather_prelinked(image, &measured);
 	if (r == CUDA_SUCCESS)

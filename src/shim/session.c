@@ -49,6 +49,7 @@
 #include "shim/range.h"
 #include "shim/team.h"
 #include "shim/thread.h"
+#include "shim/variables.h"
 #include "wire/hello.h"
 
 /* What a rosend that has to start a worker may take for its answer. */
@@ -160,6 +161,7 @@ static int say_hello(int fd, struct hello_reply *reply, int fds[2])
 	size_t n_fds = 2;
 
 	fill_request(&request);
+	variables_tell(&request.environment);
 	int r = fd_send(fd, &request, sizeof(request), NULL, 0);
 	if (r < 0)
 		return r;
@@ -238,6 +240,7 @@ static CUresult attach(void)
 		    address.sun_path, strerror(-r));
 	session.id = reply.session;
 	session.capabilities = reply.capabilities;
+	session.sync |= variables_told(&reply);
 	return CUDA_SUCCESS;
 }
 
@@ -340,6 +343,7 @@ CUresult session_open(void)
 		return r;
 	pthread_mutex_lock(&lock);
 	if (atomic_load(&session.state) == SESSION_CONNECTED) {
+		variables_look_again();
 		atomic_store(&session.state, SESSION_OPEN);
 		atomic_store(&shim_gate, observe_wanted() ? SHIM_GATE_OBSERVE : SHIM_GATE_OPEN);
 	}

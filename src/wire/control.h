@@ -67,6 +67,7 @@ struct control_start {
 	uint64_t issuers;     /* the setting of that name */
 	uint64_t capabilities, client_pid;
 	char library[CONTROL_PATH_MAX]; /* of the backend; empty: as the dynamic linker finds it */
+	struct environment environment; /* the program's */
 };
 
 /* Opens the backend and makes the primary context of a device. */
@@ -76,6 +77,7 @@ struct control_warm {
 	int32_t device;	  /* negative: of none */
 	uint32_t reserved;
 	char library[CONTROL_PATH_MAX]; /* the same */
+	struct environment environment; /* means the same to the driver */
 };
 
 struct control_ready {

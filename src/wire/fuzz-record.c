@@ -63,6 +63,8 @@ static void parse_hello(const uint8_t *bytes, size_t size)
 		check_text(request.program, sizeof(request.program));
 		check_text(request.backend, sizeof(request.backend));
 		check_text(request.run, sizeof(request.run));
+		if (!environment_clean(&request.environment))
+			abort();
 		if (hello_negotiate(&request, &reply) && hello_reply_check(&request, &reply) != 0)
 			abort();
 		check_text(reply.text, sizeof(reply.text));

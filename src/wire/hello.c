@@ -1,7 +1,8 @@
 /*
  * Parsing and agreeing, the same code in rosend and in the client. A message is untrusted bytes of
  * some length: what the sender knew is copied, what it did not know is zero, what we do not know is
- * left alone, and every text ends within its field and holds nothing a terminal would obey.
+ * left alone, every text ends within its field and holds nothing a terminal would obey, and a
+ * variable's value that has not its form is as good as none.
  */
 #include "wire/hello.h"
 
@@ -56,6 +57,7 @@ int hello_request_parse(const void *bytes, size_t length, struct hello_request *
 	hello_clean_text(out->program, sizeof(out->program));
 	hello_clean_text(out->backend, sizeof(out->backend));
 	hello_clean_text(out->run, sizeof(out->run));
+	environment_clean(&out->environment);
 	return 0;
 }
 
@@ -105,6 +107,7 @@ bool hello_negotiate(const struct hello_request *request, struct hello_reply *re
 	reply->status = HELLO_OK;
 	reply->version = MIN(request->version_max, (uint32_t)WIRE_VERSION);
 	reply->capabilities = request->capabilities & HELLO_CAPABILITIES;
+	reply->environment = environment_slots(&request->environment);
 	return true;
 }
 
@@ -113,7 +116,8 @@ int hello_reply_check(const struct hello_request *request, const struct hello_re
 	if (reply->status != HELLO_OK)
 		return HELLO_NOT_OK;
 	if (reply->version < request->version_min || reply->version > request->version_max ||
-	    reply->capabilities & ~request->capabilities)
+	    reply->capabilities & ~request->capabilities ||
+	    reply->environment & ~environment_slots(&request->environment))
 		return error_origin(-EBADMSG);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "wire/environment.h"
 #include "wire/limits.h"
 
 #define HELLO_MAGIC	  0x6e65736fu /* "osen": a binary hello; the admin side starts with '{' */
@@ -42,6 +43,7 @@ struct hello_request {
 	char program[HELLO_PROGRAM_MAX]; /* for `rosen ps` */
 	char backend[32];		 /* auto, cuda, softgpu; empty: the server's own setting */
 	char run[32];			 /* joins the sessions of one `rosen run`; empty: none */
+	struct environment environment;	 /* the program's CUDA variables */
 };
 
 enum hello_status {
@@ -69,6 +71,9 @@ struct hello_reply {
 	uint64_t session;
 	uint64_t region_size;
 	char text[HELLO_TEXT_MAX]; /* why not, and what to do; empty when OK */
+	uint64_t environment;	   /* slots of the request's that the worker has, as bits */
+	uint32_t is_private;	   /* 1: rosend was started for the program, in its environment */
+	uint32_t reserved;
 };
 
 /* What every version's message contains at least: everything up to the capabilities, the session.
@@ -84,7 +89,8 @@ void hello_request_init(struct hello_request *request);
 
 /*
  * A received message of length bytes, any version's, to this build's struct: texts end within their
- * fields and hold no control characters. -EBADMSG: not a hello.
+ * fields and hold no control characters, and variables have values of their forms. -EBADMSG: not a
+ * hello.
  */
 int hello_request_parse(const void *bytes, size_t length, struct hello_request *out);
 int hello_reply_parse(const void *bytes, size_t length, struct hello_reply *out);

@@ -48,10 +48,12 @@ TEST(both_sides_of_this_build_agree)
 /* doc/WIRE.md has these numbers. */
 TEST(messages_have_their_documented_shape)
 {
-	CHECK_EQ(sizeof(struct hello_request), 160);
+	CHECK_EQ(sizeof(struct hello_request), 672);
+	CHECK_EQ(offsetof(struct hello_request, environment), 160);
 	CHECK_EQ(offsetof(struct hello_request, backend), 96);
 	CHECK_EQ(HELLO_REQUEST_LEAST, 24);
-	CHECK_EQ(sizeof(struct hello_reply), 296);
+	CHECK_EQ(sizeof(struct hello_reply), 312);
+	CHECK_EQ(offsetof(struct hello_reply, environment), 296);
 	CHECK_EQ(offsetof(struct hello_reply, region_size), 32);
 	CHECK_EQ(HELLO_REPLY_LEAST, 24);
 	CHECK_EQ(sizeof(struct side_message), 288);
@@ -73,9 +75,11 @@ TEST(recorded_clients_are_served)
 		const char *file;
 		const char *program, *backend, *run;
 		uint32_t functions;
+		uint64_t environment;
 	} recorded[] = {
 	    {"v1-request.bin", "python3", "softgpu", "run-42", 637},
 	    {"v1-request-least.bin", "", "", "", 0},
+	    {"v1-request-environment.bin", "python3", "", "", 637, 1 << 0 | 1 << 3 | 1 << 13},
 	    {"future-request.bin", "python3", "", "", 700},
 	};
 	uint8_t bytes[HELLO_MESSAGE_MAX];
@@ -93,6 +97,7 @@ TEST(recorded_clients_are_served)
 		CHECK_EQ(reply.status, HELLO_OK);
 		CHECK_EQ(reply.version, 1);
 		CHECK_EQ(reply.capabilities & ~r.capabilities, 0);
+		CHECK_EQ(reply.environment, recorded[i].environment);
 		CHECK_EQ(hello_reply_check(&r, &reply), 0);
 	}
 }
@@ -134,6 +139,7 @@ TEST(a_recorded_reply_is_understood)
 	CHECK_EQ(hello_reply_check(&r, &reply), 0);
 	CHECK_EQ(reply.session, 4711);
 	CHECK_EQ(reply.region_size, 38871040);
+	CHECK_EQ(reply.environment, 0);
 }
 
 TEST(what_is_no_hello_is_refused)
@@ -194,6 +200,23 @@ TEST(a_server_cannot_agree_to_more_than_was_offered)
 	CHECK(hello_negotiate(&r, &reply));
 	reply.capabilities |= 1ull << 50;
 	CHECK_EQ(hello_reply_check(&r, &reply), -EBADMSG);
+	CHECK(hello_negotiate(&r, &reply));
+	reply.environment = 1;
+	CHECK_EQ(hello_reply_check(&r, &reply), -EBADMSG);
+}
+
+TEST(only_values_of_their_form_are_agreed_to)
+{
+	struct hello_request sent = request(), got;
+	struct hello_reply reply;
+
+	strcpy(sent.environment.value[ENVIRONMENT_CUDA_DEVICE_MAX_CONNECTIONS], "1");
+	strcpy(sent.environment.value[ENVIRONMENT_CUDA_LAUNCH_BLOCKING], "/tmp");
+	memset(sent.environment.value[ENVIRONMENT_SLOTS - 1], '1', ENVIRONMENT_VALUE_MAX);
+	CHECK_EQ(hello_request_parse(&sent, sizeof(sent), &got), 0);
+	CHECK_EQ(environment_slots(&got.environment), 1 << 1);
+	CHECK(hello_negotiate(&got, &reply));
+	CHECK_EQ(reply.environment, 1 << 1);
 }
 
 TEST(a_range_upside_down_is_refused)

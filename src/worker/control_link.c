@@ -40,9 +40,11 @@ int control_receive(union control_order *order, int fds[2])
 		return error_trace((int)size);
 	bool warm = order->kind == CONTROL_WARM;
 	const char *library = warm ? order->warm.library : order->start.library;
+	struct environment *environment =
+	    warm ? &order->warm.environment : &order->start.environment;
 	if ((!warm && order->kind != CONTROL_START) ||
 	    (size_t)size != (warm ? sizeof(order->warm) : sizeof(order->start)) ||
-	    !memchr(library, 0, CONTROL_PATH_MAX))
+	    !memchr(library, 0, CONTROL_PATH_MAX) || !environment_clean(environment))
 		return error_origin(-EPROTO);
 	return 0;
 }

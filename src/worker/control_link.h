@@ -12,7 +12,8 @@ struct worker;
 
 #define CONTROL_FD 3
 
-/* What rosend says to a worker; its size was checked for its kind, and its path ends. */
+/* What rosend says to a worker; its size was checked for its kind, its path
+ * ends, and its variables have values of their forms. */
 union control_order {
 	uint32_t kind; /* CONTROL_WARM or CONTROL_START */
 	struct control_warm warm;

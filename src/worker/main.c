@@ -66,10 +66,16 @@ static bool enter_jail(void)
 	return r == 0;
 }
 
-static bool load_backend(uint32_t which, const char *library, bool probe)
+/* environment: NULL: none but what this process has. */
+static bool load_backend(
+    uint32_t which, const char *library, const struct environment *environment, bool probe)
 {
 	char text[HELLO_TEXT_MAX];
 
+	if (environment && environment_apply(environment) < 0) {
+		control_fail("The GPU worker found no memory for the program's variables.");
+		return false;
+	}
 	if (backend_open(library, &backend, &host, text, sizeof(text)) < 0) {
 		control_fail("%s", text);
 		return false;
@@ -125,7 +131,7 @@ static bool warm_up(const struct control_warm *order)
 	char version[sizeof(((struct snapshot *)0)->driver_text)];
 	CUcontext context;
 
-	if (!load_backend(order->backend, order->library, false))
+	if (!load_backend(order->backend, order->library, &order->environment, false))
 		return false;
 	/* What the first questions of every client will need too. */
 	if (order->backend == CONTROL_BACKEND_CUDA)
@@ -205,10 +211,18 @@ static struct chan *attach(const struct control_start *start, int fds[2])
 	return chan;
 }
 
-/* Where processors are few a second thread that launches takes one from those who post. */
+static bool launches_block(const struct control_start *start)
+{
+	return environment_is_on(&start->environment, ENVIRONMENT_CUDA_LAUNCH_BLOCKING);
+}
+
+/* Where processors are few a second thread that launches takes one from those who post. A program
+ * that waits for each of its launches has no use for any. */
 static unsigned issuers_of(const struct control_start *start, uint64_t processors)
 {
-	return processors < 4 ? 0 : (unsigned)MIN(start->issuers, processors / 2);
+	return processors < 4 || launches_block(start)
+		   ? 0
+		   : (unsigned)MIN(start->issuers, processors / 2);
 }
 
 static struct worker *make_worker(const struct control_start *start, struct chan *chan)
@@ -224,6 +238,7 @@ static struct worker *make_worker(const struct control_start *start, struct chan
 	    .quiet_waits = start->quiet_waits,
 	    .known_idle = start->known_idle,
 	    .gpu_answers = start->gpu_answers,
+	    .launch_blocking = launches_block(start),
 	    .backend = start->backend,
 	    .lanes = start->lanes,
 	    .staging_size = start->staging_size,
@@ -255,7 +270,8 @@ static int session(const struct control_start *start, bool opened, int fds[2])
 	if ((start->capabilities & HELLO_CAN_OUTPUT) && output_redirect() < 0)
 		log_warn("what kernels print goes to this log: there is no memory to catch it in");
 	control_set_client(chan);
-	if (opened ? !still_good() : !load_backend(start->backend, start->library, false))
+	if (opened ? !still_good()
+		   : !load_backend(start->backend, start->library, &start->environment, false))
 		return EXIT_FAILURE;
 	struct worker *worker = make_worker(start, chan);
 	if (!worker)
@@ -285,7 +301,7 @@ static int work(void)
 		return EXIT_FAILURE;
 	if (!order.start.probe)
 		return session(&order.start, opened, fds);
-	return opened || load_backend(order.start.backend, order.start.library, true)
+	return opened || load_backend(order.start.backend, order.start.library, NULL, true)
 		   ? probe()
 		   : EXIT_FAILURE;
 }

@@ -1,6 +1,7 @@
 /*
- * A CUDA program whose kernel fails: fault KIND. It says what the wait for the kernel gave, and
- * what an allocation afterwards gave: the error stays. Exit status 0 when it could ask at all.
+ * A CUDA program whose kernel fails: fault KIND [apart]. It says what the wait for the kernel gave,
+ * and what an allocation afterwards gave: the error stays. With `apart` it says first what the launch
+ * itself gave. Exit status 0 when it could ask at all.
  * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other
  * memory by then.
  */
@@ -58,7 +59,7 @@ int main(int argc, char **argv)
 	CUdeviceptr memory, more;
 	CUresult first, again;
 
-	if (argc != 2 || cuInit(0) || cuDeviceGet(&device, 0) ||
+	if (argc < 2 || cuInit(0) || cuDeviceGet(&device, 0) ||
 	    cuDevicePrimaryCtxRetain(&context, device) || cuCtxSetCurrent(context) ||
 	    cuModuleLoadData(&module, ptx) || cuModuleGetFunction(&kernel, module, argv[1]) ||
 	    cuMemAlloc(&memory, 4096) || cuMemsetD8(memory, 0, 4096))
@@ -68,6 +69,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "reused") && (cuMemFree(memory) || cuMemAlloc(&more, 4096)))
 		return 2;
 	first = cuLaunchKernel(kernel, 1, 1, 1, 64, 1, 1, 0, NULL, (void *[]){&memory}, NULL);
+	if (argc > 2)
+		printf("%s ", conform_name(first));
 	first = first ?: cuCtxSynchronize();
 	again = cuMemAlloc(&more, 4096);
 	printf("%s %s\n", conform_name(first), conform_name(again));

@@ -176,5 +176,5 @@ def main():
 
 
 __all__ = ["BACKEND", "LOAD", "ROSEN", "STAGE", "Scenario", "alive", "children", "descriptors",
-           "environment", "json", "main", "os", "processes", "re", "run", "signal", "subprocess",
+           "environment", "is_ours", "json", "main", "os", "processes", "re", "run", "signal", "subprocess",
            "tempfile", "time", "wait_for"]
