@@ -167,7 +167,7 @@ static void *company(void *grid_)
 
 void grid_call_company(struct sg_grid *grid)
 {
-	if (grid->is_cooperative || !has_blocks(grid))
+	if (grid->is_cooperative || !has_blocks(grid) || !machine_is_to_be_had())
 		return;
 	/* Relaxed: a later launch that does not see it finds out for itself. */
 	atomic_store_explicit(&grid->kernel->blocks_wait, true, memory_order_relaxed);

@@ -53,7 +53,7 @@ _Static_assert(SG_EXEC_WINDOW_BASE % SLICE_SIZE == 0 && (UINT64_C(1) << 32) % SL
 #define WARP_STACK   (256u << 10) /* per 32 lanes */
 #define SERIAL_STACK (1u << 20)
 
-#define POLLS_BEFORE_SETTLING 8192u /* of all fibers together, with nothing else happening */
+#define POLLS_BEFORE_SETTLING 8192u /* of all threads together, with nothing else happening */
 
 /* When blocks that have not begun are wanted: what these wait for takes longer than a processor is
  * kept from a thread. */
@@ -121,6 +121,16 @@ struct sg_machine *machine_acquire(bool wait)
 	if (machine)
 		fault_enter(machine);
 	return machine;
+}
+
+bool machine_is_to_be_had(void)
+{
+	bool is_free;
+
+	pthread_mutex_lock(&lock);
+	is_free = free_machines || n_machines < MAX_MACHINES;
+	pthread_mutex_unlock(&lock);
+	return is_free;
 }
 
 void machine_release(struct sg_machine *machine)
@@ -274,7 +284,8 @@ void machine_yield(struct sg_fiber *fiber)
 	struct sg_machine *machine = fiber->lane.block->machine;
 
 	enqueue(machine, fiber);
-	if (++machine->polls < POLLS_BEFORE_SETTLING)
+	machine->polls += machine->grid->variant->width;
+	if (machine->polls < POLLS_BEFORE_SETTLING)
 		suspend(machine, fiber);
 	else
 		sg_context_switch(&fiber->context, machine->scheduler);

@@ -134,7 +134,7 @@ struct sg_machine {
 	uint32_t n_blocks;
 	struct sg_fiber *ready, *ready_tail;
 	struct sg_fiber *current;
-	uint32_t polls; /* yields in a row */
+	uint32_t polls; /* yields in a row, for each thread of the fibers */
 	uint64_t polls_since_ns, polled_ns;
 	void *scheduler; /* its context while a fiber runs */
 	struct sg_grid *grid;
@@ -154,6 +154,8 @@ uint32_t machine_capacity(uint32_t local_bytes);
 
 /* Borrows a machine for the calling thread; NULL when there is none and wait is false. */
 struct sg_machine *machine_acquire(bool wait);
+/* Whether one would be got now. */
+bool machine_is_to_be_had(void);
 void machine_release(struct sg_machine *machine);
 
 /* Memory of the machine in the arena for a launch's parameters; NULL when it cannot be had. */

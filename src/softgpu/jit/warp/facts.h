@@ -110,8 +110,8 @@ bool spin_may(const struct facts *facts, const struct ptx_instruction *in);
 const struct ptx_instruction *spin_find(struct facts *facts);
 
 /* parked.c: may lanes that others leave behind when they go round a loop write something before
- * they meet those again? Takes from the flow. */
-bool parked_may_write(struct facts *facts, uint32_t loop);
+ * they meet those again? In shared memory, too, if that matters. Takes from the flow. */
+bool parked_may_write(struct facts *facts, uint32_t loop, bool shared_matters);
 
 /* Bytes between two lanes' copies of a function's own variable. */
 uint64_t shape_local_stride(const struct ptx_variable *variable);

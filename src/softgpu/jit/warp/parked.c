@@ -5,7 +5,8 @@
  * It does not if they write nothing before they meet the others: at a barrier of all threads, or
  * where all lanes of the warp must come. So do kernels in which one thread waits for other blocks
  * and the rest at the block's barrier, and solvers whose lanes wait for rows of others before they
- * add up in the warp.
+ * add up in the warp. What they write to shared memory does not matter in kernels of which no loop
+ * waits for anything there: whoever reads it without waiting may read it too early as well.
  */
 #include "softgpu/exec/exec.h"
 #include "softgpu/jit/warp/facts.h"
@@ -46,7 +47,7 @@ static bool all_meet(const struct facts *facts, const struct ptx_instruction *in
 }
 
 /* May others see that a lane has done it? Where that is not known, they may. */
-static bool may_show(const struct flow *flow, const struct ptx_instruction *in)
+static bool may_show(const struct flow *flow, const struct ptx_instruction *in, bool shared_matters)
 {
 	switch (in->opcode) {
 	case PTX_OP_label:
@@ -60,7 +61,9 @@ static bool may_show(const struct flow *flow, const struct ptx_instruction *in)
 	case PTX_OP_ret:
 		return !flow->function->is_entry;
 	case PTX_OP_st:
-		return !ptx_has(in, PTX_MODIFIER_local) && !ptx_has(in, PTX_MODIFIER_param);
+		return !ptx_has(in, PTX_MODIFIER_local) && !ptx_has(in, PTX_MODIFIER_param) &&
+		       (shared_matters || !(ptx_has(in, PTX_MODIFIER_shared) ||
+					      ptx_has(in, PTX_MODIFIER_shared_cta)));
 	case PTX_OP_bar:
 	case PTX_OP_barrier:
 		return !ptx_has(in, PTX_MODIFIER_warp);
@@ -95,7 +98,8 @@ static bool loop_may_leave_at(
 
 enum passage { PASSAGE_ENDS, PASSAGE_GOES_ON, PASSAGE_SHOWS };
 
-static enum passage pass(const struct facts *facts, const struct flow_block *block)
+static enum passage pass(
+    const struct facts *facts, const struct flow_block *block, bool shared_matters)
 {
 	const struct flow *flow = &facts->flow;
 
@@ -104,13 +108,13 @@ static enum passage pass(const struct facts *facts, const struct flow_block *blo
 
 		if (all_meet(facts, in))
 			return PASSAGE_ENDS;
-		if (may_show(flow, in))
+		if (may_show(flow, in, shared_matters))
 			return PASSAGE_SHOWS;
 	}
 	return PASSAGE_GOES_ON;
 }
 
-bool parked_may_write(struct facts *facts, uint32_t loop)
+bool parked_may_write(struct facts *facts, uint32_t loop, bool shared_matters)
 {
 	struct flow *flow = &facts->flow;
 	uint64_t *reached = flow_take(flow, flow->block_words * sizeof(*reached)),
@@ -129,7 +133,7 @@ bool parked_may_write(struct facts *facts, uint32_t loop)
 
 			if (!bits_has(reached, number) || bits_has(passed, number))
 				continue;
-			passage = pass(facts, block);
+			passage = pass(facts, block, shared_matters);
 			if (passage == PASSAGE_SHOWS)
 				return true;
 			bits_add(passed, number);

@@ -180,21 +180,37 @@ struct spin {
 	const struct flow *flow;
 	uint64_t *values;  /* that come of reads */
 	uint64_t *exempt;  /* blocks whose branch only tries again */
-	uint8_t *verdicts; /* by loop: an enum verdict */
+	uint8_t *verdicts; /* by loop: an enum verdict; NULL: any loop will do */
 	uint64_t *passed;  /* blocks, for note_ways() */
 	uint32_t *stack;   /* the same */
+	bool shared_matters;
 	bool has, changed;
 };
+
+static struct spin spin_new(struct facts *facts)
+{
+	struct flow *flow = &facts->flow;
+
+	return (struct spin){.facts = facts,
+	    .flow = flow,
+	    .values = flow_take(flow, flow->value_words * sizeof(uint64_t)),
+	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t)),
+	    .passed = flow_take(flow, flow->block_words * sizeof(uint64_t)),
+	    .stack = flow_take(flow, (flow->n_blocks + 1) * sizeof(uint32_t))};
+}
 
 /* Lanes may go round the loops that the block is in until others write something. */
 static bool may_wait_for_lanes(struct spin *s, uint32_t block)
 {
 	uint32_t loop = s->flow->blocks[block].loop;
 
+	if (!s->verdicts)
+		return loop != FLOW_NONE;
 	for (; loop != FLOW_NONE; loop = s->flow->loops[loop].outer) {
 		if (s->verdicts[loop] == VERDICT_NONE)
-			s->verdicts[loop] =
-			    parked_may_write(s->facts, loop) ? VERDICT_HARMFUL : VERDICT_HARMLESS;
+			s->verdicts[loop] = parked_may_write(s->facts, loop, s->shared_matters)
+						? VERDICT_HARMFUL
+						: VERDICT_HARMLESS;
 		if (s->verdicts[loop] == VERDICT_HARMFUL)
 			return true;
 		s->facts->waits = true;
@@ -324,18 +340,42 @@ static bool follow_values(struct spin *s)
 	return false;
 }
 
+static void note_read(struct spin *s, uint32_t block, uint32_t k)
+{
+	flow_visit(s->flow, &s->flow->function->code[k], note_result, s);
+	if (is_tried_again(s->flow, block, k))
+		bits_add(s->exempt, block);
+}
+
+/* May any loop wait for what is written to shared memory? */
+static bool waits_on_shared(struct facts *facts)
+{
+	struct spin s = spin_new(facts);
+
+	for (uint32_t i = 0; i < s.flow->n_ordered; i++) {
+		const struct flow_block *b = &s.flow->blocks[s.flow->order[i]];
+
+		for (uint32_t k = b->first; k < b->end && b->loop != FLOW_NONE; k++) {
+			const struct ptx_instruction *in = &s.flow->function->code[k];
+
+			if (!spin_may(facts, in) || ptx_has(in, PTX_MODIFIER_global))
+				continue;
+			if (!reads_others(facts, in))
+				return true;
+			note_read(&s, s.flow->order[i], k);
+		}
+	}
+	return follow_values(&s);
+}
+
 const struct ptx_instruction *spin_find(struct facts *facts)
 {
 	struct flow *flow = &facts->flow;
-	struct spin s = {.facts = facts,
-	    .flow = flow,
-	    .values = flow_take(flow, flow->value_words * sizeof(uint64_t)),
-	    .exempt = flow_take(flow, flow->block_words * sizeof(uint64_t)),
-	    .verdicts = flow_take(flow, flow->n_loops),
-	    .passed = flow_take(flow, flow->block_words * sizeof(uint64_t)),
-	    .stack = flow_take(flow, (flow->n_blocks + 1) * sizeof(uint32_t))};
+	struct spin s = spin_new(facts);
 	const struct ptx_instruction *first = NULL;
 
+	s.verdicts = flow_take(flow, flow->n_loops);
+	s.shared_matters = waits_on_shared(facts);
 	for (uint32_t i = 0; i < flow->n_ordered; i++) {
 		const struct flow_block *b = &flow->blocks[flow->order[i]];
 
@@ -346,15 +386,12 @@ const struct ptx_instruction *spin_find(struct facts *facts)
 
 			if (!spin_may(facts, in))
 				continue;
-			if (!reads_others(facts, in)) {
-				if (may_wait_for_lanes(&s, flow->order[i]))
-					return in;
-				continue;
+			if (reads_others(facts, in)) {
+				first = first ?: in;
+				note_read(&s, flow->order[i], k);
+			} else if (may_wait_for_lanes(&s, flow->order[i])) {
+				return in;
 			}
-			first = first ?: in;
-			flow_visit(flow, in, note_result, &s);
-			if (is_tried_again(flow, flow->order[i], k))
-				bits_add(s.exempt, flow->order[i]);
 		}
 	}
 	return first && follow_values(&s) ? first : NULL;

@@ -366,6 +366,20 @@ TEST(lanes_that_stand_by)
 	CHECK(spins_in(FIRST_LANE(WAIT, "bar.warp.sync -1;" WRITE), 64));
 }
 
+/* In shared memory it matters to loops that wait there, whoever goes round them. */
+TEST(writes_to_shared_memory_of_lanes_that_stand_by)
+{
+#define WRITE_SHARED "st.shared.u32 [16], %r0;"
+#define LOOP_ON(space)                                                                             \
+	"O: ld.volatile" space "u32 %r3, [16]; setp.eq.u32 %p1, %r3, 0; @%p1 bra O;\n"
+	CHECK(waits(FIRST_LANE(WAIT, WRITE_SHARED "bar.sync 0;" WRITE)));
+	CHECK(waits(FIRST_LANE(WAIT, WRITE_SHARED "bar.sync 0;" LOOP_ON(".global."))));
+	CHECK(waits(FIRST_LANE(WAIT, WRITE_SHARED "ld.volatile.shared.u32 %r3, [16];")));
+	CHECK(spins(FIRST_LANE(WAIT, WRITE_SHARED "bar.sync 0;" LOOP_ON(".shared."))));
+	CHECK(spins(FIRST_LANE(WAIT, WRITE_SHARED "bar.sync 0;" LOOP_ON("."))));
+	CHECK(spins(FIRST_LANE(WAIT, "st.shared::cluster.u32 [16], %r0;")));
+}
+
 /* What a loop waits for may be written in an outer one, next round, if lanes leave it one by one. */
 TEST(lanes_that_stand_by_in_a_loop)
 {
