@@ -14,6 +14,9 @@
  *
  * Everyone who waits here gives up when the session is over: the dispatcher says so, or, should it
  * be stuck as above, the waiting themselves find the client gone.
+ *
+ * A client makes callbacks as fast as it likes and need not listen to their ends, so all that there
+ * are, queued ends too, are counted, and there are no more than CALLBACKS_MAX.
  */
 #include "worker/callback.h"
 
@@ -56,6 +59,7 @@ struct callbacks {
 	struct message *first, **last;
 	unsigned waiting;
 	bool has_sender, over;
+	_Atomic unsigned n; /* callbacks there are; not under lock */
 };
 
 static void init_condition(pthread_cond_t *condition)
@@ -96,6 +100,13 @@ void callbacks_stop(struct callbacks *callbacks)
 	pthread_mutex_unlock(&callbacks->lock);
 }
 
+static void free_callback(struct callback *callback)
+{
+	/* Relaxed: a number, which says nothing about what is counted. */
+	atomic_fetch_sub_explicit(&callback->callbacks->n, 1, memory_order_relaxed);
+	free(callback);
+}
+
 struct callbacks *callbacks_free(struct callbacks *callbacks)
 {
 	struct message *next;
@@ -109,7 +120,7 @@ struct callbacks *callbacks_free(struct callbacks *callbacks)
 	pthread_mutex_unlock(&callbacks->lock);
 	for (struct message *message = callbacks->first; message; message = next) {
 		next = message->next;
-		free(message->owner);
+		free_callback(message->owner);
 	}
 	pthread_cond_destroy(&callbacks->news);
 	pthread_cond_destroy(&callbacks->done);
@@ -175,7 +186,7 @@ static void send_first(struct callbacks *callbacks, uint16_t lane, uint32_t seq)
 	struct host_call call = message->call;
 	send_message(callbacks, lane, seq, &call);
 	if (owner) {
-		free(owner);
+		free_callback(owner);
 	} else if (!callbacks->over) { /* else its waiter may have left */
 		message->done = true;
 		pthread_cond_broadcast(&callbacks->done);
@@ -236,12 +247,12 @@ static void run(struct callback *callback, uint32_t status, uint64_t value)
 	take_out(callbacks, &message);
 	pthread_mutex_unlock(&callbacks->lock);
 	mirrors_push(callbacks->worker);
+	if (callback->once)
+		free_callback(callback);
 	pthread_mutex_lock(&callbacks->lock);
 	callbacks->waiting--;
 	pthread_cond_broadcast(&callbacks->done);
 	pthread_mutex_unlock(&callbacks->lock);
-	if (callback->once)
-		free(callback);
 }
 
 void callback_run(void *callback)
@@ -280,11 +291,20 @@ void callback_end(void *callback)
 
 struct callback *callback_new(struct call *call, uint64_t number)
 {
+	struct callbacks *callbacks = call->worker->callbacks;
 	struct callback *callback = calloc(1, sizeof(*callback));
 
 	if (!callback)
 		return NULL;
-	callback->callbacks = call->worker->callbacks;
+	callback->callbacks = callbacks;
+	/* Relaxed: as in free_callback(). */
+	if (atomic_fetch_add_explicit(&callbacks->n, 1, memory_order_relaxed) >= CALLBACKS_MAX) {
+		log_warn_once("the client has %u callbacks, some of which it has to hear the end "
+			      "of; there can be no more",
+		    CALLBACKS_MAX);
+		free_callback(callback);
+		return NULL;
+	}
 	callback->number = number;
 	return callback;
 }

@@ -28,7 +28,11 @@ struct callback;
 struct callbacks;
 struct worker;
 
-/* A callback that may run many times, until callback_end(). NULL: out of memory. */
+/* Of a session, until the client has heard of their ends. */
+#define CALLBACKS_MAX (1u << 18)
+
+/* A callback that may run many times, until callback_end(). NULL: out of memory, or there are
+ * CALLBACKS_MAX. */
 struct callback *callback_new(struct call *call, uint64_t number);
 
 /* The same for the host node of a graph's copy. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/test.h"
 #include "wire/host_call.h"
+#include "worker/callback.h"
 #include "worker/test-client.h"
 
 struct listener {
@@ -280,5 +281,37 @@ TEST(callback_of_a_notification_runs_until_it_is_unregistered)
 	CHECK_EQ(last.number, 5);
 	answer(&listener, true);
 	CHECK_EQ(CALL(&t, cuDeviceUnregisterAsyncNotification, &end), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
+
+static CUresult make_and_release(struct test_client *t, uint64_t number)
+{
+	CUuserObject object = (CUuserObject)handle_id(false, HANDLE_USEROBJECT, 1, 4);
+	struct args_cuUserObjectCreate create = {
+	    .object = &object, .number = number, .count = 1, .flags = 1};
+	struct args_cuUserObjectRelease release = {.object = object, .count = 1};
+	CUresult r = (CUresult)CALL(t, cuUserObjectCreate, &create);
+
+	return r ?: (CUresult)CALL(t, cuUserObjectRelease, &release);
+}
+
+/* The client does not listen: what it should hear is kept, but not without end. */
+TEST_LIMIT(callbacks_whose_end_nobody_hears_are_bounded, 120)
+{
+	struct test_client t = client_start(NULL);
+	uint64_t n = 0;
+
+	while (n < CALLBACKS_MAX && make_and_release(&t, n + 1) == CUDA_SUCCESS)
+		n++;
+	CHECK_EQ(n, CALLBACKS_MAX);
+	CHECK_EQ(make_and_release(&t, n), CUDA_ERROR_OUT_OF_MEMORY);
+	struct listener listener = listen_to(&t);
+	for (n = 1; n <= 2; n++) {
+		CHECK_EQ(next_call(&listener).number, n);
+		answer(&listener, true);
+	}
+	next_call(&listener); /* so the ones before are gone */
+	answer(&listener, true);
+	CHECK_EQ(make_and_release(&t, n), CUDA_SUCCESS);
 	client_stop(&t, NULL);
 }
