@@ -46,7 +46,7 @@ void callback_end(void *callback);
  * Hands the callback over after the backend's call that made it part of graph gave r: it ends with
  * the graph and all that was made from it (a user object of the backend's sees to that), or at once
  * when r is a failure. A graph that cannot hold user objects, or NULL for none, makes it last as
- * long as the session. Returns r.
+ * long as the session; for what is executable see graph_host.h. Returns r.
  */
 CUresult callback_give_graph(
     struct call *call, struct callback *callback, CUgraph graph, CUresult r);

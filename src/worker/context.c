@@ -15,6 +15,7 @@
  * would be without Rosen.
  */
 #include "gen/worker_custom.h"
+#include "worker/graph_host.h"
 #include "worker/graph_model.h"
 #include "worker/idle.h"
 #include "worker/layout.h"
@@ -29,6 +30,7 @@ static void context_ended(struct worker *worker, CUcontext context)
 	prints_forget(worker);
 	layouts_forget(worker->layouts);
 	graph_models_forget_context(worker, context);
+	graph_hosts_forget_context(worker, context);
 	idle_context_ended(worker);
 	lanes_forget_context(worker, context);
 	lane_left();

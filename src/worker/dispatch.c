@@ -27,6 +27,7 @@
 #include "worker/callback.h"
 #include "worker/gpu_time.h"
 #include "worker/graph_end.h"
+#include "worker/graph_host.h"
 #include "worker/graph_memory.h"
 #include "worker/graph_model.h"
 #include "worker/graph_move.h"
@@ -307,6 +308,7 @@ struct worker *worker_free(struct worker *worker)
 	if (worker->lanes)
 		waiters_join(worker);
 	worker->issuers = issuers_free(worker->issuers);
+	graph_hosts_free(worker);
 	callbacks_free(worker->callbacks);
 	give_all_jobs(worker);
 	jobs_free(worker);

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gen/worker_custom.h"
+#include "worker/graph_host.h"
 #include "worker/graph_model.h"
 #include "worker/graph_move.h"
 #include "worker/launch.h"
@@ -60,6 +61,7 @@ CUresult worker_cuGraphInstantiateWithFlags(
 CUresult worker_cuGraphExecDestroy(struct call *call, struct args_cuGraphExecDestroy *a)
 {
 	/* Before the backend gives its handle to another. */
+	graph_host_forget(call, a->exec);
 	graph_move_forget(call, a->exec);
 	graph_model_forget(call, a->exec);
 	return call->backend->cuGraphExecDestroy(a->exec);
@@ -124,6 +126,8 @@ CUresult worker_cuGraphLaunch(struct call *call, struct args_cuGraphLaunch *a)
 {
 	CUresult r = graph_model_launch(call, a->exec, a->stream);
 
+	if (r == CUDA_SUCCESS)
+		graph_host_launched(call, a->exec, a->stream);
 	prints_launched(call, NULL, a->stream);
 	return launch_end(call, a->stream, r);
 }

@@ -16,6 +16,7 @@
 #include "worker/graph_copy.h"
 #include "worker/graph_end.h"
 #include "worker/graph_external.h"
+#include "worker/graph_host.h"
 #include "worker/graph_memory.h"
 #include "worker/graph_model.h"
 #include "worker/graph_part.h"
@@ -337,13 +338,19 @@ static CUresult set_node(
 CUresult worker_rosenGraphNodeSet(struct call *call, struct args_rosenGraphNodeSet *a)
 {
 	const struct tail tail = {a->tail, a->tail_bytes};
+	CUDA_HOST_NODE_PARAMS former = {0};
 	struct node node;
 
 	CUresult r = build(call, a->parameters, &tail, &node);
 	if (r != CUDA_SUCCESS)
 		return graph_copy_refuse(call, &node.staged, r);
+	if (node.callback && !a->exec)
+		call->backend->cuGraphHostNodeGetParams(a->node, &former);
 	r = set_node(call, a, &node);
-	return node.callback ? callback_give_graph(call, node.callback, NULL, r) : r;
+	if (!node.callback)
+		return r;
+	return a->exec ? graph_host_given(call, a->exec, a->node, node.callback, r)
+		       : graph_host_given_in_graph(call, a->node, &former, node.callback, r);
 }
 
 /* --- getting --- */

@@ -284,6 +284,212 @@ TEST(callback_of_a_notification_runs_until_it_is_unregistered)
 	client_stop(&t, NULL);
 }
 
+/* --- host nodes that are given another function; the fake backend has no graphs --- */
+
+#define N_SETTINGS 1000
+
+static CUgraphNode node_real = (CUgraphNode)0x7000;
+static CUDA_HOST_NODE_PARAMS node_host; /* of the graph's node */
+
+static CUresult graph_create(CUgraph *graph, unsigned flags)
+{
+	*graph = (CUgraph)0x6000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult graph_nodes(CUgraph graph, CUgraphNode *nodes, size_t *n)
+{
+	if (nodes)
+		nodes[0] = node_real;
+	*n = 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult node_add(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
+    size_t n, const CUDA_HOST_NODE_PARAMS *host)
+{
+	*node = node_real;
+	node_host = *host;
+	return CUDA_SUCCESS;
+}
+
+static CUresult node_get(CUgraphNode node, CUDA_HOST_NODE_PARAMS *host)
+{
+	*host = node_host;
+	return CUDA_SUCCESS;
+}
+
+static CUresult node_set(CUgraphNode node, const CUDA_HOST_NODE_PARAMS *host)
+{
+	node_host = *host;
+	return CUDA_SUCCESS;
+}
+
+static CUresult exec_set(CUgraphExec exec, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *host)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult instantiate(CUgraphExec *exec, CUgraph graph, unsigned long long flags)
+{
+	*exec = (CUgraphExec)0x8000;
+	return CUDA_SUCCESS;
+}
+
+static CUresult exec_launch(CUgraphExec exec, CUstream stream)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult exec_end(CUgraphExec exec)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult retain(CUgraph graph, CUuserObject object, unsigned count, unsigned flags)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult release(CUgraph graph, CUuserObject object, unsigned count)
+{
+	return client_worker()->backend->cuUserObjectRelease(object, count);
+}
+
+static CUresult context_of(CUstream stream, CUcontext *context)
+{
+	*context = FAKE_CONTEXT;
+	return CUDA_SUCCESS;
+}
+
+static CUresult push(CUcontext context)
+{
+	return CUDA_SUCCESS;
+}
+
+struct graph_client {
+	struct test_client t;
+	struct listener listener;
+	CUgraph graph;
+	CUgraphNode node;
+	CUgraphExec exec;
+};
+
+static void set(struct graph_client *c, CUgraphExec exec, uint64_t number)
+{
+	const CUgraphNodeParams p = {
+	    .type = CU_GRAPH_NODE_TYPE_HOST, .host.userData = (void *)number};
+	struct args_rosenGraphNodeSet a = {.exec = exec, .node = c->node, .parameters = &p};
+
+	CHECK_EQ(CALL(&c->t, rosenGraphNodeSet, &a), CUDA_SUCCESS);
+}
+
+/* The node's first function is number 1. */
+static struct graph_client graph_start(void)
+{
+	struct graph_client c = {.t = client_start(NULL),
+	    .graph = (CUgraph)handle_id(false, HANDLE_GRAPH, 1, 0),
+	    .node = (CUgraphNode)handle_id(false, HANDLE_GRAPHNODE, 1, 0),
+	    .exec = (CUgraphExec)handle_id(false, HANDLE_GRAPHEXEC, 1, 0)};
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	const CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_HOST, .host.userData = (void *)1ul};
+	struct args_cuGraphCreate create = {.graph = &c.graph};
+	CUdeviceptr address;
+	CUgraph none;
+	struct args_rosenGraphNodeAdd add = {.node = &c.node,
+	    .graph = c.graph,
+	    .parameters = &p,
+	    .address = &address,
+	    .graphs = &none};
+	struct args_cuGraphInstantiateWithFlags make = {.exec = &c.exec, .graph = c.graph};
+
+	backend->cuGraphCreate = graph_create;
+	backend->cuGraphGetNodes = graph_nodes;
+	backend->cuGraphAddHostNode = node_add;
+	backend->cuGraphHostNodeGetParams = node_get;
+	backend->cuGraphHostNodeSetParams = node_set;
+	backend->cuGraphExecHostNodeSetParams = exec_set;
+	backend->cuGraphInstantiateWithFlags = instantiate;
+	backend->cuGraphExecDestroy = exec_end;
+	backend->cuGraphLaunch = exec_launch;
+	backend->cuGraphRetainUserObject = retain;
+	backend->cuGraphReleaseUserObject = release;
+	backend->cuStreamGetCtx = context_of;
+	backend->cuCtxPushCurrent_v2 = push;
+	c.listener = heard_listener(&c.t);
+	CHECK_EQ(CALL(&c.t, cuGraphCreate, &create), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&c.t, rosenGraphNodeAdd, &add), CUDA_SUCCESS);
+	CHECK_EQ(CALL(&c.t, cuGraphInstantiateWithFlags, &make), CUDA_SUCCESS);
+	return c;
+}
+
+static void launch_graph(struct graph_client *c)
+{
+	struct args_cuGraphLaunch a = {.exec = c->exec};
+
+	CHECK_EQ(CALL(&c->t, cuGraphLaunch, &a), CUDA_SUCCESS);
+}
+
+static void hear_end(struct graph_client *c, uint64_t number)
+{
+	struct host_call call = next_call(&c->listener);
+
+	CHECK_EQ(call.flags, HOST_CALL_LAST);
+	CHECK_EQ(call.number, number);
+	answer(&c->listener, true);
+}
+
+TEST(callback_of_a_node_ends_with_another_in_its_place)
+{
+	struct graph_client c = graph_start();
+
+	for (uint64_t number = 2; number < N_SETTINGS; number++) {
+		set(&c, NULL, number);
+		hear_end(&c, number - 1);
+	}
+	client_stop(&c.t, NULL);
+}
+
+TEST(callback_of_an_executable_node_ends_when_no_launch_calls_it)
+{
+	struct graph_client c = graph_start();
+
+	set(&c, c.exec, 2);
+	for (uint64_t number = 3; number < N_SETTINGS; number++) {
+		if (number % 2)
+			launch_graph(&c);
+		set(&c, c.exec, number);
+		hear_end(&c, number - 1);
+	}
+	client_stop(&c.t, NULL);
+}
+
+TEST(callback_of_an_executable_node_stays_while_a_launch_may_call_it)
+{
+	struct graph_client c = graph_start();
+	struct args_cuGraphExecDestroy end = {.exec = c.exec};
+
+	set(&c, c.exec, 2);
+	fake_hold();
+	launch_graph(&c);
+	set(&c, c.exec, 3);
+	launch_graph(&c);
+	set(&c, c.exec, 4);
+	CHECK(is_silent(&c.listener));
+	fake_release();
+	set(&c, c.exec, 5); /* never launched */
+	hear_end(&c, 2);
+	set(&c, c.exec, 6);
+	for (uint64_t number = 3; number < 6; number++)
+		hear_end(&c, number == 3 ? 4 : number == 4 ? 3 : number);
+	fake_hold();
+	launch_graph(&c);
+	CHECK_EQ(CALL(&c.t, cuGraphExecDestroy, &end), CUDA_SUCCESS);
+	CHECK(is_silent(&c.listener));
+	fake_release();
+	client_stop(&c.t, NULL);
+}
+
 static CUresult make_and_release(struct test_client *t, uint64_t number)
 {
 	CUuserObject object = (CUuserObject)handle_id(false, HANDLE_USEROBJECT, 1, 4);

@@ -29,6 +29,7 @@ struct callbacks;
 struct gpu_time;
 struct control_share;
 struct graph_bodies;
+struct graph_hosts;
 struct graph_model;
 struct graph_origin;
 struct idle;
@@ -182,12 +183,14 @@ struct worker {
 	struct graph_model *graph_models;    /* under graph_lock */
 	struct graph_switch *graph_switches; /* under graph_lock */
 	_Atomic unsigned n_graph_models;     /* switches are counted in */
-	_Atomic unsigned graph_moves;	     /* of all of them */
-	struct notification *notifications;  /* under memory_lock; notification.c */
-	struct reference *references;	     /* under memory_lock; reference.h */
-	struct reservation *reservations;    /* under memory_lock; reservation.h */
-	uint64_t next_reservation;	     /* under memory_lock; 0: none yet */
-	struct link_state *links;	     /* under memory_lock */
+	struct graph_hosts *graph_hosts;     /* under memory_lock; graph_host.h */
+	_Atomic unsigned n_graph_hosts;
+	_Atomic unsigned graph_moves;	    /* of all of them */
+	struct notification *notifications; /* under memory_lock; notification.c */
+	struct reference *references;	    /* under memory_lock; reference.h */
+	struct reservation *reservations;   /* under memory_lock; reservation.h */
+	uint64_t next_reservation;	    /* under memory_lock; 0: none yet */
+	struct link_state *links;	    /* under memory_lock */
 	unsigned n_links;
 	struct image_store *images;
 	struct mirrors *mirrors;
