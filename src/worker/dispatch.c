@@ -35,7 +35,6 @@
 #include "worker/image_store.h"
 #include "worker/ipc.h"
 #include "worker/issuer.h"
-#include "worker/jit_options.h"
 #include "worker/layout.h"
 #include "worker/memory.h"
 #include "worker/mirror.h"
@@ -229,7 +228,7 @@ static bool make_tables(struct worker *worker)
 	worker->stats = calloc(worker_n_entries, sizeof(*worker->stats));
 	if (worker->options.measure)
 		worker->times = calloc(worker_n_entries, sizeof(*worker->times));
-	worker->lanes = calloc(worker->options.lanes, sizeof(*worker->lanes));
+	worker->lanes = lanes_new(worker->options.lanes);
 	worker->handles = handles_new(WORKER_HANDLES_BYTES);
 	if (!worker->entry_of_id || !worker->stats || !worker->lanes || !worker->handles)
 		return false;
@@ -240,11 +239,6 @@ static bool make_tables(struct worker *worker)
 			worker->stats[i] = chan_stat(worker->chan, (uint32_t)(desc - api_desc));
 		if (desc && worker->times)
 			worker->times[i] = chan_time(worker->chan, (uint32_t)(desc - api_desc));
-	}
-	for (uint32_t i = 0; i < worker->options.lanes; i++) {
-		worker->lanes[i].index = (uint16_t)i;
-		pthread_mutex_init(&worker->lanes[i].lock, NULL);
-		pthread_mutex_init(&worker->lanes[i].waiter_lock, NULL);
 	}
 	return true;
 }
@@ -331,19 +325,12 @@ struct worker *worker_free(struct worker *worker)
 	references_free(worker);
 	sync_memops_free(worker);
 	notifications_free(worker);
-	for (uint32_t i = 0; worker->lanes && i < worker->options.lanes; i++) {
-		free(worker->lanes[i].streams);
-		free(worker->lanes[i].attachment);
-		jit_logs_fini(&worker->lanes[i].failed);
-		pthread_mutex_destroy(&worker->lanes[i].lock);
-		pthread_mutex_destroy(&worker->lanes[i].waiter_lock);
-	}
+	lanes_free(worker->lanes, worker->options.lanes);
 	memory_give_put_aside(worker);
 	memory_forget_retained(worker);
 	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
 		arena_free(worker->arenas[i]);
 	handles_free(worker->handles);
-	free(worker->lanes);
 	free(worker->stats);
 	free(worker->times);
 	free(worker->entry_of_id);

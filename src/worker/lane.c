@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "worker/jit_options.h"
 #include "worker/waiter.h"
 #include "worker/worker.h"
 
@@ -27,6 +28,30 @@ static _Thread_local struct {
 	CUcontext context;
 	CUstreamCaptureMode mode;
 } here;
+
+struct lane *lanes_new(uint32_t n)
+{
+	struct lane *lanes = calloc(n, sizeof(*lanes));
+
+	for (uint32_t i = 0; lanes && i < n; i++) {
+		lanes[i].index = (uint16_t)i;
+		pthread_mutex_init(&lanes[i].lock, NULL);
+		pthread_mutex_init(&lanes[i].waiter_lock, NULL);
+	}
+	return lanes;
+}
+
+void lanes_free(struct lane *lanes, uint32_t n)
+{
+	for (uint32_t i = 0; lanes && i < n; i++) {
+		free(lanes[i].streams);
+		free(lanes[i].attachment);
+		jit_logs_fini(&lanes[i].failed);
+		pthread_mutex_destroy(&lanes[i].lock);
+		pthread_mutex_destroy(&lanes[i].waiter_lock);
+	}
+	free(lanes);
+}
 
 void lane_left(void)
 {

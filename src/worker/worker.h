@@ -236,6 +236,10 @@ int worker_feed(struct worker *worker, const struct wire_record *record);
 /* Waits for the waiters, which must be able to end; a session's process just exits instead. */
 struct worker *worker_free(struct worker *worker);
 
+/* n lanes without a thread; NULL: no memory. */
+struct lane *lanes_new(uint32_t n);
+/* NULL is fine. Their waiters have ended. */
+void lanes_free(struct lane *lanes, uint32_t n);
 /* The calling thread's backend state becomes what a call of this lane needs; cheap when it is so
  * already. epoch: see context_epoch. */
 CUresult lane_enter(struct worker *worker, CUcontext context, CUstreamCaptureMode mode);
