@@ -238,7 +238,12 @@ CUresult worker_rosenCopyBox(struct call *call, struct args_rosenCopyBox *a)
 
 CUresult worker_rosenCopyBoxWait(struct call *call, struct args_rosenCopyBoxWait *a)
 {
+	struct segments *segments = call->worker->segments;
+	struct segments_user user;
 	struct box box = BOX(a);
 
-	return copy_box(call, &box) ?: call->backend->cuStreamSynchronize(a->stream);
+	segments_use(segments, &user);
+	CUresult r = copy_box(call, &box);
+	segments_used(segments, &user);
+	return r ?: call->backend->cuStreamSynchronize(a->stream);
 }

@@ -236,12 +236,18 @@ static CUresult issue_copy_out(struct call *call, const struct copy_out *copy)
 		copy->destination, copy->source, copy->bytes, copy->stream));
 }
 
+/* On a waiter, so what the dispatcher found to be the client's may be so no more. */
 static CUresult copy_out_slowly(struct call *call, void *state)
 {
+	struct segments *segments = call->worker->segments;
 	const struct copy_out *copy = state;
+	struct segments_user user;
 
-	return issue_copy_out(call, copy)
-		   ?: call->backend->cuStreamSynchronize(copy->stream)
+	segments_use(segments, &user);
+	CUresult r =
+	    check(may_reach(call, copy->source, copy->bytes)) ?: issue_copy_out(call, copy);
+	segments_used(segments, &user);
+	return r	?: call->backend->cuStreamSynchronize(copy->stream)
 		   ?: (copy->done ? copy->done(call, state) : CUDA_SUCCESS);
 }
 

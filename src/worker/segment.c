@@ -1,8 +1,8 @@
 /*
  * A segment's life: its descriptor comes over the side socket with the client's number for it
  * (SIDE_SEGMENT); rosenSegmentMap names the number and the address, which lies in the host window;
- * the worker checks the descriptor, maps it there and registers it with the backend. All of this
- * runs on waiters, since pinning takes a second per few gigabytes.
+ * the worker checks the descriptor, maps it there and registers it with the backend. This runs on
+ * waiters, since pinning takes a second per few gigabytes.
  *
  * The descriptor comes from the tenant: only a memfd that is sealed against shrinking is mapped (a
  * page that vanished would be a SIGBUS here), and only inside the window, where nothing of the
@@ -14,6 +14,10 @@
  * Memory that the program registered has an address of the program's choice (rosenSegmentRegister).
  * It may be anything outside the windows that is free here. Being refused tells the client that
  * something lies there, so after REFUSALS_MAX times no address is good any more.
+ *
+ * A segment must not go between the look whether an address lies in one and the use of it. Whoever
+ * looks is the dispatcher, who takes the segment out of the list, too, before a waiter unmaps it;
+ * or a waiter, who is noted as a user for as long.
  */
 #include "worker/segment.h"
 
@@ -67,7 +71,10 @@ struct segments {
 	pthread_mutex_t lock;	 /* the list */
 	pthread_mutex_t receive; /* one thread reads the side socket */
 	struct segment *list;
-	unsigned n, refusals;	    /* under lock */
+	unsigned n, refusals;	     /* under lock */
+	struct segments_user *users; /* under lock; the oldest first */
+	uint64_t next_user;
+	pthread_cond_t user_gone;
 	_Atomic unsigned n_outside; /* ever mapped outside the host window */
 };
 
@@ -80,6 +87,7 @@ struct segments *segments_new(struct worker *worker)
 	segments->worker = worker;
 	pthread_mutex_init(&segments->lock, NULL);
 	pthread_mutex_init(&segments->receive, NULL);
+	pthread_cond_init(&segments->user_gone, NULL);
 	return segments;
 }
 
@@ -98,6 +106,7 @@ struct segments *segments_free(struct segments *segments)
 	}
 	pthread_mutex_destroy(&segments->lock);
 	pthread_mutex_destroy(&segments->receive);
+	pthread_cond_destroy(&segments->user_gone);
 	free(segments);
 	return NULL;
 }
@@ -128,6 +137,42 @@ bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes)
 		    s->address && address < s->address + s->size && s->address < address + bytes;
 	pthread_mutex_unlock(&segments->lock);
 	return overlap;
+}
+
+/* --- users --- */
+
+void segments_use(struct segments *segments, struct segments_user *user)
+{
+	struct segments_user **at = &segments->users;
+
+	pthread_mutex_lock(&segments->lock);
+	*user = (struct segments_user){.number = segments->next_user++};
+	while (*at)
+		at = &(*at)->next;
+	*at = user;
+	pthread_mutex_unlock(&segments->lock);
+}
+
+void segments_used(struct segments *segments, struct segments_user *user)
+{
+	struct segments_user **at = &segments->users;
+
+	pthread_mutex_lock(&segments->lock);
+	while (*at != user)
+		at = &(*at)->next;
+	*at = user->next;
+	pthread_cond_broadcast(&segments->user_gone);
+	pthread_mutex_unlock(&segments->lock);
+}
+
+/* Those who may have found what is not in the list any more. */
+static void await_users(struct segments *segments)
+{
+	pthread_mutex_lock(&segments->lock);
+	uint64_t now = segments->next_user;
+	while (segments->users && segments->users->number < now)
+		pthread_cond_wait(&segments->user_gone, &segments->lock);
+	pthread_mutex_unlock(&segments->lock);
 }
 
 static struct segment **find(struct segments *segments, uint64_t number)
@@ -246,8 +291,9 @@ static bool map(uint64_t address, uint64_t bytes, const struct source *source)
 	return false;
 }
 
-/* Enters the mapping; from here on its addresses are the client's to use. */
-static void enter(
+/* Enters the mapping; from here on its addresses are the client's to use. False: the client has ended
+ * the segment meanwhile. */
+static bool enter(
     struct segments *segments, uint64_t number, uint64_t address, uint64_t bytes, enum way way)
 {
 	pthread_mutex_lock(&segments->lock);
@@ -258,8 +304,9 @@ static void enter(
 		segment->way = way;
 	}
 	pthread_mutex_unlock(&segments->lock);
-	if (!in_window(address, bytes))
+	if (segment && !in_window(address, bytes))
 		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
+	return segment;
 }
 
 /* Takes the segment out of the list; its mapping is the caller's. unmapped: only one that has
@@ -308,6 +355,26 @@ static CUresult pin(struct call *call, uint64_t address, uint64_t bytes, unsigne
 	return r;
 }
 
+/* The backend keeps its reservation, of which the kernel knows only that nobody can touch it. */
+static void cover(uint64_t address, uint64_t bytes)
+{
+	mmap((void *)address, bytes, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+static CUresult unmap(struct call *call, uint64_t address, uint64_t bytes, enum way way)
+{
+	if (way == MAPPED)
+		return call->backend->cuMemUnmap(address, bytes);
+	CUresult r = call->worker->host->cuMemHostUnregister((void *)address);
+	/* Still registered, the pages must stay where they are. */
+	if (r == CUDA_SUCCESS && way == PLACED)
+		cover(address, bytes);
+	else if (r == CUDA_SUCCESS)
+		munmap((void *)address, bytes);
+	return r;
+}
+
 static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address, uint64_t bytes,
     unsigned flags, const struct source *source)
 {
@@ -324,8 +391,9 @@ static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address
 		munmap((void *)address, bytes);
 		return r;
 	}
-	enter(segments, number, address, bytes, OURS);
-	return CUDA_SUCCESS;
+	return enter(segments, number, address, bytes, OURS)
+		   ? CUDA_SUCCESS
+		   : unmap(call, address, bytes, OURS) ?: CUDA_ERROR_INVALID_VALUE;
 }
 
 int segments_take_descriptor(struct segments *segments, uint64_t number)
@@ -402,13 +470,6 @@ CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegment
 
 /* --- in ranges that the client reserved --- */
 
-/* The backend keeps its reservation, of which the kernel knows only that nobody can touch it. */
-static void cover(uint64_t address, uint64_t bytes)
-{
-	mmap((void *)address, bytes, PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-}
-
 static CUresult place(struct call *call, uint64_t address, uint64_t bytes, int fd)
 {
 	void *at =
@@ -466,31 +527,31 @@ CUresult worker_rosenSegmentPlace(struct call *call, struct args_rosenSegmentPla
 	    reservations_cover(call->worker, a->address, a->bytes) &&
 	    !segments_overlap(segments, a->address, a->bytes))
 		r = map_or_place(call, a->address, a->bytes, fd, &way);
-	if (r == CUDA_SUCCESS)
-		enter(segments, a->segment, a->address, a->bytes, way);
-	else
+	if (r == CUDA_SUCCESS && !enter(segments, a->segment, a->address, a->bytes, way))
+		r = unmap(call, a->address, a->bytes, way) ?: CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
 		leave(segments, a->segment, true, &gone);
 	return r;
 }
 
+/* Nobody starts to use it any more; this is for those who do. */
+static CUresult unmap_unused(struct call *call, void *state)
+{
+	const struct segment *segment = state;
+
+	await_users(call->worker->segments);
+	call->backend->cuCtxSynchronize();
+	return unmap(call, segment->address, segment->size, segment->way);
+}
+
 CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnmap *a)
 {
-	struct segment segment;
+	struct segment *segment = call_take(call, sizeof(*segment));
 
-	/* First nobody may start to use it, then nobody may use it any more. */
-	if (!leave(call->worker->segments, a->segment, false, &segment))
+	if (!segment)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!leave(call->worker->segments, a->segment, false, segment))
 		return CUDA_ERROR_INVALID_VALUE;
-	fd_close(segment.source.fd);
-	if (!segment.address)
-		return CUDA_SUCCESS;
-	call->backend->cuCtxSynchronize();
-	if (segment.way == MAPPED)
-		return call->backend->cuMemUnmap(segment.address, segment.size);
-	CUresult r = call->worker->host->cuMemHostUnregister((void *)segment.address);
-	/* Still registered, the pages must stay where they are. */
-	if (r == CUDA_SUCCESS && segment.way == PLACED)
-		cover(segment.address, segment.size);
-	else if (r == CUDA_SUCCESS)
-		munmap((void *)segment.address, segment.size);
-	return r;
+	fd_close(segment->source.fd);
+	return segment->address ? call_continue(call, unmap_unused, segment) : CUDA_SUCCESS;
 }

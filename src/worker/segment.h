@@ -13,6 +13,16 @@ struct worker;
 
 #define SEGMENTS_MAX 16384
 
+/* A thread that is not the dispatcher and uses host addresses of the client's, since it asked
+ * whether they lie in a segment. */
+struct segments_user {
+	struct segments_user *next;
+	uint64_t number;
+};
+
+void segments_use(struct segments *segments, struct segments_user *user);
+void segments_used(struct segments *segments, struct segments_user *user);
+
 struct segments *segments_new(struct worker *worker);
 struct segments *segments_free(struct segments *segments);
 
@@ -25,7 +35,8 @@ void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t
  * Waits for it. -1: none came. */
 int segments_take_descriptor(struct segments *segments, uint64_t number);
 
-/* Whether [address, address + bytes) lies inside one segment. Any thread. */
+/* Whether [address, address + bytes) lies inside one segment. On the dispatcher the answer holds for
+ * the rest of the call, elsewhere until segments_used(). Any thread. */
 bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);
 /* Whether a segment has a byte of it. */
 bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes);

@@ -2,6 +2,7 @@
  * Copies and segments with a hostile client: an address that is not the client's to use never
  * reaches the backend, whatever form of copy carries it, and only sound segments are mapped.
  */
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -79,6 +80,74 @@ TEST(copy_through_a_segment)
 	in.source = SEGMENT_ADDRESS;
 	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
 	munmap(mine, 8192);
+	client_stop(&t, NULL);
+}
+
+static void until_registered(unsigned n)
+{
+	for (int i = 0; i < 10000 && atomic_load(&fake.registered) != n; i++)
+		usleep(1000);
+	CHECK_EQ(atomic_load(&fake.registered), n);
+}
+
+/* In the order of the ring, whatever thread does the rest. */
+TEST(copies_behind_a_segments_end_do_not_find_it)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	struct test_client other = client_lane(&t);
+	struct args_cuMemcpyHtoDAsync_v2 in = {
+	    .destination = allocate(&t, 8192), .source = SEGMENT_ADDRESS, .bytes = 4096};
+
+	for (uint64_t number = 1; number < 200; number++) {
+		struct args_rosenSegmentUnmap unmap = {.segment = number};
+		send_segment(&t, number, sealed(8192));
+		CHECK_EQ(map_segment(&t, number, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
+		POST(&other, rosenSegmentUnmap, &unmap);
+		CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
+		until_registered(0);
+	}
+	client_stop(&t, NULL);
+}
+
+static atomic_bool copying, copied;
+
+static CUresult copy_for_long(const CUDA_MEMCPY3D *copy, CUstream stream)
+{
+	atomic_store(&copying, true);
+	while (!atomic_load(&copied))
+		usleep(1000);
+	return CUDA_SUCCESS;
+}
+
+TEST(a_segment_stays_while_a_waiter_copies)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	struct test_client other = client_lane(&t);
+	struct args_rosenSegmentUnmap unmap = {.segment = 1};
+	struct args_rosenCopyBoxWait copy = {.source_type = CU_MEMORYTYPE_HOST,
+	    .source = SEGMENT_ADDRESS,
+	    .destination_type = CU_MEMORYTYPE_DEVICE,
+	    .destination = allocate(&t, 8192),
+	    .width = 16,
+	    .height = 1,
+	    .depth = 1};
+
+	((struct backend *)client_worker()->backend)->cuMemcpy3DAsync_v2 = copy_for_long;
+	send_segment(&t, 1, sealed(8192));
+	CHECK_EQ(map_segment(&t, 1, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
+	POST(&other, rosenCopyBoxWait, &copy);
+	while (!atomic_load(&copying))
+		usleep(1000);
+	POST(&t, rosenSegmentUnmap, &unmap);
+	usleep(50000);
+	CHECK_EQ(atomic_load(&fake.registered), 1);
+	atomic_store(&copied, true);
+	until_registered(0);
+	CHECK_EQ(CALL(&other, rosenCopyBoxWait, &copy), CUDA_ERROR_INVALID_VALUE);
 	client_stop(&t, NULL);
 }
 
