@@ -1,3 +1,4 @@
+/* Tests of addresses that the program may reserve (address.h). */
 #include "shim/address.h"
 
 #include <sys/mman.h>

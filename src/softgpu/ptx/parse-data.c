@@ -190,7 +190,6 @@ static void parse_dimensions(struct parser *parser, struct initialiser *in, uint
 		else if (in->n_dimensions)
 			parser_fail(parser, "only the first dimension may be empty");
 		in->n_dimensions++;
-		variable->is_array = true;
 		parser_expect(parser, ']');
 	}
 	if (!in->n_dimensions && vector == 1)

@@ -61,9 +61,8 @@ struct ptx_variable {
 	enum ptx_space space;
 	enum ptx_linkage linkage;
 	enum ptx_type type;
-	uint32_t align; /* bytes */
-	uint64_t size;	/* bytes, 0 for [] */
-	bool is_array;
+	uint32_t align;	 /* bytes */
+	uint64_t size;	 /* bytes, 0 for [] */
 	bool is_managed; /* .attribute(.managed) */
 	bool is_kernel_param;
 	uint32_t reg;	      /* space REG: a .func's parameter kept in this register */
