@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "softgpu/driver/array.h"
 #include "softgpu/driver/device.h"
 
 /* What most of the functions below check first. */
@@ -199,9 +200,10 @@ CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type,
 CUresult cuDeviceGetTexture1DLinearMaxWidth(
     size_t *width, CUarray_format format, unsigned channels, CUdevice device)
 {
+	struct sg_texels texels;
 	CUresult r = device_enter(width, device);
 
-	if (r == CUDA_SUCCESS && (!channels || channels > 4))
+	if (r == CUDA_SUCCESS && !sg_format_read(format, channels, &texels))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*width =

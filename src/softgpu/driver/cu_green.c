@@ -246,8 +246,12 @@ CUresult cuGreenCtxGetDevResource(
     CUgreenCtx handle, CUdevResource *resource, CUdevResourceType type)
 {
 	struct green *green;
-	CUresult r = sg_enter_given(resource) ?: green_get(handle, &green);
+	CUresult r = sg_enter_given(resource);
 
+	if (r == CUDA_SUCCESS && type != CU_DEV_RESOURCE_TYPE_SM)
+		r = CUDA_ERROR_INVALID_RESOURCE_TYPE;
+	if (r == CUDA_SUCCESS)
+		r = green_get(handle, &green);
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct range range = green->range;

@@ -306,7 +306,7 @@ CUresult cuMemSetAccess(
 {
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS && (!size || !access || !count))
+	if (r == CUDA_SUCCESS && (!address || !size || !access || !count))
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
 		r = set_access(address, size, &access[i]);
