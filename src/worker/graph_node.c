@@ -328,6 +328,9 @@ static CUresult set_node(
 		return graph_model_set_copy(call, a, &node->p, &node->staged);
 	if (node->staged.number)
 		return graph_copy_set(call, a->node, &node->p.memcpy, &node->staged);
+	if (!a->exec && node->p.type == CU_GRAPH_NODE_TYPE_GRAPH &&
+	    graph_part_check_node(call, a->node, node->p.graph.graph) != CUDA_SUCCESS)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (!a->exec)
 		return set(call, NULL, a->node, &setting);
 	return node->p.type == CU_GRAPH_NODE_TYPE_GRAPH

@@ -9,3 +9,5 @@ struct call;
 /* Whether part may become a node of graph. CUDA_ERROR_INVALID_VALUE: it is none, or graph, or has
  * graph within it. Any thread. */
 CUresult graph_part_check(struct call *call, CUgraph graph, CUgraph part);
+/* The same of a node that is to get another part. */
+CUresult graph_part_check_node(struct call *call, CUgraphNode node, CUgraph part);

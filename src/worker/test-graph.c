@@ -351,6 +351,37 @@ TEST(a_graph_does_not_become_part_of_itself)
 	client_stop(&t.client, NULL);
 }
 
+static unsigned set_nodes;
+
+static CUresult set_node(CUgraphNode node, CUgraphNodeParams *parameters)
+{
+	set_nodes++;
+	return CUDA_SUCCESS;
+}
+
+TEST(a_node_does_not_get_a_graph_that_it_is_in)
+{
+	struct graph_client t = start();
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = t.graph}};
+	CUgraphNode nodes[2];
+	size_t n = 2;
+
+	backend->cuGraphGetNodes = get_nodes;
+	backend->cuGraphNodeGetType = get_type;
+	backend->cuGraphChildGraphNodeGetGraph = get_child;
+	backend->cuGraphNodeSetParams = set_node;
+	struct args_cuGraphGetNodes get = {.graph = t.graph, .nodes = nodes, .count = &n};
+	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &get), CUDA_SUCCESS);
+	struct args_rosenGraphNodeSet set = {.node = nodes[1], .generic = 1, .parameters = &p};
+	CHECK_EQ(CALL(&t.client, rosenGraphNodeSet, &set), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(set_nodes, 0);
+	p.graph.graph = other(&t);
+	CHECK_EQ(CALL(&t.client, rosenGraphNodeSet, &set), CUDA_SUCCESS);
+	CHECK_EQ(set_nodes, 1);
+	client_stop(&t.client, NULL);
+}
+
 static unsigned asked, parameter_bytes;
 
 static CUresult one_parameter(CUfunction function, size_t index, size_t *offset, size_t *bytes)
