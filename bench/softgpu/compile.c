@@ -2,11 +2,16 @@
  * bench-compile: what it costs to make native code of a library's or program's kernels.
  *
  *	bench-compile FILE [MOST]
+ *	bench-compile --parts FILE [THREADS]
  *
  * FILE is PTX text, or a library or program with fatbins inside. Of all its kernels MOST (64),
  * evenly spaced, are compiled as their first launch would compile them, once with an empty cache
  * and once from what that left there. What is printed is a table in Markdown by the kernels' size:
  * medians of processor time.
+ *
+ * With --parts each kernel has a row of its own, for launches of blocks of so many (256) threads,
+ * that tells translating from compiling: the same text with a space behind it must be translated
+ * again, and is compiled already.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,6 +42,7 @@ static unsigned n_made, n_refused;
 static size_t n_kernels, stride = 1, seen;
 static double parse_ms;
 static uint64_t parsed_instructions;
+static uint32_t n_threads = 32;
 
 static uint32_t count_instructions(const struct sg_kernel *kernel)
 {
@@ -68,10 +74,11 @@ static double now_ms(void)
 /* Milliseconds, or -1: refused. */
 static double prepare(const struct sg_text *text, size_t index)
 {
+	const uint32_t block[3] = {n_threads, 1, 1};
 	struct sg_module *module = load(text);
 	double began = now_ms(), ms = -1;
 
-	if (module && !sg_kernel_prepare(sg_module_kernel_at(module, index), NULL))
+	if (module && !sg_kernel_prepare_for(sg_module_kernel_at(module, index), block, NULL))
 		ms = now_ms() - began;
 	sg_module_unload(module);
 	return ms;
@@ -113,6 +120,66 @@ static void measure_text(const struct sg_text *text)
 			measure(text, i, count);
 	}
 	sg_module_unload(module);
+}
+
+/* The text with a space behind it. */
+static struct sg_text vary(const struct sg_text *text)
+{
+	size_t size = strnlen(text->text, text->size);
+	char *copy = malloc(size + 2);
+
+	if (!copy) {
+		perror("bench-compile");
+		exit(1);
+	}
+	memcpy(copy, text->text, size);
+	memcpy(copy + size, " ", 2);
+	return (struct sg_text){copy, size + 1, copy};
+}
+
+static void print_parts(const struct sg_text *text, const struct sg_text *varied, size_t index,
+    const struct sg_kernel *kernel)
+{
+	double fresh = prepare(text, index), cached = prepare(text, index),
+	       again = prepare(varied, index);
+
+	n_made++;
+	if (fresh < 0)
+		printf(
+		    "| %s | %u | refused | | | |\n", kernel->info.name, count_instructions(kernel));
+	else
+		printf("| %s | %u | %.2f | %.1f | %.1f | %.2f |\n", kernel->info.name,
+		    count_instructions(kernel), MAX(again - cached, 0), fresh - again, fresh,
+		    cached);
+}
+
+static void print_parts_of_text(const struct sg_text *text)
+{
+	struct sg_text varied = vary(text);
+	double began = bench_now_ms();
+	struct sg_module *module = load(text);
+
+	began = bench_now_ms() - began;
+	if (module)
+		printf(
+		    "\nReading %zu kernels of %zu KiB: %.2f ms\n\n"
+		    "| kernel | instructions | translate, ms | LLVM, ms | together, ms | from the "
+		    "cache, ms |\n|---|---|---|---|---|---|\n",
+		    sg_module_kernel_count(module), text->size / 1024, began);
+	for (size_t i = 0; module && i < sg_module_kernel_count(module); i++)
+		print_parts(text, &varied, i, sg_module_kernel_at(module, i));
+	sg_module_unload(module);
+	free(varied.owned);
+}
+
+/* What comes once a process, before the first kernel is compiled. */
+static void print_beginning(void)
+{
+	static const char empty[] =
+	    ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret; }";
+	const struct sg_text text = {empty, sizeof(empty), NULL};
+
+	printf("Finding LLVM, and an empty kernel: %.1f ms\n", prepare(&text, 0));
 }
 
 static void visit_image(const void *image, size_t size, void (*visit)(const struct sg_text *text))
@@ -197,17 +264,40 @@ static void print_table(void)
 	    n_kernels, n_made, n_refused, parse_ms / (double)MAX(parsed_instructions, 1u));
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: bench-compile FILE [MOST]\n"
+			"       bench-compile --parts FILE [THREADS]\n");
+	return 2;
+}
+
+static void measure_file(const uint8_t *bytes, size_t size, bool parts, const char *number)
+{
+	if (parts) {
+		n_threads = number ? (uint32_t)atoi(number) : 256;
+		print_beginning();
+		visit_file(bytes, size, print_parts_of_text);
+		return;
+	}
+	visit_file(bytes, size, count_text);
+	stride = MAX(n_kernels / (number ? (size_t)atoi(number) : 64), (size_t)1);
+	visit_file(bytes, size, measure_text);
+	if (n_made)
+		print_table();
+}
+
 int main(int argc, char **argv)
 {
+	bool parts = argc > 1 && !strcmp(argv[1], "--parts");
 	char cache[256];
 	struct stat stat;
 	void *bytes;
 	int fd;
 
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: bench-compile FILE [MOST]\n");
-		return 2;
-	}
+	argv += parts;
+	argc -= parts;
+	if (argc < 2 || argc > 3 || (argc > 2 && atoi(argv[2]) <= 0))
+		return usage();
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	bytes = fd < 0 || fstat(fd, &stat)
 		    ? MAP_FAILED
@@ -218,14 +308,11 @@ int main(int argc, char **argv)
 	}
 	setenv("SOFTGPU_CACHE", cache, 1);
 	setenv("SOFTGPU_LLVM", BENCH_LLVM, 0);
-	visit_file(bytes, (size_t)stat.st_size, count_text);
-	stride = MAX(n_kernels / (argc > 2 ? (size_t)atoi(argv[2]) : 64), (size_t)1);
-	visit_file(bytes, (size_t)stat.st_size, measure_text);
+	measure_file(bytes, (size_t)stat.st_size, parts, argv[2]);
 	dir_remove(cache);
 	if (!n_made) {
 		fprintf(stderr, "bench-compile: %s: no kernel that compiles\n", argv[1]);
 		return 1;
 	}
-	print_table();
 	return 0;
 }
