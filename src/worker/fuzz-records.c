@@ -265,7 +265,8 @@ static void change_function(struct records *records)
 static void leave_out(struct records *records)
 {
 	size_t first = any(records, records->n);
-	size_t behind = MIN(first + 1 + any(records, 3), records->n);
+	size_t n = 1 + any(records, 3);
+	size_t behind = MIN(first + n, records->n);
 
 	memmove(records->data + records->at[first], records->data + records->at[behind],
 	    records->size - records->at[behind]);
