@@ -35,6 +35,7 @@
 #include "control/driver_files.h"
 #include "control/event.h"
 #include "control/server.h"
+#include "wire/environment.h"
 
 #define CONTROL_FD 3
 

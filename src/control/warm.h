@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "control/process.h"
+#include "wire/environment.h"
 
 struct server;
 

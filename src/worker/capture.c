@@ -112,6 +112,16 @@ CUresult worker_cuStreamBeginCaptureToGraph(
 		a->stream, a->graph, a->nodes, a->edges, a->count, a->mode));
 }
 
+bool stream_is_captured(struct call *call, CUstream stream)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	/* Relaxed: a capture this call belongs to was begun by an earlier record. */
+	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
+	       call->backend->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+	       status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 /* Only the thread that began it, unless it was begun relaxed. */
 CUresult worker_cuStreamEndCapture(struct call *call, struct args_cuStreamEndCapture *a)
 {

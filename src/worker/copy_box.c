@@ -178,16 +178,6 @@ static CUresult issue(struct call *call, const struct box *box)
 	return call->backend->cuMemcpy3DPeerAsync(&peer, box->stream);
 }
 
-static bool capturing(struct call *call, CUstream stream)
-{
-	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-
-	/* Relaxed: the stream's own answer decides. */
-	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
-	       call->backend->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
-	       status != CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 static CUresult copy_box(struct call *call, struct box *box)
 {
 	bool packed = box->source.type == PACKED || box->destination.type == PACKED;
@@ -195,7 +185,7 @@ static CUresult copy_box(struct call *call, struct box *box)
 	if (!box->width || !box->height || !box->depth)
 		return CUDA_SUCCESS;
 	CUresult r = settle(call, &box->source, box) ?: settle(call, &box->destination, box);
-	if (r == CUDA_SUCCESS && packed && capturing(call, box->stream))
+	if (r == CUDA_SUCCESS && packed && stream_is_captured(call, box->stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	return r ?: GPU_TIMED(call, box->stream, issue(call, box));
 }

@@ -332,7 +332,8 @@ CUresult graph_model_launch(struct call *call, CUgraphExec exec, CUstream stream
 {
 	struct worker *worker = call->worker;
 
-	if (likely(!models_any(worker)) || !graph_turn_counts(call, stream))
+	/* A capture refuses the launch, so it has no turn to wait for. */
+	if (likely(!models_any(worker)) || stream_is_captured(call, stream))
 		return graph_move_launch(call, exec, stream);
 	pthread_mutex_lock(&worker->graph_lock);
 	struct graph_model *model = *model_find(worker, exec);

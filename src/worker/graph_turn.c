@@ -7,16 +7,6 @@
 
 #include "worker/worker.h"
 
-bool graph_turn_counts(struct call *call, CUstream stream)
-{
-	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-
-	/* Relaxed: a capture this call belongs to was begun by an earlier record. */
-	return !atomic_load_explicit(&call->worker->captures, memory_order_relaxed) ||
-	       call->backend->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
-	       status == CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 CUresult graph_turn_take(struct call *call, const struct graph_turn *turn, CUstream stream)
 {
 	return turn->done ? call->backend->cuStreamWaitEvent(stream, turn->done, 0) : CUDA_SUCCESS;

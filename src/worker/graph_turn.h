@@ -24,6 +24,3 @@ CUresult graph_turn_note(struct call *call, struct graph_turn *turn, CUstream st
 void graph_turn_fini(struct worker *worker, struct graph_turn *turn);
 /* The context has ended, and the event with it if it was one of its own. */
 void graph_turn_forget(struct graph_turn *turn, CUcontext context);
-
-/* A stream that is being captured refuses the launch, so it has no turn to wait for. */
-bool graph_turn_counts(struct call *call, CUstream stream);

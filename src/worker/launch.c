@@ -74,20 +74,10 @@ static CUresult prepare(struct call *call, CUfunction function, const void *para
 	return CUDA_SUCCESS;
 }
 
-static bool is_captured(struct call *call, CUstream stream)
-{
-	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-
-	/* Relaxed: a capture this call belongs to was begun by an earlier record. */
-	return atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
-	       (call->backend->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
-		   status != CU_STREAM_CAPTURE_STATUS_NONE);
-}
-
 CUresult launch_end(struct call *call, CUstream stream, CUresult r)
 {
 	if (likely(!call->worker->options.launch_blocking) || r != CUDA_SUCCESS ||
-	    !(call->flags & WIRE_F_REPLY) || is_captured(call, stream))
+	    !(call->flags & WIRE_F_REPLY) || stream_is_captured(call, stream))
 		return r;
 	/* Another stream's capture is no business of the wait's. */
 	call_job(call)->from.capture_mode = CU_STREAM_CAPTURE_MODE_RELAXED;

@@ -256,6 +256,8 @@ void lanes_forget_context(struct worker *worker, CUcontext context);
 /* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */
 void lane_end(struct worker *worker, struct lane *lane);
 
+/* Whether stream is. Any thread. */
+bool stream_is_captured(struct call *call, CUstream stream);
 /* The thread that began them is gone. Dispatcher only. */
 void capture_forget_lane(struct worker *worker, struct lane *lane);
 
