@@ -23,7 +23,6 @@
 #include "shim/mirror.h"
 #include "shim/observe.h"
 #include "shim/place.h"
-#include "shim/range.h"
 #include "shim/session.h"
 #include "shim/team.h"
 
@@ -41,48 +40,6 @@ static size_t chunk_for(size_t bytes)
 
 	return MIN(
 	    MIN(MAX(chunk, CHUNK_LEAST), CHUNK_MOST), chan_staging_largest(session.chan) / 2);
-}
-
-struct place place_find(uint64_t address)
-{
-	struct place place = {.shared = true, .remote = address};
-	struct range range;
-
-	if (session_in_device_window(address))
-		return place;
-	if (!range_find(address, &range)) {
-		place.shared = session_in_host_window(address); /* freed: the worker refuses it */
-		place.here = place.shared ? 0 : address;
-	} else if (range.kind == RANGE_REGISTERED) {
-		place.shared = range.remote;
-		place.remote = range.remote + (address - range.start);
-		place.here = range.host + (address - range.start);
-	} else if (range_is_host(&range) && range.kind != RANGE_MAPPED_HOST) {
-		place.here = address; /* the other may be the device's alone */
-	}
-	return place;
-}
-
-struct place place_of_host(const void *pointer)
-{
-	uint64_t address = (uint64_t)(uintptr_t)pointer;
-
-	return unlikely(mirror_holds(address)) ? (struct place){.here = address}
-					       : place_find(address);
-}
-
-bool place_is_known(uint64_t address, size_t bytes)
-{
-	struct range range;
-
-	while (range_find(address, &range)) {
-		uint64_t left = range.start + range.size - address;
-		if (left >= bytes)
-			return true;
-		bytes -= left;
-		address += left;
-	}
-	return false;
 }
 
 static CUstream stream_of_flags(unsigned shim_flags)
