@@ -199,3 +199,25 @@ TEST(what_a_row_does_to_one_place_happens_once)
 			CHECK_EQ(out[i], i > 5 ? i + 1 : (i + 1) * 5 + 3 * i + 1);
 	}
 }
+
+/* All lanes move on what their neighbours have, in any memory, with no barrier between. */
+TEST(lanes_that_the_user_wants_alone_read_before_others_write)
+{
+	static const char text[] = PTX_HEAD
+	    ".visible .entry k(.param .u64 out) {\n"
+	    ".reg .b64 %o, %d; .reg .b32 %r<9>; .shared .u32 s[64];\n"
+	    "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4;\n"
+	    "add.u64 %o, %o, %d; shl.b32 %r2, %r1, 2; mov.u32 %r3, s; add.u32 %r3, %r3, %r2;\n"
+	    "st.global.u32 [%o], %r1; st.shared.u32 [%r3], %r1; st.shared.u32 [s+128], 32;\n"
+	    "bar.sync 0; ld.global.u32 %r4, [%o+4]; st.global.u32 [%o], %r4;\n"
+	    "ld.shared.u32 %r5, [%r3+4]; st.shared.u32 [%r3], %r5; ld.shared.u32 %r5, [%r3];\n"
+	    "shl.b32 %r5, %r5, 8; ld.global.u32 %r4, [%o]; or.b32 %r4, %r4, %r5; bar.sync 0;\n"
+	    "st.global.u32 [%o], %r4; ret; }\n";
+	uint32_t *out = device_alloc(33 * 4);
+
+	setenv("SOFTGPU_LANES", "1", 1);
+	out[32] = 32;
+	launch_warps(text, 32, 0, out);
+	for (uint32_t i = 0; i < 32; i++)
+		CHECK_EQ(out[i], (i + 1) * 257);
+}

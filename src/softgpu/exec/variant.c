@@ -84,7 +84,7 @@ static void dump(
 /* What the translator is told beside the program. A translation is known by all of it, so that
  * there must be no unused bytes between. */
 struct settings {
-	uint64_t asks_for_lanes, is_checked, may_tally;
+	uint64_t asks_for_lanes, is_checked, may_tally, is_alone;
 };
 
 static struct settings settings_now(void)
@@ -93,6 +93,7 @@ static struct settings settings_now(void)
 
 	return (struct settings){.asks_for_lanes = getenv("SOFTGPU_LANES") != NULL,
 	    .is_checked = sg_checks(),
+	    .is_alone = lanes_wanted() == 1,
 	    .may_tally = !sg_checks() && (!tally || strcmp(tally, "0") != 0)};
 }
 
@@ -147,6 +148,7 @@ static int translate(
 	    .needs_fibers = variant->width == 1 && kernel->needs_fibers,
 	    .uses_cluster = kernel->uses_cluster,
 	    .is_checked = settings.is_checked,
+	    .is_alone = settings.is_alone,
 	    .may_tally = settings.may_tally,
 	};
 

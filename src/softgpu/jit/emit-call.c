@@ -192,7 +192,8 @@ static void look_back(struct emit *emit, uint32_t target)
  * barrier between. Where threads have stacks of their own they take turns, those too whose
  * predicate is false: behind each volatile access to shared memory, and before a store behind
  * volatile loads from global memory or, in functions with barriers for warps, behind any from
- * shared memory.
+ * shared memory. Where the user wants threads one at a time, before a store behind any load: code
+ * that would run in step does so then, and speed is not what is asked for.
  */
 static bool is_elsewhere(const struct ptx_instruction *in)
 {
@@ -220,7 +221,7 @@ static bool owes_turn(const struct emit *emit, const struct ptx_instruction *in,
 		return false;
 	return owes ||
 	       (in->opcode == PTX_OP_ld && !is_elsewhere(in) &&
-		   (ptx_has(in, PTX_MODIFIER_volatile) ||
+		   (ptx_has(in, PTX_MODIFIER_volatile) || emit->program->is_alone ||
 		       (emit->has_warp_barrier && (ptx_has(in, PTX_MODIFIER_shared) ||
 						      ptx_has(in, PTX_MODIFIER_shared_cta)))));
 }

@@ -27,6 +27,7 @@ struct jit_program {
 	bool needs_fibers; /* of any of the functions: jit_needs_fibers() */
 	bool uses_cluster; /* likewise: jit_uses_cluster() */
 	bool is_checked;   /* check.h */
+	bool is_alone;	   /* by the user's word: SOFTGPU_LANES=1 */
 	bool may_tally;	   /* warp/tally.c */
 };
 
