@@ -6,7 +6,8 @@
  * CUDA orders what is put into one stream, and nothing between streams but by calls that name both.
  * So the launches of a stream, and the waits for it, all go to one issuer, in their order; before
  * any other call is served, all that was handed over is in its stream. To the backend the order is
- * the ring's wherever a program can tell.
+ * the ring's wherever a program can tell. One that has set CUDA_DEVICE_MAX_CONNECTIONS can tell
+ * between streams too, and its worker has no issuers (main.c).
  *
  * Dispatcher only, unless said otherwise.
  */

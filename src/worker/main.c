@@ -216,11 +216,18 @@ static bool launches_block(const struct control_start *start)
 	return environment_is_on(&start->environment, ENVIRONMENT_CUDA_LAUNCH_BLOCKING);
 }
 
+/* Whether the program can tell in which order launches into several streams reach the driver: one
+ * that bounds the GPU's queues counts on it, for what shares a queue runs in that order. */
+static bool order_counts(const struct control_start *start)
+{
+	return *start->environment.value[ENVIRONMENT_CUDA_DEVICE_MAX_CONNECTIONS];
+}
+
 /* Where processors are few a second thread that launches takes one from those who post. A program
  * that waits for each of its launches has no use for any. */
 static unsigned issuers_of(const struct control_start *start, uint64_t processors)
 {
-	return processors < 4 || launches_block(start)
+	return processors < 4 || launches_block(start) || order_counts(start)
 		   ? 0
 		   : (unsigned)MIN(start->issuers, processors / 2);
 }
