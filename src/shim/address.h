@@ -13,8 +13,10 @@
 /* False: something of the program lies there, and nothing was done. Where the system has no more
  * mappings to give, the range is not kept, and the answer is still true. */
 bool address_keep(uint64_t address, size_t bytes);
-/* The range that begins at address, where one is kept. */
+/* The range that begins at address. */
 void address_give_back(uint64_t address);
+/* The range that address lies in, where one is known. */
+bool address_find(uint64_t address, uint64_t *start, size_t *bytes);
 /* Whether [address, address + bytes) lies in a window or in a range that is kept: whoever maps
  * something there replaces this process's own pages. */
 bool address_is_kept(uint64_t address, size_t bytes);

@@ -178,12 +178,11 @@ static void place_side(struct box_side *side, CUdeviceptr address, CUmemorytype 
 {
 	struct place place = type == CU_MEMORYTYPE_HOST
 				 ? place_of_host((const void *)(uintptr_t)address)
-				 : place_find(address);
+			     : type == CU_MEMORYTYPE_DEVICE ? place_of_device(address)
+							    : place_find(address);
 
-	if (!place.shared && type == CU_MEMORYTYPE_DEVICE)
-		place = (struct place){.shared = true, .remote = address};
 	side->shared = place.shared;
-	side->address = place.shared ? place.remote : address;
+	side->address = place.shared ? place.remote : place.here;
 	side->here = place.here;
 	if (type == CU_MEMORYTYPE_UNIFIED)
 		side->type = place.here ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;

@@ -234,16 +234,6 @@ CUresult shim_cuMemcpyAsync(
 	return copy_moving_async(&to, &from, bytes, stream);
 }
 
-/* What a parameter that is a device address means: never ordinary memory. */
-static struct place device_place(CUdeviceptr address)
-{
-	struct place place = place_find(address);
-
-	if (!place.shared)
-		place = (struct place){.shared = true, .remote = address};
-	return place;
-}
-
 CUresult shim_cuMemcpyDtoD_v2(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
@@ -257,23 +247,24 @@ CUresult shim_cuMemcpyDtoD_v2(
 CUresult shim_cuMemcpyHtoD_v2(
     CUdeviceptr destination, const void *source, size_t bytes, unsigned shim_flags)
 {
-	struct place to = device_place(destination), from = place_of_host(source);
+	struct place to = place_of_device(destination), from = place_of_host(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	CUresult r = from.shared ? remote_cuMemcpyHtoD_v2(to.remote, from.remote, bytes, shim_flags)
-				 : copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
+	CUresult r = to.shared && from.shared
+			 ? remote_cuMemcpyHtoD_v2(to.remote, from.remote, bytes, shim_flags)
+			 : copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 	return r ?: mirror_await(destination, stream_of_flags(shim_flags));
 }
 
 CUresult shim_cuMemcpyHtoDAsync_v2(
     CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
-	struct place to = device_place(destination), from = place_of_host(source);
+	struct place to = place_of_device(destination), from = place_of_host(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (from.shared)
+	if (to.shared && from.shared)
 		return remote_cuMemcpyHtoDAsync_v2(to.remote, from.remote, bytes, stream);
 	return copy_moving_async(&to, &from, bytes, stream);
 }
@@ -281,11 +272,11 @@ CUresult shim_cuMemcpyHtoDAsync_v2(
 CUresult shim_cuMemcpyDtoH_v2(
     void *destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
-	struct place to = place_of_host(destination), from = device_place(source);
+	struct place to = place_of_host(destination), from = place_of_device(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (to.shared)
+	if (to.shared && from.shared)
 		return remote_cuMemcpyDtoH_v2(to.remote, from.remote, bytes, shim_flags);
 	return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 }
@@ -293,11 +284,11 @@ CUresult shim_cuMemcpyDtoH_v2(
 CUresult shim_cuMemcpyDtoHAsync_v2(
     void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	struct place to = place_of_host(destination), from = device_place(source);
+	struct place to = place_of_host(destination), from = place_of_device(source);
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (to.shared)
+	if (to.shared && from.shared)
 		return remote_cuMemcpyDtoHAsync_v2(to.remote, from.remote, bytes, stream);
 	return copy_moving_async(&to, &from, bytes, stream);
 }

@@ -5,24 +5,46 @@
 #include "shim/mirror.h"
 #include "shim/range.h"
 #include "shim/session.h"
+#include "shim/virtual_host.h"
 
 struct place place_find(uint64_t address)
 {
 	struct place place = {.shared = true, .remote = address};
+	bool device = session_in_device_window(address);
 	struct range range;
 
-	if (session_in_device_window(address))
+	if (device && likely(!virtual_host_any()))
 		return place;
 	if (!range_find(address, &range)) {
-		place.shared = session_in_host_window(address); /* freed: the worker refuses it */
+		place.shared = device || session_in_host_window(address); /* freed: refused there */
 		place.here = place.shared ? 0 : address;
 	} else if (range.kind == RANGE_REGISTERED) {
 		place.shared = range.remote;
 		place.remote = range.remote + (address - range.start);
 		place.here = range.host + (address - range.start);
-	} else if (range_is_host(&range) && range.kind != RANGE_MAPPED_HOST) {
-		place.here = address; /* the other may be the device's alone */
+	} else if (range.kind == RANGE_MAPPED_HOST) {
+		place.shared = range.remote; /* or the program's alone */
+		place.here = range.host && !range.remote ? address : 0;
+	} else if (range_is_host(&range)) {
+		place.here = address;
 	}
+	return place;
+}
+
+/* CUDA's memory, but no device's. */
+static bool is_hosts_alone(uint64_t address)
+{
+	struct range range;
+
+	return range_find(address, &range) && range.kind == RANGE_MAPPED_HOST;
+}
+
+struct place place_of_device(uint64_t address)
+{
+	struct place place = place_find(address);
+
+	if (!place.shared && !is_hosts_alone(address))
+		place = (struct place){.shared = true, .remote = address};
 	return place;
 }
 

@@ -7,12 +7,15 @@
 #include "abi/pointer.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/address.h"
 #include "shim/range.h"
 
-/* Registered, but nothing the device could reach. */
-static bool is_staged(const struct range *range)
+/* Nothing the device could reach: registered memory that is staged, memory of the host that no device
+ * may use. */
+static bool is_beyond_reach(const struct range *range)
 {
-	return range->kind == RANGE_REGISTERED && !range->remote;
+	return (range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST) &&
+	       !range->remote;
 }
 
 static bool is_managed(const struct range *range)
@@ -20,11 +23,29 @@ static bool is_managed(const struct range *range)
 	return range->kind == RANGE_MANAGED || range->kind == RANGE_SHADOWED;
 }
 
+/* Not that it is the worker's: all is known here. */
+static bool is_ours(const struct range *range)
+{
+	return range->kind == RANGE_MAPPED_HOST;
+}
+
+/* Mapped memory is part of what was reserved. */
+static uint64_t start_of(const struct range *range, size_t *size)
+{
+	uint64_t start = range->start;
+
+	*size = range->size;
+	if (range->kind == RANGE_MAPPED || range->kind == RANGE_MAPPED_HOST)
+		address_find(range->start, &start, size);
+	return start;
+}
+
 /* What the map itself knows: true, and *value holds the answer (in as many bytes as it takes). */
 static bool answer(
     const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
 {
 	bool managed = is_managed(range);
+	size_t size;
 
 	switch ((int)attribute) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
@@ -52,26 +73,39 @@ static bool answer(
 		*value = managed;
 		return true;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-		*value = 1; /* of managed memory always; of other memory the worker knows */
-		return managed;
+		*value = managed; /* of managed memory always; of other memory the worker knows */
+		return managed || is_ours(range);
 	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
 		*value = (uint32_t)range->device;
 		return true;
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-		*value = range->start;
+		*value = start_of(range, &size);
 		return true;
 	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-		*value = range->size;
+		start_of(range, &size);
+		*value = size;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		*value = !is_staged(range);
+		*value = is_ours(range) || !is_beyond_reach(range);
 		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+		*value = range->start;
+		return is_ours(range);
+	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+		*value = range->size;
+		return is_ours(range);
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 		*value = range->kind == RANGE_DEVICE;
 		return true;
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		*value = CU_MEM_HANDLE_TYPE_NONE; /* the worker's own arrangements are not CUDA's */
-		return range->kind == RANGE_DEVICE || range->kind == RANGE_IPC;
+		return is_ours(range) || range->kind == RANGE_DEVICE || range->kind == RANGE_IPC;
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+		*value = range->owner;
+		return is_ours(range) || range->kind == RANGE_MANAGED;
+	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+		*value = 0;
+		return is_ours(range);
 	default:
 		return false;
 	}
@@ -85,7 +119,10 @@ static CUresult get(
 
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (attribute == CU_POINTER_ATTRIBUTE_DEVICE_POINTER && is_staged(range))
+	if (attribute == CU_POINTER_ATTRIBUTE_DEVICE_POINTER && is_beyond_reach(range))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && range->kind == RANGE_MAPPED_HOST &&
+	    !range->host)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!answer(range, attribute, address, &known)) {
 		if (range->kind == RANGE_REGISTERED)

@@ -136,6 +136,17 @@ CUresult range_note(CUdeviceptr address, size_t bytes, enum range_kind kind, uin
 	return range_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+void range_set_reach(uint64_t start, uint64_t host, uint64_t remote)
+{
+	pthread_rwlock_wrlock(&lock);
+	struct node *node = find_holding(start);
+	if (node && node->range.start == start) {
+		node->range.host = host;
+		node->range.remote = remote;
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
 bool range_find(uint64_t address, struct range *out)
 {
 	pthread_rwlock_rdlock(&lock);

@@ -32,8 +32,8 @@ struct range {
 	CUcontext context; /* NULL: none (mapped memory) */
 	CUdevice device;
 	uint64_t owner; /* id of the module, library or pool; 0: none */
-	/* REGISTERED: the first byte as the program has it, and as worker and device have it (0:
-	 * the worker does not, copies are staged). */
+	/* REGISTERED, MAPPED_HOST: the first byte as the program has it (0: it may not touch it),
+	 * and as worker and device have it (0: they do not, copies are staged). */
 	uint64_t host, remote;
 	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
 };
@@ -53,6 +53,9 @@ bool range_add(const struct range *range);
 /* Enters memory of the calling thread's context and device: CUDA_ERROR_OUT_OF_MEMORY where
  * range_add() says false. */
 CUresult range_note(CUdeviceptr address, size_t bytes, enum range_kind kind, uint64_t owner);
+
+/* Changes host and remote of the range that starts at start. */
+void range_set_reach(uint64_t start, uint64_t host, uint64_t remote);
 
 /* The range that holds address. */
 bool range_find(uint64_t address, struct range *out);

@@ -10,6 +10,7 @@
 #include "gen/shim_remote.h"
 #include "shim/descriptor.h"
 #include "shim/range.h"
+#include "shim/virtual_host.h"
 
 /* Programs ask for a kind of handle and go on with another, so it is said once. */
 static CUresult check_type(CUmemAllocationHandleType type)
@@ -43,17 +44,25 @@ CUresult shim_cuMemExportToShareableHandle(void *os_handle, CUmemGenericAllocati
     CUmemAllocationHandleType type, unsigned long long flags)
 {
 	uint64_t number = descriptor_number();
+	CUresult r = check_type(type);
 
-	return check_type(type) ?: remote_cuMemExportToShareableHandle(handle, flags, number)
-				       ?: descriptor_receive(number, os_handle);
+	if (r == CUDA_SUCCESS && virtual_host_knows(handle))
+		return virtual_host_export(os_handle, handle, flags);
+	return r
+		   ?: remote_cuMemExportToShareableHandle(handle, flags, number)
+		   ?: descriptor_receive(number, os_handle);
 }
 
 CUresult shim_cuMemImportFromShareableHandle(
     CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType type)
 {
 	CUipcMemHandle name;
+	CUresult r = check_type(type);
 
-	return check_ticket(type, os_handle, &name)
+	if (r == CUDA_SUCCESS && virtual_host_is_shared((int)(intptr_t)os_handle))
+		return virtual_host_import(handle, (int)(intptr_t)os_handle);
+	return r
+		   ?: check_ticket(type, os_handle, &name)
 		   ?: remote_cuMemImportFromShareableHandle(handle, name);
 }
 

@@ -3,7 +3,6 @@
  * enters the range map. Host memory is this process's business (virtual_host.h): a call for several
  * mappings at once goes to the one or the other by the mapping.
  */
-#include "base/log.h"
 #include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
@@ -51,12 +50,10 @@ CUresult shim_cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
 {
 	switch ((int)properties->location.type) {
 	case CU_MEM_LOCATION_TYPE_HOST:
-		return virtual_host_create(handle, bytes, properties, flags);
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
+		return virtual_host_create(handle, bytes, properties, flags);
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
-		log_warn_once("cuMemCreate does not make memory of one NUMA node of the host; of "
-			      "the host as such it does");
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return CUDA_ERROR_INVALID_VALUE;
 	default:
 		return remote_cuMemCreate(handle, bytes, properties, flags);
 	}

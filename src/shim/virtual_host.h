@@ -1,5 +1,5 @@
 /*
- * Host memory of virtual memory management: what cuMemCreate() makes at CU_MEM_LOCATION_TYPE_HOST.
+ * Host memory of virtual memory management: what cuMemCreate() makes at CU_MEM_LOCATION_TYPE_HOST and HOST_NUMA.
  * Its handles are known here alone, and its mappings are ranges of kind RANGE_MAPPED_HOST. Any
  * thread.
  */
@@ -10,6 +10,8 @@
 
 #include "abi/cuda.h"
 
+/* Whether any was ever made. */
+bool virtual_host_any(void);
 CUresult virtual_host_create(CUmemGenericAllocationHandle *handle, size_t bytes,
     const CUmemAllocationProp *properties, unsigned long long flags);
 /* Whether it is one of those, and still alive; and what it was made of. */
@@ -18,6 +20,12 @@ bool virtual_host_properties(CUmemGenericAllocationHandle handle, CUmemAllocatio
 CUresult virtual_host_release(CUmemGenericAllocationHandle handle);
 /* What is mapped at address. */
 CUresult virtual_host_retain(CUmemGenericAllocationHandle *handle, CUdeviceptr address);
+
+/* For other processes: a descriptor, the caller's; whether fd is one, which stays the caller's. */
+CUresult virtual_host_export(
+    int *fd, CUmemGenericAllocationHandle handle, unsigned long long flags);
+bool virtual_host_is_shared(int fd);
+CUresult virtual_host_import(CUmemGenericAllocationHandle *handle, int fd);
 
 CUresult virtual_host_map(CUdeviceptr address, size_t bytes, size_t offset,
     CUmemGenericAllocationHandle handle, unsigned long long flags);

@@ -337,3 +337,138 @@ CONFORM(host_memory_that_cannot_be)
 	OK(cuMemAddressFree(base, 2 * granule));
 	OK(cuMemFree(plain));
 }
+
+/* --- who may use it --- */
+
+/* Mapped at the second granule of four. */
+static CUdeviceptr map_host(CUmemAllocationProp *where, CUmemGenericAllocationHandle *handle)
+{
+	CUdeviceptr base;
+
+	OK(cuMemCreate(handle, granule, where, 0));
+	OK(cuMemAddressReserve(&base, 4 * granule, 0, 0, 0));
+	OK(cuMemMap(base + granule, granule, 0, *handle, 0));
+	return base + granule;
+}
+
+static void unmap_host(CUdeviceptr at, CUmemGenericAllocationHandle handle)
+{
+	OK(cuMemUnmap(at, granule));
+	OK(cuMemRelease(handle));
+	OK(cuMemAddressFree(at - granule, 4 * granule));
+}
+
+static void check_pointer(CUpointer_attribute attribute, CUdeviceptr at, bool there)
+{
+	CUdeviceptr got = 0;
+
+	GIVES(cuPointerGetAttribute(&got, attribute, at + 8),
+	    there ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+	if (there)
+		CHECK_EQ(got, at + 8);
+}
+
+static void check_pointers(CUdeviceptr at, bool device, bool host)
+{
+	CUmemorytype type;
+
+	check_pointer(CU_POINTER_ATTRIBUTE_DEVICE_POINTER, at, device);
+	check_pointer(CU_POINTER_ATTRIBUTE_HOST_POINTER, at, host);
+	OK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, at + 8));
+	CHECK_EQ(type, CU_MEMORYTYPE_HOST);
+}
+
+CONFORM(host_memory_has_pointers_for_those_who_may_use_it)
+{
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr start = 0;
+	size_t size = 0;
+
+	begin_host();
+	CUdeviceptr at = map_host(&host_properties, &handle);
+	check_pointers(at, false, false);
+	OK(cuMemSetAccess(at, granule, &access_both[1], 1));
+	check_pointers(at, false, true);
+	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
+	check_pointers(at, true, true);
+	/* They are part of what was reserved. */
+	OK(cuPointerGetAttribute(&start, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, at + 8));
+	CHECK_EQ(start, at - granule);
+	OK(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, at + 8));
+	CHECK_EQ(size, 4 * granule);
+	OK(cuPointerGetAttribute(&start, CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR, at + 8));
+	CHECK_EQ(start, at);
+	OK(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_MAPPING_SIZE, at + 8));
+	CHECK_EQ(size, granule);
+	unmap_host(at, handle);
+}
+
+CONFORM(host_memory_of_the_host_alone_is_copied)
+{
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr device;
+	uint32_t *pinned;
+
+	begin_host();
+	OK(cuMemAlloc(&device, 64));
+	OK(cuMemHostAlloc((void **)&pinned, 64, 0));
+	CUdeviceptr at = map_host(&host_properties, &handle);
+	uint32_t *words = (uint32_t *)at; /* NOLINT(performance-no-int-to-ptr) */
+	OK(cuMemSetAccess(at, granule, &access_both[1], 1));
+	for (uint32_t i = 0; i < 16; i++)
+		pinned[i] = i + 1;
+	OK(cuMemcpyHtoD(at, pinned, 64));
+	OK(cuCtxSynchronize());
+	CHECK_BYTES(words, pinned, 64);
+	words[3] = 99;
+	OK(cuMemcpyHtoD(device, words, 64));
+	OK(cuMemcpyDtoH(pinned, device, 64));
+	CHECK_EQ(pinned[3], 99);
+	CHECK_EQ(pinned[15], 16);
+	GIVES(cuMemsetD32(at, 1, 4), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(words[0], 1);
+	/* Once the device may use it. */
+	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
+	OK(cuMemsetD32(at, 7, 4));
+	OK(cuCtxSynchronize());
+	CHECK_EQ(words[0], 7);
+	CHECK_EQ(words[4], 5);
+	unmap_host(at, handle);
+}
+
+/* Memory of one node of the host. */
+CONFORM(host_memory_lies_on_a_node)
+{
+	CUmemAllocationProp node = host_properties, found = {0};
+	CUmemGenericAllocationHandle handle;
+	unsigned long long flags = 9;
+	int supported = 0;
+
+	begin_host();
+	OK(cuDeviceGetAttribute(
+	    &supported, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0));
+	if (!supported)
+		SKIP("no memory of one node of the host");
+	node.location.type = CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
+	GIVES(cuMemCreate(&handle, granule, &node, 0), CUDA_ERROR_INVALID_VALUE);
+	node.location.type = CU_MEM_LOCATION_TYPE_HOST_NUMA;
+	CUdeviceptr at = map_host(&node, &handle);
+	CUmemAccessDesc access = {.location = node.location, .flags = access_both[0].flags};
+	OK(cuMemSetAccess(at, granule, &access, 1));
+	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
+	OK(cuMemGetAccess(&flags, &node.location, at));
+	CHECK_EQ(flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	OK(cuMemsetD32(at, 5, granule / 4));
+	OK(cuCtxSynchronize());
+	check_words(
+	    (uint32_t *)at, (int)(granule / 4), 5, 0); /* NOLINT(performance-no-int-to-ptr) */
+	OK(cuMemGetAllocationPropertiesFromHandle(&found, handle));
+	CHECK_EQ(found.location.type, CU_MEM_LOCATION_TYPE_HOST_NUMA);
+	CHECK_EQ(found.location.id, 0);
+	unmap_host(at, handle);
+	/* The host as such is a node, too. */
+	at = map_host(&host_properties, &handle);
+	OK(cuMemGetAllocationPropertiesFromHandle(&found, handle));
+	CHECK_EQ(found.location.type, CU_MEM_LOCATION_TYPE_HOST_NUMA);
+	unmap_host(at, handle);
+}

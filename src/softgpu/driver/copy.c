@@ -64,12 +64,21 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 		return CUDA_ERROR_INVALID_VALUE;
 	if (sg_arena_holds(side->address)) {
 		*is_pinned = true;
-		return sg_arena_covers(side->address, extent) ? CUDA_SUCCESS
-							      : CUDA_ERROR_INVALID_VALUE;
+		return sg_arena_is_copied(side->address, extent) ? CUDA_SUCCESS
+								 : CUDA_ERROR_INVALID_VALUE;
 	}
 	*is_pinned = side_is_registered(side, extent);
 	return side->kind == SG_SIDE_DEVICE && !*is_pinned ? CUDA_ERROR_INVALID_VALUE
 							   : CUDA_SUCCESS;
+}
+
+/* What the device may not use is not filled. */
+static bool is_of_device(const struct sg_side *side, struct sg_box box)
+{
+	size_t extent;
+
+	return !sg_arena_holds(side->address) ||
+	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
 }
 
 /* Memory may have been freed between the call and its turn in the stream, which is the program's
@@ -80,7 +89,7 @@ static bool side_is_there(const struct sg_side *side, struct sg_box box)
 	size_t extent;
 
 	return !sg_arena_holds(side->address) ||
-	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
+	       (side_extent(side, box, &extent) && sg_arena_is_copied(side->address, extent));
 }
 
 /* ---- the work ---- */
@@ -251,6 +260,7 @@ static void fill_describe(struct sg_work *work, CUgraphNodeParams *params)
 CUresult sg_fill(CUstream handle, CUdeviceptr destination, size_t pitch, uint32_t value,
     size_t element_size, size_t width, size_t rows, bool is_async)
 {
+	const struct sg_box box = {width * element_size, rows, 1};
 	struct sg_side side = {.kind = SG_SIDE_DEVICE, .address = destination, .pitch = pitch};
 	struct sg_context *context;
 	struct sg_stream *stream;
@@ -264,7 +274,9 @@ CUresult sg_fill(CUstream handle, CUdeviceptr destination, size_t pitch, uint32_
 	if (destination % element_size || (rows > 1 && pitch % element_size) ||
 	    width > SG_ARENA_SIZE)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = side_check(&side, (struct sg_box){width * element_size, rows, 1}, &is_pinned);
+	r = side_check(&side, box, &is_pinned);
+	if (r == CUDA_SUCCESS && !is_of_device(&side, box))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct fill_work *fill = sg_work_new(sizeof(*fill), fill_run);

@@ -5,6 +5,7 @@
 
 #include "abi/pointer.h"
 #include "softgpu/driver/memory.h"
+#include "softgpu/mem/virtual.h"
 
 /* An address in terms of the attributes. */
 struct pointer_facts {
@@ -15,7 +16,9 @@ struct pointer_facts {
 	void *host;	    /* NULL: the program cannot */
 	uint64_t base, id;
 	size_t size;
-	bool is_managed, sync_memops, can_ipc;
+	uint64_t start; /* of what was mapped there; else the same */
+	size_t mapped;
+	bool is_managed, is_mapping, sync_memops, can_ipc;
 	CUmemoryPool pool;
 };
 
@@ -30,11 +33,40 @@ static CUcontext pointer_context(uint64_t context_id)
 	return NULL;
 }
 
+static bool range_is_host(const struct sg_range *range)
+{
+	return range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED ||
+	       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner));
+}
+
+static bool range_is_managed(const struct sg_range *range)
+{
+	return range->kind == SG_RANGE_MANAGED;
+}
+
+/* It is part of what was reserved. Memory of the host has pointers for those who may use it. */
+static void facts_of_mapping(const struct sg_range *range, struct pointer_facts *facts)
+{
+	struct sg_range reserved;
+	struct sg_mapping mapping;
+
+	facts->is_mapping = true;
+	if (sg_arena_find_reserved(range->address, &reserved)) {
+		facts->base = reserved.address;
+		facts->size = reserved.size;
+	}
+	if (!sg_physical_is_host(range->owner) || !sg_virtual_find(range->address, &mapping))
+		return;
+	if (!mapping.access)
+		facts->device = 0;
+	if (!mapping.host)
+		facts->host = NULL;
+}
+
 static void facts_of_range(const struct sg_range *range, struct pointer_facts *facts)
 {
 	uint64_t offset = facts->address - range->address;
-	bool is_host = range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED ||
-		       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner));
+	bool is_host = range_is_host(range), is_managed = range_is_managed(range);
 
 	facts->type = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 	/* Memory of a pool is the device's, although it goes with the context. */
@@ -43,16 +75,18 @@ static void facts_of_range(const struct sg_range *range, struct pointer_facts *f
 	facts->device = facts->address;
 	if (range->kind == SG_RANGE_REGISTERED)
 		facts->host = (void *)(range->host + offset);
-	else if (is_host || range->kind == SG_RANGE_MANAGED)
+	else if (is_host || is_managed)
 		facts->host = (void *)facts->address;
-	facts->base = range->address;
-	facts->size = range->size;
+	facts->base = facts->start = range->address;
+	facts->size = facts->mapped = range->size;
 	facts->id = range->id;
-	facts->is_managed = range->kind == SG_RANGE_MANAGED;
+	facts->is_managed = is_managed;
 	facts->sync_memops = range->sync_memops;
 	facts->can_ipc = range->kind == SG_RANGE_DEVICE;
 	if (range->kind == SG_RANGE_POOL)
 		facts->pool = sg_pool_handle(range->owner);
+	if (range->kind == SG_RANGE_MAPPED)
+		facts_of_mapping(range, facts);
 }
 
 static void facts_of_registration(
@@ -63,8 +97,8 @@ static void facts_of_registration(
 	facts->host = (void *)facts->address;
 	if (registration->alias)
 		facts->device = registration->alias + (facts->address - registration->host);
-	facts->base = registration->host;
-	facts->size = registration->size;
+	facts->base = facts->start = registration->host;
+	facts->size = facts->mapped = registration->size;
 	facts->id = registration->id;
 }
 
@@ -121,15 +155,19 @@ static bool facts_value(
 		*value = facts->can_ipc;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		*value = facts->device != 0;
+		*value = facts->device || facts->is_mapping;
 		return true;
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
 		*value = facts->base;
 		return true;
 	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
 		*value = facts->size;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+		*value = facts->start;
+		return true;
+	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+		*value = facts->mapped;
 		return true;
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 		*value = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;

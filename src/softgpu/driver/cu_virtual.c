@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +24,8 @@
 #include "softgpu/mem/check.h"
 #include "softgpu/mem/virtual.h"
 
-#define GRANULE (UINT64_C(2) << 20) /* as on real devices */
+#define GRANULE	  (UINT64_C(2) << 20) /* as on real devices */
+#define HOST_NAME "softgpu-host"      /* of files that are memory of the host */
 
 struct physical {
 	atomic_uint references; /* of its handle and mappings */
@@ -76,9 +79,11 @@ static bool is_granular(uint64_t number)
 
 /* --- physical memory --- */
 
+/* The host has one node. */
 static bool is_host(const CUmemLocation *location)
 {
-	return location->type == CU_MEM_LOCATION_TYPE_HOST;
+	return location->type == CU_MEM_LOCATION_TYPE_HOST ||
+	       location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
 }
 
 bool sg_physical_is_host(const void *physical)
@@ -90,9 +95,10 @@ static CUresult check_properties(const CUmemAllocationProp *properties)
 {
 	if (!properties || properties->type != CU_MEM_ALLOCATION_TYPE_PINNED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (is_host(&properties->location) && !properties->requestedHandleTypes)
-		return CUDA_SUCCESS;
-	if (properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+	if (properties->location.type == CU_MEM_LOCATION_TYPE_HOST)
+		return properties->requestedHandleTypes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+	if (!is_host(&properties->location) &&
+	    properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (properties->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -120,6 +126,8 @@ static CUresult create(size_t size, const CUmemAllocationProp *properties, struc
 	if (!physical)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*physical = (struct physical){.references = 1, .size = size, .properties = *properties};
+	if (is_host(&properties->location))
+		physical->properties.location = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
 	/* Compression shows in speed only, so all memory is as good as compressed. */
 	if (!sg_device_attribute(CU_DEVICE_ATTRIBUTE_GENERIC_COMPRESSION_SUPPORTED))
 		physical->properties.allocFlags.compressionType = 0;
@@ -127,7 +135,8 @@ static CUresult create(size_t size, const CUmemAllocationProp *properties, struc
 		free(physical);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	if (fd_memory("softgpu", size, &physical->fd) < 0) {
+	const char *name = is_host(&properties->location) ? HOST_NAME : "softgpu";
+	if (fd_memory(name, size, &physical->fd) < 0) {
 		sg_arena_discharge(size);
 		free(physical);
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -243,11 +252,13 @@ CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset,
     CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
 	struct physical *physical = physical_get(handle);
+	struct sg_range reserved;
 	CUresult r = sg_enter();
 
 	if (r == CUDA_SUCCESS &&
 	    (!physical || !size || !is_granular(size) || !is_granular(address) || offset || flags ||
-		size > physical->size || !sg_arena_is_reserved(address, size)))
+		size > physical->size || !sg_arena_find_reserved(address, &reserved) ||
+		size > reserved.size - (address - reserved.address)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -361,6 +372,15 @@ static size_t size_of(int fd)
 	return (size_t)status.st_size;
 }
 
+static bool is_file_of_host(int fd)
+{
+	char path[64], name[64] = {0};
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, name, sizeof(name) - 1) > 0 &&
+	       strncmp(name, "/memfd:" HOST_NAME, strlen("/memfd:" HOST_NAME)) == 0;
+}
+
 CUresult cuMemImportFromShareableHandle(
     CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType type)
 {
@@ -382,7 +402,8 @@ CUresult cuMemImportFromShareableHandle(
 	    .imported = true,
 	    .properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
 		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}}};
+		.location = {.type = is_file_of_host(fd) ? CU_MEM_LOCATION_TYPE_HOST_NUMA
+							 : CU_MEM_LOCATION_TYPE_DEVICE}}};
 	if (physical->fd < 0) {
 		free(physical);
 		return CUDA_ERROR_OPERATING_SYSTEM;

@@ -456,12 +456,13 @@ int sg_arena_unreserve(uint64_t address, size_t size)
 	return r;
 }
 
-bool sg_arena_is_reserved(uint64_t address, size_t size)
+bool sg_arena_find_reserved(uint64_t address, struct sg_range *range)
 {
 	pthread_rwlock_rdlock(&arena_lock);
 	const struct sg_range *found = range_find(address);
-	bool is = found && found->kind == SG_RANGE_RESERVED &&
-		  size <= found->size - (address - found->address);
+	bool is = found && found->kind == SG_RANGE_RESERVED;
+	if (is)
+		*range = *found;
 	pthread_rwlock_unlock(&arena_lock);
 	return is;
 }
@@ -510,14 +511,24 @@ bool sg_arena_find(uint64_t address, struct sg_range *range)
 	return reserved ? find_mapping(address, range) : found != NULL;
 }
 
-bool sg_arena_covers(uint64_t address, size_t size)
+static bool covers(uint64_t address, size_t size, bool copies)
 {
 	pthread_rwlock_rdlock(&arena_lock);
 	const struct sg_range *found = range_find(address);
 	bool covers = found && size <= found->size - (address - found->address);
 	bool reserved = found && found->kind == SG_RANGE_RESERVED;
 	pthread_rwlock_unlock(&arena_lock);
-	return covers && (!reserved || sg_virtual_covers(address, size));
+	return covers && (!reserved || sg_virtual_covers(address, size, copies));
+}
+
+bool sg_arena_covers(uint64_t address, size_t size)
+{
+	return covers(address, size, false);
+}
+
+bool sg_arena_is_copied(uint64_t address, size_t size)
+{
+	return covers(address, size, true);
 }
 
 bool sg_arena_set_sync_memops(uint64_t address, bool value)

@@ -105,8 +105,8 @@ int sg_arena_map(struct sg_range *range, int fd, uint64_t offset);
 int sg_arena_reserve(size_t size, size_t align, uint64_t *address);
 /* -EINVAL: it is not just what was reserved. Nothing may be mapped in it. */
 int sg_arena_unreserve(uint64_t address, size_t size);
-/* Whether the whole of it lies in one reserved range. */
-bool sg_arena_is_reserved(uint64_t address, size_t size);
+/* The reserved range that address lies in. */
+bool sg_arena_find_reserved(uint64_t address, struct sg_range *range);
 
 /* Counts memory that is no allocation towards capacity. False: it would be too much. */
 bool sg_arena_charge(size_t size);
@@ -124,6 +124,8 @@ bool sg_arena_find(uint64_t address, struct sg_range *range);
 
 /* Whether [address, address + size) lies inside one allocation, or in mappings side by side. */
 bool sg_arena_covers(uint64_t address, size_t size);
+/* Likewise for copies, which also reach what is mapped for the program alone. */
+bool sg_arena_is_copied(uint64_t address, size_t size);
 
 /* Sets sync_memops of the allocation that contains address. */
 bool sg_arena_set_sync_memops(uint64_t address, bool value);

@@ -149,7 +149,12 @@ bool sg_virtual_find(uint64_t address, struct sg_mapping *out)
 	return found;
 }
 
-bool sg_virtual_covers(uint64_t address, size_t size)
+static bool may_use(const struct sg_mapping *mapping, bool copies)
+{
+	return mapping->access == SG_ACCESS_ALL || (copies && mapping->host == SG_ACCESS_ALL);
+}
+
+bool sg_virtual_covers(uint64_t address, size_t size, bool copies)
 {
 	uint64_t end = address + size;
 	const struct sg_mapping *found;
@@ -157,7 +162,7 @@ bool sg_virtual_covers(uint64_t address, size_t size)
 	pthread_rwlock_rdlock(&lock);
 	do {
 		found = at(address);
-		if (found && found->access != SG_ACCESS_ALL)
+		if (found && !may_use(found, copies))
 			found = NULL;
 		if (found)
 			address = found->address + found->size;
