@@ -23,6 +23,7 @@
 #include "shim/launch.h"
 #include "shim/object.h"
 #include "shim/place.h"
+#include "shim/pool_host.h"
 #include "shim/range.h"
 #include "shim/thread.h"
 #include "wire/limits.h"
@@ -126,6 +127,9 @@ static CUresult pack(CUgraphNodeParams *p, bool stage, void *stack, struct launc
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return pack_copy(&p->memcpy.copyParams, stage, stack, tail);
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+		if (pool_host_is_for(
+			p->alloc.poolProps.location.type, p->alloc.poolProps.allocType))
+			return pool_host_refuse_graph();
 		r = pack_array(p->alloc.accessDescs, p->alloc.accessDescCount,
 		    sizeof(*p->alloc.accessDescs), tail);
 		p->alloc.accessDescs = NULL;

@@ -23,6 +23,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/device.h"
+#include "shim/numa.h"
 #include "shim/range.h"
 #include "shim/session.h"
 #include "shim/thread.h"
@@ -42,6 +43,7 @@ struct segment {
 	struct segment *next; /* in order of address */
 	uint64_t number, start, size;
 	bool own; /* holds one allocation, goes with it */
+	int fd;	  /* where the worker does not have it yet; else -1 */
 	struct piece *free;
 };
 
@@ -96,7 +98,15 @@ static struct segment **find_place(uint64_t size, uint64_t *start)
 	return at;
 }
 
-static CUresult share(const struct segment *segment)
+static CUresult show(const struct segment *segment, int fd)
+{
+	return send_source(segment->number, segment->start, segment->size,
+		   &(struct hostmem_source){.fd = fd})
+		   ?: remote_rosenSegmentMap(segment->number, segment->start, segment->size,
+			  CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+}
+
+static CUresult share(struct segment *segment, const struct hostmem_way *way)
 {
 	int memory;
 
@@ -112,17 +122,20 @@ static CUresult share(const struct segment *segment)
 			munmap(got, segment->size);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	CUresult shared = send_source(
-	    segment->number, segment->start, segment->size, &(struct hostmem_source){.fd = fd});
-	if (shared == CUDA_SUCCESS)
-		shared = remote_rosenSegmentMap(segment->number, segment->start, segment->size,
-		    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	numa_bind(got, segment->size, way->node);
+	if (way->hidden) {
+		segment->fd = fd;
+		fd = -1;
+		return CUDA_SUCCESS;
+	}
+	CUresult shared = show(segment, fd);
 	if (shared != CUDA_SUCCESS)
 		unmap(segment->start, segment->size);
 	return shared;
 }
 
-static CUresult segment_new(uint64_t size, bool own, struct segment **out)
+static CUresult segment_new(
+    uint64_t size, bool own, const struct hostmem_way *way, struct segment **out)
 {
 	struct segment *segment = calloc(1, sizeof(*segment)), **at;
 	struct piece *piece = calloc(1, sizeof(*piece));
@@ -141,8 +154,9 @@ static CUresult segment_new(uint64_t size, bool own, struct segment **out)
 	segment->number = ++last_number;
 	segment->size = size;
 	segment->own = own;
+	segment->fd = -1;
 	*piece = (struct piece){NULL, segment->start, size};
-	r = share(segment);
+	r = share(segment, way);
 	if (r != CUDA_SUCCESS)
 		goto out;
 	segment->free = piece;
@@ -201,23 +215,31 @@ static void give_piece(struct segment *segment, uint64_t start, uint64_t size)
 	*at = piece;
 }
 
+static const struct hostmem_way any_way = {.node = NUMA_ANY};
+
+static CUresult allocate_own(uint64_t size, const struct hostmem_way *way, uint64_t *start)
+{
+	struct segment *segment;
+	CUresult r = segment_new(size, true, way, &segment);
+
+	if (r == CUDA_SUCCESS)
+		*start = take_piece(segment, segment->size);
+	return r;
+}
+
 static CUresult allocate(uint64_t size, uint64_t *start)
 {
 	struct segment *segment;
 
 	*start = 0;
-	if (size > OWN_SEGMENT) {
-		CUresult r = segment_new(size, true, &segment);
-		if (r == CUDA_SUCCESS)
-			*start = take_piece(segment, segment->size);
-		return r;
-	}
+	if (size > OWN_SEGMENT)
+		return allocate_own(size, &any_way, start);
 	for (segment = segments; segment && !*start; segment = segment->next)
 		if (!segment->own)
 			*start = take_piece(segment, size);
 	if (*start)
 		return CUDA_SUCCESS;
-	CUresult r = segment_new(MAX(next_size, size), false, &segment);
+	CUresult r = segment_new(MAX(next_size, size), false, &any_way, &segment);
 	if (r == CUDA_SUCCESS) {
 		next_size = MIN(2 * next_size, SEGMENT_MOST);
 		*start = take_piece(segment, size);
@@ -238,7 +260,9 @@ static CUresult release(uint64_t start, uint64_t size)
 			return CUDA_SUCCESS;
 		}
 		*at = segment->next;
-		r = remote_rosenSegmentUnmap(segment->number);
+		if (segment->fd < 0)
+			r = remote_rosenSegmentUnmap(segment->number);
+		fd_close(segment->fd);
 		unmap(segment->start, segment->size);
 		free(segment);
 		return r;
@@ -265,7 +289,7 @@ static CUresult share_in_window(
 
 	if (!segment)
 		return r;
-	*segment = (struct segment){.number = ++last_number, .size = size, .own = true};
+	*segment = (struct segment){.number = ++last_number, .size = size, .own = true, .fd = -1};
 	at = find_place(size, &segment->start);
 	if (segment->start)
 		r = send_source(segment->number, segment->start, size, source)
@@ -368,6 +392,34 @@ CUresult hostmem_take(uint64_t bytes, uint64_t *start)
 	return r;
 }
 
+CUresult hostmem_take_own(uint64_t bytes, const struct hostmem_way *way, uint64_t *start)
+{
+	if (bytes > WIRE_HOST_WINDOW_SIZE)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&lock);
+	take_back();
+	CUresult r = allocate_own(align_up(bytes, PAGE), way, start);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult hostmem_show(uint64_t start)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	struct segment *segment = segments;
+	while (segment && segment->start != start)
+		segment = segment->next;
+	if (segment && segment->fd >= 0) {
+		r = show(segment, segment->fd);
+		if (r == CUDA_SUCCESS)
+			segment->fd = fd_close(segment->fd);
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
 CUresult hostmem_give(uint64_t start, uint64_t bytes)
 {
 	/* Copies and kernels under way may still use it. */
@@ -433,7 +485,7 @@ CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, 
 	struct range range;
 
 	if (flags || !range_find((uint64_t)pointer, &range) || !range_is_host(&range) ||
-	    range.kind == RANGE_MANAGED)
+	    range.kind == RANGE_MANAGED || (range.kind == RANGE_POOL_HOST && !range.remote))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == RANGE_REGISTERED && !range.remote) {
 		log_warn_once("cuMemHostGetDevicePointer is not supported for registered memory "

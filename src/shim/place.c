@@ -26,6 +26,7 @@ struct place place_find(uint64_t address)
 		place.shared = range.remote; /* or the program's alone */
 		place.here = range.host && !range.remote ? address : 0;
 	} else if (range_is_host(&range)) {
+		place.shared = range.kind != RANGE_POOL_HOST || range.remote;
 		place.here = address;
 	}
 	return place;
@@ -36,7 +37,8 @@ static bool is_hosts_alone(uint64_t address)
 {
 	struct range range;
 
-	return range_find(address, &range) && range.kind == RANGE_MAPPED_HOST;
+	return range_find(address, &range) &&
+	       (range.kind == RANGE_MAPPED_HOST || range.kind == RANGE_POOL_HOST);
 }
 
 struct place place_of_device(uint64_t address)

@@ -10,11 +10,12 @@
 #include "shim/address.h"
 #include "shim/range.h"
 
-/* Nothing the device could reach: registered memory that is staged, memory of the host that no device
- * may use. */
+/* Nothing the device could reach: registered memory that is staged, memory of the host that no
+ * device may use. */
 static bool is_beyond_reach(const struct range *range)
 {
-	return (range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST) &&
+	return (range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST ||
+		   range->kind == RANGE_POOL_HOST) &&
 	       !range->remote;
 }
 
@@ -26,7 +27,7 @@ static bool is_managed(const struct range *range)
 /* Not that it is the worker's: all is known here. */
 static bool is_ours(const struct range *range)
 {
-	return range->kind == RANGE_MAPPED_HOST;
+	return range->kind == RANGE_MAPPED_HOST || range->kind == RANGE_POOL_HOST;
 }
 
 /* Mapped memory is part of what was reserved. */

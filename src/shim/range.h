@@ -21,7 +21,8 @@ enum range_kind {
 	RANGE_IPC,	   /* opened from another process */
 	RANGE_EXTERNAL,	   /* cuExternalMemoryGetMappedBuffer, cuMemPoolImportPointer */
 	RANGE_PINNED,	   /* cuMemAllocHost, cuMemHostAlloc */
-	RANGE_MANAGED,	   /* cuMemAllocManaged */
+	RANGE_POOL_HOST,   /* cuMemAllocFromPoolAsync, of host memory (pool_host.h) */
+	RANGE_MANAGED,	   /* cuMemAllocManaged, and from a pool of managed memory */
 	RANGE_REGISTERED,  /* cuMemHostRegister; also where the device sees it, if elsewhere */
 };
 
@@ -32,8 +33,8 @@ struct range {
 	CUcontext context; /* NULL: none (mapped memory) */
 	CUdevice device;
 	uint64_t owner; /* id of the module, library or pool; 0: none */
-	/* REGISTERED, MAPPED_HOST: the first byte as the program has it (0: it may not touch it),
-	 * and as worker and device have it (0: they do not, copies are staged). */
+	/* REGISTERED, MAPPED_HOST, POOL_HOST: the first byte as the program has it (0: it may not
+	 * touch it), and as worker and device have it (0: they do not, copies are staged). */
 	uint64_t host, remote;
 	uint64_t buffer_id; /* never the same for two ranges of a process; range_add() sets it */
 };
@@ -42,7 +43,8 @@ struct range {
 static inline bool range_is_host(const struct range *range)
 {
 	return range->kind == RANGE_PINNED || range->kind == RANGE_MANAGED ||
-	       range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST;
+	       range->kind == RANGE_REGISTERED || range->kind == RANGE_MAPPED_HOST ||
+	       range->kind == RANGE_POOL_HOST;
 }
 
 /* Enters range; what it overlaps is taken out (the memory was given back in a way this map did not

@@ -42,11 +42,8 @@ static void describe_identity(
 /* What the device has and a program of another process could not use. */
 static void hide_what_does_not_cross(struct snapshot_device *out)
 {
-	/* Host memory of pools would be the worker's. */
 	static const uint8_t hidden[] = {
 	    CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED,
-	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED,
-	    CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED,
 	    CU_DEVICE_ATTRIBUTE_HOST_NUMA_MULTINODE_IPC_SUPPORTED,
 	};
 

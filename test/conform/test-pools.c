@@ -184,3 +184,81 @@ CONFORM(its_own_device_has_access)
 	CHECK_EQ(flags, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
 	OK(cuMemPoolDestroy(pool));
 }
+
+/* --- of host memory --- */
+
+static const CUmemAccessDesc device_access = {
+    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+
+static CUmemoryPool pool_at(CUmemLocationType place, CUdevice_attribute supported)
+{
+	CUmemPoolProps properties = {
+	    .allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = place}};
+	CUmemoryPool pool;
+	int able = 0;
+
+	begin();
+	OK(cuDeviceGetAttribute(&able, supported, 0));
+	if (!able)
+		SKIP("no pools of host memory");
+	OK(cuMemPoolCreate(&pool, &properties));
+	return pool;
+}
+
+static CUmemAccess_flags access_of(CUmemoryPool pool, CUmemLocationType place)
+{
+	CUmemLocation location = {.type = place};
+	CUmemAccess_flags flags = 9;
+
+	OK(cuMemPoolGetAccess(&flags, pool, &location));
+	return flags;
+}
+
+static void check_host_pool(CUmemoryPool pool)
+{
+	enum { BYTES = 1 << 20 };
+	CUdeviceptr a, pointer = 0;
+	int n = BYTES / 4;
+	CUstream stream;
+
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAllocFromPoolAsync(&a, BYTES, pool, stream));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), BYTES);
+	CHECK(attribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) >= BYTES);
+	OK(cuStreamSynchronize(stream));
+	uint32_t *words = (uint32_t *)a; /* NOLINT(performance-no-int-to-ptr) */
+	words[0] = words[n - 1] = 41;
+	/* The device has to be let in. */
+	CHECK_EQ(access_of(pool, CU_MEM_LOCATION_TYPE_HOST), CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	CHECK_EQ(
+	    access_of(pool, CU_MEM_LOCATION_TYPE_HOST_NUMA), CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	CHECK_EQ(access_of(pool, CU_MEM_LOCATION_TYPE_DEVICE), CU_MEM_ACCESS_FLAGS_PROT_NONE);
+	GIVES(cuPointerGetAttribute(&pointer, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, a),
+	    CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemPoolSetAccess(pool, &device_access, 1));
+	CHECK_EQ(access_of(pool, CU_MEM_LOCATION_TYPE_DEVICE), CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+	CHECK_EQ(words[n - 1], 41);
+	OK(cuMemsetD32Async(a, 5, (size_t)n - 1, stream));
+	OK(conform_launch(conform_kernel("increment"), 1024, 256, 0, stream, (void *[]){&a, &n}));
+	OK(cuStreamSynchronize(stream));
+	CHECK_EQ(words[0], 6);
+	CHECK_EQ(words[n - 2], 6);
+	CHECK_EQ(words[n - 1], 42);
+	OK(cuMemFreeAsync(a, stream));
+	OK(cuStreamSynchronize(stream));
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
+	OK(cuMemPoolDestroy(pool));
+	OK(cuStreamDestroy(stream));
+}
+
+CONFORM(host_memory_comes_from_a_pool)
+{
+	check_host_pool(
+	    pool_at(CU_MEM_LOCATION_TYPE_HOST, CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED));
+}
+
+CONFORM(host_memory_of_a_node_comes_from_a_pool)
+{
+	check_host_pool(pool_at(
+	    CU_MEM_LOCATION_TYPE_HOST_NUMA, CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED));
+}

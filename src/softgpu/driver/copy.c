@@ -75,8 +75,12 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 /* What the device may not use is not filled. */
 static bool is_of_device(const struct sg_side *side, struct sg_box box)
 {
+	struct sg_range range;
 	size_t extent;
 
+	if (sg_arena_find(side->address, &range) && range.kind == SG_RANGE_POOL &&
+	    !sg_pool_is_open(range.owner))
+		return false;
 	return !sg_arena_holds(side->address) ||
 	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
 }

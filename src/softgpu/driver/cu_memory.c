@@ -349,6 +349,14 @@ CUresult cuMemHostUnregister(void *address)
 	return r;
 }
 
+/* And the device may use it. */
+static bool is_pinned(const struct sg_range *range)
+{
+	return range->kind == SG_RANGE_HOST ||
+	       (range->kind == SG_RANGE_POOL && sg_pool_is_host(range->owner) &&
+		   sg_pool_is_open(range->owner));
+}
+
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *address, unsigned flags)
 {
 	struct sg_context *context;
@@ -360,7 +368,7 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *address, unsign
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (sg_arena_find((uint64_t)address, &range) && range.kind == SG_RANGE_HOST) {
+	if (sg_arena_find((uint64_t)address, &range) && is_pinned(&range)) {
 		*device = (CUdeviceptr)address;
 		return CUDA_SUCCESS;
 	}
@@ -384,7 +392,7 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *address)
 	if (r != CUDA_SUCCESS)
 		return r;
 	/* With unified addressing all pinned memory is mapped. */
-	if (sg_arena_find((uint64_t)address, &range) && range.kind == SG_RANGE_HOST)
+	if (sg_arena_find((uint64_t)address, &range) && is_pinned(&range))
 		*flags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP;
 	else if (sg_registration_find((uint64_t)address, &registration))
 		*flags = registration.flags | CU_MEMHOSTREGISTER_DEVICEMAP;

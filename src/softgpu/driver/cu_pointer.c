@@ -36,12 +36,14 @@ static CUcontext pointer_context(uint64_t context_id)
 static bool range_is_host(const struct sg_range *range)
 {
 	return range->kind == SG_RANGE_HOST || range->kind == SG_RANGE_REGISTERED ||
-	       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner));
+	       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner)) ||
+	       (range->kind == SG_RANGE_POOL && sg_pool_is_host(range->owner));
 }
 
 static bool range_is_managed(const struct sg_range *range)
 {
-	return range->kind == SG_RANGE_MANAGED;
+	return range->kind == SG_RANGE_MANAGED ||
+	       (range->kind == SG_RANGE_POOL && sg_pool_is_managed(range->owner));
 }
 
 /* It is part of what was reserved. Memory of the host has pointers for those who may use it. */
@@ -83,8 +85,10 @@ static void facts_of_range(const struct sg_range *range, struct pointer_facts *f
 	facts->is_managed = is_managed;
 	facts->sync_memops = range->sync_memops;
 	facts->can_ipc = range->kind == SG_RANGE_DEVICE;
-	if (range->kind == SG_RANGE_POOL)
+	if (range->kind == SG_RANGE_POOL) {
 		facts->pool = sg_pool_handle(range->owner);
+		facts->device = sg_pool_is_open(range->owner) ? facts->address : 0;
+	}
 	if (range->kind == SG_RANGE_MAPPED)
 		facts_of_mapping(range, facts);
 }
@@ -155,7 +159,7 @@ static bool facts_value(
 		*value = facts->can_ipc;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		*value = facts->device || facts->is_mapping;
+		*value = facts->device || facts->is_mapping || facts->pool;
 		return true;
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
 		*value = facts->base;

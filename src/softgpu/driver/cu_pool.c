@@ -10,33 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/managed.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/util.h"
 #include "softgpu/driver/graph.h"
 #include "softgpu/driver/memory.h"
+#include "softgpu/driver/pool.h"
 #include "softgpu/driver/stream.h"
 
 #define POOL_ALIGN 256
 
-struct sg_pool {
-	CUmemoryPool handle;
-	bool is_default, is_destroyed, is_import;
-	int file; /* stands for it in other processes; -1: it cannot be shared */
-	size_t max_size, used, used_high, n_ranges;
-	int reuse[3];
-	uint64_t threshold;
-};
-
-static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sg_pool default_pool = {.is_default = true, .file = -1, .reuse = {1, 1, 1}};
-static struct sg_pool *current_pool = &default_pool;
-
-int sg_pool_init(void)
-{
-	default_pool.handle = sg_handle_new(SG_POOL, &default_pool);
-	return default_pool.handle ? 0 : error_origin(-ENOMEM);
-}
+pthread_mutex_t sg_pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool)
 {
@@ -46,6 +31,22 @@ CUmemoryPool sg_pool_handle(const struct sg_pool *pool)
 int sg_pool_file(const struct sg_pool *pool)
 {
 	return pool->file;
+}
+
+bool sg_pool_is_host(const struct sg_pool *pool)
+{
+	return pool->type == CU_MEM_ALLOCATION_TYPE_PINNED &&
+	       pool->location.type != CU_MEM_LOCATION_TYPE_DEVICE;
+}
+
+bool sg_pool_is_managed(const struct sg_pool *pool)
+{
+	return pool->type == CU_MEM_ALLOCATION_TYPE_MANAGED;
+}
+
+bool sg_pool_is_open(const struct sg_pool *pool)
+{
+	return !sg_pool_is_host(pool) || pool->device;
 }
 
 bool sg_pool_is_import(const struct sg_pool *pool)
@@ -63,30 +64,32 @@ static void pool_free(struct sg_pool *pool)
 
 static bool pool_charge(struct sg_pool *pool, size_t size)
 {
-	pthread_mutex_lock(&pool_lock);
+	pthread_mutex_lock(&sg_pool_lock);
 	bool fits = !pool->max_size || size <= pool->max_size - MIN(pool->used, pool->max_size);
 	if (fits) {
 		pool->used += size;
 		pool->used_high = MAX(pool->used_high, pool->used);
 		pool->n_ranges++;
 	}
-	pthread_mutex_unlock(&pool_lock);
+	pthread_mutex_unlock(&sg_pool_lock);
 	return fits;
 }
 
 static void pool_uncharge(struct sg_pool *pool, size_t size)
 {
-	pthread_mutex_lock(&pool_lock);
+	pthread_mutex_lock(&sg_pool_lock);
 	pool->used -= size;
 	pool->n_ranges--;
 	bool last = pool->is_destroyed && !pool->n_ranges;
-	pthread_mutex_unlock(&pool_lock);
+	pthread_mutex_unlock(&sg_pool_lock);
 	if (last)
 		pool_free(pool);
 }
 
 CUresult sg_pool_free_range(const struct sg_range *range)
 {
+	if (sg_pool_is_managed(range->owner))
+		managed_remove(range->address);
 	if (sg_arena_free(range->address) < 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	pool_uncharge(range->owner, range->size);
@@ -95,8 +98,11 @@ CUresult sg_pool_free_range(const struct sg_range *range)
 
 void sg_pool_range_gone(const struct sg_range *range)
 {
-	if (range->kind == SG_RANGE_POOL)
-		pool_uncharge(range->owner, range->size);
+	if (range->kind != SG_RANGE_POOL)
+		return;
+	if (sg_pool_is_managed(range->owner))
+		managed_remove(range->address);
+	pool_uncharge(range->owner, range->size);
 }
 
 /* As part of a graph it is memory of the graph's own. */
@@ -148,16 +154,17 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 		pool_uncharge(pool, size);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	if (sg_pool_is_managed(pool) && !managed_add(range.address, size)) {
+		sg_pool_free_range(&range);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	*address = range.address;
 	return CUDA_SUCCESS;
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *address, size_t size, CUstream stream)
 {
-	pthread_mutex_lock(&pool_lock);
-	struct sg_pool *pool = current_pool;
-	pthread_mutex_unlock(&pool_lock);
-	return pool_alloc(address, size, pool, stream);
+	return pool_alloc(address, size, sg_pool_of_device(), stream);
 }
 
 CUresult cuMemAllocFromPoolAsync(
@@ -225,7 +232,7 @@ static CUresult pool_new(int file, struct sg_pool **out)
 
 	if (pool) {
 		pool->file = file;
-		memcpy(pool->reuse, default_pool.reuse, sizeof(pool->reuse));
+		memcpy(pool->reuse, (int[]){1, 1, 1}, sizeof(pool->reuse));
 		pool->handle = sg_handle_new(SG_POOL, pool);
 	}
 	if (pool && pool->handle) {
@@ -237,27 +244,39 @@ static CUresult pool_new(int file, struct sg_pool **out)
 	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* Memory of the host as such, and managed memory, are not for other processes. */
+static CUresult check_handle_types(const CUmemPoolProps *properties)
+{
+	if (properties->handleTypes == CU_MEM_HANDLE_TYPE_NONE)
+		return CUDA_SUCCESS;
+	if (properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA
+			   ? CUDA_ERROR_NOT_SUPPORTED
+			   : CUDA_ERROR_INVALID_VALUE;
+	return properties->handleTypes == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
+		   ? CUDA_SUCCESS
+		   : CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 {
 	struct sg_pool *pool;
 	int file = -1;
 	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS &&
-	    (!handle || !properties || properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-		properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE))
+	if (r == CUDA_SUCCESS && (!handle || !properties))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && properties->location.id != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
-	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE &&
-	    properties->handleTypes != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
-		r = CUDA_ERROR_NOT_SUPPORTED;
+	r = r ?: sg_pool_check_place(&properties->location, properties->allocType);
+	r = r ?: check_handle_types(properties);
 	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE &&
 	    fd_memory("softgpu pool", SG_ARENA_PAGE, &file) < 0)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	r = r ?: pool_new(file, &pool);
 	if (r != CUDA_SUCCESS)
 		return r;
+	pool->type = properties->allocType;
+	pool->location = properties->location;
 	pool->max_size = properties->maxSize;
 	*handle = pool->handle;
 	return CUDA_SUCCESS;
@@ -270,6 +289,8 @@ CUresult sg_pool_import(int file, CUmemoryPool *out)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	pool->type = CU_MEM_ALLOCATION_TYPE_PINNED;
+	pool->location.type = CU_MEM_LOCATION_TYPE_DEVICE;
 	pool->is_import = true;
 	*out = pool->handle;
 	return CUDA_SUCCESS;
@@ -286,18 +307,17 @@ CUresult cuMemPoolDestroy(CUmemoryPool handle)
 	if (!pool || pool->is_default)
 		return CUDA_ERROR_INVALID_VALUE;
 	sg_handle_free(handle);
-	pthread_mutex_lock(&pool_lock);
-	if (current_pool == pool)
-		current_pool = &default_pool;
+	pthread_mutex_lock(&sg_pool_lock);
+	sg_pool_leave_places(pool);
 	pool->is_destroyed = true;
 	bool last = !pool->n_ranges;
-	pthread_mutex_unlock(&pool_lock);
+	pthread_mutex_unlock(&sg_pool_lock);
 	if (last)
 		pool_free(pool);
 	return CUDA_SUCCESS;
 }
 
-static CUresult pool_enter(CUmemoryPool handle, struct sg_pool **pool)
+CUresult sg_pool_enter(CUmemoryPool handle, struct sg_pool **pool)
 {
 	CUresult r = sg_enter();
 
@@ -312,7 +332,7 @@ CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
 {
 	struct sg_pool *pool;
 
-	return pool_enter(handle, &pool);
+	return sg_pool_enter(handle, &pool);
 }
 
 /* Where an attribute is kept, as an int or in 64 bits. */
@@ -369,18 +389,18 @@ static CUresult pool_attribute(
 {
 	struct sg_pool *pool;
 	struct pool_field field;
-	CUresult r = pool_enter(handle, &pool);
+	CUresult r = sg_pool_enter(handle, &pool);
 
 	if (r == CUDA_SUCCESS && (!value || !pool_find_field(pool, attribute, &field)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	pthread_mutex_lock(&pool_lock);
+	pthread_mutex_lock(&sg_pool_lock);
 	if (is_set)
 		r = pool_set_field(pool, &field, value);
 	else
 		memcpy(value, field.at, field.size);
-	pthread_mutex_unlock(&pool_lock);
+	pthread_mutex_unlock(&sg_pool_lock);
 	return r;
 }
 
@@ -393,119 +413,4 @@ CUresult cuMemPoolSetAttribute(
     CUmemoryPool handle, CUmemPool_attribute attribute, const void *value)
 {
 	return pool_attribute(handle, attribute, (void *)value, true);
-}
-
-static CUresult check_location(const CUmemLocation *location)
-{
-	if (!location || location->type != CU_MEM_LOCATION_TYPE_DEVICE)
-		return CUDA_ERROR_INVALID_VALUE;
-	return location->id == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-}
-
-/* The one device always has access, and there is nobody else to give it to. */
-CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location)
-{
-	struct sg_pool *pool;
-	CUresult r = pool_enter(handle, &pool);
-
-	if (r == CUDA_SUCCESS)
-		r = flags ? check_location(location) : CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-	return r;
-}
-
-CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *access, size_t n)
-{
-	struct sg_pool *pool;
-	CUresult r = pool_enter(handle, &pool);
-
-	if (r == CUDA_SUCCESS && n && !access)
-		r = CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
-		r = check_location(&access[i].location);
-		if (r == CUDA_SUCCESS && access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-			r = CUDA_ERROR_INVALID_DEVICE; /* the owner's access cannot be taken away */
-	}
-	return r;
-}
-
-/* ---- the device's pools ---- */
-
-static CUresult device_pool_enter(const void *output, CUdevice device)
-{
-	CUresult r = sg_enter();
-
-	if (r == CUDA_SUCCESS && !output)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS && device != 0)
-		r = CUDA_ERROR_INVALID_DEVICE;
-	return r;
-}
-
-CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *handle, CUdevice device)
-{
-	CUresult r = device_pool_enter(handle, device);
-
-	if (r == CUDA_SUCCESS)
-		*handle = default_pool.handle;
-	return r;
-}
-
-CUresult cuDeviceGetMemPool(CUmemoryPool *handle, CUdevice device)
-{
-	CUresult r = sg_enter_given(handle && !device);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	pthread_mutex_lock(&pool_lock);
-	*handle = current_pool->handle;
-	pthread_mutex_unlock(&pool_lock);
-	return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle)
-{
-	struct sg_pool *pool;
-	CUresult r = pool_enter(handle, &pool);
-
-	if (r == CUDA_SUCCESS && (device != 0 || pool->is_import))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		return r;
-	pthread_mutex_lock(&pool_lock);
-	current_pool = pool;
-	pthread_mutex_unlock(&pool_lock);
-	return CUDA_SUCCESS;
-}
-
-/* The same by place and kind of memory: the device is the only place. */
-static CUresult check_place(const CUmemLocation *location, CUmemAllocationType type)
-{
-	if (!location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    type != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
-}
-
-CUresult cuMemGetDefaultMemPool(
-    CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
-{
-	CUresult r = check_place(location, type);
-
-	return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(pool, location->id) : r;
-}
-
-CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
-{
-	CUresult r = check_place(location, type);
-
-	return r == CUDA_SUCCESS ? cuDeviceGetMemPool(pool, location->id) : r;
-}
-
-CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
-{
-	CUresult r = check_place(location, type);
-
-	return r == CUDA_SUCCESS ? cuDeviceSetMemPool(location->id, pool) : r;
 }

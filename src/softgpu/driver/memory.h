@@ -50,6 +50,11 @@ CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
 bool sg_physical_is_host(const void *physical);
 /* What stands for it in other processes, the pool's own; -1: it cannot be shared. */
 int sg_pool_file(const struct sg_pool *pool);
+/* Of what is not the device's: of pinned, of managed memory. */
+bool sg_pool_is_host(const struct sg_pool *pool);
+bool sg_pool_is_managed(const struct sg_pool *pool);
+/* The device may use it. */
+bool sg_pool_is_open(const struct sg_pool *pool);
 /* Another process's pool: memory can be imported from it, none can be taken. */
 bool sg_pool_is_import(const struct sg_pool *pool);
 /* A pool for the file of another process's, which it takes over. */

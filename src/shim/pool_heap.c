@@ -1,0 +1,292 @@
+/*
+ * A chunk is cut into pieces, a list in order of address. A piece that was given back in a stream
+ * has an event, recorded there: the same stream may have it again at once, as what it does next
+ * comes later anyway; others when the event has happened, which is looked at only when memory is
+ * short. Neighbours that may be had by the same streams are one piece.
+ */
+#include "shim/pool_heap.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "gen/shim_remote.h"
+#include "shim/range.h"
+
+enum state {
+	FREE,
+	USED,
+	ENDING, /* when event has happened */
+};
+
+struct piece {
+	struct piece *next;
+	uint64_t start, size;
+	enum state state;
+	CUstream stream; /* ENDING; CU_STREAM_PER_THREAD: some thread's */
+	CUevent event;	 /* ENDING */
+	uint64_t order;	 /* of events */
+};
+
+struct pool_chunk {
+	struct pool_chunk *next;
+	uint64_t start, size;
+	struct piece *pieces;
+};
+
+static CUstream named(CUstream stream)
+{
+	return stream == CU_STREAM_LEGACY ? NULL : stream;
+}
+
+static bool is_same_stream(const struct piece *piece, CUstream stream)
+{
+	return piece->stream == stream && stream != CU_STREAM_PER_THREAD;
+}
+
+static void forget_event(struct piece *piece)
+{
+	if (piece->event)
+		remote_cuEventDestroy_v2(piece->event);
+	piece->event = NULL;
+}
+
+/* --- neighbours --- */
+
+static bool are_one(const struct piece *piece, const struct piece *next)
+{
+	if (piece->state != next->state || piece->state == USED)
+		return false;
+	return piece->state == FREE || is_same_stream(piece, next->stream);
+}
+
+/* next's pages too. Of two events of a stream the later one counts for both. */
+static void absorb(struct piece *piece, struct piece *next)
+{
+	if (piece->order < next->order) {
+		CUevent earlier = piece->event;
+		piece->event = next->event;
+		piece->order = next->order;
+		next->event = earlier;
+	}
+	forget_event(next);
+	piece->size += next->size;
+	piece->next = next->next;
+	free(next);
+}
+
+static void join(struct pool_chunk *chunk)
+{
+	for (struct piece *piece = chunk->pieces; piece; piece = piece->next)
+		while (piece->next && are_one(piece, piece->next))
+			absorb(piece, piece->next);
+}
+
+/* --- taking --- */
+
+static CUresult chunk_new(struct pool_heap *heap, size_t bytes)
+{
+	struct pool_chunk *chunk = calloc(1, sizeof(*chunk));
+	struct piece *piece = calloc(1, sizeof(*piece));
+	CUresult r = chunk && piece ? hostmem_take_own(bytes, &heap->way, &chunk->start)
+				    : CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (r != CUDA_SUCCESS) {
+		free(chunk);
+		free(piece);
+		return r;
+	}
+	*piece = (struct piece){.start = chunk->start, .size = bytes};
+	chunk->size = bytes;
+	chunk->pieces = piece;
+	chunk->next = heap->chunks;
+	heap->chunks = chunk;
+	heap->reserved += bytes;
+	return CUDA_SUCCESS;
+}
+
+/* Cuts size bytes from the beginning of piece. False: out of memory. */
+static bool cut(struct piece *piece, size_t size)
+{
+	if (piece->size > size) {
+		struct piece *rest = malloc(sizeof(*rest));
+		if (!rest)
+			return false;
+		*rest = *piece;
+		rest->start += size;
+		rest->size -= size;
+		piece->next = rest;
+		piece->size = size;
+		piece->event = NULL; /* the rest has it */
+	}
+	forget_event(piece);
+	piece->state = USED;
+	return true;
+}
+
+static bool find(struct pool_heap *heap, size_t size, CUstream stream, uint64_t *address)
+{
+	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+		for (struct piece *piece = chunk->pieces; piece; piece = piece->next) {
+			if (piece->size < size || piece->state == USED ||
+			    (piece->state == ENDING && !is_same_stream(piece, stream)))
+				continue;
+			if (!cut(piece, size))
+				return false;
+			*address = piece->start;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Looks which pieces have ended. An event that cannot be asked has gone with its context. */
+static void settle(struct pool_heap *heap)
+{
+	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+		for (struct piece *piece = chunk->pieces; piece; piece = piece->next) {
+			if (piece->state != ENDING ||
+			    remote_cuEventQuery(piece->event) == CUDA_ERROR_NOT_READY)
+				continue;
+			forget_event(piece);
+			piece->state = FREE;
+		}
+		join(chunk);
+	}
+}
+
+CUresult pool_heap_take(
+    struct pool_heap *heap, size_t bytes, size_t most, CUstream stream, uint64_t *address)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (bytes > most)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	size_t size = align_up(bytes, POOL_HEAP_PIECE), more = align_up(bytes, POOL_HEAP_CHUNK);
+	if (!find(heap, size, named(stream), address)) {
+		settle(heap);
+		if (!find(heap, size, named(stream), address)) {
+			r = heap->reserved > most || more > most - heap->reserved
+				? CUDA_ERROR_OUT_OF_MEMORY
+				: chunk_new(heap, more);
+			if (r == CUDA_SUCCESS && !find(heap, size, named(stream), address))
+				r = CUDA_ERROR_OUT_OF_MEMORY;
+		}
+	}
+	if (r == CUDA_SUCCESS)
+		heap->used += size;
+	return r;
+}
+
+/* --- giving --- */
+
+static struct piece *find_used(struct pool_heap *heap, uint64_t address, struct pool_chunk **of)
+{
+	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+		if (address - chunk->start >= chunk->size)
+			continue;
+		*of = chunk;
+		for (struct piece *piece = chunk->pieces; piece; piece = piece->next)
+			if (piece->start == address && piece->state == USED)
+				return piece;
+	}
+	return NULL;
+}
+
+static CUresult record(CUstream stream, CUevent *event)
+{
+	CUresult r = remote_cuEventCreate(event, CU_EVENT_DISABLE_TIMING);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = remote_cuEventRecord(*event, stream);
+	if (r != CUDA_SUCCESS)
+		remote_cuEventDestroy_v2(*event);
+	return r;
+}
+
+CUresult pool_heap_give(struct pool_heap *heap, uint64_t address, CUstream stream)
+{
+	static uint64_t last;
+	struct pool_chunk *chunk;
+	struct piece *piece = find_used(heap, address, &chunk);
+	CUevent event = NULL;
+
+	if (!piece)
+		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = record(stream, &event);
+	if (r != CUDA_SUCCESS)
+		return r;
+	heap->used -= piece->size;
+	piece->state = ENDING;
+	piece->stream = named(stream);
+	piece->event = event;
+	piece->order = ++last;
+	join(chunk);
+	return CUDA_SUCCESS;
+}
+
+bool pool_heap_give_now(struct pool_heap *heap, uint64_t address)
+{
+	struct pool_chunk *chunk;
+	struct piece *piece = find_used(heap, address, &chunk);
+
+	if (!piece)
+		return false;
+	heap->used -= piece->size;
+	piece->state = FREE;
+	join(chunk);
+	return true;
+}
+
+static void chunk_free(struct pool_heap *heap, struct pool_chunk *chunk)
+{
+	struct piece *next;
+
+	heap->reserved -= chunk->size;
+	hostmem_give(chunk->start, chunk->size);
+	for (struct piece *piece = chunk->pieces; piece; piece = next) {
+		next = piece->next;
+		forget_event(piece);
+		free(piece);
+	}
+	free(chunk);
+}
+
+CUresult pool_heap_show(struct pool_heap *heap)
+{
+	heap->way.hidden = false;
+	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+		CUresult r = hostmem_show(chunk->start);
+		if (r != CUDA_SUCCESS)
+			return r;
+		for (struct piece *piece = chunk->pieces; piece; piece = piece->next)
+			if (piece->state == USED)
+				range_set_reach(piece->start, piece->start, piece->start);
+	}
+	return CUDA_SUCCESS;
+}
+
+void pool_heap_trim(struct pool_heap *heap, size_t keep)
+{
+	settle(heap);
+	for (struct pool_chunk **at = &heap->chunks, *chunk; (chunk = *at);) {
+		if (chunk->pieces->next || chunk->pieces->state != FREE ||
+		    heap->reserved - chunk->size < keep) {
+			at = &chunk->next;
+			continue;
+		}
+		*at = chunk->next;
+		chunk_free(heap, chunk);
+	}
+}
+
+void pool_heap_fini(struct pool_heap *heap)
+{
+	struct pool_chunk *next;
+
+	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		chunk_free(heap, chunk);
+	}
+	heap->chunks = NULL;
+}

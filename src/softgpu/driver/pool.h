@@ -1,0 +1,37 @@
+/* What the files about pools share. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/cuda.h"
+#include "softgpu/driver/memory.h"
+
+struct sg_pool {
+	CUmemoryPool handle;
+	CUmemAllocationType type;
+	CUmemLocation location;
+	bool is_default, is_destroyed, is_import;
+	int file; /* stands for it in other processes; -1: it cannot be shared */
+	size_t max_size, used, used_high, n_ranges;
+	int reuse[3];
+	uint64_t threshold;
+	CUmemAccess_flags device; /* what the device was allowed */
+};
+
+/* What changes in pools, and which are in use where. */
+extern pthread_mutex_t sg_pool_lock;
+
+/* The pool that a program named, after sg_enter(). */
+CUresult sg_pool_enter(CUmemoryPool handle, struct sg_pool **pool);
+
+/* What cuMemAllocAsync() takes memory from. */
+struct sg_pool *sg_pool_of_device(void);
+
+/* Whether a program can have a pool of such memory there. */
+CUresult sg_pool_check_place(const CUmemLocation *location, CUmemAllocationType type);
+
+/* Under the lock: places that use pool go back to their own. */
+void sg_pool_leave_places(const struct sg_pool *pool);
