@@ -1,4 +1,6 @@
 """CUDA's environment variables: what a program sets holds in its worker, wherever that is."""
+import unittest
+
 from scenario import *
 
 FAULT = os.path.join(os.path.dirname(LOAD), "fault")
@@ -31,6 +33,7 @@ class Variables(Scenario):
         server.stop()
         warm.stop()
 
+    @unittest.skipUnless(BACKEND == "softgpu", "the kernels are the software GPU's")
     def test_a_kernel_that_fails_fails_at_its_launch(self):
         error = "CUDA_ERROR_ILLEGAL_ADDRESS"
         for way, done in self.ways():
@@ -46,6 +49,7 @@ class Variables(Scenario):
                 done(BLOCKING, *WHILE_BLOCKING, CUDA_LAUNCH_BLOCKING="1")
                 done(BLOCKING, *WHILE_NOT)
 
+    @unittest.skipUnless(BACKEND == "softgpu", "the kernels are the software GPU's")
     def test_what_a_program_sets_itself_holds(self):
         """As when Python's os.environ is written to before CUDA is used."""
         error = "CUDA_ERROR_ILLEGAL_ADDRESS"
@@ -57,7 +61,7 @@ class Variables(Scenario):
 
     def test_what_is_not_honoured_is_said_once(self):
         server = self.server()
-        self.assertEqual(self.through(server, FAULT, "none", CUDA_ENABLE_COREDUMP_ON_EXCEPTION="0",
+        self.assertEqual(self.through(server, LOAD, "0.1", CUDA_ENABLE_COREDUMP_ON_EXCEPTION="0",
                                       CUDA_COREDUMP_FILE="/tmp/x", CUDA_MODULE_LOADING="LAZY").stderr, "")
         said = self.through(server, LOAD, "0.2", CUDA_ENABLE_COREDUMP_ON_EXCEPTION="1",
                             CUDA_DEVICE_MAX_CONNECTIONS="/etc/passwd", CUDA_CACHE_PATH="/tmp/x").stderr
@@ -66,13 +70,12 @@ class Variables(Scenario):
         self.assertRegex(said, r"shim\]: warning: CUDA_DEVICE_MAX_CONNECTIONS is not honoured: .*/etc/passwd")
         self.assertRegex(said, r"CUDA_ENABLE_COREDUMP_ON_EXCEPTION is not honoured: no core dump")
         for where, times in (server, 1), (None, 0):
-            said = self.through(where, FAULT, "none", CUDA_CACHE_PATH="/tmp/x", ROSEN_LOG="info").stderr
+            said = self.through(where, LOAD, "0.1", CUDA_CACHE_PATH="/tmp/x", ROSEN_LOG="info").stderr
             self.assertEqual(said.count("CUDA_CACHE_PATH is not honoured"), times, said)
         server.stop()
 
+    @unittest.skipUnless(BACKEND == "softgpu", "of the software GPU's cache")
     def test_the_workers_driver_gets_them(self):
-        if BACKEND != "softgpu":
-            self.skipTest("of the software GPU's cache")
         with tempfile.TemporaryDirectory() as folder:
             cache = os.path.join(folder, "cache")
             for disabled in "1", "0":
