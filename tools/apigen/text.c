@@ -95,7 +95,7 @@ const char *text_prototype(struct api *api, const struct fn *fn)
 	return api_text(api, "CUresult %s(%s)", fn->name, text_params(api, fn->params, NULL));
 }
 
-/* "src || !n": a run of no bytes may be nowhere. */
+/* "src || !n": a run of no bytes may be nowhere, but not room for what comes back. */
 static const char *text_check_pointer(struct api *api, const struct param *p)
 {
 	const char *check = p->name;
@@ -104,7 +104,7 @@ static const char *text_check_pointer(struct api *api, const struct param *p)
 		const struct term *term = &p->length.terms[i];
 		if (term->pointed)
 			check = api_text(api, "%s || !%s || !*%s", check, term->name, term->name);
-		else if (term->name)
+		else if (term->name && p->direction != DIR_OUT)
 			check = api_text(api, "%s || !%s", check, term->name);
 	}
 	return check;

@@ -32,8 +32,7 @@ CUresult cuOutputs(char *name, int room, void *data, size_t *size, float *table,
 {
 	SHIM_ENTER(FN_cuOutputs);
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
-	if (likely((name || !room) && (data || !size || !*size) && (table || !rows || !columns) &&
-	    uuid))
+	if (likely(name && (data || !size || !*size) && table && uuid))
 		r = remote_cuOutputs(name, room, data, size, table, rows, columns, uuid, mean,
 		    event, events);
 	SHIM_LEAVE(FN_cuOutputs, r);
