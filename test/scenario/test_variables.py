@@ -60,7 +60,10 @@ class Variables(Scenario):
         self.assertEqual(said, f"CUDA_SUCCESS {error} {error}\n")
 
     def test_what_is_not_honoured_is_said_once(self):
-        server = self.server()
+        server = self.server(CUDA_MODULE_LOADING="EAGER", ROSEN_LOG="info")
+        wait_for(lambda: "reaches no program" in server.text(), 5, "a word on rosend's own variables")
+        self.assertEqual(re.findall("info: (CUDA_.*) of rosend's own environment reaches no program", server.text()),
+                         ["CUDA_MODULE_LOADING"])
         self.assertEqual(self.through(server, LOAD, "0.1", CUDA_ENABLE_COREDUMP_ON_EXCEPTION="0",
                                       CUDA_COREDUMP_FILE="/tmp/x", CUDA_MODULE_LOADING="LAZY").stderr, "")
         said = self.through(server, LOAD, "0.2", CUDA_ENABLE_COREDUMP_ON_EXCEPTION="1",
