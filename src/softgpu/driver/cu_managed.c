@@ -4,6 +4,7 @@
 
 #include "abi/managed.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/mem/arena.h"
 
 #define N_DEVICES 1
 
@@ -73,12 +74,17 @@ CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, C
 	return cuMemPrefetchAsync_v2(address, size, managed_location(device), 0, stream);
 }
 
+static bool is_cudas(uint64_t address, uint64_t size)
+{
+	return sg_arena_holds(address);
+}
+
 CUresult cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long long flags, CUstream stream)
 {
 	CUstream named = sg_stream_named(stream);
 
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named, is_cudas)
 					 ?: managed_enter_stream(stream);
 }
 
@@ -88,7 +94,7 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t n
 {
 	CUstream named = sg_stream_named(stream);
 
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named, is_cudas)
 					 ?: managed_enter_stream(stream)
 					 ?: managed_prefetch_batch(addresses, sizes, n, locations,
 						location_indices, n_locations, N_DEVICES);
