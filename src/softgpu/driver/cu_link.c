@@ -133,7 +133,7 @@ CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, s
 	case CU_JIT_INPUT_LIBRARY:
 		if (is_device_runtime(data, size))
 			return CUDA_SUCCESS;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	default:
 		log_warn_once(
 		    "only PTX, fatbins and the device runtime can be linked, not inputs of type %d",
