@@ -2,6 +2,7 @@
 #include "abi/batch.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/stream.h"
 
 static CUresult copy_run_of_bytes(CUstream stream, enum sg_side_kind to_kind, uint64_t to,
     enum sg_side_kind from_kind, uint64_t from, size_t size, bool is_async)
@@ -96,7 +97,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, s
 	if (failed)
 		*failed = SIZE_MAX;
 	if (r == CUDA_SUCCESS && !batch_is_valid(to, from, sizes, n, attributes, attribute_indices,
-				     n_attributes, stream))
+				     n_attributes, sg_stream_named(stream)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
 		r = to[i] && from[i] && sizes[i] ? cuMemcpyAsync(to[i], from[i], sizes[i], stream)

@@ -7,6 +7,7 @@
 #include "softgpu/driver/array.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/stream.h"
 
 /* One side of the descriptors, which differ only in the fields' names. */
 struct box_side {
@@ -283,7 +284,8 @@ CUresult cuMemcpy3DBatchAsync(size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, size
 
 	if (failed)
 		*failed = SIZE_MAX;
-	if (r == CUDA_SUCCESS && !batch_boxes_are_valid(operations, n, flags, stream))
+	if (r == CUDA_SUCCESS &&
+	    !batch_boxes_are_valid(operations, n, flags, sg_stream_named(stream)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
 		r = batch_copy(&operations[i], stream);

@@ -311,3 +311,40 @@ TEST(arrays)
 	CHECK_OK(cuArrayDestroy(array));
 	CHECK_EQ(cuArrayDestroy(array), CUDA_ERROR_INVALID_HANDLE);
 }
+
+/* The names of per-thread streams mean the thread's own by 0, into which batches may go. */
+TEST(batches_in_the_threads_stream)
+{
+	CUmemcpyAttributes how = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	size_t size = WIDTH, first = 0, failed = 7;
+	CUstreamCaptureStatus status;
+	CUgraph graph;
+
+	test_context();
+	make_pattern();
+	CUdeviceptr a = test_alloc(SIZE), from = (CUdeviceptr)pattern;
+	CUDA_MEMCPY3D_BATCH_OP box = {
+	    .src = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = from + WIDTH}},
+	    .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = a + WIDTH}},
+	    .extent = {WIDTH, 1, 1},
+	    .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	CHECK_EQ(cuMemcpyBatchAsync(&a, &from, &size, 1, &how, &first, 1, &failed, NULL),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpyBatchAsync_ptsz(
+		     &a, &from, &size, 1, &how, &first, 1, &failed, CU_STREAM_LEGACY),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemcpyBatchAsync_ptsz(&a, &from, &size, 1, &how, &first, 1, &failed, NULL));
+	CHECK_OK(cuMemcpy3DBatchAsync_v2_ptsz(1, &box, 0, NULL));
+	CHECK_OK(cuStreamSynchronize_ptsz(NULL));
+	CHECK_OK(cuMemcpyDtoH_v2(back, a, 2 * WIDTH));
+	CHECK_BYTES(back, pattern, 2 * WIDTH);
+	/* It is that stream: what is captured there are its copies. */
+	CHECK_OK(cuStreamBeginCapture_v2(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_RELAXED));
+	CHECK_OK(cuMemcpyBatchAsync_v2_ptsz(&a, &from, &size, 1, &how, &first, 1, NULL));
+	CHECK_OK(cuMemcpy3DBatchAsync_ptsz(1, &box, &failed, 0, NULL));
+	CHECK_OK(cuStreamIsCapturing(CU_STREAM_PER_THREAD, &status));
+	CHECK_EQ(status, CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	CHECK_OK(cuStreamEndCapture(CU_STREAM_PER_THREAD, &graph));
+	CHECK_OK(cuGraphGetNodes(graph, NULL, &size));
+	CHECK_EQ(size, 2);
+}
