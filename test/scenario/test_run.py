@@ -112,7 +112,7 @@ class Run(Scenario):
         if os.geteuid() != 0:
             self.skipTest("only root makes a small disk")
         with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
-            script = 'mount -t tmpfs -o size=400k none "$0" && TMPDIR="$0" exec "$@"'
+            script = 'mount -t tmpfs -o size=40k none "$0" && TMPDIR="$0" exec "$@"'
             command = ["unshare", "-m", "sh", "-c", script, folder, ROSEN, "run", "--backend", BACKEND,
                        "--trace", "/dev/null", "--", LOAD, "1"]
             result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
