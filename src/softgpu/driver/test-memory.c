@@ -168,3 +168,92 @@ TEST(pools_count_what_is_taken)
 	CHECK(found == pool);
 	CHECK_EQ(cuMemPoolDestroy(pool), CUDA_ERROR_INVALID_VALUE);
 }
+
+/* --- pools of other memory than the device's --- */
+
+static CUmemoryPool test_pool(CUmemAllocationType type, CUmemLocationType place)
+{
+	CUmemPoolProps properties = {.allocType = type, .location = {.type = place}};
+	CUmemoryPool pool = NULL;
+
+	CHECK_OK(cuMemPoolCreate(&pool, &properties));
+	return pool;
+}
+
+static CUdeviceptr test_from_pool(CUmemoryPool pool, size_t size)
+{
+	CUdeviceptr address = 0;
+
+	CHECK_OK(cuMemAllocFromPoolAsync(&address, size, pool, NULL));
+	CHECK_OK(cuStreamSynchronize(NULL));
+	return address;
+}
+
+TEST(memory_of_managed_pools)
+{
+	CUmemLocation here = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+	CUmemoryPool owner = NULL;
+	unsigned managed = 0;
+	int place = 0;
+
+	test_context();
+	CUmemoryPool pool = test_pool(CU_MEM_ALLOCATION_TYPE_MANAGED, CU_MEM_LOCATION_TYPE_NONE);
+	CUdeviceptr a = test_from_pool(pool, 4096);
+	CHECK_OK(cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, a));
+	CHECK_EQ(managed, 1);
+	CHECK_OK(cuPointerGetAttribute(&owner, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, a + 8));
+	CHECK(owner == pool);
+	/* Program and device use it as it is. */
+	CHECK_OK(cuMemsetD32Async(a, 7, 1024, NULL));
+	CHECK_OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(*(const uint32_t *)a, 7);
+	CHECK_OK(cuMemPrefetchAsync_v2(a, 4096, here, 0, CU_STREAM_PER_THREAD));
+	CHECK_OK(cuMemRangeGetAttribute(
+	    &place, sizeof(place), CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION, a, 4096));
+	CHECK_EQ(place, 0);
+	CHECK_OK(cuMemFreeAsync(a, NULL));
+	CHECK_OK(cuStreamSynchronize(NULL));
+	CHECK_EQ(cuMemPrefetchAsync_v2(a, 4096, here, 0, CU_STREAM_PER_THREAD),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemPoolDestroy(pool));
+}
+
+TEST(pools_belong_to_their_places)
+{
+	CUmemLocation host = {CU_MEM_LOCATION_TYPE_HOST, 0},
+		      node = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
+	CUmemoryPool standard = NULL, found = NULL;
+	const CUmemAllocationType pinned = CU_MEM_ALLOCATION_TYPE_PINNED;
+
+	test_context();
+	CHECK_OK(cuMemGetDefaultMemPool(&standard, &host, pinned));
+	CHECK_OK(cuMemGetDefaultMemPool(&found, &node, pinned));
+	CHECK(found != standard);
+	CUmemoryPool pool = test_pool(pinned, CU_MEM_LOCATION_TYPE_HOST);
+	CHECK_EQ(cuMemSetMemPool(&node, pinned, pool), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuDeviceSetMemPool(0, pool), CUDA_ERROR_INVALID_VALUE);
+	CHECK_OK(cuMemSetMemPool(&host, pinned, pool));
+	CHECK_OK(cuMemGetMemPool(&found, &host, pinned));
+	CHECK(found == pool);
+	CHECK_OK(cuMemPoolDestroy(pool));
+	CHECK_OK(cuMemGetMemPool(&found, &host, pinned));
+	CHECK(found == standard);
+	CHECK_EQ(cuMemPoolDestroy(standard), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* What was taken from it stays until it is freed. */
+TEST(pools_of_host_memory_outlive_their_handles)
+{
+	test_context();
+	CUmemoryPool pool =
+	    test_pool(CU_MEM_ALLOCATION_TYPE_PINNED, CU_MEM_LOCATION_TYPE_HOST_NUMA);
+	CUdeviceptr a = test_from_pool(pool, 4096);
+	CHECK_OK(cuMemPoolDestroy(pool));
+	CUdeviceptr b = 0;
+	CHECK_EQ(cuMemAllocFromPoolAsync(&b, 4096, pool, NULL), CUDA_ERROR_INVALID_VALUE);
+	*(uint32_t *)a = 5;
+	CHECK_OK(cuMemcpyDtoH_v2(&b, a, 4));
+	CHECK_EQ(b, 5);
+	CHECK_OK(cuMemFree_v2(a));
+	CHECK_EQ(cuMemFree_v2(a), CUDA_ERROR_INVALID_VALUE);
+}
