@@ -12,7 +12,6 @@
  */
 #include "shim/pool_host.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -26,43 +25,20 @@
 #include "shim/device.h"
 #include "shim/hostmem.h"
 #include "shim/numa.h"
-#include "shim/pool_heap.h"
+#include "shim/pool_host_inside.h"
 #include "shim/thread.h"
-#include "wire/limits.h"
 
-struct host_pool {
-	struct host_pool *next;
-	CUmemoryPool handle;
-	CUmemPoolProps properties;
-	bool is_default, is_destroyed;
-	CUmemAccess_flags device[WIRE_DEVICES_MAX];
-	int reuse[3];
-	uint64_t threshold, used_high, reserved_high;
-	size_t n_allocations;
-	struct pool_heap heap;
-};
-
-/* A place whose pool was asked for. */
-struct pool_place {
-	struct pool_place *next;
-	CUmemLocation location;
-	CUmemAllocationType type;
-	struct host_pool *standard, *current; /* current NULL: the standard one */
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t pool_host_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host_pool *pools;
-static struct pool_place *places;
 /* Relaxed: who uses a pool has synchronised with the thread that made it. */
 static _Atomic bool any;
 
-static bool is_managed(const struct host_pool *pool)
+bool pool_host_is_managed(const struct host_pool *pool)
 {
 	return pool->properties.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED;
 }
 
-/* Under the lock: the program's; and with those that it has destroyed. */
-static struct host_pool *find(CUmemoryPool handle)
+struct host_pool *pool_host_find(CUmemoryPool handle)
 {
 	struct host_pool *pool = pools;
 
@@ -71,6 +47,7 @@ static struct host_pool *find(CUmemoryPool handle)
 	return pool;
 }
 
+/* Under the lock, among those, too, that the program has destroyed. */
 static struct host_pool *find_owner(uint64_t handle)
 {
 	struct host_pool *pool = pools;
@@ -101,7 +78,7 @@ static CUresult check_handle_types(const CUmemPoolProps *properties)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
-static CUresult check(const CUmemPoolProps *properties)
+CUresult pool_host_check(const CUmemPoolProps *properties)
 {
 	const CUmemLocation *location = &properties->location;
 
@@ -125,7 +102,7 @@ static CUresult check(const CUmemPoolProps *properties)
 	return check_handle_types(properties);
 }
 
-static struct host_pool *pool_new(const CUmemPoolProps *properties)
+struct host_pool *pool_host_new(const CUmemPoolProps *properties)
 {
 	struct host_pool *pool = calloc(1, sizeof(*pool));
 
@@ -140,7 +117,7 @@ static struct host_pool *pool_new(const CUmemPoolProps *properties)
 	pool->heap.way.node = properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA
 				  ? properties->location.id
 				  : NUMA_ANY;
-	pool->heap.way.hidden = !is_managed(pool);
+	pool->heap.way.hidden = !pool_host_is_managed(pool);
 	for (size_t i = 0; i < ARRAY_SIZE(pool->reuse); i++)
 		pool->reuse[i] = 1;
 	atomic_store_explicit(&any, true, memory_order_relaxed);
@@ -153,25 +130,25 @@ bool pool_host_knows(CUmemoryPool handle)
 {
 	if (likely(!atomic_load_explicit(&any, memory_order_relaxed)))
 		return false;
-	pthread_mutex_lock(&lock);
-	bool knows = find(handle);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&pool_host_lock);
+	bool knows = pool_host_find(handle);
+	pthread_mutex_unlock(&pool_host_lock);
 	return knows;
 }
 
 CUresult pool_host_create(CUmemoryPool *handle, const CUmemPoolProps *properties)
 {
-	CUresult r = check(properties);
+	CUresult r = pool_host_check(properties);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!hostmem_can_share())
 		return CUDA_ERROR_NOT_SUPPORTED;
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = pool_new(properties);
+	pthread_mutex_lock(&pool_host_lock);
+	struct host_pool *pool = pool_host_new(properties);
 	if (pool)
 		*handle = pool->handle;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	return pool ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -189,38 +166,30 @@ static void end_unused(struct host_pool *pool)
 	free(pool);
 }
 
-/* Under the lock: places go back to their own. */
-static void forget_current(const struct host_pool *pool)
-{
-	for (struct pool_place *place = places; place; place = place->next)
-		if (place->current == pool)
-			place->current = NULL;
-}
-
 CUresult pool_host_destroy(CUmemoryPool handle)
 {
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
+	pthread_mutex_lock(&pool_host_lock);
+	struct host_pool *pool = pool_host_find(handle);
 	if (pool && !pool->is_default) {
 		r = CUDA_SUCCESS;
 		pool->is_destroyed = true;
-		forget_current(pool);
+		pool_host_leave_places(pool);
 		shim_handle_drop((uint64_t)handle);
 		end_unused(pool);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	return r;
 }
 
 CUresult pool_host_trim(CUmemoryPool handle, size_t keep)
 {
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
+	pthread_mutex_lock(&pool_host_lock);
+	struct host_pool *pool = pool_host_find(handle);
 	if (pool)
 		pool_heap_trim(&pool->heap, keep);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	return pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -284,14 +253,14 @@ static CUresult note(const struct host_pool *pool, uint64_t start, size_t bytes)
 {
 	const struct range range = {.start = start,
 	    .size = bytes,
-	    .kind = is_managed(pool) ? RANGE_MANAGED : RANGE_POOL_HOST,
+	    .kind = pool_host_is_managed(pool) ? RANGE_MANAGED : RANGE_POOL_HOST,
 	    .flags = CU_MEMHOSTALLOC_DEVICEMAP,
 	    .device = shim_thread.device,
 	    .owner = (uint64_t)pool->handle,
 	    .host = start,
 	    .remote = pool->heap.way.hidden ? 0 : start};
 
-	if (is_managed(pool) && !managed_add(start, bytes))
+	if (pool_host_is_managed(pool) && !managed_add(start, bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (range_add(&range))
 		return CUDA_SUCCESS;
@@ -307,15 +276,15 @@ CUresult pool_host_alloc(CUdeviceptr *address, size_t bytes, CUmemoryPool handle
 	*address = 0;
 	if (r != CUDA_SUCCESS || !bytes)
 		return r;
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
+	pthread_mutex_lock(&pool_host_lock);
+	struct host_pool *pool = pool_host_find(handle);
 	r = pool ? take(pool, bytes, stream, &start) : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS) {
 		r = note(pool, start, bytes);
 		if (r != CUDA_SUCCESS)
 			untake(pool, start);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	if (r == CUDA_SUCCESS)
 		*address = start;
 	return r;
@@ -332,7 +301,7 @@ bool pool_host_owns(CUdeviceptr address, struct range *range)
 /* Under the lock; the memory has been given back to the heap. */
 static void forget(struct host_pool *pool, const struct range *range)
 {
-	if (is_managed(pool))
+	if (pool_host_is_managed(pool))
 		managed_remove(range->start);
 	range_remove(range->start, NULL);
 	pool->n_allocations--;
@@ -345,12 +314,12 @@ CUresult pool_host_free(const struct range *range, CUstream stream)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&pool_host_lock);
 	struct host_pool *pool = find_owner(range->owner);
 	r = pool ? pool_heap_give(&pool->heap, range->start, stream) : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		forget(pool, range);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	return r;
 }
 
@@ -358,227 +327,12 @@ CUresult pool_host_free_now(const struct range *range)
 {
 	CUresult r = remote_cuCtxSynchronize();
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&pool_host_lock);
 	struct host_pool *pool = find_owner(range->owner);
 	if (pool && pool_heap_give_now(&pool->heap, range->start))
 		forget(pool, range);
 	else
 		r = CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-/* --- attributes --- */
-
-static CUresult get(struct host_pool *pool, CUmemPool_attribute attribute, uint64_t *value)
-{
-	switch ((int)attribute) {
-	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		*value =
-		    (uint64_t)
-			pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES];
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
-		*value = pool->threshold;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
-		pool_heap_trim(&pool->heap, pool->threshold);
-		*value = pool->heap.reserved;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
-		*value = pool->reserved_high;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
-		*value = pool->heap.used;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-		*value = pool->used_high;
-		return CUDA_SUCCESS;
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-CUresult pool_host_get(CUmemoryPool handle, CUmemPool_attribute attribute, uint64_t *value)
-{
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
-	CUresult r = pool ? get(pool, attribute, value) : CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-static CUresult set(struct host_pool *pool, CUmemPool_attribute attribute, uint64_t value)
-{
-	switch ((int)attribute) {
-	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		pool->reuse[attribute - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES] =
-		    (int)value;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
-		pool->threshold = value;
-		return CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
-		pool->reserved_high = value ? pool->reserved_high : pool->heap.reserved;
-		return value ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
-		pool->used_high = value ? pool->used_high : pool->heap.used;
-		return value ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-CUresult pool_host_set(CUmemoryPool handle, CUmemPool_attribute attribute, uint64_t value)
-{
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
-	CUresult r = pool ? set(pool, attribute, value) : CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-/* --- access --- */
-
-static CUresult check_flags(CUmemAccess_flags flags)
-{
-	return flags == CU_MEM_ACCESS_FLAGS_PROT_NONE || flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
-		       flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-		   ? CUDA_SUCCESS
-		   : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult get_access(
-    const struct host_pool *pool, const CUmemLocation *location, CUmemAccess_flags *flags)
-{
-	switch ((int)location->type) {
-	case CU_MEM_LOCATION_TYPE_DEVICE:
-		if (!device_find(location->id))
-			return CUDA_ERROR_INVALID_DEVICE;
-		*flags = is_managed(pool) ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-					  : pool->device[location->id];
-		return CUDA_SUCCESS;
-	case CU_MEM_LOCATION_TYPE_HOST:
-	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-		return CUDA_SUCCESS;
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-CUresult pool_host_get_access(
-    CUmemAccess_flags *flags, CUmemoryPool handle, const CUmemLocation *location)
-{
-	pthread_mutex_lock(&lock);
-	const struct host_pool *pool = find(handle);
-	CUresult r = pool ? get_access(pool, location, flags) : CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-static CUresult set_access(struct host_pool *pool, const CUmemAccessDesc *access)
-{
-	switch ((int)access->location.type) {
-	case CU_MEM_LOCATION_TYPE_DEVICE:
-		if (!device_find(access->location.id))
-			return CUDA_ERROR_INVALID_DEVICE;
-		pool->device[access->location.id] = access->flags;
-		return access->flags ? pool_heap_show(&pool->heap) : CUDA_SUCCESS;
-	case CU_MEM_LOCATION_TYPE_HOST:
-	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-		/* The owner's access cannot be taken away. */
-		return access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-			   ? CUDA_SUCCESS
-			   : CUDA_ERROR_INVALID_DEVICE;
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-CUresult pool_host_set_access(CUmemoryPool handle, const CUmemAccessDesc *access, size_t count)
-{
-	pthread_mutex_lock(&lock);
-	struct host_pool *pool = find(handle);
-	CUresult r = pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
-		r = check_flags(access[i].flags) ?: set_access(pool, &access[i]);
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-/* --- the pools of a place --- */
-
-/* Under the lock. NULL: there is no such place, or no memory. */
-static struct pool_place *place_of(const CUmemLocation *location, CUmemAllocationType type)
-{
-	CUmemPoolProps properties = {.allocType = type, .location = *location};
-	struct pool_place *place = places;
-
-	if (location->type == CU_MEM_LOCATION_TYPE_HOST)
-		properties.location.id = 0;
-	while (place && (place->type != type || place->location.type != location->type ||
-			    place->location.id != properties.location.id))
-		place = place->next;
-	if (place || check(&properties) != CUDA_SUCCESS)
-		return place;
-	place = malloc(sizeof(*place));
-	struct host_pool *pool = place ? pool_new(&properties) : NULL;
-	if (!pool) {
-		free(place);
-		return NULL;
-	}
-	pool->is_default = true;
-	*place = (struct pool_place){places, properties.location, type, pool, NULL};
-	return places = place;
-}
-
-CUresult pool_host_default(
-    CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type)
-{
-	pthread_mutex_lock(&lock);
-	const struct pool_place *place = place_of(location, type);
-	if (place)
-		*handle = place->standard->handle;
-	pthread_mutex_unlock(&lock);
-	return place ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult pool_host_current(
-    CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type)
-{
-	pthread_mutex_lock(&lock);
-	const struct pool_place *place = place_of(location, type);
-	if (place)
-		*handle = (place->current ?: place->standard)->handle;
-	pthread_mutex_unlock(&lock);
-	return place ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-static bool fits(const struct host_pool *pool, const struct pool_place *place)
-{
-	return pool && pool->properties.allocType == place->type &&
-	       pool->properties.location.type == place->location.type &&
-	       (place->location.type == CU_MEM_LOCATION_TYPE_HOST ||
-		   pool->properties.location.id == place->location.id);
-}
-
-CUresult pool_host_set_current(
-    const CUmemLocation *location, CUmemAllocationType type, CUmemoryPool handle)
-{
-	CUresult r = CUDA_ERROR_INVALID_VALUE;
-
-	pthread_mutex_lock(&lock);
-	struct pool_place *place = place_of(location, type);
-	struct host_pool *pool = find(handle);
-	if (place && fits(pool, place)) {
-		place->current = pool;
-		r = CUDA_SUCCESS;
-	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&pool_host_lock);
 	return r;
 }
