@@ -95,7 +95,7 @@ static void end_unused(struct memory *memory)
 
 /* --- memory --- */
 
-/* The node is part of the name, so that those who get the descriptor know it. */
+/* The node, if one was named, is part of the name, so that those who get the descriptor know it. */
 #define MEMORY_NAME "rosen-host-"
 
 static CUresult check(
@@ -111,6 +111,9 @@ static CUresult check(
 	if (r == CUDA_SUCCESS && (!bytes || bytes % *granule || flags ||
 				     properties->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
 				     properties->requestedHandleTypes & ~shareable))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA &&
+	    !numa_node_exists(properties->location.id))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && !hostmem_can_share())
 		r = CUDA_ERROR_NOT_SUPPORTED;
@@ -132,6 +135,8 @@ static CUresult pages_new(size_t bytes, int node, int *fd)
 	snprintf(name, sizeof(name), MEMORY_NAME "%d", node);
 	if (fd_memory(name, bytes, fd) < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (node == NUMA_ANY)
+		return CUDA_SUCCESS;
 	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (pages == MAP_FAILED) {
 		fd_close(*fd);
@@ -174,7 +179,8 @@ CUresult virtual_host_create(CUmemGenericAllocationHandle *handle, size_t bytes,
 		return r;
 	memory.properties.location =
 	    (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, node_of(&properties->location)};
-	return pages_new(bytes, memory.properties.location.id, &memory.fd)
+	bool anywhere = properties->location.type == CU_MEM_LOCATION_TYPE_HOST;
+	return pages_new(bytes, anywhere ? NUMA_ANY : properties->location.id, &memory.fd)
 		   ?: enter(&memory, handle);
 }
 
