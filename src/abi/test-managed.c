@@ -127,7 +127,7 @@ static bool is_cudas(uint64_t address, uint64_t size)
 	return address < others + 4096 && others < address + size;
 }
 
-static CUresult check_one(uint64_t address, size_t size)
+static CUresult check_one(CUdeviceptr address, size_t size)
 {
 	return managed_check_batch(&address, &size, 1, 0, CU_STREAM_PER_THREAD, is_cudas);
 }
