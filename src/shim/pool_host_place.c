@@ -41,26 +41,27 @@ static struct pool_place *place_of(const CUmemLocation *location, CUmemAllocatio
 	return places = place;
 }
 
-CUresult pool_host_default(
-    CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type)
+static CUresult pool_of(
+    CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type, bool standard)
 {
 	pthread_mutex_lock(&pool_host_lock);
 	const struct pool_place *place = place_of(location, type);
 	if (place)
-		*handle = place->standard->handle;
+		*handle = (standard || !place->current ? place->standard : place->current)->handle;
 	pthread_mutex_unlock(&pool_host_lock);
 	return place ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult pool_host_default(
+    CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type)
+{
+	return pool_of(handle, location, type, true);
 }
 
 CUresult pool_host_current(
     CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type)
 {
-	pthread_mutex_lock(&pool_host_lock);
-	const struct pool_place *place = place_of(location, type);
-	if (place)
-		*handle = (place->current ?: place->standard)->handle;
-	pthread_mutex_unlock(&pool_host_lock);
-	return place ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	return pool_of(handle, location, type, false);
 }
 
 static bool fits(const struct host_pool *pool, const struct pool_place *place)

@@ -323,21 +323,32 @@ static CUresult make_part(struct graph_client *t, CUgraph graph, CUgraph child)
 	return r;
 }
 
-TEST(a_graph_does_not_become_part_of_itself)
+/* A graph's node that has a graph of its own. */
+static struct graph_client start_with_child(CUgraphNode *node)
 {
 	struct graph_client t = start();
 	struct backend *backend = (struct backend *)client_worker()->backend;
 	CUgraphNode nodes[2];
-	CUgraph child;
 	size_t n = 2;
 
 	backend->cuGraphGetNodes = get_nodes;
 	backend->cuGraphNodeGetType = get_type;
 	backend->cuGraphChildGraphNodeGetGraph = get_child;
-	backend->cuGraphAddChildGraphNode = add_child;
 	struct args_cuGraphGetNodes get = {.graph = t.graph, .nodes = nodes, .count = &n};
 	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &get), CUDA_SUCCESS);
-	struct args_cuGraphChildGraphNodeGetGraph of = {.node = nodes[1], .graph = &child};
+	*node = nodes[1];
+	return t;
+}
+
+TEST(a_graph_does_not_become_part_of_itself)
+{
+	CUgraphNode node;
+	struct graph_client t = start_with_child(&node);
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUgraph child;
+
+	backend->cuGraphAddChildGraphNode = add_child;
+	struct args_cuGraphChildGraphNodeGetGraph of = {.node = node, .graph = &child};
 	CHECK_EQ(CALL(&t.client, cuGraphChildGraphNodeGetGraph, &of), CUDA_SUCCESS);
 	CHECK_EQ(make_part(&t, t.graph, t.graph), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(make_part(&t, t.graph, NULL), CUDA_ERROR_INVALID_VALUE);
@@ -361,19 +372,13 @@ static CUresult set_node(CUgraphNode node, CUgraphNodeParams *parameters)
 
 TEST(a_node_does_not_get_a_graph_that_it_is_in)
 {
-	struct graph_client t = start();
+	CUgraphNode node;
+	struct graph_client t = start_with_child(&node);
 	struct backend *backend = (struct backend *)client_worker()->backend;
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = t.graph}};
-	CUgraphNode nodes[2];
-	size_t n = 2;
 
-	backend->cuGraphGetNodes = get_nodes;
-	backend->cuGraphNodeGetType = get_type;
-	backend->cuGraphChildGraphNodeGetGraph = get_child;
 	backend->cuGraphNodeSetParams = set_node;
-	struct args_cuGraphGetNodes get = {.graph = t.graph, .nodes = nodes, .count = &n};
-	CHECK_EQ(CALL(&t.client, cuGraphGetNodes, &get), CUDA_SUCCESS);
-	struct args_rosenGraphNodeSet set = {.node = nodes[1], .generic = 1, .parameters = &p};
+	struct args_rosenGraphNodeSet set = {.node = node, .generic = 1, .parameters = &p};
 	CHECK_EQ(CALL(&t.client, rosenGraphNodeSet, &set), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(set_nodes, 0);
 	p.graph.graph = other(&t);

@@ -561,6 +561,16 @@ static CUgraphExec recorder_new(CUdeviceptr data, CUevent event)
 	return exec;
 }
 
+/* Of such a graph, which has not run and recorded nothing before. */
+static void check_first_launch(CUgraphExec exec, CUstream stream, CUevent event, CUdeviceptr data)
+{
+	OK(cuEventSynchronize(event)); /* never recorded */
+	check_words(data, 0);
+	OK(cuGraphLaunch(exec, stream));
+	OK(cuEventSynchronize(event));
+	check_words(data, 1);
+}
+
 /* An executable graph is no work that could be a node: neither its launch nor its upload. */
 CONFORM(executable_graphs_are_not_captured)
 {
@@ -576,11 +586,7 @@ CONFORM(executable_graphs_are_not_captured)
 	OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 	GIVES(cuGraphUpload(exec, stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	end_broken(stream);
-	OK(cuEventSynchronize(event)); /* never recorded */
-	check_words(data, 0);
-	OK(cuGraphLaunch(exec, stream));
-	OK(cuEventSynchronize(event));
-	check_words(data, 1);
+	check_first_launch(exec, stream, event, data);
 }
 
 CONFORM(a_refused_launch_records_nothing)
@@ -594,9 +600,5 @@ CONFORM(a_refused_launch_records_nothing)
 	OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
 	GIVES(cuGraphLaunch(exec, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
 	end_broken(blocking);
-	OK(cuEventSynchronize(event));
-	check_words(data, 0);
-	OK(cuGraphLaunch(exec, NULL));
-	OK(cuEventSynchronize(event));
-	check_words(data, 1);
+	check_first_launch(exec, NULL, event, data);
 }

@@ -141,15 +141,23 @@ TEST(batches)
 	CHECK(failed == SIZE_MAX);
 }
 
-TEST(memory_freed_too_early_is_an_error_and_no_crash)
+/* Memory of freeing's. */
+static CUdeviceptr two_streams(CUstream *using, CUstream *freeing, size_t size)
 {
 	CUdeviceptr a;
-	CUstream copying, freeing;
 
 	test_context();
-	CHECK_OK(cuStreamCreate(&copying, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuMemAllocAsync(&a, SIZE, freeing));
+	CHECK_OK(cuStreamCreate(using, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamCreate(freeing, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuMemAllocAsync(&a, size, *freeing));
+	return a;
+}
+
+TEST(memory_freed_too_early_is_an_error_and_no_crash)
+{
+	CUstream copying, freeing;
+	CUdeviceptr a = two_streams(&copying, &freeing, SIZE);
+
 	CHECK_OK(cuStreamWaitValue32_v2(copying, word_alloc(), 1, CU_STREAM_WAIT_VALUE_EQ));
 	CHECK_OK(cuMemsetD8Async(a, 1, SIZE, copying));
 	CHECK_OK(cuMemFreeAsync(a, freeing));
@@ -160,13 +168,9 @@ TEST(memory_freed_too_early_is_an_error_and_no_crash)
 
 TEST(memory_freed_while_it_is_waited_for_is_an_error_and_no_crash)
 {
-	CUdeviceptr a;
 	CUstream waiting, freeing;
+	CUdeviceptr a = two_streams(&waiting, &freeing, SIZE);
 
-	test_context();
-	CHECK_OK(cuStreamCreate(&waiting, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuMemAllocAsync(&a, SIZE, freeing));
 	CHECK_OK(cuMemsetD32Async(a, 0, 1, freeing));
 	CHECK_OK(cuStreamSynchronize(freeing));
 	CHECK_OK(cuStreamWaitValue32_v2(waiting, a, 1, CU_STREAM_WAIT_VALUE_EQ));
@@ -179,15 +183,11 @@ TEST_LIMIT(memory_freed_while_it_is_filled_is_an_error_and_no_crash, 60)
 {
 	const size_t size = 256 << 20;
 	CUstream filling, freeing;
-	CUdeviceptr a;
 	uint8_t byte;
 
 	if (TEST_THREAD_SANITIZER)
 		SKIP("two streams use the same memory, which is a race");
-	test_context();
-	CHECK_OK(cuStreamCreate(&filling, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuStreamCreate(&freeing, CU_STREAM_NON_BLOCKING));
-	CHECK_OK(cuMemAllocAsync(&a, size, freeing));
+	CUdeviceptr a = two_streams(&filling, &freeing, size);
 	CHECK_OK(cuMemsetD8Async(a, 0, 1, freeing));
 	CHECK_OK(cuStreamSynchronize(freeing));
 	CHECK_OK(cuMemsetD8Async(a, 1, size, filling));
