@@ -60,12 +60,16 @@ CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (pool_host_owns(address, &range))
 		return pool_host_free(&range, stream);
-	/* Memory of cuMemAlloc may be given back like this too, but is none of a pool. */
-	if (range_find(address, &range) && range.kind == RANGE_DEVICE && !capture_may_be_open())
+	if (range_remove_kind(address, RANGE_POOL, &range)) {
+		if (pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
+			return shim_take_error();
+	} else if (range_find(address, &range) && range.kind == RANGE_DEVICE &&
+		   !capture_may_be_open()) {
+		/* Memory of cuMemAlloc may be given back like this too, but is none of a pool. */
 		return shim_cuMemFree_v2(address);
-	if (range_remove(address, &range) && range.kind == RANGE_POOL &&
-	    pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
-		return shim_take_error();
+	} else {
+		range_remove(address, NULL);
+	}
 	pool_reuse_send_all(); /* it may be freed for the second time */
 	return remote_cuMemFreeAsync(address, stream);
 }

@@ -168,11 +168,22 @@ bool range_overlaps(uint64_t start, uint64_t size, struct range *out)
 	return overlaps;
 }
 
-bool range_remove(uint64_t start, struct range *out)
+static bool is_any(const struct range *range, const void *key)
+{
+	return true;
+}
+
+static bool is_of_kind(const struct range *range, const void *kind)
+{
+	return range->kind == *(const enum range_kind *)kind;
+}
+
+static bool remove_matching(uint64_t start, bool (*matches)(const struct range *, const void *),
+    const void *key, struct range *out)
 {
 	pthread_rwlock_wrlock(&lock);
 	struct node *node = find_below(start);
-	bool found = node && node->range.start == start;
+	bool found = node && node->range.start == start && matches(&node->range, key);
 	if (found) {
 		if (out)
 			*out = node->range;
@@ -180,6 +191,16 @@ bool range_remove(uint64_t start, struct range *out)
 	}
 	pthread_rwlock_unlock(&lock);
 	return found;
+}
+
+bool range_remove(uint64_t start, struct range *out)
+{
+	return remove_matching(start, is_any, NULL, out);
+}
+
+bool range_remove_kind(uint64_t start, enum range_kind kind, struct range *out)
+{
+	return remove_matching(start, is_of_kind, &kind, out);
 }
 
 /* The first node, in order of start from at on, that is to go; visits in order. */

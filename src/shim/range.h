@@ -65,8 +65,9 @@ bool range_find(uint64_t address, struct range *out);
 /* Some range that has a byte of [start, start + size). */
 bool range_overlaps(uint64_t start, uint64_t size, struct range *out);
 
-/* Takes out the range that starts at start; out may be NULL. */
+/* Takes out the range that starts at start; out may be NULL. Of kind: only if it is. */
 bool range_remove(uint64_t start, struct range *out);
+bool range_remove_kind(uint64_t start, enum range_kind kind, struct range *out);
 
 /* Takes out all device ranges of a context that is no more; all ranges of an owner. */
 void range_drop_context(CUcontext context);

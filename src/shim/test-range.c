@@ -34,6 +34,20 @@ TEST(only_a_start_removes)
 	CHECK(!range_find(0x1000, &r));
 }
 
+TEST(what_is_of_another_kind_stays)
+{
+	const struct range range = {.start = 0x1000, .size = 0x100, .kind = RANGE_POOL};
+	struct range r;
+
+	CHECK(range_add(&range));
+	CHECK(!range_remove_kind(0x1000, RANGE_DEVICE, &r));
+	CHECK(!range_remove_kind(0x1001, RANGE_POOL, &r));
+	CHECK(range_find(0x1000, &r));
+	CHECK(range_remove_kind(0x1000, RANGE_POOL, &r));
+	CHECK_EQ(r.size, 0x100);
+	CHECK(!range_find(0x1000, &r));
+}
+
 TEST(a_new_range_takes_the_place_of_what_it_overlaps)
 {
 	struct range r;
