@@ -31,6 +31,10 @@ static struct place begin(void)
 	OK(cuMemsetD32(p.gate, 0, 1));
 	OK(cuStreamCreate(&p.stream, CU_STREAM_NON_BLOCKING));
 	OK(cuStreamCreate(&p.other, CU_STREAM_NON_BLOCKING));
+	/* A kernel's first launch may load it, for which a driver waits until the device is idle: with
+	 * a stream behind the gate it would wait for ever. */
+	OK(cuLaunchKernel(
+	    p.spin, 1, 1, 1, 1, 1, 1, 0, NULL, (void *[]){&p.word, &(uint64_t){1}}, NULL));
 	OK(cuCtxSynchronize());
 	return p;
 }
