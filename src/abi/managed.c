@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/util.h"
 
@@ -382,28 +381,13 @@ static bool is_legacy(CUstream stream)
 	return !stream || stream == CU_STREAM_LEGACY;
 }
 
-/* The process has memory there. */
-static bool is_mapped(uint64_t address, uint64_t size)
-{
-	uint64_t start = address / PAGE * PAGE, end;
-	unsigned char in_core[64];
-
-	if (!address || !size || __builtin_add_overflow(address, size, &end))
-		return false;
-	for (; start < end; start += sizeof(in_core) * PAGE)
-		if (mincore((void *)start, MIN(end - start, sizeof(in_core) * PAGE), in_core) < 0)
-			return false;
-	return true;
-}
-
 CUresult managed_check_batch(const CUdeviceptr *addresses, const size_t *sizes, size_t count,
-    unsigned long long flags, CUstream stream, bool (*is_cudas)(uint64_t address, uint64_t size))
+    unsigned long long flags, CUstream stream)
 {
 	bool valid = addresses && sizes && count && !flags && !is_legacy(stream);
 
 	for (size_t i = 0; valid && i < count; i++)
-		valid = managed_covers(addresses[i], sizes[i]) ||
-			(is_mapped(addresses[i], sizes[i]) && !is_cudas(addresses[i], sizes[i]));
+		valid = managed_covers(addresses[i], sizes[i]);
 	return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -433,8 +417,7 @@ CUresult managed_prefetch_batch(const CUdeviceptr *addresses, const size_t *size
 	for (size_t i = 0; r == CUDA_SUCCESS && i < count; i++) {
 		if (which + 1 < n_locations && location_indices[which + 1] == i)
 			which++;
-		if (managed_covers(addresses[i], sizes[i]))
-			r = managed_prefetch(addresses[i], sizes[i], locations[which]);
+		r = managed_prefetch(addresses[i], sizes[i], locations[which]);
 	}
 	return r;
 }

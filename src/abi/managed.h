@@ -47,10 +47,9 @@ CUresult managed_attributes(void **data, const size_t *data_sizes,
     const CUmem_range_attribute *attributes, size_t n, uint64_t address, uint64_t size);
 
 /* Arguments of the batch functions: flags must be 0, the stream not the legacy one, each range
- * managed, or ordinary memory of the program, for which the hint means nothing. is_cudas: whether
- * any of it is other memory of CUDA's. */
+ * managed. */
 CUresult managed_check_batch(const CUdeviceptr *addresses, const size_t *sizes, size_t count,
-    unsigned long long flags, CUstream stream, bool (*is_cudas)(uint64_t address, uint64_t size));
+    unsigned long long flags, CUstream stream);
 /* Ranges from location_indices[i] up to the next index go to locations[i]. The ranges are checked;
  * nothing is changed if a location is not valid. */
 CUresult managed_prefetch_batch(const CUdeviceptr *addresses, const size_t *sizes, size_t count,

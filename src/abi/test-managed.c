@@ -2,8 +2,6 @@
  * pages'. */
 #include "abi/managed.h"
 
-#include <sys/mman.h>
-
 #include "base/test.h"
 
 #define AT   0x240000000000ull
@@ -118,39 +116,4 @@ TEST(managed_many_small_pieces_of_advice)
 		CHECK_EQ(managed_prefetch(AT + i * 4096ull, 4096, device0), 0);
 	CHECK_EQ(ask(CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION, 0, SIZE), 0);
 	managed_remove(AT);
-}
-
-static uint64_t others;
-
-static bool is_cudas(uint64_t address, uint64_t size)
-{
-	return address < others + 4096 && others < address + size;
-}
-
-static CUresult check_one(CUdeviceptr address, size_t size)
-{
-	return managed_check_batch(&address, &size, 1, 0, CU_STREAM_PER_THREAD, is_cudas);
-}
-
-TEST(managed_batches_take_ordinary_memory)
-{
-	const size_t page = 4096, size = 1024 * page;
-	char *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t start = (uintptr_t)memory;
-
-	CHECK(memory != MAP_FAILED);
-	CHECK_EQ(check_one(start, size), CUDA_SUCCESS);
-	CHECK_EQ(check_one(start + 100, 1), CUDA_SUCCESS);
-	CHECK_EQ(check_one(start, 0), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(check_one(0, page), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(check_one(start, UINT64_MAX), CUDA_ERROR_INVALID_VALUE);
-	others = start + size / 2;
-	CHECK_EQ(check_one(start, size), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(check_one(start, size / 2), CUDA_SUCCESS);
-	others = 0;
-	/* A page is missing. */
-	munmap(memory + size - 2 * page, page);
-	CHECK_EQ(check_one(start, size), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(check_one(start, size - 2 * page), CUDA_SUCCESS);
-	munmap(memory, size);
 }

@@ -13,7 +13,6 @@
 #include "shim/capture.h"
 #include "shim/device.h"
 #include "shim/hostmem.h"
-#include "shim/session.h"
 #include "shim/thread.h"
 
 CUresult shim_cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned flags)
@@ -104,18 +103,10 @@ CUresult shim_cuMemPrefetchAsync(
 	return shim_cuMemPrefetchAsync_v2(address, count, managed_location(destination), 0, stream);
 }
 
-static bool is_cudas(uint64_t address, uint64_t size)
-{
-	struct range range;
-
-	return session_in_device_window(address) || session_in_host_window(address) ||
-	       range_overlaps(address, size, &range);
-}
-
 CUresult shim_cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t count, unsigned long long flags, CUstream stream)
 {
-	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream, is_cudas)
+	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream)
 				  ?: capture_refuse(stream);
 }
 
@@ -123,7 +114,7 @@ CUresult shim_cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, siz
     CUmemLocation *locations, size_t *location_indices, size_t n_locations,
     unsigned long long flags, CUstream stream)
 {
-	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream, is_cudas)
+	return in_context() ?: managed_check_batch(addresses, sizes, count, flags, stream)
 				  ?: capture_refuse(stream)
 		   ?: managed_prefetch_batch(addresses, sizes, count, locations, location_indices,
 			  n_locations, device_count());

@@ -122,6 +122,32 @@ CONFORM(batches_of_hints_that_are_none)
 	check_places(-2, -2);
 }
 
+/* The program's own memory takes hints only where kernels can reach it. */
+CONFORM(hints_of_ordinary_memory)
+{
+	int reachable;
+
+	begin();
+	OK(cuDeviceGetAttribute(&reachable, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0));
+	if (reachable)
+		SKIP("kernels can reach all memory");
+	void *bytes = aligned_alloc(PIECE, PIECE);
+	CHECK(bytes);
+	memset(bytes, 5, PIECE);
+	pieces[1] = (uintptr_t)bytes;
+	GIVES(cuMemPrefetchBatchAsync(pieces, sizes, PIECES, places, firsts, PIECES, 0, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemDiscardBatchAsync(pieces, sizes, PIECES, 0, stream), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemDiscardAndPrefetchBatchAsync(
+		  pieces, sizes, PIECES, places, firsts, PIECES, 0, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemPrefetchAsync_v2(pieces[1], PIECE, places[0], 0, stream),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemAdvise_v2(pieces[1], PIECE, CU_MEM_ADVISE_SET_READ_MOSTLY, places[0]),
+	    CUDA_ERROR_INVALID_VALUE);
+	free(bytes);
+}
+
 CONFORM(single_hints_in_the_threads_stream)
 {
 	begin();

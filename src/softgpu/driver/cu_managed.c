@@ -4,7 +4,6 @@
 
 #include "abi/managed.h"
 #include "softgpu/driver/stream.h"
-#include "softgpu/mem/arena.h"
 
 #define N_DEVICES 1
 
@@ -74,17 +73,12 @@ CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, C
 	return cuMemPrefetchAsync_v2(address, size, managed_location(device), 0, stream);
 }
 
-static bool is_cudas(uint64_t address, uint64_t size)
-{
-	return sg_arena_holds(address);
-}
-
 CUresult cuMemDiscardBatchAsync(
     CUdeviceptr *addresses, size_t *sizes, size_t n, unsigned long long flags, CUstream stream)
 {
 	CUstream named = sg_stream_named(stream);
 
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named, is_cudas)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
 					 ?: managed_enter_stream(stream);
 }
 
@@ -94,7 +88,7 @@ CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addresses, size_t *sizes, size_t n
 {
 	CUstream named = sg_stream_named(stream);
 
-	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named, is_cudas)
+	return managed_enter() ?: managed_check_batch(addresses, sizes, n, flags, named)
 					 ?: managed_enter_stream(stream)
 					 ?: managed_prefetch_batch(addresses, sizes, n, locations,
 						location_indices, n_locations, N_DEVICES);
