@@ -235,6 +235,7 @@ static void check_host_pool(CUmemoryPool pool)
 	CHECK_EQ(access_of(pool, CU_MEM_LOCATION_TYPE_DEVICE), CU_MEM_ACCESS_FLAGS_PROT_NONE);
 	GIVES(cuPointerGetAttribute(&pointer, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, a),
 	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemsetD32(a, 5, 4), CUDA_ERROR_INVALID_VALUE);
 	OK(cuMemPoolSetAccess(pool, &device_access, 1));
 	CHECK_EQ(access_of(pool, CU_MEM_LOCATION_TYPE_DEVICE), CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
 	CHECK_EQ(words[n - 1], 41);
@@ -261,4 +262,42 @@ CONFORM(host_memory_of_a_node_comes_from_a_pool)
 {
 	check_host_pool(pool_at(
 	    CU_MEM_LOCATION_TYPE_HOST_NUMA, CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED));
+}
+
+/* What a stream gives back others do not get before it is done with it. */
+CONFORM(host_memory_is_given_back_in_stream_order)
+{
+	enum { BYTES = 4 << 20 };
+	CUmemoryPool pool =
+	    pool_at(CU_MEM_LOCATION_TYPE_HOST, CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED);
+	CUdeviceptr a, b, seen, flag;
+	uint32_t *word, *copy = malloc(BYTES);
+	CUstream streams[2];
+
+	OK(cuMemPoolSetAccess(pool, &device_access, 1));
+	OK(cuMemAlloc(&seen, BYTES));
+	OK(cuMemHostAlloc((void **)&word, sizeof(*word), CU_MEMHOSTALLOC_DEVICEMAP));
+	OK(cuMemHostGetDevicePointer(&flag, word, 0));
+	for (int i = 0; i < 2; i++)
+		OK(cuStreamCreate(&streams[i], CU_STREAM_NON_BLOCKING));
+	for (uint32_t round = 1; round < 10; round++) {
+		*word = 0;
+		OK(cuMemAllocFromPoolAsync(&a, BYTES, pool, streams[0]));
+		OK(cuStreamWaitValue32(streams[0], flag, 1, CU_STREAM_WAIT_VALUE_GEQ));
+		OK(cuMemsetD32Async(a, round, BYTES / 4, streams[0]));
+		OK(cuMemcpyAsync(seen, a, BYTES, streams[0]));
+		OK(cuMemFreeAsync(a, streams[0]));
+		OK(cuMemAllocFromPoolAsync(&b, BYTES, pool, streams[1]));
+		OK(cuMemsetD32Async(b, 77, BYTES / 4, streams[1]));
+		OK(cuMemFreeAsync(b, streams[1]));
+		__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+		OK(cuStreamSynchronize(streams[0]));
+		OK(cuStreamSynchronize(streams[1]));
+		OK(cuMemcpyDtoH(copy, seen, BYTES));
+		for (int i = 0; i < BYTES / 4; i += 512)
+			CHECK_EQ(copy[i], round);
+	}
+	CHECK_EQ(attribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 0);
+	OK(cuMemPoolDestroy(pool));
+	free(copy);
 }

@@ -340,6 +340,11 @@ CONFORM(host_memory_that_cannot_be)
 
 /* --- who may use it --- */
 
+static const CUmemAccessDesc no_access[] = {
+    {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}},
+    {.location = {.type = CU_MEM_LOCATION_TYPE_HOST}},
+};
+
 /* Mapped at the second granule of four. */
 static CUdeviceptr map_host(CUmemAllocationProp *where, CUmemGenericAllocationHandle *handle)
 {
@@ -427,12 +432,18 @@ CONFORM(host_memory_of_the_host_alone_is_copied)
 	CHECK_EQ(pinned[15], 16);
 	GIVES(cuMemsetD32(at, 1, 4), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(words[0], 1);
-	/* Once the device may use it. */
+	/* Once the device may use it, and as long as it may. */
 	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
 	OK(cuMemsetD32(at, 7, 4));
 	OK(cuCtxSynchronize());
 	CHECK_EQ(words[0], 7);
 	CHECK_EQ(words[4], 5);
+	OK(cuMemSetAccess(at, granule, &no_access[0], 1));
+	GIVES(cuMemsetD32(at, 1, 4), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
+	OK(cuMemsetD32(at, 8, 4));
+	OK(cuCtxSynchronize());
+	CHECK_EQ(words[0], 8);
 	unmap_host(at, handle);
 }
 
