@@ -5,7 +5,8 @@
  * what is seen at a glance.
  *
  * The files were written by the program's processes and may be cut short by their death: sizes are
- * taken from the file, not from what it says.
+ * taken from the file, not from what it says. They are read, not mapped: what a full disk has no room
+ * for cannot be looked at in a mapping.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -135,45 +135,51 @@ static void put_process(struct merge *merge, const struct trace_header *header)
 	fputs("}}", merge->out);
 }
 
-static void put_file(struct merge *merge, const uint8_t *bytes, size_t size)
+/* What the writer of a file says that fits it; false: it is none, or nothing was written. */
+static bool read_header(FILE *file, struct trace_header *header)
+{
+	return fread(header, sizeof(*header), 1, file) == 1 && header->magic == TRACE_MAGIC &&
+	       header->header_size >= sizeof(*header) &&
+	       header->record_size >= sizeof(struct trace_record) &&
+	       fseeko(file, header->header_size, SEEK_SET) == 0;
+}
+
+static int put_file(struct merge *merge, FILE *file)
 {
 	struct trace_header header;
+	struct trace_record record;
 
-	if (size < sizeof(header))
-		return;
-	memcpy(&header, bytes, sizeof(header));
-	if (header.magic != TRACE_MAGIC || header.header_size < sizeof(header) ||
-	    header.header_size > size || header.record_size < sizeof(struct trace_record))
-		return;
-	uint64_t room = (size - header.header_size) / header.record_size;
-	uint64_t used = header.used, n = MIN(MIN(used, header.capacity), room);
-	merge->n_dropped += used - n;
+	if (!read_header(file, &header))
+		return ferror(file) ? error_origin(-errno) : 0;
+	uint64_t used = header.used, n = MIN(used, header.capacity), i = 0;
+	off_t skipped = (off_t)(header.record_size - sizeof(record));
 	merge->n_files++;
 	put_process(merge, &header);
-	for (uint64_t i = 0; i < n; i++) {
-		struct trace_record record;
-		memcpy(
-		    &record, bytes + header.header_size + i * header.record_size, sizeof(record));
+	for (; i < n && fread(&record, sizeof(record), 1, file) == 1; i++) {
 		put_record(merge, header.pid, &record);
+		if (ferror(merge->out) || (skipped && fseeko(file, skipped, SEEK_CUR) < 0))
+			return error_origin(-errno);
 	}
+	merge->n_dropped += used - i;
+	return ferror(file) ? error_origin(-errno) : 0;
 }
 
 static int merge_file(struct merge *merge, int folder, const char *name)
 {
-	_cleanup_fd_ int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat status;
 
-	if (fd < 0 || fstat(fd, &status) < 0)
+	if (fd < 0)
 		return error_origin(-errno);
-	if (!S_ISREG(status.st_mode) || !status.st_size)
-		return 0;
-	size_t size = (size_t)status.st_size;
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return error_origin(-errno);
-	put_file(merge, bytes, size);
-	munmap(bytes, size);
-	return 0;
+	FILE *file = fstat(fd, &status) < 0 ? NULL : fdopen(fd, "r");
+	if (!file) {
+		int r = error_origin(-errno);
+		fd_close(fd);
+		return r;
+	}
+	int r = S_ISREG(status.st_mode) ? put_file(merge, file) : 0;
+	fclose(file);
+	return error_trace(r);
 }
 
 static int merge_folder(struct merge *merge, const char *path)
@@ -203,13 +209,13 @@ int run_merge_traces(const char *folder, const char *path)
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", merge.out);
 	int r = merge_folder(&merge, folder);
 	fputs("\n]}\n", merge.out);
-	bool written = !ferror(merge.out);
-	if (fclose(merge.out) || !written)
-		r = error_origin(-EIO);
+	bool failed = ferror(merge.out);
+	if ((fclose(merge.out) || failed) && r == 0)
+		r = error_origin(-errno);
 	if (r < 0)
 		cli_error("the trace %s is not whole: %s", path, strerror(-r));
 	else if (!merge.n_files)
-		cli_error("the trace %s is empty: the program made no CUDA call", path);
+		cli_error("the trace %s is empty: no process of the program left one", path);
 	else
 		cli_error("the trace of %u process%s is in %s: open it in ui.perfetto.dev",
 		    merge.n_files, merge.n_files == 1 ? "" : "es", path);

@@ -111,15 +111,17 @@ class Run(Scenario):
     def test_a_full_disk_ends_the_trace_and_not_the_program(self):
         if os.geteuid() != 0:
             self.skipTest("only root makes a small disk")
-        with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
-            script = 'mount -t tmpfs -o size=40k none "$0" && TMPDIR="$0" exec "$@"'
-            command = ["unshare", "-m", "sh", "-c", script, folder, ROSEN, "run", "--backend", BACKEND,
-                       "--trace", "/dev/null", "--", LOAD, "1"]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
-            if "mount" in result.stderr or "unshare" in result.stderr:
-                self.skipTest("this container may not mount")
-        self.assertEqual((result.returncode, result.stdout.split()), (0, ["ready", "done"]), result.stderr)
-        self.assertRegex(result.stderr, "calls were not recorded|no room for the trace")
+        script = 'mount -t tmpfs -o size=40k none "$0" && head -c "$1" /dev/zero >"$0/filled" && shift && ' \
+                 'TMPDIR="$0" exec "$@"'
+        for filled, told in (0, "calls were not recorded"), (40 << 10, "no room for the trace"):
+            with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
+                command = ["unshare", "-m", "sh", "-c", script, folder, str(filled), ROSEN, "run", "--backend",
+                           BACKEND, "--trace", "/dev/null", "--", LOAD, "1"]
+                result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
+                if "mount" in result.stderr or "unshare" in result.stderr:
+                    self.skipTest("this container may not mount")
+            self.assertEqual((result.returncode, result.stdout.split()), (0, ["ready", "done"]), result.stderr)
+            self.assertIn(told, result.stderr)
 
     def test_a_program_that_cannot_be_reached_is_told(self):
         with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
