@@ -251,8 +251,10 @@ void doctor_check_compiler(struct doctor *doctor)
 
 	snprintf(path, sizeof(path), "%.*s/softgpu-llvm.so", (int)(slash - doctor->install.softgpu),
 	    doctor->install.softgpu);
+	/* Without a GPU nothing else can run a kernel. */
+	enum finding_state state = doctor->has_gpu ? FINDING_NOTE : FINDING_BAD;
 	if (access(path, R_OK)) {
-		doctor_find(doctor, "compiler", FINDING_NOTE,
+		doctor_find(doctor, "compiler", state,
 		    "apt-get install llvm-19-dev, then build Rosen again: make",
 		    "%s is missing: the software GPU was built without LLVM and runs no kernels",
 		    path);
@@ -265,7 +267,6 @@ void doctor_check_compiler(struct doctor *doctor)
 		dlclose(library);
 		return;
 	}
-	doctor_find(doctor, "compiler", doctor->has_gpu ? FINDING_NOTE : FINDING_BAD,
-	    "apt-get install libllvm19", "the software GPU's compiler cannot be loaded: %s",
-	    dlerror());
+	doctor_find(doctor, "compiler", state, "apt-get install libllvm19",
+	    "the software GPU's compiler cannot be loaded: %s", dlerror());
 }
