@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,12 +64,8 @@ static bool export_softgpu(const struct install *install)
 	return good;
 }
 
-static bool export_all(const struct run_plan *plan)
+static bool export_all(const struct run_plan *plan, const struct install *install)
 {
-	struct install install;
-
-	if (install_find(&install) < 0)
-		return false;
 	export_settings(plan->config);
 	setenv("ROSEN_SERVER", plan->use->socket, 1);
 	setenv("ROSEN_RUN", plan->run, 1);
@@ -76,12 +73,12 @@ static bool export_all(const struct run_plan *plan)
 		setenv("ROSEN_OBSERVE_DIR", plan->observe_dir, 1);
 	if (plan->trace)
 		setenv("ROSEN_TRACE", "yes", 1);
-	return export_library_path(&install) &&
-	       (strcmp(plan->config->backend, "softgpu") != 0 || export_softgpu(&install));
+	return export_library_path(install) &&
+	       (strcmp(plan->config->backend, "softgpu") != 0 || export_softgpu(install));
 }
 
-static _Noreturn void become_program(
-    const struct run_plan *plan, pid_t parent, const sigset_t *mask, int report)
+static _Noreturn void become_program(const struct run_plan *plan, const struct install *install,
+    pid_t parent, const sigset_t *mask, int report)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -91,7 +88,7 @@ static _Noreturn void become_program(
 	    (plan->output >= 0 && dup2(plan->output, STDOUT_FILENO) < 0))
 		_exit(RUN_FAILED);
 	errno = ENOMEM;
-	if (export_all(plan))
+	if (export_all(plan, install))
 		execvp(plan->program[0], plan->program);
 	int why = errno;
 	(void)!write(report, &why, sizeof(why));
@@ -101,6 +98,7 @@ static _Noreturn void become_program(
 static int explain(const char *name, int why)
 {
 	char path[INSTALL_PATH_MAX];
+	struct stat status;
 
 	/* execvp() says EACCES also when a folder in PATH may not be searched. */
 	if (why == EACCES && !binary_find(name, F_OK, path, sizeof(path)))
@@ -111,6 +109,8 @@ static int explain(const char *name, int why)
 		    name);
 		return RUN_NOT_FOUND;
 	}
+	if (why == EACCES && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		why = EISDIR;
 	cli_error("cannot execute %s: %s%s", name, strerror(why),
 	    why == ENOEXEC ? ": is it a program for this kind of machine?" : "");
 	return RUN_CANNOT_EXECUTE;
@@ -130,12 +130,29 @@ static void warn_of_obstacle(const char *name)
 		    path, why, name);
 }
 
+/* Without Rosen's library the program would find another one, or none. */
+static bool find_library(struct install *install)
+{
+	if (install_find(install) < 0) {
+		cli_error("cannot find this installation: is /proc mounted?");
+		return false;
+	}
+	if (access(install->libcuda, R_OK) == 0)
+		return true;
+	cli_error("%s: %s: the installation is incomplete (`rosen doctor`)", install->libcuda,
+	    strerror(errno));
+	return false;
+}
+
 int run_start_program(const struct run_plan *plan, pid_t *pid)
 {
 	int report[2], why = 0;
 	pid_t parent = getpid();
+	struct install install;
 	sigset_t all, before;
 
+	if (!find_library(&install))
+		return RUN_FAILED;
 	if (pipe2(report, O_CLOEXEC) < 0) {
 		cli_error("cannot start the program: %s", strerror(errno));
 		return RUN_FAILED;
@@ -145,7 +162,7 @@ int run_start_program(const struct run_plan *plan, pid_t *pid)
 	sigprocmask(SIG_BLOCK, &all, &before);
 	*pid = fork();
 	if (*pid == 0)
-		become_program(plan, parent, &before, report[1]);
+		become_program(plan, &install, parent, &before, report[1]);
 	fd_close(report[1]);
 	if (*pid < 0) {
 		fd_close(report[0]);

@@ -93,6 +93,12 @@ static int start_rosend(const struct config *config, bool warm, struct server_us
 	int leash[2];
 	int r = install_find(&install);
 
+	if (r == 0 && access(install.rosend, X_OK) < 0) {
+		r = error_origin(-errno);
+		snprintf(error, SOCKET_ERROR_MAX,
+		    "%.400s: %s: the installation is incomplete (`rosen doctor`)", install.rosend,
+		    strerror(errno));
+	}
 	if (r == 0)
 		r = socket_listen(use->socket, true, false, &listener, error);
 	if (r < 0)

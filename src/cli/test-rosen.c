@@ -32,6 +32,24 @@ static struct result result;
 static struct test_tree tree;
 static char client[64];
 
+static void make_folder(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
+	CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
+}
+
+static void make_file(const char *name, mode_t mode)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, mode);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
 /* A tree with a temporary folder of its own, so that leftovers are seen. */
 static void set_up(const char *behaviour)
 {
@@ -49,6 +67,9 @@ static void set_up(const char *behaviour)
 	snprintf(path, sizeof(path), "%s/run", tree.folder);
 	CHECK_EQ(mkdir(path, 0700), 0);
 	setenv("XDG_RUNTIME_DIR", path, 1);
+	make_folder("lib");
+	make_folder("lib/rosen");
+	make_file("lib/rosen/libcuda.so.1", 0600);
 	unsetenv("ROSEN_SERVER");
 	unsetenv("LD_LIBRARY_PATH");
 }
@@ -135,10 +156,37 @@ TEST(exit_status_is_the_programs)
 	CHECK_EQ(ROSEN("run", "--", "no-such-program"), 127);
 	CHECK(strstr(result.error, "no-such-program"));
 	CHECK_EQ(ROSEN("run", "--", "/etc/passwd"), 126);
+	CHECK_EQ(ROSEN("run", "--", "/etc"), 126);
+	CHECK(strstr(result.error, "cannot execute /etc: Is a directory"));
 	CHECK_EQ(ROSEN("run", "--server", "/no/such/socket", "--", "true"), 125);
 	CHECK(strstr(result.error, "/no/such/socket"));
 	CHECK_EQ(ROSEN("run"), 2);
 	tear_down();
+}
+
+static void check_incomplete(const char *part)
+{
+	char path[128];
+
+	set_up("ok");
+	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, part);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(ROSEN("run", "--", "echo", "started"), 125);
+	CHECK_STR(result.out, "");
+	CHECK(strstr(result.error, path));
+	CHECK(strstr(result.error, "No such file or directory: the installation is incomplete"));
+	tear_down();
+}
+
+/* In its place a program would find another libcuda.so.1, or none. */
+TEST(tree_without_the_library_runs_nothing)
+{
+	check_incomplete("lib/rosen/libcuda.so.1");
+}
+
+TEST(tree_without_rosend_runs_nothing)
+{
+	check_incomplete("bin/rosend");
 }
 
 TEST(wrong_command_lines_are_2)
@@ -188,32 +236,12 @@ TEST(program_gets_its_environment)
 	tear_down();
 }
 
-static void make_folder(const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
-	CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
-}
-
-static void make_file(const char *name, mode_t mode)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%.40s/%s", tree.folder, name);
-	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, mode);
-	CHECK(fd >= 0);
-	close(fd);
-}
-
 /* Programs on the software GPU are made to compile to PTX; the user's own assembler stays. */
 TEST(software_gpu_gets_its_compilers)
 {
 	set_up("ok");
 	char wanted[256];
 
-	make_folder("lib");
-	make_folder("lib/rosen");
 	make_folder("lib/rosen/softgpu");
 	make_file("lib/rosen/softgpu/softgpu-audit.so", 0600);
 	make_file("lib/rosen/softgpu/ptxas", 0700);
