@@ -57,8 +57,8 @@ static bool begin(const struct server_use *use, const char *id, bool count)
 	return good;
 }
 
-/* path "-": stderr, which may be a file that opening it again would cut off. */
-static void write_json(const char *path, struct json_object *object)
+/* path "-": stderr, which may be a file that opening it again would cut off. False after a message. */
+static bool write_json(const char *path, struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(
 	    object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -70,9 +70,11 @@ static void write_json(const char *path, struct json_object *object)
 		written = false;
 	if (!written)
 		cli_error("cannot write %s: %s", path, strerror(errno));
+	return written;
 }
 
-static void show_stats(const struct run_arguments *a, const struct server_use *use, const char *id,
+/* False after a message. */
+static bool show_stats(const struct run_arguments *a, const struct server_use *use, const char *id,
     const char *program, uint64_t wall_ns)
 {
 	struct json_object *request = json_object_new_object();
@@ -81,15 +83,17 @@ static void show_stats(const struct run_arguments *a, const struct server_use *u
 	json_object_object_add(request, "wait_ms", json_object_new_int(STATS_MS));
 	struct json_object *stats = server_ask(use, "run-stats", request, ASK_MS);
 	if (!stats)
-		return;
+		return false;
+	bool good = true;
 	if (a->stats)
 		run_print_stats(stderr, stats, program, wall_ns);
 	if (a->stats_json) {
 		struct json_object *json = run_stats_json(stats, program, wall_ns);
-		write_json(a->stats_json, json);
+		good = write_json(a->stats_json, json);
 		json_object_put(json);
 	}
 	json_object_put(stats);
+	return good;
 }
 
 /* The folder in which client processes leave what they observed: inside a private rosend's, which
@@ -138,10 +142,12 @@ static int run_with(const struct run_arguments *a, struct run_plan *plan, struct
 	int status = run_start_program(plan, &pid);
 	if (status == 0) {
 		status = run_supervise(pid, plan->program[0], use);
-		if (count)
-			show_stats(a, use, plan->run, plan->program[0], clock_now_ns() - start);
-		if (a->trace)
-			run_merge_traces(observe_dir, a->trace);
+		bool told = !count ||
+			    show_stats(a, use, plan->run, plan->program[0], clock_now_ns() - start);
+		if (a->trace && run_merge_traces(observe_dir, a->trace) < 0)
+			told = false;
+		if (!told && status == 0)
+			status = RUN_FAILED;
 	}
 	if (plan->observe_dir)
 		dir_remove(observe_dir);

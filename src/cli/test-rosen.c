@@ -189,6 +189,22 @@ TEST(tree_without_rosend_runs_nothing)
 	check_incomplete("bin/rosend");
 }
 
+/* A caller that asked for a report and has none is told by the status; a failure of the program's
+ * own comes first. */
+TEST(report_that_cannot_be_written_shows_in_the_status)
+{
+	static const char *const options[] = {"--stats-json", "--trace"};
+
+	set_up("ok");
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		CHECK_EQ(ROSEN("run", options[i], "/dev/full", "--", "true"), 125);
+		CHECK(strstr(result.error, "/dev/full"));
+		CHECK(strstr(result.error, "No space left on device"));
+		CHECK_EQ(ROSEN("run", options[i], "/dev/full", "--", "sh", "-c", "exit 7"), 7);
+	}
+	tear_down();
+}
+
 TEST(wrong_command_lines_are_2)
 {
 	set_up("ok");
