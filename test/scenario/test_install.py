@@ -20,8 +20,19 @@ class Install(Scenario):
         super().setUp()
         self.prefix = tempfile.mkdtemp(prefix="rosen-scenario-")
         self.addCleanup(shutil.rmtree, self.prefix)
-        subprocess.run([os.path.join(SOURCE, "tools/install-tree"), STAGE, "", self.prefix], check=True)
+        self.install()
         self.rosen = os.path.join(self.prefix, "bin/rosen")
+
+    def install(self):
+        subprocess.run([os.path.join(SOURCE, "tools/install-tree"), STAGE, "", self.prefix], check=True)
+
+    def test_what_is_there_is_replaced_and_not_changed(self):
+        os.chmod(self.prefix, 0o711)
+        library = os.path.join(self.prefix, "lib/rosen/libcuda.so.1")
+        with open(library, "rb") as before:  # as a running program has it mapped
+            self.install()
+            self.assertNotEqual(os.fstat(before.fileno()).st_ino, os.stat(library).st_ino)
+        self.assertEqual(os.stat(self.prefix).st_mode & 0o777, 0o711)
 
     def test_the_tree_runs_where_it_was_copied(self):
         told = subprocess.run([self.rosen, "info", "--json"], capture_output=True, text=True, check=True,
