@@ -93,6 +93,11 @@ TEST(misaligned_addresses)
 	    SG_FAULT_MISALIGNED);
 	CHECK_EQ(run("st.shared.u32 [s], 1; ld.shared.u32 %r1, [%a];", 1, 2, &fault),
 	    SG_FAULT_MISALIGNED);
+	CHECK_EQ(run("ld.global.u64 %d1, [%a]; ld.global.v2.u64 {%d2, %d3}, [%a+4];\n"
+		     "ld.global.v2.u64 {%d4, %d5}, [%a+20];",
+		     1, (uint64_t)memory, &fault),
+	    SG_FAULT_MISALIGNED);
+	CHECK(fault.address == (uint64_t)memory + 4);
 	CHECK_EQ(run("ld.global.u8 %r1, [%a];", 1, (uint64_t)memory + 3, &fault), 0);
 }
 

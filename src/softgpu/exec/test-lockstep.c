@@ -200,6 +200,30 @@ TEST(what_a_row_does_to_one_place_happens_once)
 	}
 }
 
+/* Each lane reads its own in one go; what they write at the same address is written by all at once. */
+TEST(vectors_read_as_one_where_plain_ones_are_written)
+{
+	static const char text[] =
+	    PTX_HEAD ".visible .entry k(.param .u64 out) {\n"
+		     ".reg .b64 %o, %a, %d; .reg .b32 %r<9>;\n"
+		     "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 8;\n"
+		     "add.u64 %a, %o, %d; ld.volatile.global.v2.u32 {%r2, %r3}, [%a];\n"
+		     "add.u32 %r2, %r2, %r3; st.global.v2.u32 [%a], {%r2, %r1};\n"
+		     "ld.global.v2.u32 {%r2, %r3}, [%a]; add.u32 %r2, %r2, %r3;\n"
+		     "st.relaxed.gpu.global.v2.u32 [%a], {%r3, %r2}; ret; }\n";
+	uint32_t *out = device_alloc(64 * 8);
+
+	for (uint32_t lanes = 1; lanes <= 32; lanes += 31) {
+		for (uint32_t i = 0; i < 128; i++)
+			out[i] = i;
+		launch_warps(text, 64, lanes, out);
+		for (uint32_t i = 0; i < 64; i++) {
+			CHECK_EQ(out[2 * i], i);
+			CHECK_EQ(out[2 * i + 1], 5 * i + 1);
+		}
+	}
+}
+
 /* All lanes move on what their neighbours have, in any memory, with no barrier between. */
 TEST(lanes_that_the_user_wants_alone_read_before_others_write)
 {

@@ -41,11 +41,17 @@ void access_init(struct warp *warp, struct access *access, bool is_write)
 		access->space = access->address->elements->variable->space;
 }
 
-bool access_is_own(const struct access *access)
+static bool is_own(const struct access *access)
 {
 	const struct ptx_operand *base = access->address->elements;
 
 	return base->kind == PTX_OPERAND_VARIABLE && shape_is_own(base->variable);
+}
+
+bool access_goes_by_lane(struct warp *warp, const struct access *access)
+{
+	return is_own(access) ||
+	       (memory_is_one(&warp->emit, access->address) && !shape_is_uniform(access->shape));
 }
 
 static void run_by_lane(struct warp *warp)
@@ -225,19 +231,12 @@ static bool has_gather(const struct access *access)
 	return access->size == 4 || access->size == 8;
 }
 
-/* Always: the rest asks later. */
-static bool goes_by_lane(struct warp *warp, const struct access *access)
-{
-	return access_is_own(access) ||
-	       (memory_is_one(&warp->emit, access->address) && !shape_is_uniform(access->shape));
-}
-
 void warp_load(struct warp *warp)
 {
 	struct access access;
 
 	access_init(warp, &access, false);
-	if (goes_by_lane(warp, &access)) {
+	if (access_goes_by_lane(warp, &access)) {
 		run_by_lane(warp);
 		return;
 	}
@@ -265,7 +264,7 @@ void warp_store(struct warp *warp)
 	struct access access;
 
 	access_init(warp, &access, true);
-	if (goes_by_lane(warp, &access)) {
+	if (access_goes_by_lane(warp, &access)) {
 		run_by_lane(warp);
 		return;
 	}

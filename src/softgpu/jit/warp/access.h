@@ -17,8 +17,9 @@ struct access {
 /* Of the instruction being translated. */
 void access_init(struct warp *warp, struct access *access, bool is_write);
 
-/* It reads or writes a function's own variable, of which each lane has one. */
-bool access_is_own(const struct access *access);
+/* Whether each lane accesses by itself, come what may: its own copy of a variable, or a vector that
+ * is written and read as one. Others find out later what can be done for all. */
+bool access_goes_by_lane(struct warp *warp, const struct access *access);
 /* The elements of each row's lanes are neighbours in memory. */
 bool access_has_neighbours(const struct access *access);
 

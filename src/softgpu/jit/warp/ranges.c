@@ -19,7 +19,6 @@ struct range {
 	const struct ptx_operand *base;
 	bool is_shared, is_open;
 	struct shape shape;
-	uint32_t first; /* the instruction that checks */
 	unsigned align;
 	int64_t anchor;		/* an offset that is a multiple of align */
 	int64_t low, high;	/* bytes from the base that are touched */
@@ -34,12 +33,12 @@ static bool is_same_base(const struct ptx_operand *a, const struct ptx_operand *
 }
 
 /* Accesses with one address for all lanes of a row, or addresses of neighbours. */
-static bool access_has_range(const struct access *access)
+static bool access_has_range(struct warp *warp, const struct access *access)
 {
 	const struct ptx_operand *base = access->address->elements;
 
 	if (access->space == PTX_SPACE_PARAM || access->space == PTX_SPACE_CLUSTER ||
-	    access_is_own(access))
+	    access_goes_by_lane(warp, access))
 		return false;
 	if (base->kind != PTX_OPERAND_REGISTER &&
 	    (base->kind != PTX_OPERAND_VARIABLE || base->variable->space == PTX_SPACE_PARAM))
@@ -80,7 +79,6 @@ static void add_access(struct warp *warp, const struct access *access, uint32_t 
 		    .is_shared = access_is_shared(access),
 		    .is_open = true,
 		    .shape = access->shape,
-		    .first = at,
 		    .low = offset,
 		    .high = end};
 	}
@@ -159,7 +157,7 @@ bool ranges_find(struct warp *warp, uint32_t number)
 		if (in->predicate == PTX_NO_REG && (reads || is_plain_store(in))) {
 			warp->emit.in = in;
 			access_init(warp, &access, !reads);
-			if (access_has_range(&access))
+			if (access_has_range(warp, &access))
 				add_access(warp, &access, at);
 		}
 		flow_visit(flow, in, close_range, ranges);
@@ -313,7 +311,7 @@ static void check(struct warp *warp, struct range *range)
 		none = emit_value(emit, "icmp eq i%u %s, 0", width, none.text);
 		inside = emit_value(emit, "and i1 %s, %s", inside.text, none.text);
 	}
-	go_on_if(warp, inside, range->first);
+	go_on_if(warp, inside, warp->emit.position);
 	find_pointers(warp, range, base);
 }
 
@@ -322,7 +320,7 @@ struct value ranges_pointer(struct warp *warp, const struct ptx_operand *address
 	struct range *range = range_of(warp);
 	struct value base;
 
-	if (range->first == warp->emit.position && !range->pointers)
+	if (!range->pointers)
 		check(warp, range);
 	base = range->pointers[range->shape.by_row ? row : 0];
 	if (!address->offset)
