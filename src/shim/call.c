@@ -8,9 +8,9 @@
  *
  * The common call fits a record: shim_call_begin() opens it in the ring and the payload is encoded
  * in place, while what other threads send behind it waits, so nothing may happen between begin and
- * finish but encoding. A
- * payload that does not fit is encoded to memory of its own and goes ahead through staging; outputs
- * that do not fit a lane come back through a staging run whose place the record begins with.
+ * finish but encoding. A payload that does not fit is encoded to memory of its own and goes ahead
+ * through staging; outputs that do not fit a lane come back through a staging run whose place the
+ * record begins with.
  *
  * Errors of posted calls are kept by the worker in the channel's control page. Any later posted
  * call reports them, and so does a waiting call that brings nothing back; one that brings something
