@@ -87,6 +87,22 @@ static pid_t only_worker(const struct test_tree *tree)
 	return workers[0];
 }
 
+/* Of a tree that keeps one warm, before any client. */
+static pid_t warm_worker(const struct test_tree *tree)
+{
+	wait_for_warm(tree, 1);
+	return only_worker(tree);
+}
+
+/* A client that gets its session. */
+static struct peer welcomed(const struct test_tree *tree, const char *backend)
+{
+	struct peer peer = peer_hello(tree, backend, "");
+
+	CHECK_EQ(peer.reply.status, HELLO_OK);
+	return peer;
+}
+
 static struct test_tree start(const char *behaviour, const char *workers)
 {
 	setenv("ROSEN_WARM_WORKERS", workers, 1);
@@ -99,9 +115,7 @@ TEST(pool_is_filled_and_filled_again)
 
 	wait_for_warm(&tree, 3);
 	CHECK_EQ(test_tree_processes(&tree), 1 + 3);
-	struct peer first = peer_hello(&tree, "auto", ""), second = peer_hello(&tree, "auto", "");
-	CHECK_EQ(first.reply.status, HELLO_OK);
-	CHECK_EQ(second.reply.status, HELLO_OK);
+	struct peer first = welcomed(&tree, "auto"), second = welcomed(&tree, "auto");
 	wait_for_warm(&tree, 3);
 	CHECK_EQ(test_tree_processes(&tree), 1 + 3 + 2);
 	peer_bye(&first);
@@ -113,10 +127,8 @@ TEST(session_gets_the_warm_worker)
 {
 	struct test_tree tree = start("ok", "1");
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
-	struct peer peer = peer_hello(&tree, "cuda", "");
-	CHECK_EQ(peer.reply.status, HELLO_OK);
+	pid_t warm = warm_worker(&tree);
+	struct peer peer = welcomed(&tree, "cuda");
 	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
 	peer_bye(&peer);
 	test_tree_stop(&tree);
@@ -130,8 +142,7 @@ TEST(pool_is_filled_again_after_a_client_in_a_hurry)
 	struct hello_request hello;
 	int fd;
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
+	pid_t warm = warm_worker(&tree);
 	hello_request_init(&hello);
 	CHECK_EQ(socket_connect(tree.socket, &fd), 0);
 	CHECK_EQ(fd_send(fd, &hello, sizeof(hello), NULL, 0), 0);
@@ -149,10 +160,8 @@ TEST(other_backend_gets_a_new_worker)
 {
 	struct test_tree tree = start("ok", "1");
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
-	struct peer peer = peer_hello(&tree, "softgpu", "");
-	CHECK_EQ(peer.reply.status, HELLO_OK);
+	pid_t warm = warm_worker(&tree);
+	struct peer peer = welcomed(&tree, "softgpu");
 	CHECK(worker_of_session(&tree, "softgpu") != warm);
 	CHECK_EQ(count_warm(&tree), 1);
 	peer_bye(&peer);
@@ -166,8 +175,7 @@ TEST(other_variables_get_a_new_worker)
 	struct environment environment = {0};
 
 	strcpy(environment.value[ENVIRONMENT_CUDA_DEVICE_MAX_CONNECTIONS], "1");
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
+	pid_t warm = warm_worker(&tree);
 	for (int i = 0; i < 3; i++) {
 		struct peer peer = peer_hello_with(&tree, "cuda", &environment);
 		CHECK_EQ(peer.reply.status, HELLO_OK);
@@ -187,8 +195,7 @@ TEST(variables_that_mean_nothing_to_the_driver_get_the_warm_worker)
 
 	strcpy(environment.value[ENVIRONMENT_CUDA_LAUNCH_BLOCKING], "1");
 	strcpy(environment.value[ENVIRONMENT_CUDA_MODULE_LOADING], "LAZY");
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
+	pid_t warm = warm_worker(&tree);
 	struct peer peer = peer_hello_with(&tree, "cuda", &environment);
 	CHECK_EQ(peer.reply.status, HELLO_OK);
 	CHECK_EQ(worker_of_session(&tree, "cuda"), warm);
@@ -200,12 +207,10 @@ TEST(dead_warm_worker_is_replaced)
 {
 	struct test_tree tree = start("ok", "1");
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
+	pid_t warm = warm_worker(&tree);
 	kill(warm, SIGKILL);
 	/* Whether rosend knows of the death yet or not, a client is served. */
-	struct peer peer = peer_hello(&tree, "cuda", "");
-	CHECK_EQ(peer.reply.status, HELLO_OK);
+	struct peer peer = welcomed(&tree, "cuda");
 	CHECK(worker_of_session(&tree, "cuda") != warm);
 	wait_for_warm(&tree, 1);
 	peer_bye(&peer);
@@ -216,10 +221,8 @@ TEST(warm_worker_that_fails_at_its_start_is_replaced)
 {
 	struct test_tree tree = start("cuda=then-fail", "1");
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
-	struct peer peer = peer_hello(&tree, "cuda", "");
-	CHECK_EQ(peer.reply.status, HELLO_OK);
+	pid_t warm = warm_worker(&tree);
+	struct peer peer = welcomed(&tree, "cuda");
 	CHECK(worker_of_session(&tree, "cuda") != warm);
 	peer_bye(&peer);
 	test_tree_stop(&tree);
@@ -229,10 +232,8 @@ static void check_other_backend_is_warmed(const char *behaviour)
 {
 	struct test_tree tree = start(behaviour, "1");
 
-	wait_for_warm(&tree, 1);
-	pid_t warm = only_worker(&tree);
-	struct peer peer = peer_hello(&tree, "auto", "");
-	CHECK_EQ(peer.reply.status, HELLO_OK);
+	pid_t warm = warm_worker(&tree);
+	struct peer peer = welcomed(&tree, "auto");
 	CHECK_EQ(worker_of_session(&tree, "softgpu"), warm);
 	peer_bye(&peer);
 	test_tree_stop(&tree);

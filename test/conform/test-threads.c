@@ -9,6 +9,28 @@ enum { THREADS = 8, ROUNDS = 60, N = 4096 };
 static CUcontext context;
 static CUfunction fill, increment;
 
+/* In the context and with the kernels that the threads share. */
+static CUdevice begin(void)
+{
+	CUdevice device = conform_begin();
+
+	OK(cuCtxGetCurrent(&context));
+	fill = conform_kernel("fill");
+	increment = conform_kernel("increment");
+	return device;
+}
+
+/* THREADS of them, each with its number, until all have ended. */
+static void run_threads(void *(*body)(void *))
+{
+	pthread_t threads[THREADS];
+
+	for (uintptr_t i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, body, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static void *own_stream(void *argument)
 {
 	unsigned id = (unsigned)(uintptr_t)argument, got[N];
@@ -35,16 +57,8 @@ static void *own_stream(void *argument)
 
 CONFORM(threads_with_streams_of_their_own)
 {
-	pthread_t threads[THREADS];
-
-	conform_begin();
-	OK(cuCtxGetCurrent(&context));
-	fill = conform_kernel("fill");
-	increment = conform_kernel("increment");
-	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, own_stream, (void *)i) == 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	begin();
+	run_threads(own_stream);
 	OK(cuCtxSynchronize());
 }
 
@@ -96,16 +110,9 @@ static void *ask_and_look(void *argument)
 
 CONFORM(what_is_said_to_be_done_is_done)
 {
-	pthread_t threads[THREADS];
-
-	conform_begin();
-	OK(cuCtxGetCurrent(&context));
-	fill = conform_kernel("fill");
+	begin();
 	ask_and_look((void *)100); /* alone, so that everything is done now and then */
-	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, ask_and_look, (void *)i) == 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	run_threads(ask_and_look);
 }
 
 static CUdeviceptr shared_word;
@@ -128,18 +135,12 @@ static void *add_in_turn(void *argument)
 
 CONFORM(threads_sharing_the_default_stream)
 {
-	pthread_t threads[THREADS];
 	unsigned got = 0;
 
-	conform_begin();
-	OK(cuCtxGetCurrent(&context));
-	increment = conform_kernel("increment");
+	begin();
 	OK(cuMemAlloc(&shared_word, 4));
 	OK(cuMemsetD32(shared_word, 0, 1));
-	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, add_in_turn, NULL) == 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	run_threads(add_in_turn);
 	OK(cuMemcpyDtoH(&got, shared_word, 4));
 	CHECK_EQ(got, THREADS * ROUNDS);
 }
@@ -165,16 +166,8 @@ static void *own_default_stream(void *argument)
 
 CONFORM(per_thread_default_streams)
 {
-	pthread_t threads[THREADS];
-
-	conform_begin();
-	OK(cuCtxGetCurrent(&context));
-	fill = conform_kernel("fill");
-	increment = conform_kernel("increment");
-	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, own_default_stream, (void *)i) == 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	begin();
+	run_threads(own_default_stream);
 }
 
 /* --- managed memory under several threads --- */
@@ -208,19 +201,13 @@ static void *own_slice(void *argument)
 
 CONFORM(threads_share_managed_memory_with_the_device)
 {
-	pthread_t threads[THREADS];
 	int able = 0;
 
-	CUdevice device = conform_begin();
+	CUdevice device = begin();
 	OK(cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS, device));
 	if (!able)
 		SKIP("program and device cannot use managed memory at the same time");
-	OK(cuCtxGetCurrent(&context));
-	increment = conform_kernel("increment");
 	OK(cuMemAllocManaged(&slices, THREADS * 4000, CU_MEM_ATTACH_GLOBAL));
-	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, own_slice, (void *)i) == 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	run_threads(own_slice);
 	OK(cuMemFree(slices));
 }

@@ -347,8 +347,9 @@ TEST(columns_of_slices)
 /* ---- swizzles ---- */
 
 /* Rows of so many bytes, which follow each other: where each 8 bytes of shared memory come from,
- * in a table of eight lines of 128 bytes. */
-static void check_swizzle(uint8_t swizzle, uint8_t atom, unsigned row, const uint8_t table[8][16])
+ * in a table of lines of 128 bytes that recurs. */
+static void check_swizzle(
+    uint8_t swizzle, uint8_t atom, unsigned row, const uint8_t (*table)[16], unsigned lines)
 {
 	struct memory memory = new_memory((struct sg_tensor_map){
 	    .rank = 2,
@@ -365,7 +366,7 @@ static void check_swizzle(uint8_t swizzle, uint8_t atom, unsigned row, const uin
 	    "cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes "
 	    "[%r2], [%d1, {0, 0}], [%r3];");
 	for (unsigned i = 0; i < bytes / 8; i++) {
-		unsigned from = i / 16 * 16 + table[i / 16 % 8][i % 16];
+		unsigned from = i / 16 * 16 + table[i / 16 % lines][i % 16];
 
 		for (unsigned k = 0; k < 4; k++)
 			CHECK_EQ(memory.shared[i * 4 + k], from * 4 + k + 1);
@@ -374,32 +375,22 @@ static void check_swizzle(uint8_t swizzle, uint8_t atom, unsigned row, const uin
 
 TEST(swizzles_that_flip_8_bytes)
 {
-	static const uint8_t table[8][16] = {
-	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-	    {5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14, 9, 8, 11, 10},
-	    {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7},
-	    {13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2},
+	static const uint8_t table[][16] = {
 	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
 	    {5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14, 9, 8, 11, 10},
 	    {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7},
 	    {13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2},
 	};
 
-	check_swizzle(SG_SWIZZLE_128, SG_ATOM_32_FLIP, 128, table);
+	check_swizzle(SG_SWIZZLE_128, SG_ATOM_32_FLIP, 128, table, ARRAY_SIZE(table));
 }
 
 TEST(swizzles_of_96_bytes)
 {
-	static const uint8_t table[8][16] = {
-	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-	    {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
-	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-	    {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
-	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-	    {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
+	static const uint8_t table[][16] = {
 	    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
 	    {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
 	};
 
-	check_swizzle(SG_SWIZZLE_96, SG_ATOM_16, 96, table);
+	check_swizzle(SG_SWIZZLE_96, SG_ATOM_16, 96, table, ARRAY_SIZE(table));
 }
