@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define COLUMNS_MAX 16
 
 struct table {
@@ -116,26 +118,49 @@ const char *table_count(uint64_t number, char *buffer)
 	return buffer;
 }
 
+/* In the first unit that leaves less than step, or the last one. */
+static const char *scale(
+    double value, double step, const char *const *units, size_t n_units, int digits, char *buffer)
+{
+	size_t unit = 0;
+
+	for (; value >= step && unit + 1 < n_units; unit++)
+		value /= step;
+	snprintf(buffer, TABLE_TEXT_MAX, "%.*f %s", unit ? digits : 0, value, units[unit]);
+	return buffer;
+}
+
 const char *table_bytes(uint64_t bytes, char *buffer)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	double value = (double)bytes;
-	size_t unit = 0;
 
-	for (; value >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
-		value /= 1024;
-	snprintf(buffer, TABLE_TEXT_MAX, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return scale((double)bytes, 1024, units, ARRAY_SIZE(units), 1, buffer);
+}
+
+/* A long time, as people say it. */
+static const char *clock_time(uint64_t seconds, char *buffer)
+{
+	static const struct {
+		unsigned seconds;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t i = 0;
+
+	while (seconds < units[i].seconds)
+		i++;
+	snprintf(buffer, TABLE_TEXT_MAX, "%llu %s %02llu %s",
+	    (unsigned long long)seconds / units[i].seconds, units[i].name,
+	    (unsigned long long)seconds % units[i].seconds / units[i + 1].seconds,
+	    units[i + 1].name);
 	return buffer;
 }
 
 const char *table_time(uint64_t ns, char *buffer)
 {
 	static const char *const units[] = {"ns", "us", "ms", "s"};
-	double value = (double)ns;
-	size_t unit = 0;
+	uint64_t seconds = ns / NSEC_PER_SEC;
 
-	for (; value >= 1000 && unit + 1 < ARRAY_SIZE(units); unit++)
-		value /= 1000;
-	snprintf(buffer, TABLE_TEXT_MAX, unit ? "%.2f %s" : "%.0f %s", value, units[unit]);
-	return buffer;
+	if (seconds >= 120)
+		return clock_time(seconds, buffer);
+	return scale((double)ns, 1000, units, ARRAY_SIZE(units), 2, buffer);
 }

@@ -23,7 +23,8 @@ void table_print(const struct table *table, FILE *out, int indent);
 struct table *table_free(struct table *table);
 
 #define TABLE_TEXT_MAX 32
-/* In buffer (TABLE_TEXT_MAX): a count as "1 234 567", a size as "32.0 MiB", a time as "1.23 ms". */
+/* In buffer (TABLE_TEXT_MAX): a count as "1 234 567", a size as "32.0 MiB", a time as "1.23 ms",
+ * from two minutes on as "3 h 05 min". */
 const char *table_count(uint64_t number, char *buffer);
 const char *table_bytes(uint64_t bytes, char *buffer);
 const char *table_time(uint64_t ns, char *buffer);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/test.h"
 #include "cli/binary.h"
@@ -25,6 +26,9 @@ TEST(numbers_are_easy_to_read)
 	CHECK_STR(table_time(999, text), "999 ns");
 	CHECK_STR(table_time(1500, text), "1.50 us");
 	CHECK_STR(table_time(61000000000, text), "61.00 s");
+	CHECK_STR(table_time(120 * NSEC_PER_SEC, text), "2 min 00 s");
+	CHECK_STR(table_time(11100 * NSEC_PER_SEC, text), "3 h 05 min");
+	CHECK_STR(table_time(UINT64_MAX, text), "213503 d 23 h");
 }
 
 TEST(columns_are_aligned)
