@@ -38,6 +38,7 @@ struct sg_lane {
 	struct sg_block *block; /* the machine's */
 	struct sg_fiber *fiber;
 	uint32_t number;       /* in the block */
+	uint32_t n_threads;    /* of the block */
 	uint32_t device_error; /* of the device runtime's last call that failed */
 	/* Of a warp's first lane, for code that runs warps: */
 	uint32_t current;	/* the lane that is done alone, written by compiled code */

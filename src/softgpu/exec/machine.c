@@ -436,6 +436,7 @@ static void lane_set_block(
 	    .cluster_base = (uint64_t)block->shared - block->rank * SG_SHARED_STRIDE,
 	    .cluster_rank = block->rank,
 	    .cluster_blocks = grid->together,
+	    .n_threads = grid->n_threads,
 	    .block = block,
 	    .tally = block->machine->tally,
 	};

@@ -357,6 +357,40 @@ static void barrier_of_cluster(struct warp *warp)
 		    lanes_here(warp).text);
 }
 
+static void call_barrier(
+    struct emit *emit, struct value here, struct value number, struct value count)
+{
+	emit_value(emit,
+	    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %s, i32 %s, i32 0, i32 0)",
+	    here.text, number.text, count.text);
+}
+
+static bool is_first_barrier(const struct emit *emit)
+{
+	const struct ptx_operand *number = emit->in->operands;
+
+	return emit->in->n_operands == 1 && number->kind == PTX_OPERAND_INTEGER && !number->value;
+}
+
+/*
+ * The threads that are here wait for all others: for nobody, if they are the block. Most blocks in
+ * step as a whole are small and do little between two barriers: reductions spent a sixth of their
+ * time in calls of the machine. Where mistakes are looked for, it must know of each barrier.
+ */
+static void wait_for_block(struct warp *warp, struct value here, struct value number)
+{
+	struct emit *emit = &warp->emit;
+	uint32_t others = emit_new_block(emit), alone = emit_new_block(emit);
+	struct value all = lane_fact(emit, "i32", offsetof(struct sg_lane, n_threads));
+
+	all = emit_value(emit, "icmp eq i32 %s, %s", here.text, all.text);
+	emit_line(emit, "fence syncscope(\"singlethread\") seq_cst");
+	emit_branch_if(emit, all, alone, others);
+	emit_start_block(emit, others);
+	call_barrier(emit, here, number, zero());
+	emit_start_block(emit, alone);
+}
+
 static void barrier(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
@@ -376,11 +410,10 @@ static void barrier(struct warp *warp)
 			    "call void @sg_warp_barrier_arrive(ptr %%lane, i32 %s, i32 %s, i32 "
 			    "%s)",
 			    here.text, number.text, count.text);
+		else if (is_first_barrier(emit) && !emit->program->is_checked)
+			wait_for_block(warp, here, number);
 		else
-			emit_value(emit,
-			    "call i32 @sg_warp_barrier(ptr %%lane, i32 %s, i32 %s, i32 %s, i32 0, "
-			    "i32 0)",
-			    here.text, number.text, count.text);
+			call_barrier(emit, here, number, count);
 	}
 }
 
