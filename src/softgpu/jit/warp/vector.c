@@ -7,10 +7,12 @@
  */
 #include <stdio.h>
 
+#include "base/util.h"
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/warp/access.h"
 
 #define MOST_ELEMENTS (8 * SG_MOST_LANES)
+#define ROWS_AHEAD    2
 
 /* "<n x T>" of all lanes' elements. */
 static void whole_type(const struct warp *warp, const struct access *access, char *out, size_t size)
@@ -272,6 +274,33 @@ static void set_elements(struct warp *warp, const struct access *access, struct 
 		    ptx_type_is_signed(access->type));
 }
 
+/*
+ * Blocks run in the order of their numbers, and mostly one reads on where the last one stopped. A
+ * processor fetches such a stream ahead, which it knows by the place of the instruction that reads
+ * it; but between two blocks enough others run that one of them may be taken for it and end the
+ * stream, block after block: where that is by physical address, in one process and not in the
+ * next. So the row after next is asked for. In a loop the stream goes on at once, and the rows of
+ * kernels without barriers are short.
+ */
+static void fetch_ahead(struct warp *warp, const struct access *access, struct value start)
+{
+	struct emit *emit = &warp->emit;
+	unsigned row = warp->facts.width * access->count * access->size;
+
+	if (warp->facts.width <= SG_WARP_SIZE || facts_have_rows(&warp->facts) ||
+	    access_is_shared(access) || warp->facts.flow.blocks[warp->block].loop != FLOW_NONE)
+		return;
+	widen_declare(
+	    &warp->widen, "void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)");
+	for (unsigned i = 0; i < row; i += CACHE_LINE) {
+		struct value line = emit_value(
+		    emit, "getelementptr i8, ptr %s, i64 %u", start.text, ROWS_AHEAD * row + i);
+
+		emit_line(
+		    emit, "call void @llvm.prefetch.p0(ptr %s, i32 0, i32 3, i32 1)", line.text);
+	}
+}
+
 void access_load_vector(struct warp *warp, const struct access *access)
 {
 	struct emit *emit = &warp->emit;
@@ -294,6 +323,7 @@ void access_load_vector(struct warp *warp, const struct access *access)
 	text_format(&emit->body, "b%u:\n", fine);
 	branch_if_whole(warp, all, some);
 	text_format(&emit->body, "b%u:\n", all);
+	fetch_ahead(warp, access, start);
 	whole = emit_value(emit, "load %s, ptr %s, align %u", type, start.text, access->size);
 	emit_line(emit, "store %s %s, ptr %%g%u", type, whole.text, access->number);
 	emit_line(emit, "br label %%b%u", done);
@@ -348,6 +378,7 @@ void access_load_whole(struct warp *warp, const struct access *access)
 			continue;
 		}
 		start = ranges_pointer(warp, access->address, row);
+		fetch_ahead(warp, access, start);
 		parts[row] = emit_value(emit, "load <%u x %s>, ptr %s, align %u", n,
 		    ir_name(access->ir), start.text, access->size);
 	}
