@@ -3,7 +3,7 @@
  * without what no device of the session can use (abi/image_thin.h); and first as a reference only,
  * for the worker that has had it before.
  *
- *	CUresult r = image_open(&image, pointer, limit, any_options);
+ *	CUresult r = image_open(&image, pointer, limit, options);
  *	do
  *		r = r ?: remote_X(image.bytes, image.size, image.prelinked, image.prelinked_size);
  *	while (image_again(&image, r));
