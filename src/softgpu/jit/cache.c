@@ -8,8 +8,9 @@
  * can write to them.
  *
  * Use is remembered in a file's time of change; when the folder outgrows its cap, the files unused
- * for longest go until three quarters are left. A process counts what it stores and looks at the
- * folder again when its count says that it is full.
+ * for longest go until three quarters are left, some thousands at a time. A process looks at the
+ * whole folder before it first stores, and again when it has stored what there was room for. One that
+ * finds all it needs never does: to look at a hundred thousand small kernels takes half a second.
  */
 #include "softgpu/jit/cache.h"
 
@@ -25,12 +26,15 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/util.h"
 
 #define MAGIC	     UINT64_C(0x32302d6a626f6773) /* "sgobj-02" */
 #define DEFAULT_SIZE (UINT64_C(512) << 20)
 #define MOST_OBJECT  (256u << 20)
 #define STALE_SEC    3600 /* a writer is not that slow: its process is gone */
 #define TEMPORARY    "tmp-"
+#define BLOCK	     4096 /* of a file system: what the smallest file takes */
+#define MOST_REMOVED 4096 /* at a time, since somebody waits */
 
 struct header {
 	uint64_t magic;
@@ -43,7 +47,7 @@ static struct {
 	pthread_mutex_t lock; /* around all of it */
 	bool known;	      /* path was looked for */
 	char path[4096];      /* empty: no cache */
-	uint64_t cap, used;   /* used: as far as this process knows */
+	uint64_t cap, room;   /* room: what may be stored before somebody looks at the folder */
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void cache_name_of(const struct digest *key, char name[CACHE_NAME_TEXT])
@@ -118,12 +122,10 @@ static int open_folder(void)
 	return fd;
 }
 
-static void trim(int folder, uint64_t most);
-
 /* The first look at the cache makes its folder. With the lock held, as all below. */
 static int enter_folder(void)
 {
-	int r, folder;
+	int r;
 
 	if (cache.known)
 		return open_folder();
@@ -137,10 +139,7 @@ static int enter_folder(void)
 		cache.path[0] = 0;
 	}
 	cache.cap = find_cap();
-	folder = open_folder();
-	if (folder >= 0)
-		trim(folder, cache.cap);
-	return folder;
+	return open_folder();
 }
 
 /* ---- reading ---- */
@@ -196,48 +195,6 @@ void *cache_load(const struct digest *key, size_t *size)
 	return object;
 }
 
-/* ---- writing ---- */
-
-static bool write_file(
-    int folder, const char *name, const struct header *header, const void *object)
-{
-	static unsigned serial;
-	char temporary[64];
-	bool written;
-	int fd;
-
-	snprintf(temporary, sizeof(temporary), TEMPORARY "%ld-%u", (long)getpid(), serial++);
-	unlinkat(folder, temporary, 0); /* of a process that had our number and died */
-	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	written = fd_write_all(fd, header, sizeof(*header), 0) == 0 &&
-		  fd_write_all(fd, object, header->size, sizeof(*header)) == 0;
-	fd_close(fd);
-	if (written && renameat(folder, temporary, folder, name) == 0)
-		return true;
-	unlinkat(folder, temporary, 0);
-	return false;
-}
-
-void cache_store(const struct digest *key, const void *object, size_t size)
-{
-	struct header header = {MAGIC, *key, size, digest_of(object, size)};
-	_cleanup_fd_ int folder = -1;
-	char name[CACHE_NAME_TEXT];
-
-	pthread_mutex_lock(&cache.lock);
-	folder = enter_folder();
-	if (folder >= 0 && size && size <= MOST_OBJECT && size + sizeof(header) <= cache.cap) {
-		cache_name_of(key, name);
-		if (write_file(folder, name, &header, object))
-			cache.used += size + sizeof(header);
-		if (cache.used > cache.cap)
-			trim(folder, cache.cap / 4 * 3);
-	}
-	pthread_mutex_unlock(&cache.lock);
-}
-
 /* ---- the cap ---- */
 
 struct entry {
@@ -264,6 +221,11 @@ static bool is_abandoned(const struct entry *entry)
 	       now.tv_sec - entry->used.tv_sec > STALE_SEC;
 }
 
+static uint64_t blocks_of(uint64_t bytes)
+{
+	return align_up(bytes, BLOCK);
+}
+
 static bool read_entry(int folder, const char *name, struct entry *entry)
 {
 	struct stat stat;
@@ -273,7 +235,7 @@ static bool read_entry(int folder, const char *name, struct entry *entry)
 		return false;
 	strcpy(entry->name, name);
 	entry->used = stat.st_mtim;
-	entry->size = (uint64_t)stat.st_size;
+	entry->size = blocks_of((uint64_t)stat.st_size);
 	return true;
 }
 
@@ -303,20 +265,70 @@ static struct entry *list_entries(int folder, size_t *count)
 	return entries;
 }
 
-/* Removes what a dead writer left, and the oldest until no more than most is there. */
-static void trim(int folder, uint64_t most)
+/* Removes what dead writers left and, if that many bytes more do not fit, the oldest. */
+static void make_room(int folder, uint64_t bytes)
 {
-	size_t count;
+	size_t count, n_removed = 0;
 	struct entry *entries = list_entries(folder, &count);
+	uint64_t used = 0, most = UINT64_MAX;
 
-	cache.used = 0;
 	for (size_t i = 0; i < count; i++)
-		cache.used += entries[i].size;
-	if (count)
+		used += entries[i].size;
+	if (used + bytes > cache.cap) {
+		most = MIN(cache.cap / 4 * 3, cache.cap - bytes);
 		qsort(entries, count, sizeof(*entries), by_use);
-	for (size_t i = 0; i < count; i++)
-		if ((cache.used > most || is_abandoned(&entries[i])) &&
-		    unlinkat(folder, entries[i].name, 0) == 0)
-			cache.used -= entries[i].size;
+	}
+	for (size_t i = 0; i < count && n_removed < MOST_REMOVED; i++) {
+		if ((used > most || is_abandoned(&entries[i])) &&
+		    unlinkat(folder, entries[i].name, 0) == 0) {
+			used -= entries[i].size;
+			n_removed++;
+		}
+	}
 	free(entries);
+	/* At least a little, where there is more to remove: not each store shall look. */
+	cache.room = MAX(cache.cap - MIN(used, cache.cap), cache.cap / 64);
+}
+
+/* ---- writing ---- */
+
+static bool write_file(
+    int folder, const char *name, const struct header *header, const void *object)
+{
+	static unsigned serial;
+	char temporary[64];
+	bool written;
+	int fd;
+
+	snprintf(temporary, sizeof(temporary), TEMPORARY "%ld-%u", (long)getpid(), serial++);
+	unlinkat(folder, temporary, 0); /* of a process that had our number and died */
+	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	written = fd_write_all(fd, header, sizeof(*header), 0) == 0 &&
+		  fd_write_all(fd, object, header->size, sizeof(*header)) == 0;
+	fd_close(fd);
+	if (written && renameat(folder, temporary, folder, name) == 0)
+		return true;
+	unlinkat(folder, temporary, 0);
+	return false;
+}
+
+void cache_store(const struct digest *key, const void *object, size_t size)
+{
+	struct header header = {MAGIC, *key, size, digest_of(object, size)};
+	uint64_t bytes = blocks_of(sizeof(header) + size);
+	_cleanup_fd_ int folder = -1;
+	char name[CACHE_NAME_TEXT];
+
+	pthread_mutex_lock(&cache.lock);
+	folder = enter_folder();
+	if (folder >= 0 && size && size <= MOST_OBJECT && bytes <= cache.cap) {
+		if (bytes > cache.room)
+			make_room(folder, bytes);
+		cache_name_of(key, name);
+		if (write_file(folder, name, &header, object))
+			cache.room -= MIN(bytes, cache.room);
+	}
+	pthread_mutex_unlock(&cache.lock);
 }

@@ -206,6 +206,22 @@ TEST(the_folder_stays_under_its_cap)
 	dir_remove(folder);
 }
 
+/* The smallest file takes a block. */
+TEST(many_small_objects_stay_under_the_cap)
+{
+	uint64_t bytes;
+
+	use_folder();
+	setenv("SOFTGPU_CACHE_SIZE", "100K", 1);
+	for (int i = 0; i < 100; i++) {
+		struct digest key = digest_of(&i, sizeof(i));
+		cache_store(&key, "note", 4);
+		CHECK(count_files(&bytes) <= (100 << 10) / 4096);
+		CHECK(holds(&key, "note", 4));
+	}
+	dir_remove(folder);
+}
+
 TEST(what_dead_writers_left_goes)
 {
 	struct digest key = key_of("key");
@@ -215,7 +231,9 @@ TEST(what_dead_writers_left_goes)
 	snprintf(path, sizeof(path), "%s/tmp-1-1", folder);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	utimensat(AT_FDCWD, path, (const struct timespec[]){{1000, 0}, {1000, 0}}, 0);
-	CHECK(!holds(&key, "", 0)); /* the first look */
+	CHECK(!holds(&key, "", 0)); /* which takes no look at the folder */
+	CHECK_EQ(access(path, F_OK), 0);
+	cache_store(&key, "machine code", 12);
 	CHECK(access(path, F_OK));
 	dir_remove(folder);
 }
