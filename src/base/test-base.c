@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/decimal.h"
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/pool.h"
@@ -15,6 +16,21 @@ TEST(clock_goes_forward)
 {
 	uint64_t a = clock_now_ns();
 	CHECK(clock_now_ns() >= a);
+}
+
+TEST(decimal_numbers_are_digits_in_range)
+{
+	static const char *const bad[] = {
+	    "", " 3", "+3", "-3", "3 ", "3K", "0x3", "2", "11", "99999999999999999999"};
+	uint64_t number = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK(!decimal_parse(bad[i], 3, 10, &number));
+	CHECK_EQ(number, 1);
+	CHECK(decimal_parse("3", 3, 10, &number));
+	CHECK_EQ(number, 3);
+	CHECK(decimal_parse("18446744073709551615", 0, UINT64_MAX, &number));
+	CHECK_EQ(number, UINT64_MAX);
 }
 
 TEST(pool_keeps_its_limit)

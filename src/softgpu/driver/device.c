@@ -10,11 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "softgpu/exec/exec.h"
 
-#define KIB 1024
+#define KIB	 1024
+#define MOST_MIB (4u << 20)
 
 /* Programs make grids for as many, and cooperative ones of no more than fit. */
 #define MULTIPROCESSORS_LEAST 8u
@@ -185,13 +187,14 @@ static const struct capability *capability_choose(void)
 static size_t memory_choose(void)
 {
 	const char *wanted = getenv("SOFTGPU_MEMORY");
-	unsigned long long mib = wanted ? strtoull(wanted, NULL, 10) : 0;
+	uint64_t mib;
 
-	if (wanted && (!mib || mib > (4u << 20)))
-		log_warn("SOFTGPU_MEMORY=%s is not a number of MiB; half of the host's is taken",
-		    wanted);
-	else if (mib)
+	if (wanted && decimal_parse(wanted, 1, MOST_MIB, &mib))
 		return mib << 20;
+	if (wanted && *wanted)
+		log_warn("SOFTGPU_MEMORY=%s is not a number of MiB, 1 to %u: half of the host's is "
+			 "taken",
+		    wanted, MOST_MIB);
 	return (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
 }
 

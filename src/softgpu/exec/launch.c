@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
+#include "base/log.h"
 #include "softgpu/exec/exec.h"
 #include "softgpu/exec/machine.h"
 
@@ -40,15 +42,16 @@ unsigned sg_exec_threads(void)
 	static atomic_uint known;
 	unsigned n =
 	    atomic_load_explicit(&known, memory_order_relaxed); /* any thread finds the same */
-	const char *setting;
+	uint64_t number;
 
 	if (n)
 		return n;
-	setting = getenv("SOFTGPU_THREADS");
-	n = setting ? (unsigned)strtoul(setting, NULL, 10) : 0;
-	if (!n)
-		n = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
-	n = MIN(n, MAX_THREADS / 2);
+	const char *setting = getenv("SOFTGPU_THREADS");
+	number = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	if (setting && *setting && !decimal_parse(setting, 1, UINT64_MAX, &number))
+		log_warn("SOFTGPU_THREADS=%s is not a number of threads: taking %llu", setting,
+		    (unsigned long long)number);
+	n = (unsigned)MIN(number, MAX_THREADS / 2);
 	atomic_store_explicit(&known, n, memory_order_relaxed);
 	return n;
 }

@@ -64,12 +64,19 @@ static void *watchdog(void *unused)
 
 static void start(void)
 {
-	const char *setting = getenv("SOFTGPU_WATCHDOG");
-	double seconds = setting ? strtod(setting, NULL) : 0;
+	const char *setting = getenv("SOFTGPU_WATCHDOG") ?: "";
+	char *end;
+	double seconds = strtod(setting, &end);
 	sigset_t all, old;
 	pthread_t thread;
 
-	if (!(seconds > 0 && seconds < 1e9))
+	if (*end || !(seconds >= 0 && seconds < 1e9)) {
+		log_warn("SOFTGPU_WATCHDOG=%s is not a number of seconds: kernels run without a "
+			 "limit",
+		    setting);
+		return;
+	}
+	if (seconds == 0)
 		return;
 	limit_ns = (uint64_t)(seconds * (double)NSEC_PER_SEC);
 	sigfillset(&all);

@@ -93,18 +93,19 @@ static uint64_t find_cap(void)
 	char *end = NULL;
 	uint64_t cap = setting ? strtoull(setting, &end, 10) : 0;
 
-	if (!setting || end == setting)
+	if (!setting || !*setting)
 		return DEFAULT_SIZE;
-	switch (*end) {
-	case 'K':
-		return cap << 10;
-	case 'M':
-		return cap << 20;
-	case 'G':
-		return cap << 30;
-	default:
+	if (end > setting && !*end)
 		return cap;
-	}
+	if (end > setting && !strcmp(end, "K"))
+		return cap << 10;
+	if (end > setting && !strcmp(end, "M"))
+		return cap << 20;
+	if (end > setting && !strcmp(end, "G"))
+		return cap << 30;
+	log_warn(
+	    "SOFTGPU_CACHE_SIZE=%s is not a number of bytes, with K, M or G: taking 512M", setting);
+	return DEFAULT_SIZE;
 }
 
 /* The folder, opened for one use: a descriptor kept would be at the mercy of programs that close

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/decimal.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "softgpu/jit/apart.h"
 #include "softgpu/jit/cache.h"
@@ -205,15 +207,19 @@ bool compiler_identity(struct digest *identity, char *message, size_t message_si
  * being what they are, it ends within a second or two.
  */
 #define LARGEST_AT_HOME (128u << 10)
-#define STANDARD_LIMIT	20u
+#define STANDARD_LIMIT	20u /* seconds */
+#define MOST_LIMIT	1000000u
 #define QUICK_LIMITS	5u /* quick code is what remains, and worth a longer wait */
 
 uint32_t compiler_limit(void)
 {
 	const char *setting = getenv("SOFTGPU_COMPILE_LIMIT");
+	uint64_t seconds = STANDARD_LIMIT;
 
-	return setting && *setting ? (uint32_t)MIN(strtoul(setting, NULL, 10), 1000000ul)
-				   : STANDARD_LIMIT;
+	if (setting && *setting && !decimal_parse(setting, 0, MOST_LIMIT, &seconds))
+		log_warn_once("SOFTGPU_COMPILE_LIMIT=%s is not a number of seconds: taking %u",
+		    setting, STANDARD_LIMIT);
+	return (uint32_t)seconds;
 }
 
 static enum compiler_result compile_at_home(const char *path, const char *ir, size_t ir_size,
