@@ -20,12 +20,13 @@
 #define MOST_THREADS 512
 #define INPUTS	     1024
 #define COUNTERS     16
+#define MOST_BUDGET  80 /* statements of a kernel */
 
 struct maker {
 	char text[1 << 16];
 	size_t size;
 	uint64_t random;
-	unsigned labels, depth, budget;
+	unsigned labels, depth, budget, addresses;
 	bool uses_warps,
 	    stays_wide; /* the latter: meets only in ways that several warps can as one */
 	unsigned loop_end[8], loop_next[8], n_loops;
@@ -260,23 +261,40 @@ static void put_predicate(struct maker *m)
 }
 
 /* What unrolled loops do: many places at constant distances from one address, which is the same for
- * all threads, or their neighbour's. */
+ * all threads, or their neighbour's. The address has a register of its own: one that is set in
+ * several places is nobody's neighbour. */
 static void put_unrolled(struct maker *m)
 {
-	unsigned n = 2 + pick(m, 4);
+	unsigned n = 2 + pick(m, 4), a = m->addresses++;
 	bool is_same = !pick(m, 3);
 
-	put(m, "add.s32 %%t, %s, %u; mul.wide.u32 %%a, %%t, 4; add.s64 %%a, %%in, %%a;\n",
-	    is_same ? "%ctaid.x" : CHOOSE(m, "%n", "%tid.x"), pick(m, 8));
+	put(m, "add.s32 %%e%u, %s, %u; mul.wide.u32 %%g%u, %%e%u, 4; add.s64 %%g%u, %%in, %%g%u;\n",
+	    a, is_same ? "%ctaid.x" : CHOOSE(m, "%n", "%tid.x"), pick(m, 8), a, a, a, a);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned d = pick(m, N_REGISTERS);
 
 		if (is_same && !pick(m, 3))
-			put(m, "%sld.global.u8 %%r%u, [%%a+%u];\n", guard(m), d, pick(m, 64));
+			put(m, "%sld.global.u8 %%r%u, [%%g%u+%u];\n", guard(m), d, a, pick(m, 64));
 		else
-			put(m, "%sld.global.%s %%r%u, [%%a+%u];\n", guard(m),
-			    CHOOSE(m, "u32", "u32", "volatile.u32"), d, 4 * pick(m, 16));
+			put(m, "%sld.global.%s %%r%u, [%%g%u+%u];\n", guard(m),
+			    CHOOSE(m, "u32", "u32", "volatile.u32"), d, a, 4 * pick(m, 16));
 		put_integer(m);
+	}
+}
+
+/* A pair of neighbours' or of every second one's, by accesses that may be ordered. */
+static void put_pairs(struct maker *m)
+{
+	unsigned a = m->addresses++;
+
+	put(m, "mul.wide.u32 %%g%u, %%n, %s; add.s64 %%g%u, %%g%u, %%in;\n", a,
+	    CHOOSE(m, "8", "16"), a, a);
+	for (unsigned n = 1 + pick(m, 3); n; n--) {
+		unsigned d = pick(m, N_REGISTERS);
+
+		put(m, "%sld.%sglobal.v2.u32 {%%r%u, %%r%u}, [%%g%u+%u];\n", guard(m),
+		    CHOOSE(m, "", "", "volatile.", "relaxed.gpu."), d, (d + 1) % N_REGISTERS, a,
+		    8 * pick(m, 8));
 	}
 }
 
@@ -325,12 +343,8 @@ static void put_memory(struct maker *m)
 		    "%sld.global.%s %%r%u, [%%a];\n",
 		    r, INPUTS - 1, guard(m), CHOOSE(m, "u8", "s8"), d);
 		break;
-	case 5: /* a pair or four of them */
-		put(m,
-		    "mul.wide.u32 %%a, %%n, %u; add.s64 %%a, %%a, %%in;\n"
-		    "%sld.global.v2.u32 {%%r%u, %%r%u}, [%%a];\n",
-		    CHOOSE(m, "88", "8 ")[0] == '8' && pick(m, 2) ? 8 : 16, guard(m), d,
-		    (d + 1) % N_REGISTERS);
+	case 5:
+		put_pairs(m);
 		break;
 	case 6:
 		put(m,
@@ -540,18 +554,17 @@ static void put_start(struct maker *m)
 	    ".visible .entry k(.param .u64 in, .param .u64 out, .param .u64 count) {\n"
 	    ".reg .pred %%p<8>, %%q; .reg .b32 %%r<16>, %%x<16>, %%n, %%t, %%u;\n"
 	    ".reg .f32 %%f<8>; .reg .b64 %%d<8>, %%a, %%in, %%out, %%count;\n"
+	    ".reg .b32 %%e<%u>, %%m; .reg .b64 %%g<%u>;\n"
 	    ".shared .align 4 .b8 s[%u];\n"
 	    "ld.param.u64 %%in, [in]; ld.param.u64 %%out, [out]; ld.param.u64 %%count, [count];\n"
-	    "mov.u32 %%n, %%tid.z; mov.u32 %%t, %%ntid.y; mov.u32 %%u, %%tid.y;\n"
-	    "mad.lo.u32 %%n, %%n, %%t, %%u; mov.u32 %%t, %%ntid.x; mov.u32 %%u, %%tid.x;\n"
-	    "mad.lo.u32 %%n, %%n, %%t, %%u;\n"
+	    "mad.lo.u32 %%m, %%tid.z, %%ntid.y, %%tid.y; mad.lo.u32 %%n, %%m, %%ntid.x, %%tid.x;\n"
 	    "shl.b32 %%t, %%n, 2; cvt.u64.u32 %%a, %%t; add.s64 %%a, %%a, %%in;\n"
 	    "ld.global.u32 %%r0, [%%a]; ld.global.u32 %%r1, [%%in+64]; mov.u32 %%r2, %%tid.x;\n"
 	    "mov.u32 %%r3, %%laneid; mov.u32 %%r4, %%ctaid.x; mov.u32 %%r5, 5; mov.u32 %%r6, %%n;\n"
 	    "and.b32 %%r7, %%r0, 15; cvt.rn.f32.u32 %%f0, %%r7; cvt.rn.f32.u32 %%f1, %%r1;\n"
 	    "cvt.rn.f32.u32 %%f2, %%tid.x; setp.lt.u32 %%p0, %%r7, 8; setp.lt.u32 %%p1, %%r2, 32;\n"
 	    "setp.lt.u32 %%p2, %%r2, 11; cvt.u64.u32 %%d0, %%r2; cvt.s64.s32 %%d1, %%r0;\n",
-	    MOST_THREADS * 8);
+	    MOST_BUDGET, MOST_BUDGET, MOST_THREADS * 8);
 }
 
 /* Everything a thread has goes to its place. */
@@ -584,7 +597,7 @@ static void make(struct maker *m, uint64_t seed)
 	pick(m, 2);
 	m->uses_warps = pick(m, 2);
 	m->stays_wide = pick(m, 3);
-	m->budget = 20 + pick(m, 60);
+	m->budget = 20 + pick(m, MOST_BUDGET - 20);
 	put_start(m);
 	while (m->budget)
 		put_statement(m);
