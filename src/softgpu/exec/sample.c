@@ -27,7 +27,7 @@
 struct sampling {
 	struct sg_lane *lane;
 	const struct sg_texture *texture;
-	struct sg_sampler sampler;
+	const struct sg_sampler *sampler;
 	struct sg_sample *in;
 	enum sg_geometry geometry;
 	uint32_t flags;
@@ -55,6 +55,14 @@ static float bits_float(uint32_t bits)
 	return value;
 }
 
+/* Of what bounded() gave. */
+static int64_t whole(double x)
+{
+	int64_t i = (int64_t)x;
+
+	return i - ((double)i > x);
+}
+
 /* NaN becomes 0. */
 static double bounded(double x)
 {
@@ -64,12 +72,12 @@ static double bounded(double x)
 /* Repeating modes need coordinates of which 1 is the whole; others then clamp. */
 static enum sg_address_mode mode_of(const struct sampling *s, unsigned axis)
 {
-	enum sg_address_mode mode = s->sampler.address_mode[axis];
+	enum sg_address_mode mode = s->sampler->address_mode[axis];
 	bool repeats = mode == SG_ADDRESS_WRAP || mode == SG_ADDRESS_MIRROR;
 
 	if (s->is_cube)
 		return SG_ADDRESS_CLAMP;
-	return repeats && (!s->sampler.is_normalized || s->flags & SG_SAMPLE_INTEGER)
+	return repeats && (!s->sampler->is_normalized || s->flags & SG_SAMPLE_INTEGER)
 		   ? SG_ADDRESS_CLAMP
 		   : mode;
 }
@@ -80,13 +88,13 @@ static double scale(
 {
 	double x = s->at[axis];
 
-	if (!s->sampler.is_normalized && !s->is_cube)
+	if (!s->sampler->is_normalized && !s->is_cube)
 		return bounded(x);
 	x = bounded(x);
 	if (mode == SG_ADDRESS_WRAP)
-		x -= floor(x);
+		x -= (double)whole(x);
 	if (mode == SG_ADDRESS_MIRROR) {
-		x -= 2 * floor(x / 2);
+		x -= 2 * (double)whole(x / 2);
 		x = x > 1 ? 2 - x : x;
 	}
 	return bounded(x * (double)size);
@@ -116,17 +124,16 @@ static int64_t settle(int64_t i, enum sg_address_mode mode, int64_t size)
 static struct axis place(const struct sampling *s, unsigned axis, uint32_t size, bool pairs)
 {
 	enum sg_address_mode mode = mode_of(s, axis);
-	bool unsettled = s->is_cube && s->sampler.is_seamless;
+	bool unsettled = s->is_cube && s->sampler->is_seamless;
 	struct axis out = {0};
 	int64_t i;
 
 	if (s->flags & SG_SAMPLE_INTEGER) {
 		i = (int32_t)s->in->at[axis];
 	} else if (!pairs) {
-		i = (int64_t)floor(scale(s, axis, mode, size));
+		i = whole(scale(s, axis, mode, size));
 	} else {
-		int64_t fixed =
-		    (int64_t)floor((scale(s, axis, mode, size) - 0.5) * WEIGHT_ONE + 0.5);
+		int64_t fixed = whole((scale(s, axis, mode, size) - 0.5) * WEIGHT_ONE + 0.5);
 
 		i = fixed >> 8;
 		out.weight = (float)(fixed & (WEIGHT_ONE - 1)) / WEIGHT_ONE;
@@ -204,10 +211,10 @@ static void fetch(const struct sampling *s, const struct texture_level *level, i
 {
 	uint32_t slice = s->n_axes > 2 ? (uint32_t)z : s->slice;
 
-	if (s->is_cube && s->sampler.is_seamless)
+	if (s->is_cube && s->sampler->is_seamless)
 		cross_edge(&s->texture->image, &slice, &x, &y, level->width);
 	if (x < 0 || y < 0 || z < 0) {
-		memcpy(out, s->sampler.border, sizeof(*out));
+		memcpy(out, s->sampler->border, sizeof(*out));
 		return;
 	}
 	texel_read(s->texture,
@@ -224,10 +231,24 @@ static void find_axes(
 		axes[i] = i < s->n_axes ? place(s, i, sizes[i], pairs) : (struct axis){0};
 }
 
+/* The first channels, in which texels differ; others are 0, the fourth 1. */
+static unsigned differing_channels(const struct sampling *s)
+{
+	const struct sg_texels *image = &s->texture->image;
+	bool has_border = false;
+
+	for (unsigned i = 0; i < s->n_axes; i++)
+		has_border |= s->sampler->address_mode[i] == SG_ADDRESS_BORDER;
+	return image->blocks || image->is_tens || has_border ? 4 : MIN(image->n_channels, 4u);
+}
+
 static void filter(const struct sampling *s, const struct texture_level *level,
     const struct axis axes[3], union texel *out)
 {
-	union texel sum = {0}, one;
+	unsigned n_channels = differing_channels(s);
+	union texel one;
+
+	*out = (union texel){.f = {0, 0, 0, n_channels < 4}};
 
 	for (unsigned corner = 0; corner < 1u << s->n_axes; corner++) {
 		int64_t at[3] = {0};
@@ -242,10 +263,10 @@ static void filter(const struct sampling *s, const struct texture_level *level,
 		if (weight == 0)
 			continue;
 		fetch(s, level, at[0], at[1], at[2], &one);
-		for (unsigned i = 0; i < 4; i++)
-			sum.f[i] += weight * one.f[i];
+		/* One by one: as a vector they would wait for all of them to be stored. */
+		for (unsigned i = 0; i < n_channels; i++)
+			out->f[i] += weight * one.f[i];
 	}
-	*out = sum;
 }
 
 static void sample_level(const struct sampling *s, uint32_t number, union texel *out)
@@ -288,7 +309,7 @@ static float length_squared(const struct sampling *s, const float d[3])
 	float sum = 0;
 
 	for (unsigned i = 0; i < s->n_axes; i++) {
-		float texels = s->sampler.is_normalized || s->is_cube ? (float)sizes[i] : 1;
+		float texels = s->sampler->is_normalized || s->is_cube ? (float)sizes[i] : 1;
 
 		sum += d[i] * texels * d[i] * texels;
 	}
@@ -307,9 +328,9 @@ static float level_of_detail(const struct sampling *s)
 		lod = log2f(s->span);
 	if (s->flags & SG_SAMPLE_INTEGER)
 		return MAX(MIN(lod, last), 0.0f);
-	lod += s->sampler.bias;
-	lod = lod < s->sampler.lod_max ? lod : s->sampler.lod_max;
-	lod = lod > s->sampler.lod_min ? lod : s->sampler.lod_min;
+	lod += s->sampler->bias;
+	lod = lod < s->sampler->lod_max ? lod : s->sampler->lod_max;
+	lod = lod > s->sampler->lod_min ? lod : s->sampler->lod_min;
 	return lod > 0 ? MIN(lod, last) : 0;
 }
 
@@ -320,7 +341,7 @@ static void sample_levels(const struct sampling *s, union texel *out)
 	float weight = (float)(fixed % WEIGHT_ONE) / WEIGHT_ONE;
 	union texel next;
 
-	if (!s->sampler.is_mip_linear || !s->is_float || weight == 0) {
+	if (!s->sampler->is_mip_linear || !s->is_float || weight == 0) {
 		sample_level(s, (fixed + WEIGHT_ONE / 2) / WEIGHT_ONE, out);
 		return;
 	}
@@ -355,7 +376,7 @@ static void sample_along(struct sampling *s, const float d[3], unsigned n, union
 static void sample_gradient(struct sampling *s, union texel *out)
 {
 	float x = sqrtf(length_squared(s, s->dx)), y = sqrtf(length_squared(s, s->dy));
-	float longer = MAX(x, y), shorter = MIN(x, y), most = s->sampler.anisotropy;
+	float longer = MAX(x, y), shorter = MIN(x, y), most = s->sampler->anisotropy;
 
 	s->span = longer;
 	if (most < 2 || !s->filters || s->n_axes != 2 || !(longer > shorter)) {
@@ -429,22 +450,24 @@ static void give_results(const struct sampling *s, const union texel *texel)
 
 void sg_tex(struct sg_lane *lane, uint32_t flags, struct sg_sample *in)
 {
-	struct sampling s = {
-	    .lane = lane,
-	    .texture = texture_operand(lane, in->texture, false),
-	    .in = in,
-	    .geometry = flags & SG_SAMPLE_GEOMETRY,
-	    .flags = flags,
-	};
+	struct sg_sampler own;
+	struct sampling s; /* filled in one by one, for it is large and this is done often */
 	union texel texel = {0};
 
-	texture_sampler(lane, s.texture, in->sampler, &s.sampler);
+	s.lane = lane;
+	s.texture = texture_operand(lane, in->texture, false);
+	s.sampler = texture_sampler(lane, s.texture, in->sampler, &own);
+	s.in = in;
+	s.geometry = flags & SG_SAMPLE_GEOMETRY;
+	s.flags = flags;
+	s.slice = 0;
 	s.n_axes = axes_of(s.geometry);
 	s.is_cube = s.geometry == SG_GEOMETRY_CUBE || s.geometry == SG_GEOMETRY_CUBE_ARRAY;
 	s.is_float = texel_is_float(s.texture);
-	s.filters = s.sampler.is_linear && s.is_float && !(flags & SG_SAMPLE_INTEGER);
+	s.filters = s.sampler->is_linear && s.is_float && !(flags & SG_SAMPLE_INTEGER);
+	/* Read as compiled code has just stored them: two at once would wait for both. */
 	for (unsigned i = 0; i < 3; i++)
-		s.at[i] = bits_float(in->at[i]);
+		s.at[i] = bits_float(*(const volatile uint32_t *)&in->at[i]);
 	if (flags & SG_SAMPLE_GRADIENT) {
 		memcpy(s.dx, in->dx, sizeof(s.dx));
 		memcpy(s.dy, in->dy, sizeof(s.dy));

@@ -26,12 +26,15 @@ bool texel_is_float(const struct sg_texture *texture)
 uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
     const struct texture_level *level, uint32_t x, uint32_t y, uint32_t slice)
 {
-	uint32_t side = image->blocks ? SG_BLOCK_SIDE : 1;
 	uint64_t size = image->blocks ? sg_blocks_bytes(image->blocks)
 				      : (uint64_t)image->n_channels * image->channel_bytes;
-	uint64_t address =
-	    level->address + slice * level->slice + y / side * level->pitch + x / side * size;
+	uint64_t address;
 
+	if (image->blocks) {
+		x /= SG_BLOCK_SIDE;
+		y /= SG_BLOCK_SIDE;
+	}
+	address = level->address + slice * level->slice + y * level->pitch + x * size;
 	/* True of any description the driver made; a torn one must not leave the arena either. */
 	if (address - SG_ARENA_BASE >= SG_ARENA_SIZE)
 		machine_fault(lane, SG_FAULT_ILLEGAL_ADDRESS, address, false);
@@ -40,10 +43,19 @@ uint64_t texel_address(struct sg_lane *lane, const struct sg_texels *image,
 
 static uint32_t channel_bits(const uint8_t *at, unsigned bytes)
 {
-	uint32_t bits = 0;
+	uint16_t two;
+	uint32_t four;
 
-	memcpy(&bits, at, bytes);
-	return bits;
+	switch (bytes) {
+	case 1:
+		return *at;
+	case 2:
+		memcpy(&two, at, sizeof(two));
+		return two;
+	default:
+		memcpy(&four, at, sizeof(four));
+		return four;
+	}
 }
 
 static int32_t sign_extend(uint32_t bits, unsigned bytes)

@@ -148,24 +148,23 @@ const struct sg_texture *texture_operand(struct sg_lane *lane, uint64_t operand,
 	return texture;
 }
 
-void texture_sampler(struct sg_lane *lane, const struct sg_texture *texture, uint64_t operand,
-    struct sg_sampler *sampler)
+const struct sg_sampler *texture_sampler(struct sg_lane *lane, const struct sg_texture *texture,
+    uint64_t operand, struct sg_sampler *own)
 {
 	uint64_t value = operand ? resolve(lane, operand) : 0;
 
-	*sampler = texture->sampler;
 	if (!operand)
-		return;
-	if (!(value & PTX_SAMPLER_VALID)) {
-		*sampler = texture_operand(lane, operand, false)->sampler;
-		return;
-	}
-	sampler->is_linear = value & PTX_SAMPLER_LINEAR;
+		return &texture->sampler;
+	if (!(value & PTX_SAMPLER_VALID))
+		return &texture_operand(lane, operand, false)->sampler;
+	*own = texture->sampler;
+	own->is_linear = value & PTX_SAMPLER_LINEAR;
 	if (value & PTX_SAMPLER_UNNORMALIZED)
-		sampler->is_normalized = false;
+		own->is_normalized = false;
 	for (unsigned axis = 0; axis < 3; axis++)
-		sampler->address_mode[axis] = (enum sg_address_mode)(
+		own->address_mode[axis] = (enum sg_address_mode)(
 		    value >> PTX_SAMPLER_MODE_SHIFT(axis) & PTX_SAMPLER_MODE_MASK);
+	return own;
 }
 
 static uint32_t blocks_along(const struct sg_texels *image, uint32_t size, uint32_t level)

@@ -85,8 +85,9 @@ void sg_texture_free(uint64_t number);
  * a variable that holds one, 0 while nothing is bound to it. What is neither ends the grid with an
  * illegal address. */
 const struct sg_texture *texture_operand(struct sg_lane *lane, uint64_t operand, bool is_surface);
-void texture_sampler(struct sg_lane *lane, const struct sg_texture *texture, uint64_t operand,
-    struct sg_sampler *sampler);
+/* own: room for a sampler that the operand makes. */
+const struct sg_sampler *texture_sampler(struct sg_lane *lane, const struct sg_texture *texture,
+    uint64_t operand, struct sg_sampler *own);
 
 /* A level's geometry. */
 struct texture_level {
