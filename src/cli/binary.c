@@ -149,7 +149,7 @@ int binary_inspect(const char *path, struct binary_report *out)
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_origin(-errno);
 	if (!S_ISREG(status.st_mode))
-		return error_origin(-EACCES);
+		return error_origin(S_ISDIR(status.st_mode) ? -EISDIR : -EACCES);
 	out->privileged = (status.st_mode & S_ISUID && status.st_uid != geteuid()) ||
 			  (status.st_mode & S_ISGID && status.st_gid != getegid()) ||
 			  (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0);

@@ -32,8 +32,9 @@ static bool look_at(
 	}
 	int r = access(path, X_OK) < 0 ? -errno : binary_inspect(path, report);
 	if (r < 0)
-		doctor_find(doctor, "program", FINDING_BAD, "check its permissions", "%s: %s", path,
-		    strerror(-r));
+		doctor_find(doctor, "program", FINDING_BAD,
+		    "check the name, and make it readable and executable (chmod +rx)", "%s: %s",
+		    path, strerror(-r));
 	return r == 0;
 }
 

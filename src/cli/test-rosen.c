@@ -506,12 +506,15 @@ TEST(running_rosend_is_used)
 TEST(doctor_judges_programs)
 {
 	set_up("ok");
-	CHECK_EQ(ROSEN("doctor", "--json", "--", "sh", "no-such-program"), 1);
+	CHECK_EQ(ROSEN("doctor", "--json", "--", "/etc", "sh", "no-such-program"), 1);
 	struct json_object *json = json_tokener_parse(result.out);
 	struct json_object *findings = json_object_object_get(json, "findings");
 	size_t n = json_object_array_length(findings);
-	struct json_object *sh = json_object_array_get_idx(findings, n - 2),
+	struct json_object *folder = json_object_array_get_idx(findings, n - 3),
+			   *sh = json_object_array_get_idx(findings, n - 2),
 			   *none = json_object_array_get_idx(findings, n - 1);
+	CHECK_STR(
+	    json_object_get_string(json_object_object_get(folder, "text")), "/etc: Is a directory");
 	CHECK_STR(json_object_get_string(json_object_object_get(sh, "state")), "ok");
 	CHECK_STR(json_object_get_string(json_object_object_get(none, "state")), "bad");
 	CHECK(*json_object_get_string(json_object_object_get(none, "mend")));
