@@ -1,6 +1,10 @@
 /*
  * The linker. CUDA keeps the addresses of log buffers and value slots for as long as a link state
  * lives, so a state here has memory of its own for both, found by the backend's handle.
+ *
+ * Adding and completing take long and run on waiters, while a state is destroyed by the dispatcher.
+ * A program does that to a state it still uses only by mistake, or to see what becomes of the
+ * worker: it is refused.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +24,7 @@ struct link_state {
 	unsigned n;
 	CUjit_option options[OPTIONS_MAX];
 	void *values[OPTIONS_MAX];
+	unsigned users;	   /* calls at work on it; under memory_lock */
 	const void *image; /* complete; the backend's, until the state is destroyed */
 	size_t image_bytes;
 };
@@ -43,15 +48,50 @@ void links_free(struct worker *worker)
 	worker->links = NULL;
 }
 
-/* Takes the link out of the list, or leaves it there; NULL: unknown. */
-static struct link_state *find(struct worker *worker, CUlinkState state, bool remove)
+/* Under memory_lock: where the link stands in the list; leads to NULL: it is unknown. */
+static struct link_state **find(struct worker *worker, CUlinkState state)
 {
-	pthread_mutex_lock(&worker->memory_lock);
 	struct link_state **at = &worker->links;
+
 	while (*at && (*at)->state != state)
 		at = &(*at)->next;
-	struct link_state *link = *at;
-	if (link && remove) {
+	return at;
+}
+
+/* NULL: unknown. It stays until let_go(). */
+static struct link_state *hold(struct worker *worker, CUlinkState state)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct link_state *link = *find(worker, state);
+	if (link)
+		link->users++;
+	pthread_mutex_unlock(&worker->memory_lock);
+	return link;
+}
+
+static void let_go(struct worker *worker, struct link_state *link)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	link->users--;
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
+static void enter(struct worker *worker, struct link_state *link)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	link->next = worker->links;
+	worker->links = link;
+	worker->n_links++;
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
+/* Takes the link out of the list. NULL: it is unknown, or in use. */
+static struct link_state *leave(struct worker *worker, CUlinkState state)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct link_state **at = find(worker, state);
+	struct link_state *link = *at && !(*at)->users ? *at : NULL;
+	if (link) {
 		*at = link->next;
 		worker->n_links--;
 	}
@@ -121,15 +161,13 @@ static void give_logs(
 	give_log(link->logs.errors, link->logs.error_bytes, errors, error_bytes);
 }
 
-CUresult worker_cuLinkAddData_v2(struct call *call, struct args_cuLinkAddData_v2 *a)
+static CUresult add_data(
+    struct call *call, const struct link_state *link, struct args_cuLinkAddData_v2 *a)
 {
-	struct link_state *link = find(call->worker, a->state, false);
 	static const struct jit_logs none = {0};
 	unsigned n = a->options && a->values ? a->n_options : 0;
 	void *values[OPTIONS_MAX];
 
-	if (!link)
-		return CUDA_ERROR_INVALID_HANDLE;
 	if (n > OPTIONS_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = jit_values_in(n, a->options, a->values, &none, values);
@@ -143,6 +181,17 @@ CUresult worker_cuLinkAddData_v2(struct call *call, struct args_cuLinkAddData_v2
 	return r;
 }
 
+CUresult worker_cuLinkAddData_v2(struct call *call, struct args_cuLinkAddData_v2 *a)
+{
+	struct link_state *link = hold(call->worker, a->state);
+
+	if (!link)
+		return CUDA_ERROR_INVALID_HANDLE;
+	CUresult r = add_data(call, link, a);
+	let_go(call->worker, link);
+	return r;
+}
+
 static float wall_time(const struct link_state *link)
 {
 	float wall = 0;
@@ -153,14 +202,11 @@ static float wall_time(const struct link_state *link)
 	return wall;
 }
 
-CUresult worker_cuLinkComplete(struct call *call, struct args_cuLinkComplete *a)
+static CUresult complete(struct call *call, struct link_state *link, struct args_cuLinkComplete *a)
 {
-	struct link_state *link = find(call->worker, a->state, false);
 	void *image = NULL;
 	size_t bytes = 0;
 
-	if (!link)
-		return CUDA_ERROR_INVALID_HANDLE;
 	CUresult r = call->backend->cuLinkComplete(a->state, &image, &bytes);
 	if (r != CUDA_SUCCESS)
 		jit_keep_logs(call, &link->logs);
@@ -174,23 +220,44 @@ CUresult worker_cuLinkComplete(struct call *call, struct args_cuLinkComplete *a)
 	return CUDA_SUCCESS;
 }
 
+CUresult worker_cuLinkComplete(struct call *call, struct args_cuLinkComplete *a)
+{
+	struct link_state *link = hold(call->worker, a->state);
+
+	if (!link)
+		return CUDA_ERROR_INVALID_HANDLE;
+	CUresult r = complete(call, link, a);
+	let_go(call->worker, link);
+	return r;
+}
+
 CUresult worker_rosenLinkRead(struct call *call, struct args_rosenLinkRead *a)
 {
-	const struct link_state *link = find(call->worker, a->state, false);
+	struct link_state *link = hold(call->worker, a->state);
+	CUresult r = CUDA_SUCCESS;
 
-	if (!link || !link->image)
+	if (!link)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (a->bytes != link->image_bytes)
-		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(a->image, link->image, a->bytes);
-	return CUDA_SUCCESS;
+	if (!link->image)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	else if (a->bytes != link->image_bytes)
+		r = CUDA_ERROR_INVALID_VALUE;
+	else
+		memcpy(a->image, link->image, a->bytes);
+	let_go(call->worker, link);
+	return r;
 }
 
 CUresult worker_cuLinkDestroy(struct call *call, struct args_cuLinkDestroy *a)
 {
-	CUresult r = call->backend->cuLinkDestroy(a->state);
+	struct link_state *link = leave(call->worker, a->state);
 
-	if (r == CUDA_SUCCESS)
-		link_free(find(call->worker, a->state, true));
+	if (a->state && !link)
+		return CUDA_ERROR_INVALID_HANDLE;
+	CUresult r = call->backend->cuLinkDestroy(a->state);
+	if (link && r != CUDA_SUCCESS)
+		enter(call->worker, link);
+	else
+		link_free(link);
 	return r;
 }

@@ -36,6 +36,11 @@ bool fake_is_registered(uint64_t address);
 /* The physical memory mapped at address, with one more reference, as a handle; 0: none. */
 CUmemGenericAllocationHandle fake_retain(uint64_t address);
 
+/* --- test-fake-stream.c --- */
+
+/* Returns when the GPU is not held. */
+void fake_wait(void);
+
 /* --- each file's functions for a backend; those of memory forget what a fake before had --- */
 
 void fake_set_callback_functions(struct backend *backend);

@@ -44,18 +44,23 @@ unsigned fake_waiting(void)
 	return n;
 }
 
-static CUresult wait_for_gpu(void)
+void fake_wait(void)
 {
-	FALLIBLE();
-	if (!fake_has_context())
-		return CUDA_ERROR_INVALID_CONTEXT;
-	atomic_fetch_add(&fake.synchronised, 1);
 	pthread_mutex_lock(&lock);
 	waiting++;
 	while (held)
 		pthread_cond_wait(&released, &lock);
 	waiting--;
 	pthread_mutex_unlock(&lock);
+}
+
+static CUresult wait_for_gpu(void)
+{
+	FALLIBLE();
+	if (!fake_has_context())
+		return CUDA_ERROR_INVALID_CONTEXT;
+	atomic_fetch_add(&fake.synchronised, 1);
+	fake_wait();
 	return CUDA_SUCCESS;
 }
 

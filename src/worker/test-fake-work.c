@@ -202,6 +202,28 @@ static CUresult launch_ex(
 	return CUDA_SUCCESS;
 }
 
+/* A linker that takes as long as the test holds the GPU. */
+static CUresult link_create(unsigned n, CUjit_option *options, void **values, CUlinkState *state)
+{
+	static _Atomic unsigned created;
+
+	FALLIBLE();
+	*state = (CUlinkState)(0x9000 + 16ull * atomic_fetch_add(&created, 1));
+	return CUDA_SUCCESS;
+}
+
+static CUresult link_add(CUlinkState state, CUjitInputType type, void *data, size_t bytes,
+    const char *name, unsigned n, CUjit_option *options, void **values)
+{
+	fake_wait();
+	return CUDA_SUCCESS;
+}
+
+static CUresult link_destroy(CUlinkState state)
+{
+	return CUDA_SUCCESS;
+}
+
 void fake_set_work_functions(struct backend *b)
 {
 	b->cuMemcpyHtoDAsync_v2 = copy_in;
@@ -212,6 +234,9 @@ void fake_set_work_functions(struct backend *b)
 	b->cuMemcpy3DAsync_v2 = copy_box;
 	b->cuModuleLoadDataEx = module_load;
 	b->cuModuleUnload = module_unload;
+	b->cuLinkCreate_v2 = link_create;
+	b->cuLinkAddData_v2 = link_add;
+	b->cuLinkDestroy = link_destroy;
 	b->cuModuleGetFunctionCount = module_count;
 	b->cuModuleEnumerateFunctions = module_enumerate;
 	b->cuModuleGetFunction = module_function;
