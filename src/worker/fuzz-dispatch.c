@@ -3,13 +3,24 @@
  * after the other over a fake backend. Nothing may crash, whatever the records say; what they mean
  * is for test-dispatch.c. fuzz-session.c has the software GPU instead of the fake.
  *
+ * Of some inputs (fuzz-threads.h) the waiters serve what may wait, as in a real session, while the
+ * thread that reads the input goes on to the next record, as for a client that does not wait for
+ * its answers. Nothing may then sleep for ever either: libFuzzer's -timeout tells.
+ *
  * seed-dispatch.c writes such rows with the generated encoders. A worker lives for many inputs,
  * since making one costs more than a thousand records.
  */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "base/test.h"
+#include "gen/api_ids.h"
+#include "worker/await.h"
+#include "worker/fuzz-compare.h"
 #include "worker/fuzz-records.h"
+#include "worker/fuzz-threads.h"
 #include "worker/test-fake.h"
+#include "worker/waiter.h"
 
 #define INPUTS_PER_WORKER 512
 
@@ -49,6 +60,34 @@ static void make_worker(void)
 	CHECK(worker);
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	void *compared = calloc(1, fuzz_compare_size);
+
+	CHECK(compared);
+	fuzz_compare_init(compared);
+	return 0;
+}
+
+/* With waiters one would wait for a callback to come until the session ends; and the fake copies on
+ * one thread while another frees, where a GPU would only stop. */
+static bool before(struct wire_record *record)
+{
+	switch (record->id) {
+	case API_rosenHostCalls:
+	case API_cuMemFree_v2:
+	case API_cuMemUnmap:
+	case API_cuMemFreeAsync:
+	case API_cuMemPoolDestroy:
+	case API_cuMemPoolTrimTo:
+		return worker->options.no_waiters;
+	default:
+		return true;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -58,6 +97,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		end_worker();
 		make_worker();
 	}
-	fuzz_feed(worker, data, size, NULL);
+	worker->options.no_waiters = !fuzz_threads_begin(data, size);
+	fuzz_compare_begin();
+	fuzz_feed(worker, data, size, before);
+	while (worker->awaits.n)
+		awaits_look(worker);
+	waiters_join(worker);
+	fuzz_compare_learn(data, size);
 	return 0;
 }

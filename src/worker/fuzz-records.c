@@ -17,10 +17,9 @@
 #include "base/test.h"
 #include "base/util.h"
 #include "chan/provider.h"
+#include "worker/fuzz-compare.h"
 
-#define SIDE_SIZE_MAX  (64u << 20)
-#define RECORDS_MOST   4096 /* that are told apart when an input is changed */
-#define FUZZ_COPY_MOST 4096
+#define SIDE_SIZE_MAX (64u << 20)
 
 /* Messages of the client's that the worker has not asked for yet, the oldest first. */
 static struct {
@@ -152,7 +151,8 @@ void fuzz_feed(struct worker *worker, const uint8_t *data, size_t size, fuzz_bef
 {
 	struct fuzz_head head;
 
-	while (size >= sizeof(head)) {
+	for (unsigned i = 0; size >= sizeof(head); i++) {
+		fuzz_compare_record(i);
 		memcpy(&head, data, sizeof(head));
 		data += sizeof(head);
 		size -= sizeof(head);
@@ -165,151 +165,4 @@ void fuzz_feed(struct worker *worker, const uint8_t *data, size_t size, fuzz_bef
 		data += payload;
 		size -= payload;
 	}
-}
-
-/* --- mutation --- */
-
-/*
- * Most of an input is words that mean something together; bytes changed at random seldom leave a
- * session that gets far. So what is changed is mostly a word of one record, to what stands
- * elsewhere or is an edge, or the row of records.
- */
-struct records {
-	uint8_t *data;
-	size_t size, room;
-	size_t at[RECORDS_MOST + 1]; /* where each begins; behind the last: the end */
-	size_t n;
-	uint64_t random;
-};
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
-
-static uint64_t any(struct records *records, uint64_t n)
-{
-	records->random = records->random * 6364136223846793005u + 1442695040888963407u;
-	return n ? (records->random >> 24) % n : 0;
-}
-
-static void find_records(struct records *records)
-{
-	struct fuzz_head head;
-	size_t at = 0;
-
-	while (records->size - at >= sizeof(head) && records->n < RECORDS_MOST) {
-		records->at[records->n++] = at;
-		memcpy(&head, records->data + at, sizeof(head));
-		at += sizeof(head);
-		at += MIN((size_t)head.words * 8, (records->size - at) / 8 * 8);
-	}
-	records->at[records->n] = at;
-}
-
-/* A word of some record's payload; NULL: it has none. */
-static uint8_t *any_word(struct records *records)
-{
-	size_t record = any(records, records->n);
-	size_t first = records->at[record] + sizeof(struct fuzz_head);
-	size_t words = (records->at[record + 1] - first) / 8;
-
-	return words ? records->data + first + 8 * any(records, words) : NULL;
-}
-
-static uint64_t edge(struct records *records, uint64_t present)
-{
-	const uint8_t *other = any_word(records);
-	uint64_t value = 0;
-
-	switch (any(records, 6)) {
-	case 0:
-		return any(records, 4);
-	case 1:
-		return present + any(records, 17) - 8;
-	case 2:
-		return present ^ (1ull << any(records, 64));
-	case 3:
-		return UINT64_MAX << any(records, 64);
-	case 4:
-		return 1ull << any(records, 64);
-	default:
-		if (other)
-			memcpy(&value, other, sizeof(value));
-		return value;
-	}
-}
-
-static void change_word(struct records *records)
-{
-	uint8_t *word = any_word(records);
-	size_t size = any(records, 2) ? 8 : 4;
-	uint64_t value = 0;
-
-	if (!word)
-		return;
-	word += 8 - size && any(records, 2) ? 4 : 0;
-	memcpy(&value, word, size);
-	value = edge(records, value);
-	memcpy(word, &value, size);
-}
-
-/* Calls another function with the same payload. */
-static void change_function(struct records *records)
-{
-	uint8_t *head = records->data + records->at[any(records, records->n)];
-	uint16_t id = (uint16_t)worker_entries[any(records, worker_n_entries)].id;
-
-	memcpy(head, &id, sizeof(id));
-}
-
-/* A few records go. */
-static void leave_out(struct records *records)
-{
-	size_t first = any(records, records->n);
-	size_t n = 1 + any(records, 3);
-	size_t behind = MIN(first + n, records->n);
-
-	memmove(records->data + records->at[first], records->data + records->at[behind],
-	    records->size - records->at[behind]);
-	records->size -= records->at[behind] - records->at[first];
-}
-
-/* A record comes once more, somewhere. */
-static void repeat(struct records *records)
-{
-	size_t record = any(records, records->n), at = records->at[any(records, records->n + 1)];
-	size_t size = records->at[record + 1] - records->at[record];
-	uint8_t copy[FUZZ_COPY_MOST];
-
-	if (size > sizeof(copy) || size > records->room - records->size)
-		return;
-	memcpy(copy, records->data + records->at[record], size);
-	memmove(records->data + at + size, records->data + at, records->size - at);
-	memcpy(records->data + at, copy, size);
-	records->size += size;
-}
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed)
-{
-	static struct records records;
-
-	records = (struct records){.data = data, .size = size, .room = room, .random = seed};
-	find_records(&records);
-	if (!records.n || !any(&records, 5))
-		return LLVMFuzzerMutate(data, size, room);
-	switch (any(&records, 10)) {
-	case 0:
-		leave_out(&records);
-		break;
-	case 1:
-	case 2:
-		repeat(&records);
-		break;
-	case 3:
-		change_function(&records);
-		break;
-	default:
-		change_word(&records);
-		break;
-	}
-	return records.size;
 }

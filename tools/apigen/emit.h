@@ -72,6 +72,7 @@ void emit_softgpu_proc_c(struct out *out);
 void emit_test_codec_c(struct out *out);
 void emit_test_entries_c(struct out *out);
 void emit_fuzz_codec_c(struct out *out);
+void emit_fuzz_layout_c(struct out *out);
 void emit_calls_h(struct out *out);
 void emit_coverage_json(struct out *out);
 void emit_coverage_md(struct out *out);

@@ -40,6 +40,7 @@ static const struct {
     {"test_codec.c", emit_test_codec_c},
     {"test_entries.c", emit_test_entries_c},
     {"fuzz_codec.c", emit_fuzz_codec_c},
+    {"fuzz_layout.c", emit_fuzz_layout_c},
     {"calls.h", emit_calls_h},
     {"coverage.json", emit_coverage_json},
     {"coverage.md", emit_coverage_md},
