@@ -245,3 +245,33 @@ TEST(lanes_that_the_user_wants_alone_read_before_others_write)
 	for (uint32_t i = 0; i < 32; i++)
 		CHECK_EQ(out[i], (i + 1) * 257);
 }
+
+/*
+ * In each round all lanes halve what their row has in its first place, and then some go through a
+ * loop of several rounds, which others jump over: all must come to the next halving together.
+ */
+TEST(lanes_that_the_user_wants_alone_meet_behind_loops)
+{
+	static const char text[] =
+	    PTX_HEAD ".visible .entry k(.param .u64 out) {\n"
+		     ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p<9>;\n"
+		     "ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4;\n"
+		     "add.u64 %d, %o, %d; mov.u32 %r2, 0; bar.warp.sync -1; bra START;\n"
+		     "NEXT: add.u32 %r2, %r2, 1; setp.eq.u32 %p1, %r2, 8; @%p1 bra END;\n"
+		     "START: ld.volatile.global.u32 %r3, [%o+128]; shr.u32 %r3, %r3, 1;\n"
+		     "st.global.u32 [%o+128], %r3; and.b32 %r4, %r1, 3; setp.eq.u32 %p2, %r4, 0;\n"
+		     "@%p2 bra NEXT;\n"
+		     "LOOP: ld.volatile.global.u32 %r5, [%d]; add.u32 %r5, %r5, %r3;\n"
+		     "st.global.u32 [%d], %r5; sub.u32 %r4, %r4, 1; setp.ne.u32 %p3, %r4, 0;\n"
+		     "@%p3 bra LOOP; bra NEXT;\n"
+		     "END: ret; }\n";
+	uint32_t *out = device_alloc(33 * 4);
+
+	setenv("SOFTGPU_LANES", "1", 1);
+	memset(out, 0, 32 * 4);
+	out[32] = 256;
+	launch_warps(text, 32, 0, out);
+	CHECK_EQ(out[32], 1);
+	for (uint32_t i = 0; i < 32; i++)
+		CHECK_EQ(out[i], i % 4 * 255);
+}

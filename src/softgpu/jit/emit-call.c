@@ -8,6 +8,7 @@
 
 #include "softgpu/exec/lane.h"
 #include "softgpu/jit/emit.h"
+#include "softgpu/jit/warp/flow.h"
 
 static const struct builtin {
 	const char *name;
@@ -233,6 +234,39 @@ bool emit_has_warp_barrier(const struct ptx_function *function)
 		    ptx_has(&function->code[i], PTX_MODIFIER_warp))
 			return true;
 	return false;
+}
+
+/* Where lanes that part behind the block meet: a latch that was added is its loop's header. */
+static void mark_join(struct emit *emit, const struct flow *flow, uint32_t loop, uint32_t block)
+{
+	uint32_t join = flow_postdominator(flow, loop, block);
+
+	if (join == FLOW_NONE || join == flow->exit)
+		return;
+	if (flow->blocks[join].first == flow->blocks[join].end)
+		join = flow->loops[flow->blocks[join].loop].header;
+	emit->joins[flow->blocks[join].first] = true;
+}
+
+/*
+ * Turns keep lanes together that run the same code. Those that leave a loop early, or jump over
+ * one, wait where the others come by, as they would on a GPU; of several such places the first in
+ * the flow's order goes on first.
+ */
+void emit_find_joins(struct emit *emit, const struct flow *flow)
+{
+	uint32_t rank = 1;
+
+	for (uint32_t i = 0; i < flow->n_ordered; i++) {
+		const struct flow_block *block = &flow->blocks[flow->order[i]];
+
+		for (uint32_t at = block->first; at < block->end; at++)
+			emit->ranks[at] = rank++;
+		if (block->n_next > 1)
+			mark_join(emit, flow, block->loop, flow->order[i]);
+	}
+	for (uint32_t i = 0; i < flow->n_loops; i++)
+		mark_join(emit, flow, flow->loops[i].outer, flow->loops[i].header);
 }
 
 static void let_pass(struct emit *emit)
@@ -494,7 +528,9 @@ static const struct builtin *check_builtin(struct emit *emit, const struct ptx_f
 
 uint32_t code_site(const struct emit *emit)
 {
-	return emit->function->serial << 20 | emit->position;
+	uint32_t rank = emit->ranks ? emit->ranks[emit->position] : 0;
+
+	return emit->function->serial << 20 | (rank ?: emit->position);
 }
 
 static void note_call(struct emit *emit)

@@ -122,14 +122,26 @@ void emit_redux(struct emit *emit)
  * Lanes belong together when they ask at the same place. In a function that was not inlined (nvcc
  * -G wraps every intrinsic) the place is the call: each call notes its own.
  */
-void emit_activemask(struct emit *emit)
+static struct value active_mask(struct emit *emit)
 {
 	struct value site = ir_constant(IR_I32, code_site(emit)), caller = site;
 
 	if (!emit->function->is_entry)
 		caller = lane_field(emit, IR_I32, offsetof(struct sg_lane, call_site));
-	set_low(emit, emit->in->operands,
-	    exchange(emit, SG_EXCHANGE_ACTIVE, zero(), zero(), site, caller));
+	return exchange(emit, SG_EXCHANGE_ACTIVE, zero(), zero(), site, caller);
+}
+
+void emit_activemask(struct emit *emit)
+{
+	set_low(emit, emit->in->operands, active_mask(emit));
+}
+
+void emit_join(struct emit *emit)
+{
+	if (emit->joins[emit->position]) {
+		active_mask(emit);
+		emit->owes_turn = false;
+	}
 }
 
 void emit_elect(struct emit *emit)

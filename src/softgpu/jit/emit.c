@@ -215,10 +215,12 @@ static void emit_instruction(struct emit *emit, const struct ptx_instruction *in
 	if (in->opcode == PTX_OP_label) {
 		emit->owes_turn = false;
 		emit_start_block(emit, in->operands->label->id);
+		emit_join(emit);
 		return;
 	}
 	if (!emit->open) /* behind a jump, before any label: never reached */
 		return;
+	emit_join(emit);
 	emit_turn_before(emit);
 	if (in->predicate == PTX_NO_REG)
 		emit_alone(emit);
@@ -277,6 +279,8 @@ static void emit_registers(struct emit *emit)
 
 	emit_choose_register_types(emit);
 	is_known = flow_init(&flow, emit->function);
+	if (is_known && emit->program->is_alone && emit->program->needs_fibers)
+		emit_find_joins(emit, &flow);
 	for (uint32_t i = 0; i < emit->function->n_registers; i++) {
 		const char *type = ir_name(emit->registers[i]);
 
@@ -339,6 +343,16 @@ static void load_register_params(struct emit *emit)
 	}
 }
 
+void emit_free_lists(struct emit *emit)
+{
+	free(emit->registers);
+	free(emit->ranks);
+	free(emit->joins);
+	emit->registers = NULL;
+	emit->ranks = NULL;
+	emit->joins = NULL;
+}
+
 void emit_function(struct emit *emit, const struct ptx_function *function)
 {
 	emit->function = function;
@@ -353,7 +367,9 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	emit->specials[0] = emit->specials[1] = 0;
 	emit->prologue.size = emit->body.size = 0;
 	emit->registers = calloc(function->n_registers + 1, sizeof(*emit->registers));
-	if (!emit->registers)
+	emit->ranks = calloc(function->n_code + 1, sizeof(*emit->ranks));
+	emit->joins = calloc(function->n_code + 1, sizeof(*emit->joins));
+	if (!emit->registers || !emit->ranks || !emit->joins)
 		emit_fail(emit, "out of memory");
 	emit_registers(emit);
 	emit_locals(emit);
@@ -372,8 +388,7 @@ void emit_function(struct emit *emit, const struct ptx_function *function)
 	text_format(emit->out, "  br label %%start\nstart:\n");
 	text_append(emit->out, emit->body.bytes ?: "", emit->body.size);
 	text_format(emit->out, "}\n");
-	free(emit->registers);
-	emit->registers = NULL;
+	emit_free_lists(emit);
 }
 
 /* Functions by number of their handle, for calls through pointers. */
@@ -427,7 +442,7 @@ bool jit_translate(const struct jit_program *program, struct text *ir, struct ji
 		emit->error = error;
 		emit->out = ir;
 		translated = translate_guarded(emit);
-		free(emit->registers);
+		emit_free_lists(emit);
 		free(emit->numbers);
 		text_fini(&emit->prologue);
 		text_fini(&emit->body);

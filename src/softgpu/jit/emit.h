@@ -10,6 +10,8 @@
 
 #include "softgpu/jit/jit.h"
 
+struct flow;
+
 enum ir_type { IR_I1, IR_I8, IR_I16, IR_I32, IR_I64, IR_I128, IR_FLOAT, IR_DOUBLE };
 
 struct value {
@@ -35,8 +37,10 @@ struct emit {
 	bool uses_carry, has_matrix, has_wgmma, has_tcgen05;
 	bool has_warp_barrier; /* the function has barriers for warps */
 	bool owes_turn;	       /* lanes have read what others may be about to write */
-	bool has_pairs;	       /* the function has instructions of pairs of blocks: .cta_group::2 */
-	uint32_t matrix_slot;  /* with has_matrix: the array of matrix instructions */
+	uint32_t *ranks; /* by instruction: its place in the flow's order; 0, NULL: in the code's */
+	bool *joins;	 /* likewise: lanes that parted meet here again */
+	bool has_pairs;	 /* the function has instructions of pairs of blocks: .cta_group::2 */
+	uint32_t matrix_slot; /* with has_matrix: the array of matrix instructions */
 };
 
 /* emit.c */
@@ -54,6 +58,7 @@ void emit_start_block(struct emit *emit, uint32_t block); /* falls through from 
 void emit_branch_if(struct emit *emit, struct value condition, uint32_t yes, uint32_t no);
 void emit_opcode(struct emit *emit);		    /* the instruction, but for its predicate */
 void emit_choose_register_types(struct emit *emit); /* fills registers */
+void emit_free_lists(struct emit *emit);	    /* registers, ranks and joins */
 bool emit_has_pairs(const struct ptx_function *function); /* struct emit's */
 void emit_handles(struct emit *emit);			  /* the table for calls through pointers */
 bool has(const struct emit *emit, enum ptx_modifier modifier); /* of the instruction */
@@ -144,7 +149,11 @@ uint32_t code_site(const struct emit *emit); /* of the instruction, unique and r
 void emit_stop_check(struct emit *emit);
 /* Of a call: of a function that remembers something of its thread, or waits for all of the grid. */
 bool calls_device_runtime(const struct ptx_instruction *in);
-/* Around each instruction of a thread by itself. */
+/* Finds where lanes that parted meet again, for kernels that the user wants run a thread at a
+ * time. */
+void emit_find_joins(struct emit *emit, const struct flow *flow);
+/* Around each instruction of a thread by itself; emit_join() behind a label, too. */
+void emit_join(struct emit *emit);
 void emit_turn_before(struct emit *emit);
 void emit_turn_behind(struct emit *emit);
 bool emit_has_warp_barrier(const struct ptx_function *function); /* struct emit's */

@@ -716,7 +716,7 @@ static bool translate_into(struct warp *warp, const struct jit_warp *shape)
 	widen_fini(&warp->row_widen);
 	facts_fini(&warp->facts);
 	free(warp->looked_at);
-	free(warp->emit.registers);
+	emit_free_lists(&warp->emit);
 	free(warp->emit.numbers);
 	text_fini(&warp->emit.prologue);
 	text_fini(&warp->emit.body);
