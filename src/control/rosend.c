@@ -199,8 +199,10 @@ static int watch_leash(struct server *server, long fd)
 {
 	if (fd < 0)
 		return 0;
-	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0) {
+		log_error("--leash %ld: %m", fd);
 		return error_origin(-errno);
+	}
 	return error_trace(
 	    watch_new(server->loop, (int)fd, WATCH_READ, on_leash, server, &server->leash));
 }
