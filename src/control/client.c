@@ -101,6 +101,15 @@ void client_answer(struct client *client, struct json_object *answer)
 	send_answer(client);
 }
 
+/* What who may not enter is told. */
+static void say_who_may(const struct client *client, char text[static HELLO_TEXT_MAX])
+{
+	snprintf(text, HELLO_TEXT_MAX,
+	    "user %u may not use this rosend: its owner can name users in the settings "
+	    "allow_users and allow_groups",
+	    client->peer.uid);
+}
+
 static void open_session(struct client *client, const void *bytes, size_t size)
 {
 	struct hello_request hello;
@@ -108,10 +117,7 @@ static void open_session(struct client *client, const void *bytes, size_t size)
 	char text[HELLO_TEXT_MAX];
 
 	if (!may_enter(client)) {
-		snprintf(text, sizeof(text),
-		    "user %u may not use this rosend: its owner can name users in the settings "
-		    "allow_users and allow_groups",
-		    client->peer.uid);
+		say_who_may(client, text);
 		client_refuse(client, HELLO_REFUSED, text);
 	} else if (hello_request_parse(bytes, size, &hello) < 0) {
 		client_refuse(client, HELLO_REFUSED, "the hello is malformed: no client of Rosen");
@@ -125,12 +131,15 @@ static void open_session(struct client *client, const void *bytes, size_t size)
 
 void client_first_message(struct client *client, const void *bytes, size_t size)
 {
+	char text[HELLO_TEXT_MAX];
+
 	if (size && *(const char *)bytes != '{') {
 		open_session(client, bytes, size);
 		return;
 	}
 	if (!may_enter(client)) {
-		client_answer(client, admin_error("permission", "you may not use this rosend"));
+		say_who_may(client, text);
+		client_answer(client, admin_error("permission", text));
 		return;
 	}
 	enter_state(client, CLIENT_ANSWERED);

@@ -73,6 +73,10 @@ class Strangers(Scenario):
         result = self.run_as_stranger(others)
         self.assertEqual(result.returncode, 3, result)
         self.assertIn(f"user {STRANGER} may not use this rosend", result.stderr)
+        asked = subprocess.run([ROSEN, "ps", "--server", others.socket], user=STRANGER, group=STRANGER, extra_groups=[],
+                               capture_output=True, text=True, timeout=10, cwd="/", env=environment())
+        self.assertEqual(asked.returncode, 1, asked)
+        self.assertIn(f"user {STRANGER} may not use this rosend", asked.stderr)
         others.stop()
         for setting in ("ROSEN_ALLOW_USERS", "ROSEN_ALLOW_GROUPS"):
             server = self.open_server(**{setting: str(STRANGER)})
