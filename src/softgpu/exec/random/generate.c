@@ -76,6 +76,24 @@ static struct random_step pick_op(struct generator *generator, bool class_r_only
 	return step;
 }
 
+/* Several in a block go through one register: what the compiler checks in one go. */
+static struct random_step pick_pair(struct generator *generator)
+{
+	struct random_step step = {
+	    .predicate = -1,
+	    .kind = one_in(generator, 2) ? RANDOM_TAKE : RANDOM_PUT,
+	    .which = below(generator, RANDOM_PAIRS),
+	    .is_shared = one_in(generator, 2),
+	    .is_whole = one_in(generator, 2),
+	    .order = one_in(generator, 2) ? RANDOM_PLAIN : below(generator, RANDOM_ORDERS),
+	    .result = (uint8_t)below(generator, RANDOM_REGISTERS),
+	};
+
+	step.sources[0].reg = (uint8_t)((step.result + 1 + below(generator, RANDOM_REGISTERS - 1)) %
+					RANDOM_REGISTERS);
+	return step;
+}
+
 static struct random_step pick_step(struct generator *generator)
 {
 	struct random_step step = pick_op(generator, false);
@@ -97,6 +115,8 @@ static struct random_step pick_step(struct generator *generator)
 		/* A cell keeps to one operation: of two the order would show. */
 		if (step.kind == RANDOM_REDUCE)
 			step.operation = step.which % 6;
+	} else if (kind == 4) {
+		step = pick_pair(generator);
 	}
 	step.predicate = one_in(generator, 4) ? (int)below(generator, RANDOM_REGISTERS) : -1;
 	step.is_negated = one_in(generator, 2);
@@ -140,11 +160,13 @@ static void make_segment(struct generator *generator)
 	};
 	for (unsigned i = 0; i < count; i++) {
 		struct random_block *block = &program->graph[program->n_graph++];
+		bool moves = one_in(generator, 4);
 
 		block->first = program->n_steps;
 		block->count = below(generator, 8);
 		for (unsigned s = 0; s < block->count; s++)
-			program->steps[program->n_steps++] = pick_step(generator);
+			program->steps[program->n_steps++] =
+			    moves ? pick_pair(generator) : pick_step(generator);
 		pick_end(
 		    generator, block, segment->first + i, segment->first + count, segment->first);
 	}
@@ -183,8 +205,9 @@ void random_lay_out(const struct random_program *program, void *base, struct ran
 
 	memory->registers = (struct random_registers *)at;
 	at += threads * sizeof(struct random_registers);
-	memory->slots = (uint32_t(*)[RANDOM_SLOTS])at;
-	at += threads * sizeof(*memory->slots);
+	memory->threads = (unsigned)threads;
+	memory->pairs = (uint32_t(*)[2])at;
+	at += threads * RANDOM_PAIRS * sizeof(*memory->pairs);
 	memory->cells = (uint32_t *)at;
 	at += RANDOM_CELLS * sizeof(*memory->cells);
 	memory->size = (size_t)(at - (uint8_t *)base);
@@ -233,6 +256,6 @@ void random_fill(const struct random_program *program, struct random_memory *mem
 				memory->registers[t].values[c][r] =
 				    pick_value(&generator, (enum random_class)c);
 		for (unsigned i = 0; i < RANDOM_SLOTS; i++)
-			memory->slots[t][i] = (uint32_t)random_next(&generator.state);
+			*random_slot(memory, t, i) = (uint32_t)random_next(&generator.state);
 	}
 }

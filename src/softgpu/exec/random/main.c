@@ -98,9 +98,9 @@ static bool compare_memory(const char *way)
 {
 	for (unsigned t = 0; t < program.threads * program.blocks; t++)
 		for (unsigned i = 0; i < RANDOM_SLOTS; i++)
-			if (wanted.slots[t][i] != got.slots[t][i]) {
+			if (*random_slot(&wanted, t, i) != *random_slot(&got, t, i)) {
 				printf("%s: thread %u: slot %u is 0x%x, wanted 0x%x\n", way, t, i,
-				    got.slots[t][i], wanted.slots[t][i]);
+				    *random_slot(&got, t, i), *random_slot(&wanted, t, i));
 				return false;
 			}
 	for (unsigned i = 0; i < RANDOM_CELLS; i++)

@@ -52,6 +52,30 @@ static void put_op(struct printer *printer, const struct random_step *step)
 static const char *const reductions[] = {
     "add.u32", "min.u32", "max.s32", "and.b32", "or.b32", "xor.b32"};
 
+/* Bytes from one pair of slots to the next. */
+static unsigned pairs_apart(const struct random_program *program, bool is_shared)
+{
+	return program->threads * (is_shared ? 1 : program->blocks) * 8;
+}
+
+static void put_pair(struct printer *printer, const struct random_step *step)
+{
+	static const char *const orders[] = {"", ".volatile", ".relaxed.gpu"};
+	bool takes = step->kind == RANDOM_TAKE;
+	char registers[40], place[40];
+
+	if (step->is_whole)
+		snprintf(registers, sizeof(registers), "%%d%u", step->result);
+	else
+		snprintf(registers, sizeof(registers), "{%%r%u, %%r%u}", step->result,
+		    step->sources[0].reg);
+	snprintf(place, sizeof(place), "[%s+%u]", step->is_shared ? "%shared" : "%slots",
+	    step->which * pairs_apart(printer->program, step->is_shared));
+	put(printer, "%s%s.%s.%s %s, %s;", takes ? "ld" : "st", orders[step->order],
+	    step->is_shared ? "shared" : "global", step->is_whole ? "u64" : "v2.u32",
+	    takes ? registers : place, takes ? place : registers);
+}
+
 static void put_memory_step(struct printer *printer, const struct random_step *step)
 {
 	const char *space = step->is_shared ? "shared" : "global";
@@ -63,8 +87,10 @@ static void put_memory_step(struct printer *printer, const struct random_step *s
 		return;
 	}
 	/* The address: this thread's slots, the one that the lower bits of a register name. */
-	put(printer, "and.b32 %%x, %%r%u, %u; shl.b32 %%x, %%x, 2; ", step->sources[0].reg,
-	    RANDOM_SLOTS - 1);
+	put(printer,
+	    "and.b32 %%x, %%r%u, %u; shr.u32 %%y, %%x, 1; mul.lo.u32 %%y, %%y, %u; "
+	    "and.b32 %%x, %%x, 1; mad.lo.u32 %%x, %%x, 4, %%y; ",
+	    step->sources[0].reg, RANDOM_SLOTS - 1, pairs_apart(printer->program, step->is_shared));
 	if (step->is_shared)
 		put(printer, "add.u32 %%y, %%shared, %%x; ");
 	else
@@ -88,7 +114,8 @@ static void put_call(struct printer *printer, const struct random_step *step)
 /* A step of several instructions is jumped over, a single one gets the predicate itself. */
 static void put_step(struct printer *printer, const struct random_step *step, unsigned number)
 {
-	bool is_single = step->kind == RANDOM_REDUCE ||
+	bool is_pair = step->kind == RANDOM_TAKE || step->kind == RANDOM_PUT;
+	bool is_single = step->kind == RANDOM_REDUCE || is_pair ||
 			 (step->kind == RANDOM_OP && random_ops[step->which].text[0] != '{');
 
 	put(printer, "\t");
@@ -101,6 +128,8 @@ static void put_step(struct printer *printer, const struct random_step *step, un
 		put_op(printer, step);
 	else if (step->kind == RANDOM_CALL)
 		put_call(printer, step);
+	else if (is_pair)
+		put_pair(printer, step);
 	else
 		put_memory_step(printer, step);
 	if (step->predicate >= 0 && !is_single)
@@ -240,23 +269,26 @@ static void put_entry(struct printer *printer)
 
 	put(printer,
 	    ".visible .entry k(.param .u64 memory)\n{\n"
-	    "\t.reg .b32 %%r<8>, %%n<%u>, %%x, %%y, %%id, %%shared, %%mine; .reg .b64 %%d<8>, "
-	    "%%z, "
-	    "%%regs, %%slots, %%cells;\n"
+	    "\t.reg .b32 %%r<8>, %%n<%u>, %%x, %%y, %%id, %%shared, %%mine, %%i<4>; "
+	    ".reg .b64 %%d<8>, %%z, %%regs, %%slots, %%cells, %%a<4>;\n"
 	    "\t.reg .b16 %%h<8>; .reg .f32 %%f<8>; .reg .f64 %%g<8>; .reg .pred %%p<8>, %%q;\n"
-	    "\t.shared .align 4 .b8 own[%u]; .shared .align 4 .b8 exchange[%u];\n"
-	    "\tld.param.u64 %%cells, [memory]; mov.u32 %%id, %%tid.x; mov.u32 %%x, %%ctaid.x;\n"
-	    "\tmov.u32 %%y, %%ntid.x; mad.lo.u32 %%x, %%x, %%y, %%id;\n"
-	    "\tmul.wide.u32 %%regs, %%x, %zu; add.u64 %%regs, %%regs, %%cells;\n"
-	    "\tmul.wide.u32 %%slots, %%x, %u; add.u64 %%slots, %%slots, %%cells;\n"
-	    "\tadd.u64 %%slots, %%slots, %u; add.u64 %%cells, %%cells, %u;\n"
-	    "\tmov.u32 %%shared, own; mad.lo.u32 %%shared, %%id, %u, %%shared;\n"
+	    "\t.shared .align 8 .b8 own[%u]; .shared .align 4 .b8 exchange[%u];\n",
+	    program->n_loops + 1, threads * RANDOM_SLOTS * 4, threads * 4);
+	/* Each register is written once, as compilers have it: so it is seen that lanes are
+	 * neighbours. */
+	put(printer,
+	    "\tld.param.u64 %%a0, [memory]; mov.u32 %%id, %%tid.x; mov.u32 %%i0, %%ctaid.x;\n"
+	    "\tmov.u32 %%i1, %%ntid.x; mad.lo.u32 %%i2, %%i0, %%i1, %%id;\n"
+	    "\tmul.wide.u32 %%a1, %%i2, %zu; add.u64 %%regs, %%a0, %%a1;\n"
+	    "\tmul.wide.u32 %%a2, %%i2, 8; add.u64 %%a3, %%a0, %%a2;\n"
+	    "\tadd.u64 %%slots, %%a3, %u; add.u64 %%cells, %%a0, %u;\n"
+	    "\tmov.u32 %%i3, own; mad.lo.u32 %%shared, %%id, 8, %%i3;\n"
 	    "\tmov.u32 %%mine, exchange; mad.lo.u32 %%mine, %%id, 4, %%mine;\n",
-	    program->n_loops + 1, threads * RANDOM_SLOTS * 4, threads * 4,
-	    sizeof(struct random_registers), RANDOM_SLOTS * 4, slots,
-	    slots + threads * program->blocks * RANDOM_SLOTS * 4, RANDOM_SLOTS * 4);
+	    sizeof(struct random_registers), slots,
+	    slots + threads * program->blocks * RANDOM_SLOTS * 4);
 	for (unsigned i = 0; i < RANDOM_SLOTS; i++)
-		put(printer, "\tst.shared.u32 [%%shared+%u], %u;\n", i * 4, i);
+		put(printer, "\tst.shared.u32 [%%shared+%u], %u;\n",
+		    i / 2 * pairs_apart(program, true) + i % 2 * 4, i);
 	for (unsigned i = 0; i < program->n_loops; i++)
 		put(printer, "\tmov.u32 %%n%u, 0;\n", i);
 	put_registers(printer, true);

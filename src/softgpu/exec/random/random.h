@@ -28,7 +28,8 @@ enum random_class { RANDOM_R32, RANDOM_R64, RANDOM_R16, RANDOM_F32, RANDOM_F64, 
 #define RANDOM_MAX_TARGETS  4
 #define RANDOM_FUNCTIONS    2
 #define RANDOM_CELLS	    16 /* shared by all threads of the grid, changed by reductions */
-#define RANDOM_SLOTS	    8  /* words of memory that belong to one thread */
+#define RANDOM_SLOTS	    8  /* words of memory that belong to one thread, in pairs */
+#define RANDOM_PAIRS	    (RANDOM_SLOTS / 2)
 
 /* An instruction: text has D for the result and A, B, C for the sources; classes names theirs. */
 struct random_op {
@@ -43,9 +44,14 @@ enum random_kind {
 	RANDOM_OP,
 	RANDOM_LOAD,   /* r = slot of this thread, number r & 7 */
 	RANDOM_STORE,  /* slot of this thread = r */
+	RANDOM_TAKE,   /* r, r = pair of slots, number which; or d = both */
+	RANDOM_PUT,    /* the other way */
 	RANDOM_REDUCE, /* cell, number which, changed by an operation whose order does not matter */
 	RANDOM_CALL,   /* r = function which (r, r) */
 };
+
+/* How an access is ordered: it changes nothing but how the compiler goes about it. */
+enum random_order { RANDOM_PLAIN, RANDOM_VOLATILE, RANDOM_RELAXED, RANDOM_ORDERS };
 
 struct random_operand {
 	bool is_constant; /* of the integer classes */
@@ -55,10 +61,12 @@ struct random_operand {
 
 struct random_step {
 	enum random_kind kind;
-	unsigned which;	    /* of random_ops, cell, function */
-	unsigned operation; /* REDUCE: add min max and or xor */
-	bool is_shared;	    /* LOAD, STORE: in shared memory, else global */
-	int predicate;	    /* register, or -1 */
+	unsigned which;		 /* of random_ops, cell, function, pair */
+	unsigned operation;	 /* REDUCE: add min max and or xor */
+	bool is_shared;		 /* LOAD, STORE, TAKE, PUT: in shared memory, else global */
+	bool is_whole;		 /* TAKE, PUT: by a d */
+	enum random_order order; /* TAKE, PUT */
+	int predicate;		 /* register, or -1 */
 	bool is_negated;
 	uint8_t result;
 	struct random_operand sources[RANDOM_MAX_SOURCES];
@@ -113,13 +121,21 @@ struct random_registers {
 	uint64_t values[RANDOM_CLASSES][RANDOM_REGISTERS];
 };
 
-/* A kernel's memory, in this order: registers of all threads, slots of all threads, cells. */
+/* A kernel's memory, in this order: registers of all threads, slots of all threads, cells. The
+ * first pair of slots of all threads lies before the second of all. */
 struct random_memory {
 	struct random_registers *registers;
-	uint32_t (*slots)[RANDOM_SLOTS];
+	unsigned threads;
+	uint32_t (*pairs)[2];
 	uint32_t *cells;
 	size_t size; /* of all */
 };
+
+static inline uint32_t *random_slot(
+    const struct random_memory *memory, unsigned thread, unsigned number)
+{
+	return &memory->pairs[number / 2 * memory->threads + thread][number % 2];
+}
 
 uint64_t random_next(uint64_t *state);
 

@@ -10,7 +10,8 @@
 
 struct thread {
 	struct random_registers *registers;
-	uint32_t *slots, *cells;
+	uint32_t *slots[2][RANDOM_SLOTS]; /* in global memory, in shared memory */
+	uint32_t *cells;
 	uint32_t shared[RANDOM_SLOTS];
 	uint32_t loops[RANDOM_MAX_BLOCKS];
 };
@@ -76,11 +77,29 @@ static uint32_t reduce(unsigned operation, uint32_t cell, uint32_t value)
 	}
 }
 
+/* To the registers, or from them. */
+static void move_pair(struct thread *thread, const struct random_step *step)
+{
+	uint32_t **slots = &thread->slots[step->is_shared][2 * step->which];
+	uint64_t *r = thread->registers->values[RANDOM_R32];
+	uint64_t *whole = &thread->registers->values[RANDOM_R64][step->result];
+
+	if (step->kind == RANDOM_TAKE && step->is_whole) {
+		*whole = *slots[0] | (uint64_t)*slots[1] << 32;
+	} else if (step->kind == RANDOM_TAKE) {
+		r[step->result] = *slots[0];
+		r[step->sources[0].reg] = *slots[1];
+	} else {
+		*slots[0] = (uint32_t)(step->is_whole ? *whole : r[step->result]);
+		*slots[1] = (uint32_t)(step->is_whole ? *whole >> 32 : r[step->sources[0].reg]);
+	}
+}
+
 static void do_step(
     const struct random_program *program, struct thread *thread, const struct random_step *step)
 {
 	uint64_t *r = thread->registers->values[RANDOM_R32];
-	uint32_t *slots = step->is_shared ? thread->shared : thread->slots;
+	uint32_t **slots = thread->slots[step->is_shared];
 	uint32_t first = (uint32_t)r[step->sources[0].reg],
 		 second = (uint32_t)r[step->sources[1].reg];
 
@@ -92,10 +111,14 @@ static void do_step(
 		compute(thread->registers, step);
 		break;
 	case RANDOM_LOAD:
-		r[step->result] = slots[first % RANDOM_SLOTS];
+		r[step->result] = *slots[first % RANDOM_SLOTS];
 		break;
 	case RANDOM_STORE:
-		slots[first % RANDOM_SLOTS] = second;
+		*slots[first % RANDOM_SLOTS] = second;
+		break;
+	case RANDOM_TAKE:
+	case RANDOM_PUT:
+		move_pair(thread, step);
 		break;
 	case RANDOM_REDUCE:
 		thread->cells[step->which] =
@@ -178,10 +201,13 @@ static void run_block(const struct random_program *program, struct random_memory
 	memset(threads, 0, program->threads * sizeof(*threads));
 	for (unsigned t = 0; t < program->threads; t++) {
 		threads[t].registers = &memory->registers[number * program->threads + t];
-		threads[t].slots = memory->slots[number * program->threads + t];
 		threads[t].cells = memory->cells;
-		for (unsigned i = 0; i < RANDOM_SLOTS; i++)
+		for (unsigned i = 0; i < RANDOM_SLOTS; i++) {
 			threads[t].shared[i] = i;
+			threads[t].slots[0][i] =
+			    random_slot(memory, number * program->threads + t, i);
+			threads[t].slots[1][i] = &threads[t].shared[i];
+		}
 	}
 	for (unsigned s = 0; s < program->n_segments; s++) {
 		for (unsigned t = 0; t < program->threads; t++)
