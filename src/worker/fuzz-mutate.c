@@ -113,7 +113,7 @@ static bool is_id(uint64_t value)
 	       handle_kind_of(value) < HANDLE_N_KINDS && !is_address(value);
 }
 
-/* One of the ids of this kind that the input has, and the last record that names it; 0: it has
+/* One of the ids of this kind that the input has, and the first record that names it; 0: it has
  * none. */
 static uint64_t find_id(struct records *records, enum handle_kind kind, size_t *record)
 {
@@ -123,7 +123,7 @@ static uint64_t find_id(struct records *records, enum handle_kind kind, size_t *
 		for (size_t at = records->at[i] + 8; at + 8 <= records->at[i + 1]; at += 8) {
 			memcpy(&value, records->data + at, sizeof(value));
 			bool fits = is_id(value) && handle_kind_of(value) == kind;
-			if (fits && (value == found || any(records, ++n) == 0)) {
+			if (fits && value != found && any(records, ++n) == 0) {
 				found = value;
 				*record = i;
 			}
@@ -273,7 +273,7 @@ static void put_run(struct records *records, struct draft *draft, const struct f
 		put(draft, field->kind == FUZZ_TEXT ? 0 : draw(records, draft, field));
 }
 
-/* A count is small more often than not, or its run would not fit. */
+/* value: its first word, which may count a run. */
 static void put_value(
     struct records *records, struct draft *draft, const struct fuzz_field *field, uint64_t *value)
 {
@@ -359,8 +359,8 @@ static void call_something(struct records *records)
 	const struct fuzz_layout *layout = any_function(records);
 	static struct draft draft;
 
-	draft = (struct draft){0};
 	bring_objects(records, layout);
+	draft = (struct draft){.after = any(records, records->n)};
 	for (size_t i = 0; i < layout->n && i < FIELDS_MOST; i++)
 		put_field(records, &draft, &layout->fields[i], &draft.values[i]);
 	struct fuzz_head head = {(uint16_t)layout->id, (uint8_t)any(records, 2),
