@@ -82,6 +82,9 @@ static bool before(struct wire_record *record)
 	case API_cuMemFreeAsync:
 	case API_cuMemPoolDestroy:
 	case API_cuMemPoolTrimTo:
+	case API_cuDevicePrimaryCtxRelease_v2:
+	case API_cuDevicePrimaryCtxReset_v2:
+	case API_cuCtxDestroy_v2:
 		return worker->options.no_waiters;
 	default:
 		return true;
