@@ -1,7 +1,8 @@
 /*
- * Many copies with one call: each is made by itself, in the order given, which the interface allows
- * for. A source of ordinary memory is captured during the call; if the program wants it read in
- * stream order, the stream is waited for first, as only its own functions can change such memory.
+ * Many operations with one call. Of copies each is made by itself, in the order given, which the
+ * interface allows for. A source of ordinary memory is captured during the call; if the program
+ * wants it read in stream order, the stream is waited for first, as only its own functions can
+ * change such memory.
  */
 #include <stdint.h>
 
@@ -53,6 +54,35 @@ CUresult shim_cuMemcpyBatchAsync_v2(CUdeviceptr *destinations, CUdeviceptr *sour
 	return shim_cuMemcpyBatchAsync(destinations, sources, sizes, count, attributes,
 	    attribute_indices, n_attributes, NULL, stream);
 }
+
+/* --- operations of other kinds --- */
+
+/* What is missing is told to those whom the worker would have answered. */
+static CUresult told(CUresult r, bool complete)
+{
+	return r == CUDA_SUCCESS && !complete ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+CUresult shim_cuStreamBatchMemOp(
+    CUstream stream, unsigned count, CUstreamBatchMemOpParams *operations, unsigned flags)
+{
+	CUresult r = remote_cuStreamBatchMemOp(stream, operations ? count : 0, operations, flags);
+
+	return told(r, operations || !count);
+}
+
+CUresult shim_cuMemBatchDecompressAsync(CUmemDecompressParams *parameters, size_t count,
+    unsigned flags, size_t *failed, CUstream stream)
+{
+	bool complete = (parameters || !count) && failed;
+	size_t nobody;
+	CUresult r = remote_cuMemBatchDecompressAsync(
+	    parameters, complete ? count : 0, flags, failed ?: &nobody, stream);
+
+	return told(r, complete);
+}
+
+/* --- copies of boxes --- */
 
 /* Bytes that an operation's lengths count in. */
 static CUresult element_of(const CUDA_MEMCPY3D_BATCH_OP *operation, size_t *element)

@@ -9,6 +9,7 @@
 #include "abi/managed.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/call.h"
 #include "shim/file.h"
 #include "shim/graph_change.h"
 #include "shim/image.h"
@@ -244,5 +245,9 @@ CUresult shim_cuLibraryGetManaged(
 CUresult shim_cuLibraryGetUnifiedFunction(void **function, CUlibrary library, const char *symbol)
 {
 	(void)function; /* the worker never finds one that could be given */
+	if (!symbol)
+		return shim_handle_alive((uint64_t)library, HANDLE_LIBRARY)
+			   ? CUDA_ERROR_INVALID_VALUE
+			   : CUDA_ERROR_INVALID_HANDLE;
 	return remote_cuLibraryGetUnifiedFunction(library, symbol);
 }

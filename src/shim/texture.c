@@ -28,6 +28,9 @@ static void put_handles(CUDA_RESOURCE_DESC *resource, CUarray array, CUmipmapped
 CUresult shim_cuTexObjectCreate(CUtexObject *object, const CUDA_RESOURCE_DESC *resource,
     const CUDA_TEXTURE_DESC *texture, const CUDA_RESOURCE_VIEW_DESC *view)
 {
+	if ((resource->resType == CU_RESOURCE_TYPE_ARRAY && !array_of(resource)) ||
+	    (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY && !mipmap_of(resource)))
+		return CUDA_ERROR_INVALID_VALUE;
 	return remote_cuTexObjectCreate(
 	    object, resource, array_of(resource), mipmap_of(resource), texture, view);
 }

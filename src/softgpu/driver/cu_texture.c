@@ -52,6 +52,13 @@ static CUresult object_make(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTU
 	return object_enter(object, texture, number);
 }
 
+static bool lacks_array(const CUDA_RESOURCE_DESC *resource)
+{
+	return (resource->resType == CU_RESOURCE_TYPE_ARRAY && !resource->res.array.hArray) ||
+	       (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY &&
+		   !resource->res.mipmap.hMipmappedArray);
+}
+
 static CUresult object_create(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *how,
     const CUDA_RESOURCE_VIEW_DESC *view, bool is_surface, unsigned long long *number)
 {
@@ -61,6 +68,8 @@ static CUresult object_create(const CUDA_RESOURCE_DESC *resource, const CUDA_TEX
 	CUresult r = sg_enter_context(&context);
 
 	if (r == CUDA_SUCCESS && (!number || !resource || (!how && !is_surface)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && !is_surface && lacks_array(resource))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = is_surface ? sg_surface_describe(resource, &texture)
