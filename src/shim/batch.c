@@ -9,6 +9,7 @@
 #include "abi/batch.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
+#include "shim/capture.h"
 #include "shim/place.h"
 
 static CUresult copy_one(
@@ -37,6 +38,8 @@ CUresult shim_cuMemcpyBatchAsync(CUdeviceptr *destinations, CUdeviceptr *sources
 	if (!batch_is_valid(destinations, sources, sizes, count, attributes, attribute_indices,
 		n_attributes, stream))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (capture_is_open(stream))
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; /* and goes on */
 	for (size_t i = 0; r == CUDA_SUCCESS && i < count; i++) {
 		const CUmemcpyAttributes *how =
 		    batch_attributes_of(i, attributes, attribute_indices, n_attributes);
@@ -127,6 +130,8 @@ CUresult shim_cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP *operati
 		*failed = SIZE_MAX;
 	if (!batch_boxes_are_valid(operations, count, flags, stream))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (capture_is_open(stream))
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (size_t i = 0; r == CUDA_SUCCESS && i < count; i++) {
 		r = copy_box(&operations[i], stream);
 		if (r != CUDA_SUCCESS && failed)

@@ -31,6 +31,14 @@ bool capture_may_be_open(void)
 	return atomic_load_explicit(&open_captures, memory_order_relaxed);
 }
 
+bool capture_is_open(CUstream stream)
+{
+	CUstreamCaptureStatus status;
+
+	return capture_may_be_open() && shim_cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+	       status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 CUresult capture_explain(CUresult r)
 {
 	if (r == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)

@@ -216,6 +216,42 @@ CONFORM(batches_name_the_box_that_failed)
 	GIVES(cuMemcpy3DBatchAsync(1, &op, &failed, 0, NULL), CUDA_ERROR_INVALID_VALUE);
 }
 
+/* It is refused, and the capture goes on. The second forms for threads' streams know no default
+ * stream. */
+CONFORM(batches_of_copies_are_not_captured)
+{
+	CUmemcpyAttributes how = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	size_t size = 64, first = 0, n = 7;
+	CUdeviceptr from, to;
+	CUgraph graph;
+	uint8_t *in;
+
+	begin();
+	OK(cuMemAlloc(&to, size));
+	OK(cuMemHostAlloc((void **)&in, size, 0));
+	from = (CUdeviceptr)in;
+	CUDA_MEMCPY3D_BATCH_OP op = {
+	    .src = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = from}},
+	    .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = to}},
+	    .extent = {64, 1, 1},
+	    .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	NEEDS(cuMemcpyBatchAsync_v2(&to, &from, &size, 1, &how, &first, 1, stream));
+	OK(cuMemcpy3DBatchAsync_v2(1, &op, 0, stream));
+	GIVES(cuMemcpyBatchAsync_v2_ptsz(&to, &from, &size, 1, &how, &first, 1, NULL),
+	    CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemcpy3DBatchAsync_v2_ptsz(1, &op, 0, NULL), CUDA_ERROR_INVALID_VALUE);
+	OK(cuMemcpyBatchAsync_v2_ptsz(&to, &from, &size, 1, &how, &first, 1, CU_STREAM_PER_THREAD));
+	OK(cuMemcpy3DBatchAsync_v2_ptsz(1, &op, 0, CU_STREAM_PER_THREAD));
+	capture();
+	GIVES(cuMemcpyBatchAsync_v2(&to, &from, &size, 1, &how, &first, 1, stream),
+	    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	GIVES(cuMemcpy3DBatchAsync_v2(1, &op, 0, stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	OK(cuStreamEndCapture(stream, &graph));
+	OK(cuGraphGetNodes(graph, NULL, &n));
+	CHECK_EQ(n, 0);
+	OK(cuGraphDestroy(graph));
+}
+
 /* --- compressed data --- */
 
 /* "snappy" of 64 bytes of one value: a length, a literal byte, a copy of 63 bytes from 1 before. */

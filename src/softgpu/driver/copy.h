@@ -34,3 +34,6 @@ CUresult sg_copy(CUstream stream, const struct sg_side *destination, const struc
 /* Fills rows of elements of 1, 2 or 4 bytes. */
 CUresult sg_fill(CUstream stream, CUdeviceptr destination, size_t pitch, uint32_t value,
     size_t element_size, size_t width, size_t rows, bool is_async);
+
+/* Whether many copies may be put into a stream at once, which a capture does not take. */
+CUresult sg_batch_enter(CUstream handle);

@@ -2,6 +2,7 @@
 #include "abi/batch.h"
 #include "softgpu/driver/copy.h"
 #include "softgpu/driver/driver.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/stream.h"
 
 static CUresult copy_run_of_bytes(CUstream stream, enum sg_side_kind to_kind, uint64_t to,
@@ -87,6 +88,16 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr fro
 
 /* ---- many copies with one call: each by itself in stream order, as hints may be ignored ---- */
 
+CUresult sg_batch_enter(CUstream handle)
+{
+	struct sg_context *context;
+	struct sg_stream *stream;
+	CUresult r = sg_enter_context(&context) ?: sg_stream_get(handle, context, &stream);
+
+	return r == CUDA_SUCCESS && sg_capture_id(stream) ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+							  : r;
+}
+
 /* failed: which copy was refused, SIZE_MAX for the call as a whole; may be NULL. */
 CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
     CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes, size_t *failed,
@@ -99,6 +110,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, s
 	if (r == CUDA_SUCCESS && !batch_is_valid(to, from, sizes, n, attributes, attribute_indices,
 				     n_attributes, sg_stream_named(stream)))
 		r = CUDA_ERROR_INVALID_VALUE;
+	r = r ?: sg_batch_enter(stream);
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
 		r = to[i] && from[i] && sizes[i] ? cuMemcpyAsync(to[i], from[i], sizes[i], stream)
 						 : CUDA_ERROR_INVALID_VALUE;
@@ -113,4 +125,12 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes
 {
 	return cuMemcpyBatchAsync(
 	    to, from, sizes, n, attributes, attribute_indices, n_attributes, NULL, stream);
+}
+
+/* The default stream is none to it, as in NVIDIA's driver; nor to the other one of this kind. */
+CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
+    CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes, CUstream stream)
+{
+	return cuMemcpyBatchAsync_v2(
+	    to, from, sizes, n, attributes, attribute_indices, n_attributes, stream);
 }

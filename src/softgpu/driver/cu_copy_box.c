@@ -287,6 +287,7 @@ CUresult cuMemcpy3DBatchAsync(size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, size
 	if (r == CUDA_SUCCESS &&
 	    !batch_boxes_are_valid(operations, n, flags, sg_stream_named(stream)))
 		r = CUDA_ERROR_INVALID_VALUE;
+	r = r ?: sg_batch_enter(stream);
 	for (size_t i = 0; r == CUDA_SUCCESS && i < n; i++) {
 		r = batch_copy(&operations[i], stream);
 		if (r != CUDA_SUCCESS && failed)
@@ -299,4 +300,10 @@ CUresult cuMemcpy3DBatchAsync_v2(
     size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, unsigned long long flags, CUstream stream)
 {
 	return cuMemcpy3DBatchAsync(n, operations, NULL, flags, stream);
+}
+
+CUresult cuMemcpy3DBatchAsync_v2_ptsz(
+    size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, unsigned long long flags, CUstream stream)
+{
+	return cuMemcpy3DBatchAsync_v2(n, operations, flags, stream);
 }

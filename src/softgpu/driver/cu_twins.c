@@ -70,10 +70,6 @@ TWIN(cuMemcpyBatchAsync, _ptsz, (CUdeviceptr *destinations, CUdeviceptr *sources
     size_t count, CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes,
     size_t *failed, CUstream stream), (destinations, sources, sizes, count, attributes,
     attribute_indices, n_attributes, failed, stream))
-TWIN(cuMemcpyBatchAsync_v2, _ptsz, (CUdeviceptr *destinations, CUdeviceptr *sources, size_t *sizes,
-    size_t count, CUmemcpyAttributes *attributes, size_t *attribute_indices, size_t n_attributes,
-    CUstream stream), (destinations, sources, sizes, count, attributes, attribute_indices,
-    n_attributes, stream))
 TWIN(cuMemsetD8_v2, _ptds, (CUdeviceptr address, unsigned char value, size_t count), (address,
     value, count))
 TWIN(cuMemsetD8Async, _ptsz, (CUdeviceptr address, unsigned char value, size_t count, CUstream
@@ -181,8 +177,6 @@ TWIN(cuMemAllocFromPoolAsync, _ptsz, (CUdeviceptr *address, size_t bytes, CUmemo
 TWIN(cuMemFreeAsync, _ptsz, (CUdeviceptr address, CUstream stream), (address, stream))
 TWIN(cuMemcpy3DBatchAsync, _ptsz, (size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, size_t *failed,
     unsigned long long flags, CUstream stream), (n, operations, failed, flags, stream))
-TWIN(cuMemcpy3DBatchAsync_v2, _ptsz, (size_t n, CUDA_MEMCPY3D_BATCH_OP *operations, unsigned long
-    long flags, CUstream stream), (n, operations, flags, stream))
 TWIN(cuMemPrefetchBatchAsync, _ptsz, (CUdeviceptr *addresses, size_t *sizes, size_t n, CUmemLocation
     *locations, size_t *indices, size_t n_locations, unsigned long long flags, CUstream stream),
     (addresses, sizes, n, locations, indices, n_locations, flags, stream))

@@ -334,17 +334,23 @@ TEST(batches_in_the_threads_stream)
 		     &a, &from, &size, 1, &how, &first, 1, &failed, CU_STREAM_LEGACY),
 	    CUDA_ERROR_INVALID_VALUE);
 	CHECK_OK(cuMemcpyBatchAsync_ptsz(&a, &from, &size, 1, &how, &first, 1, &failed, NULL));
-	CHECK_OK(cuMemcpy3DBatchAsync_v2_ptsz(1, &box, 0, NULL));
+	CHECK_OK(cuMemcpy3DBatchAsync_ptsz(1, &box, &failed, 0, NULL));
+	/* The second forms know no default stream. */
+	CHECK_EQ(cuMemcpyBatchAsync_v2_ptsz(&a, &from, &size, 1, &how, &first, 1, NULL),
+	    CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(cuMemcpy3DBatchAsync_v2_ptsz(1, &box, 0, NULL), CUDA_ERROR_INVALID_VALUE);
 	CHECK_OK(cuStreamSynchronize_ptsz(NULL));
 	CHECK_OK(cuMemcpyDtoH_v2(back, a, 2 * WIDTH));
 	CHECK_BYTES(back, pattern, 2 * WIDTH);
-	/* It is that stream: what is captured there are its copies. */
+	/* It is that stream: captures of it take none, and go on. */
 	CHECK_OK(cuStreamBeginCapture_v2(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_RELAXED));
-	CHECK_OK(cuMemcpyBatchAsync_v2_ptsz(&a, &from, &size, 1, &how, &first, 1, NULL));
-	CHECK_OK(cuMemcpy3DBatchAsync_ptsz(1, &box, &failed, 0, NULL));
+	CHECK_EQ(cuMemcpyBatchAsync_ptsz(&a, &from, &size, 1, &how, &first, 1, &failed, NULL),
+	    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	CHECK_EQ(cuMemcpy3DBatchAsync_ptsz(1, &box, &failed, 0, NULL),
+	    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	CHECK_OK(cuStreamIsCapturing(CU_STREAM_PER_THREAD, &status));
 	CHECK_EQ(status, CU_STREAM_CAPTURE_STATUS_ACTIVE);
 	CHECK_OK(cuStreamEndCapture(CU_STREAM_PER_THREAD, &graph));
 	CHECK_OK(cuGraphGetNodes(graph, NULL, &size));
-	CHECK_EQ(size, 2);
+	CHECK_EQ(size, 0);
 }
