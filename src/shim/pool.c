@@ -10,6 +10,7 @@
 #include "shim/pool_host.h"
 #include "shim/pool_reuse.h"
 #include "shim/range.h"
+#include "shim/session.h"
 
 /* Kept memory that fits, entered again. */
 static bool take_kept(CUdeviceptr *address, size_t bytes, CUmemoryPool mem_pool, CUstream stream)
@@ -50,6 +51,24 @@ CUresult shim_cuMemAllocFromPoolAsync(
 		   : r;
 }
 
+/* What the map does not know as memory of a device's pools. A graph's memory is the worker's to
+ * find. */
+static CUresult free_other(CUdeviceptr address, CUstream stream)
+{
+	struct range range;
+	bool known = range_find(address, &range);
+
+	if (known ? range.start != address || range_is_host(&range)
+		  : session_in_host_window(address))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Memory of cuMemAlloc may be given back like this too, but is none of a pool. */
+	if (known && range.kind == RANGE_DEVICE && !capture_is_open(stream))
+		return shim_cuMemFree_v2(address);
+	range_remove(address, NULL);
+	pool_reuse_send_all(); /* it may be freed for the second time */
+	return remote_cuMemFreeAsync(address, stream);
+}
+
 CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 {
 	struct range range;
@@ -60,17 +79,11 @@ CUresult shim_cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (pool_host_owns(address, &range))
 		return pool_host_free(&range, stream);
-	if (range_remove_kind(address, RANGE_POOL, &range)) {
-		if (pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
-			return shim_take_error();
-	} else if (range_find(address, &range) && range.kind == RANGE_DEVICE &&
-		   !capture_may_be_open()) {
-		/* Memory of cuMemAlloc may be given back like this too, but is none of a pool. */
-		return shim_cuMemFree_v2(address);
-	} else {
-		range_remove(address, NULL);
-	}
-	pool_reuse_send_all(); /* it may be freed for the second time */
+	if (!range_remove_kind(address, RANGE_POOL, &range))
+		return free_other(address, stream);
+	if (pool_reuse_keep(address, range.size, (CUmemoryPool)range.owner, stream))
+		return shim_take_error();
+	pool_reuse_send_all(); /* in the order in which they were freed */
 	return remote_cuMemFreeAsync(address, stream);
 }
 
