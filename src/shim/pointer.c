@@ -50,7 +50,8 @@ static bool answer(
 
 	switch ((int)attribute) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
-		*value = (uint64_t)range->context;
+		/* A pool's memory is the device's, although it goes with the context. */
+		*value = range->kind == RANGE_POOL ? 0 : (uint64_t)range->context;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
 		*value =

@@ -185,6 +185,24 @@ CONFORM(its_own_device_has_access)
 	OK(cuMemPoolDestroy(pool));
 }
 
+/* It is the device's, as pointers know it, and only as a whole given back. */
+CONFORM(memory_of_a_pool_is_no_contexts)
+{
+	CUcontext context = (CUcontext)1;
+	CUmemoryPool standard, owner = NULL;
+	CUdeviceptr a;
+
+	begin();
+	OK(cuDeviceGetDefaultMemPool(&standard, 0));
+	OK(cuMemAllocFromPoolAsync(&a, 4096, standard, NULL));
+	OK(cuPointerGetAttribute(&context, CU_POINTER_ATTRIBUTE_CONTEXT, a + 8));
+	CHECK(!context);
+	OK(cuPointerGetAttribute(&owner, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, a + 8));
+	CHECK(owner == standard);
+	OK(cuMemFreeAsync(a, NULL));
+	OK(cuStreamSynchronize(NULL));
+}
+
 /* --- of host memory --- */
 
 static const CUmemAccessDesc device_access = {
