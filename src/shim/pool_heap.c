@@ -1,8 +1,9 @@
 /*
  * A chunk is cut into pieces, a list in order of address. A piece that was given back in a stream
  * has an event, recorded there: the same stream may have it again at once, as what it does next
- * comes later anyway; others when the event has happened, which is looked at only when memory is
- * short. Neighbours that may be had by the same streams are one piece.
+ * comes later anyway; others when the event has happened. That is asked of the first piece that
+ * would do, and of all only when memory is short. Neighbours that may be had by the same streams
+ * are one piece.
  */
 #include "shim/pool_heap.h"
 
@@ -21,6 +22,7 @@ enum state {
 struct piece {
 	struct piece *next;
 	uint64_t start, size;
+	size_t bytes; /* USED: as the program asked */
 	enum state state;
 	CUstream stream; /* ENDING; CU_STREAM_PER_THREAD: some thread's */
 	CUevent event;	 /* ENDING */
@@ -123,29 +125,39 @@ static bool cut(struct piece *piece, size_t size)
 	return true;
 }
 
-static bool find(struct pool_heap *heap, size_t size, CUstream stream, uint64_t *address)
+/* An event that cannot be asked has gone with its context. */
+static bool has_ended(const struct piece *piece)
+{
+	return remote_cuEventQuery(piece->event) != CUDA_ERROR_NOT_READY;
+}
+
+/* ask: of one piece of another stream whether that stream has got there. */
+static bool find(
+    struct pool_heap *heap, size_t size, CUstream stream, bool ask, struct piece **found)
 {
 	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
 		for (struct piece *piece = chunk->pieces; piece; piece = piece->next) {
-			if (piece->size < size || piece->state == USED ||
-			    (piece->state == ENDING && !is_same_stream(piece, stream)))
+			if (piece->size < size || piece->state == USED)
 				continue;
-			if (!cut(piece, size))
-				return false;
-			*address = piece->start;
-			return true;
+			if (piece->state == ENDING && !is_same_stream(piece, stream)) {
+				if (!ask || !has_ended(piece)) {
+					ask = false;
+					continue;
+				}
+			}
+			*found = piece;
+			return cut(piece, size);
 		}
 	}
 	return false;
 }
 
-/* Looks which pieces have ended. An event that cannot be asked has gone with its context. */
+/* Looks which pieces have ended. */
 static void settle(struct pool_heap *heap)
 {
 	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
 		for (struct piece *piece = chunk->pieces; piece; piece = piece->next) {
-			if (piece->state != ENDING ||
-			    remote_cuEventQuery(piece->event) == CUDA_ERROR_NOT_READY)
+			if (piece->state != ENDING || !has_ended(piece))
 				continue;
 			forget_event(piece);
 			piece->state = FREE;
@@ -157,24 +169,29 @@ static void settle(struct pool_heap *heap)
 CUresult pool_heap_take(
     struct pool_heap *heap, size_t bytes, size_t most, CUstream stream, uint64_t *address)
 {
+	struct piece *piece;
 	CUresult r = CUDA_SUCCESS;
 
-	if (bytes > most)
+	if (bytes > SIZE_MAX - POOL_HEAP_CHUNK)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	size_t size = align_up(bytes, POOL_HEAP_PIECE), more = align_up(bytes, POOL_HEAP_CHUNK);
-	if (!find(heap, size, named(stream), address)) {
+	size_t size = align_up(bytes, POOL_HEAP_PIECE);
+	if (heap->taken > most || size > most - heap->taken)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!find(heap, size, named(stream), heap->opportunistic, &piece)) {
 		settle(heap);
-		if (!find(heap, size, named(stream), address)) {
-			r = heap->reserved > most || more > most - heap->reserved
-				? CUDA_ERROR_OUT_OF_MEMORY
-				: chunk_new(heap, more);
-			if (r == CUDA_SUCCESS && !find(heap, size, named(stream), address))
+		if (!find(heap, size, named(stream), false, &piece)) {
+			r = chunk_new(heap, align_up(bytes, POOL_HEAP_CHUNK));
+			if (r == CUDA_SUCCESS && !find(heap, size, named(stream), false, &piece))
 				r = CUDA_ERROR_OUT_OF_MEMORY;
 		}
 	}
-	if (r == CUDA_SUCCESS)
-		heap->used += size;
-	return r;
+	if (r != CUDA_SUCCESS)
+		return r;
+	piece->bytes = bytes;
+	heap->used += bytes;
+	heap->taken += size;
+	*address = piece->start;
+	return CUDA_SUCCESS;
 }
 
 /* --- giving --- */
@@ -190,6 +207,12 @@ static struct piece *find_used(struct pool_heap *heap, uint64_t address, struct 
 				return piece;
 	}
 	return NULL;
+}
+
+static void count_given(struct pool_heap *heap, const struct piece *piece)
+{
+	heap->used -= piece->bytes;
+	heap->taken -= piece->size;
 }
 
 static CUresult record(CUstream stream, CUevent *event)
@@ -216,7 +239,7 @@ CUresult pool_heap_give(struct pool_heap *heap, uint64_t address, CUstream strea
 	CUresult r = record(stream, &event);
 	if (r != CUDA_SUCCESS)
 		return r;
-	heap->used -= piece->size;
+	count_given(heap, piece);
 	piece->state = ENDING;
 	piece->stream = named(stream);
 	piece->event = event;
@@ -232,7 +255,7 @@ bool pool_heap_give_now(struct pool_heap *heap, uint64_t address)
 
 	if (!piece)
 		return false;
-	heap->used -= piece->size;
+	count_given(heap, piece);
 	piece->state = FREE;
 	join(chunk);
 	return true;

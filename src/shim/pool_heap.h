@@ -15,16 +15,17 @@
 #define POOL_HEAP_PIECE 512u
 #define POOL_HEAP_CHUNK (32ull << 20)
 
-/* But for way all 0: there is nothing yet. */
+/* But for way and opportunistic all 0: there is nothing yet. */
 struct pool_heap {
 	struct hostmem_way way; /* of its chunks */
+	bool opportunistic; /* gives what one stream gave back to others once that was reached */
 	struct pool_chunk *chunks;
-	size_t used, reserved; /* bytes: with the program; of chunks */
+	size_t used, taken, reserved; /* bytes: that the program asked for; of pieces; of chunks */
 };
 
 /*
  * A piece of at least bytes bytes, for use in stream: one that nobody uses, or that stream gave
- * back. most: how large all chunks together may become; CUDA_ERROR_OUT_OF_MEMORY beyond that.
+ * back. most: what the program may have at a time; CUDA_ERROR_OUT_OF_MEMORY beyond that.
  */
 CUresult pool_heap_take(
     struct pool_heap *heap, size_t bytes, size_t most, CUstream stream, uint64_t *address);

@@ -229,7 +229,13 @@ static void trim_others(const struct host_pool *pool)
 
 static CUresult take(struct host_pool *pool, size_t bytes, CUstream stream, uint64_t *start)
 {
-	size_t most = pool->properties.maxSize ?: SIZE_MAX, before = pool->heap.reserved;
+	size_t most = pool->properties.maxSize, before = pool->heap.reserved;
+
+	/* What it reserves for the last bytes it may give out, too. */
+	most =
+	    most && most <= SIZE_MAX - POOL_HEAP_CHUNK ? align_up(most, POOL_HEAP_CHUNK) : SIZE_MAX;
+	pool->heap.opportunistic = pool->reuse[CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC -
+					       CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES];
 	CUresult r = pool_heap_take(&pool->heap, bytes, most, stream, start);
 
 	if (r != CUDA_SUCCESS)

@@ -20,6 +20,8 @@
 #include "softgpu/driver/stream.h"
 
 #define POOL_ALIGN 256
+/* What NVIDIA's driver reserves for a pool of host memory at once, and may then give out. */
+#define HOST_CHUNK (32ull << 20)
 
 pthread_mutex_t sg_pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -278,6 +280,8 @@ CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 	pool->type = properties->allocType;
 	pool->location = properties->location;
 	pool->max_size = properties->maxSize;
+	if (pool->max_size && sg_pool_is_host(pool))
+		pool->max_size = MAX(align_up(pool->max_size, HOST_CHUNK), pool->max_size);
 	*handle = pool->handle;
 	return CUDA_SUCCESS;
 }
