@@ -42,8 +42,9 @@ struct piece {
 struct segment {
 	struct segment *next; /* in order of address */
 	uint64_t number, start, size;
-	bool own; /* holds one allocation, goes with it */
-	int fd;	  /* where the worker does not have it yet; else -1 */
+	bool own;    /* holds one allocation, goes with it */
+	bool hidden; /* the worker does not have it */
+	int fd;	     /* of what is hidden, or may be; else -1 */
 	struct piece *free;
 };
 
@@ -123,14 +124,14 @@ static CUresult share(struct segment *segment, const struct hostmem_way *way)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	numa_bind(got, segment->size, way->node);
-	if (way->hidden) {
+	segment->hidden = way->hidden;
+	CUresult shared = way->hidden ? CUDA_SUCCESS : show(segment, fd);
+	if (shared != CUDA_SUCCESS) {
+		unmap(segment->start, segment->size);
+	} else if (way->hides) {
 		segment->fd = fd;
 		fd = -1;
-		return CUDA_SUCCESS;
 	}
-	CUresult shared = show(segment, fd);
-	if (shared != CUDA_SUCCESS)
-		unmap(segment->start, segment->size);
 	return shared;
 }
 
@@ -260,7 +261,7 @@ static CUresult release(uint64_t start, uint64_t size)
 			return CUDA_SUCCESS;
 		}
 		*at = segment->next;
-		if (segment->fd < 0)
+		if (!segment->hidden)
 			r = remote_rosenSegmentUnmap(segment->number);
 		fd_close(segment->fd);
 		unmap(segment->start, segment->size);
@@ -403,18 +404,39 @@ CUresult hostmem_take_own(uint64_t bytes, const struct hostmem_way *way, uint64_
 	return r;
 }
 
+static struct segment *find_segment(uint64_t start)
+{
+	struct segment *segment = segments;
+
+	while (segment && segment->start != start)
+		segment = segment->next;
+	return segment;
+}
+
 CUresult hostmem_show(uint64_t start)
 {
 	CUresult r = CUDA_SUCCESS;
 
 	pthread_mutex_lock(&lock);
-	struct segment *segment = segments;
-	while (segment && segment->start != start)
-		segment = segment->next;
-	if (segment && segment->fd >= 0) {
+	struct segment *segment = find_segment(start);
+	if (segment && segment->hidden) {
 		r = show(segment, segment->fd);
-		if (r == CUDA_SUCCESS)
-			segment->fd = fd_close(segment->fd);
+		segment->hidden = r != CUDA_SUCCESS;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult hostmem_hide(uint64_t start)
+{
+	CUresult r = shim_thread.context ? remote_cuCtxSynchronize() : CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	struct segment *segment = find_segment(start);
+	if (r == CUDA_SUCCESS && segment && !segment->hidden && segment->fd >= 0) {
+		r = remote_rosenSegmentUnmap(segment->number);
+		segment->hidden = r == CUDA_SUCCESS;
+		segment->number = ++last_number; /* of the next time */
 	}
 	pthread_mutex_unlock(&lock);
 	return r;

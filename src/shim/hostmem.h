@@ -16,11 +16,14 @@ CUresult hostmem_take(uint64_t bytes, uint64_t *start);
 struct hostmem_way {
 	int node;    /* of the host (numa.h) */
 	bool hidden; /* from worker and devices, until hostmem_show() */
+	bool hides;  /* may become so again */
 };
 
 /* Whole pages that nothing else shares. */
 CUresult hostmem_take_own(uint64_t bytes, const struct hostmem_way *way, uint64_t *start);
 CUresult hostmem_show(uint64_t start);
+/* When the device's work is done; of memory that hides. */
+CUresult hostmem_hide(uint64_t start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
 

@@ -275,18 +275,31 @@ static void chunk_free(struct pool_heap *heap, struct pool_chunk *chunk)
 	free(chunk);
 }
 
-CUresult pool_heap_show(struct pool_heap *heap)
+static CUresult set_hidden(struct pool_heap *heap, bool hidden)
 {
-	heap->way.hidden = false;
+	if (heap->way.hidden == hidden)
+		return CUDA_SUCCESS;
 	for (struct pool_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
-		CUresult r = hostmem_show(chunk->start);
+		CUresult r = hidden ? hostmem_hide(chunk->start) : hostmem_show(chunk->start);
 		if (r != CUDA_SUCCESS)
 			return r;
 		for (struct piece *piece = chunk->pieces; piece; piece = piece->next)
 			if (piece->state == USED)
-				range_set_reach(piece->start, piece->start, piece->start);
+				range_set_reach(
+				    piece->start, piece->start, hidden ? 0 : piece->start);
 	}
+	heap->way.hidden = hidden;
 	return CUDA_SUCCESS;
+}
+
+CUresult pool_heap_show(struct pool_heap *heap)
+{
+	return set_hidden(heap, false);
+}
+
+CUresult pool_heap_hide(struct pool_heap *heap)
+{
+	return set_hidden(heap, true);
 }
 
 void pool_heap_trim(struct pool_heap *heap, size_t keep)

@@ -35,8 +35,9 @@ CUresult pool_heap_take(
 CUresult pool_heap_give(struct pool_heap *heap, uint64_t address, CUstream stream);
 bool pool_heap_give_now(struct pool_heap *heap, uint64_t address);
 
-/* Lets devices have it, if they do not; from now on. */
+/* Lets devices have it from now on; takes it from them, when their work is done. */
 CUresult pool_heap_show(struct pool_heap *heap);
+CUresult pool_heap_hide(struct pool_heap *heap);
 
 /* Gives up chunks without a piece in use, until no more than keep bytes are left. */
 void pool_heap_trim(struct pool_heap *heap, size_t keep);

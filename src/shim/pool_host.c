@@ -1,7 +1,7 @@
 /*
  * Such memory is pinned (pool_heap.h): program, worker and devices have it at one address. Worker
- * and devices get a pool's memory when one of them is first allowed to use it, and then for good:
- * who asks for less is only told so.
+ * and devices have a pool's memory while one of them may use it. Managed memory they always have:
+ * what a program allows there is only kept and told, as in CUDA.
  *
  * A driver gives up what a pool holds too much of when somebody synchronises. Here it keeps it
  * until it is trimmed, asked how much it holds, or another pool grows: registering memory takes
@@ -117,7 +117,9 @@ struct host_pool *pool_host_new(const CUmemPoolProps *properties)
 	pool->heap.way.node = properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA
 				  ? properties->location.id
 				  : NUMA_ANY;
-	pool->heap.way.hidden = !pool_host_is_managed(pool);
+	pool->heap.way.hidden = pool->heap.way.hides = !pool_host_is_managed(pool);
+	pool->host = pool_host_is_managed(pool) ? CU_MEM_ACCESS_FLAGS_PROT_NONE
+						: CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 	for (size_t i = 0; i < ARRAY_SIZE(pool->reuse); i++)
 		pool->reuse[i] = 1;
 	atomic_store_explicit(&any, true, memory_order_relaxed);

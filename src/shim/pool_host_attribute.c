@@ -92,12 +92,11 @@ static CUresult get_access(
 	case CU_MEM_LOCATION_TYPE_DEVICE:
 		if (!device_find(location->id))
 			return CUDA_ERROR_INVALID_DEVICE;
-		*flags = pool_host_is_managed(pool) ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-						    : pool->device[location->id];
+		*flags = pool->device[location->id];
 		return CUDA_SUCCESS;
 	case CU_MEM_LOCATION_TYPE_HOST:
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+		*flags = pool->host;
 		return CUDA_SUCCESS;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
@@ -114,20 +113,48 @@ CUresult pool_host_get_access(
 	return r;
 }
 
+static bool any_device(const struct host_pool *pool)
+{
+	for (unsigned i = 0; i < WIRE_DEVICES_MAX; i++)
+		if (pool->device[i])
+			return true;
+	return false;
+}
+
+static CUresult allow_device(struct host_pool *pool, int device, CUmemAccess_flags flags)
+{
+	if (!device_find(device))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	CUmemAccess_flags before = pool->device[device];
+	pool->device[device] = flags;
+	if (pool_host_is_managed(pool))
+		return CUDA_SUCCESS;
+	CUresult r = any_device(pool) ? pool_heap_show(&pool->heap) : pool_heap_hide(&pool->heap);
+	if (r != CUDA_SUCCESS)
+		pool->device[device] = before;
+	return r;
+}
+
+/* All of the host at once. */
+static CUresult allow_host(struct host_pool *pool, CUmemAccess_flags flags)
+{
+	if (flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE &&
+	    (flags != CU_MEM_ACCESS_FLAGS_PROT_NONE || !pool_host_is_managed(pool)))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	pool->host = flags;
+	return CUDA_SUCCESS;
+}
+
 static CUresult set_access(struct host_pool *pool, const CUmemAccessDesc *access)
 {
 	switch ((int)access->location.type) {
 	case CU_MEM_LOCATION_TYPE_DEVICE:
-		if (!device_find(access->location.id))
-			return CUDA_ERROR_INVALID_DEVICE;
-		pool->device[access->location.id] = access->flags;
-		return access->flags ? pool_heap_show(&pool->heap) : CUDA_SUCCESS;
+		return allow_device(pool, access->location.id, access->flags);
 	case CU_MEM_LOCATION_TYPE_HOST:
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-		/* The owner's access cannot be taken away. */
-		return access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-			   ? CUDA_SUCCESS
-			   : CUDA_ERROR_INVALID_DEVICE;
+		return allow_host(pool, access->flags);
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}

@@ -15,7 +15,7 @@ struct host_pool {
 	CUmemoryPool handle;
 	CUmemPoolProps properties;
 	bool is_default, is_destroyed;
-	CUmemAccess_flags device[WIRE_DEVICES_MAX];
+	CUmemAccess_flags host, device[WIRE_DEVICES_MAX]; /* as they were told */
 	int reuse[3];
 	uint64_t threshold, used_high, reserved_high;
 	size_t n_allocations;

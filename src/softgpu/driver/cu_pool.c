@@ -279,6 +279,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 		return r;
 	pool->type = properties->allocType;
 	pool->location = properties->location;
+	sg_pool_begin_access(pool);
 	pool->max_size = properties->maxSize;
 	if (pool->max_size && sg_pool_is_host(pool))
 		pool->max_size = MAX(align_up(pool->max_size, HOST_CHUNK), pool->max_size);

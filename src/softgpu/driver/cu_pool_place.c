@@ -39,6 +39,7 @@ int sg_pool_init(void)
 		pool->handle = sg_handle_new(SG_POOL, pool);
 		if (!pool->handle)
 			return error_origin(-ENOMEM);
+		sg_pool_begin_access(pool);
 	}
 	return 0;
 }
@@ -91,21 +92,24 @@ CUresult sg_pool_check_place(const CUmemLocation *location, CUmemAllocationType 
 
 /* ---- access ---- */
 
+/* All nodes of the host, also those that there are not, are one to pools. */
 static CUresult check_location(const CUmemLocation *location)
 {
 	if (!location || (location->type != CU_MEM_LOCATION_TYPE_DEVICE &&
 			     location->type != CU_MEM_LOCATION_TYPE_HOST &&
 			     location->type != CU_MEM_LOCATION_TYPE_HOST_NUMA))
 		return CUDA_ERROR_INVALID_VALUE;
-	return is_numbered(location) && location->id ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+	return location->type == CU_MEM_LOCATION_TYPE_DEVICE && location->id
+		   ? CUDA_ERROR_INVALID_DEVICE
+		   : CUDA_SUCCESS;
 }
 
-/* Who has the pool's memory without being allowed to. */
-static bool is_owner(const struct sg_pool *pool, const CUmemLocation *location)
+/* Managed memory is nobody's until somebody is allowed to use it, though all can. */
+void sg_pool_begin_access(struct sg_pool *pool)
 {
-	bool on_device = location->type == CU_MEM_LOCATION_TYPE_DEVICE;
-
-	return sg_pool_is_managed(pool) || on_device != sg_pool_is_host(pool);
+	if (sg_pool_is_managed(pool))
+		return;
+	*(sg_pool_is_host(pool) ? &pool->host : &pool->device) = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 }
 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location)
@@ -117,16 +121,20 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 		r = flags ? check_location(location) : CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (is_owner(pool, location))
-		*flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-	else
-		*flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE
-			     ? pool->device
-			     : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	*flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE ? pool->device : pool->host;
 	return CUDA_SUCCESS;
 }
 
-/* The owner's access cannot be taken away, and memory of the device is the device's alone. */
+/* Memory of the device is the device's alone, and that stays so. */
+static CUresult set_access_of_device(const CUmemAccessDesc *access)
+{
+	if (access->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE ? CUDA_SUCCESS
+								   : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* The host's access to its own memory cannot be taken away, and nobody only reads. */
 static CUresult set_access(struct sg_pool *pool, const CUmemAccessDesc *access)
 {
 	CUresult r = check_location(&access->location);
@@ -136,13 +144,13 @@ static CUresult set_access(struct sg_pool *pool, const CUmemAccessDesc *access)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (is_owner(pool, &access->location))
-		return access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-			   ? CUDA_SUCCESS
-			   : CUDA_ERROR_INVALID_DEVICE;
-	if (access->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-		return CUDA_ERROR_INVALID_VALUE;
-	pool->device = access->flags;
+	if (!sg_pool_is_managed(pool) && !sg_pool_is_host(pool))
+		return set_access_of_device(access);
+	bool is_device = access->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
+	if (access->flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
+	    (access->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE && !is_device && sg_pool_is_host(pool)))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	*(is_device ? &pool->device : &pool->host) = access->flags;
 	return CUDA_SUCCESS;
 }
 

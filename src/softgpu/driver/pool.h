@@ -18,7 +18,7 @@ struct sg_pool {
 	size_t max_size, used, used_high, n_ranges;
 	int reuse[3];
 	uint64_t threshold;
-	CUmemAccess_flags device; /* what the device was allowed */
+	CUmemAccess_flags device, host; /* what they were allowed */
 };
 
 /* What changes in pools, and which are in use where. */
@@ -29,6 +29,9 @@ CUresult sg_pool_enter(CUmemoryPool handle, struct sg_pool **pool);
 
 /* What cuMemAllocAsync() takes memory from. */
 struct sg_pool *sg_pool_of_device(void);
+
+/* What a new pool allows. */
+void sg_pool_begin_access(struct sg_pool *pool);
 
 /* Whether a program can have a pool of such memory there. */
 CUresult sg_pool_check_place(const CUmemLocation *location, CUmemAllocationType type);
