@@ -127,11 +127,9 @@ static CUresult pack(CUgraphNodeParams *p, bool stage, void *stack, struct launc
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return pack_copy(&p->memcpy.copyParams, stage, stack, tail);
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
-		if (pool_host_is_for(
-			p->alloc.poolProps.location.type, p->alloc.poolProps.allocType))
-			return pool_host_refuse_graph();
-		r = pack_array(p->alloc.accessDescs, p->alloc.accessDescCount,
-		    sizeof(*p->alloc.accessDescs), tail);
+		r = pool_host_check_node(&p->alloc.poolProps)
+			?: pack_array(p->alloc.accessDescs, p->alloc.accessDescCount,
+			       sizeof(*p->alloc.accessDescs), tail);
 		p->alloc.accessDescs = NULL;
 		return r;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:

@@ -14,9 +14,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "abi/managed.h"
-#include "base/log.h"
 #include "base/util.h"
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
@@ -69,36 +69,47 @@ bool pool_host_is_for(CUmemLocationType place, CUmemAllocationType type)
 /* Memory of the host as such, and managed memory, are not for other processes. */
 static CUresult check_handle_types(const CUmemPoolProps *properties)
 {
-	if (properties->handleTypes == CU_MEM_HANDLE_TYPE_NONE)
-		return CUDA_SUCCESS;
-	if (properties->location.type != CU_MEM_LOCATION_TYPE_HOST_NUMA ||
-	    properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	log_warn_once("pools of host memory are not shared with other processes");
-	return CUDA_ERROR_NOT_SUPPORTED;
+	unsigned shareable =
+	    properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA &&
+		    properties->allocType == CU_MEM_ALLOCATION_TYPE_PINNED
+		? CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR | CU_MEM_HANDLE_TYPE_FABRIC
+		: CU_MEM_HANDLE_TYPE_NONE;
+
+	return properties->handleTypes & ~shareable ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+static bool has_reserved(const CUmemPoolProps *properties)
+{
+	static const CUmemPoolProps none;
+
+	return memcmp(properties->reserved, none.reserved, sizeof(none.reserved)) != 0;
 }
 
 CUresult pool_host_check(const CUmemPoolProps *properties)
 {
 	const CUmemLocation *location = &properties->location;
+	bool is_managed = properties->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED;
 
-	if (properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED &&
-	    properties->allocType != CU_MEM_ALLOCATION_TYPE_MANAGED)
+	if (properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED && !is_managed)
 		return CUDA_ERROR_INVALID_VALUE;
 	switch ((int)location->type) {
 	case CU_MEM_LOCATION_TYPE_DEVICE:
 		if (!device_find(location->id))
-			return CUDA_ERROR_INVALID_DEVICE;
+			return CUDA_ERROR_INVALID_VALUE;
 		break;
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
 		if (!numa_node_exists(location->id))
 			return CUDA_ERROR_INVALID_VALUE;
 		break;
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
-		return CUDA_ERROR_INVALID_VALUE;
+		if (!is_managed)
+			return CUDA_ERROR_INVALID_VALUE;
+		break;
 	default:
 		break;
 	}
+	if ((is_managed && properties->maxSize) || has_reserved(properties))
+		return CUDA_ERROR_INVALID_VALUE;
 	return check_handle_types(properties);
 }
 
@@ -204,21 +215,28 @@ static CUresult check_stream(CUstream stream)
 	return shim_thread.context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
-/* A graph's memory is the worker's. */
-static CUresult refuse_capture(CUstream stream)
+/* A graph's memory is the device's. */
+static CUresult refuse_capture(const struct host_pool *pool, CUstream stream)
 {
-	CUstreamCaptureStatus status;
-
-	if (!capture_may_be_open() || shim_cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
-	    status == CU_STREAM_CAPTURE_STATUS_NONE)
+	if (!capture_is_open(stream))
 		return CUDA_SUCCESS;
-	return pool_host_refuse_graph();
+	return pool_host_is_managed(pool) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
 }
 
-CUresult pool_host_refuse_graph(void)
+CUresult pool_host_check_node(const CUmemPoolProps *properties)
 {
-	log_warn_once("graphs allocate no host or managed memory from pools");
-	return CUDA_ERROR_NOT_SUPPORTED;
+	bool is_managed = properties->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED;
+
+	switch ((int)properties->location.type) {
+	case CU_MEM_LOCATION_TYPE_DEVICE:
+		return CUDA_SUCCESS;
+	case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
+		return is_managed ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+	default:
+		return pool_host_is_for(properties->location.type, properties->allocType)
+			   ? CUDA_ERROR_NOT_SUPPORTED
+			   : CUDA_SUCCESS;
+	}
 }
 
 /* What other pools hold too much of goes first. */
@@ -278,7 +296,7 @@ static CUresult note(const struct host_pool *pool, uint64_t start, size_t bytes)
 
 CUresult pool_host_alloc(CUdeviceptr *address, size_t bytes, CUmemoryPool handle, CUstream stream)
 {
-	CUresult r = check_stream(stream) ?: refuse_capture(stream);
+	CUresult r = check_stream(stream);
 	uint64_t start;
 
 	*address = 0;
@@ -286,7 +304,8 @@ CUresult pool_host_alloc(CUdeviceptr *address, size_t bytes, CUmemoryPool handle
 		return r;
 	pthread_mutex_lock(&pool_host_lock);
 	struct host_pool *pool = pool_host_find(handle);
-	r = pool ? take(pool, bytes, stream, &start) : CUDA_ERROR_INVALID_VALUE;
+	r = pool ? refuse_capture(pool, stream) : CUDA_ERROR_INVALID_VALUE;
+	r = r ?: take(pool, bytes, stream, &start);
 	if (r == CUDA_SUCCESS) {
 		r = note(pool, start, bytes);
 		if (r != CUDA_SUCCESS)
@@ -318,13 +337,14 @@ static void forget(struct host_pool *pool, const struct range *range)
 
 CUresult pool_host_free(const struct range *range, CUstream stream)
 {
-	CUresult r = check_stream(stream) ?: refuse_capture(stream);
+	CUresult r = check_stream(stream);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	pthread_mutex_lock(&pool_host_lock);
 	struct host_pool *pool = find_owner(range->owner);
-	r = pool ? pool_heap_give(&pool->heap, range->start, stream) : CUDA_ERROR_INVALID_VALUE;
+	r = pool && !capture_is_open(stream) ? pool_heap_give(&pool->heap, range->start, stream)
+					     : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		forget(pool, range);
 	pthread_mutex_unlock(&pool_host_lock);

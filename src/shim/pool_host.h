@@ -26,8 +26,12 @@ bool pool_host_owns(CUdeviceptr address, struct range *range);
 CUresult pool_host_free(const struct range *range, CUstream stream);
 CUresult pool_host_free_now(const struct range *range);
 
-/* For nodes of graphs that would allocate such memory. */
-CUresult pool_host_refuse_graph(void);
+/* What a node of a graph answers that would allocate such memory: graphs have memory of devices
+ * alone. */
+CUresult pool_host_check_node(const CUmemPoolProps *properties);
+
+/* For other processes: refused. */
+CUresult pool_host_export(CUmemoryPool handle, CUmemAllocationHandleType type);
 
 /* Attributes as 64-bit numbers, as they cross. */
 CUresult pool_host_get(CUmemoryPool handle, CUmemPool_attribute attribute, uint64_t *value);

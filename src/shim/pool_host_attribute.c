@@ -1,4 +1,5 @@
 /* What pools of host and managed memory tell and are told: attributes, and who may use them. */
+#include "base/log.h"
 #include "shim/device.h"
 #include "shim/pool_host.h"
 #include "shim/pool_host_inside.h"
@@ -73,6 +74,20 @@ CUresult pool_host_set(CUmemoryPool handle, CUmemPool_attribute attribute, uint6
 	CUresult r = pool ? set(pool, attribute, value) : CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_unlock(&pool_host_lock);
 	return r;
+}
+
+/* --- for other processes --- */
+
+CUresult pool_host_export(CUmemoryPool handle, CUmemAllocationHandleType type)
+{
+	pthread_mutex_lock(&pool_host_lock);
+	const struct host_pool *pool = pool_host_find(handle);
+	bool may = pool && (pool->properties.handleTypes & type);
+	pthread_mutex_unlock(&pool_host_lock);
+	if (!may)
+		return CUDA_ERROR_INVALID_VALUE;
+	log_warn_once("pools of host memory are not shared with other processes");
+	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
 /* --- access --- */

@@ -28,7 +28,8 @@ static struct pool_place *place_of(const CUmemLocation *location, CUmemAllocatio
 	while (place && (place->type != type || place->location.type != location->type ||
 			    place->location.id != properties.location.id))
 		place = place->next;
-	if (place || pool_host_check(&properties) != CUDA_SUCCESS)
+	if (place || location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT ||
+	    pool_host_check(&properties) != CUDA_SUCCESS)
 		return place;
 	place = malloc(sizeof(*place));
 	struct host_pool *pool = place ? pool_host_new(&properties) : NULL;
@@ -41,6 +42,13 @@ static struct pool_place *place_of(const CUmemLocation *location, CUmemAllocatio
 	return places = place;
 }
 
+/* What is no place's: the node that a thread runs on is not one. */
+static CUresult refuse(const CUmemLocation *location)
+{
+	return location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT ? CUDA_ERROR_NOT_SUPPORTED
+									: CUDA_ERROR_INVALID_VALUE;
+}
+
 static CUresult pool_of(
     CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type, bool standard)
 {
@@ -49,7 +57,7 @@ static CUresult pool_of(
 	if (place)
 		*handle = (standard || !place->current ? place->standard : place->current)->handle;
 	pthread_mutex_unlock(&pool_host_lock);
-	return place ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	return place ? CUDA_SUCCESS : refuse(location);
 }
 
 CUresult pool_host_default(
@@ -75,7 +83,7 @@ static bool fits(const struct host_pool *pool, const struct pool_place *place)
 CUresult pool_host_set_current(
     const CUmemLocation *location, CUmemAllocationType type, CUmemoryPool handle)
 {
-	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	CUresult r = refuse(location);
 
 	pthread_mutex_lock(&pool_host_lock);
 	struct pool_place *place = place_of(location, type);

@@ -9,6 +9,7 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/descriptor.h"
+#include "shim/pool_host.h"
 #include "shim/range.h"
 #include "shim/virtual_host.h"
 
@@ -70,9 +71,13 @@ CUresult shim_cuMemPoolExportToShareableHandle(
     void *handle, CUmemoryPool mem_pool, CUmemAllocationHandleType type, unsigned long long flags)
 {
 	uint64_t number = descriptor_number();
+	CUresult r = check_type(type);
 
-	return check_type(type) ?: remote_cuMemPoolExportToShareableHandle(mem_pool, flags, number)
-				       ?: descriptor_receive(number, handle);
+	if (r == CUDA_SUCCESS && pool_host_knows(mem_pool))
+		return pool_host_export(mem_pool, type);
+	return r
+		   ?: remote_cuMemPoolExportToShareableHandle(mem_pool, flags, number)
+		   ?: descriptor_receive(number, handle);
 }
 
 CUresult shim_cuMemPoolImportFromShareableHandle(

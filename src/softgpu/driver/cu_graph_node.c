@@ -79,14 +79,36 @@ static CUresult equip_conditional(struct sg_node *node, CUgraphNodeParams *param
 	return CUDA_SUCCESS;
 }
 
+/* Of the device, whatever it is called; not of the host. */
+static CUresult check_memory(const CUmemPoolProps *pool)
+{
+	bool is_managed = pool->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED;
+
+	switch ((int)pool->location.type) {
+	case CU_MEM_LOCATION_TYPE_DEVICE:
+		return (is_managed || pool->allocType == CU_MEM_ALLOCATION_TYPE_PINNED) &&
+			       !pool->location.id
+			   ? CUDA_SUCCESS
+			   : CUDA_ERROR_INVALID_VALUE;
+	case CU_MEM_LOCATION_TYPE_HOST:
+	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	default:
+		return is_managed ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
 /* The memory is there from now on; launches only say whether it is allocated. */
 static CUresult equip_alloc(struct sg_node *node, CUgraphNodeParams *params)
 {
 	const CUmemPoolProps *pool = &params->alloc.poolProps;
 
-	if (!params->alloc.bytesize || pool->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-	    pool->location.type != CU_MEM_LOCATION_TYPE_DEVICE || pool->location.id != 0)
-		return CUDA_ERROR_INVALID_VALUE;
+	CUresult r = check_memory(pool);
+
+	if (r == CUDA_SUCCESS && !params->alloc.bytesize)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
 	node->memory = sg_graph_memory_new(params->alloc.bytesize);
 	if (!node->memory)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -148,7 +148,9 @@ static CUresult pool_alloc(CUdeviceptr *address, size_t size, struct sg_pool *po
 	if (!size)
 		return CUDA_SUCCESS;
 	if (sg_capture_id(stream))
-		return capture_alloc(address, size, stream);
+		return sg_pool_is_managed(pool) ? CUDA_ERROR_INVALID_VALUE
+		       : sg_pool_is_host(pool)	? CUDA_ERROR_NOT_SUPPORTED
+						: capture_alloc(address, size, stream);
 	if (!pool_charge(pool, size))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	range.context_id = context->id;
@@ -251,14 +253,40 @@ static CUresult check_handle_types(const CUmemPoolProps *properties)
 {
 	if (properties->handleTypes == CU_MEM_HANDLE_TYPE_NONE)
 		return CUDA_SUCCESS;
-	if (properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA
-			   ? CUDA_ERROR_NOT_SUPPORTED
-			   : CUDA_ERROR_INVALID_VALUE;
+	if (properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA)
+		return properties->handleTypes &
+			       ~(unsigned)(CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR |
+					   CU_MEM_HANDLE_TYPE_FABRIC)
+			   ? CUDA_ERROR_INVALID_VALUE
+			   : CUDA_SUCCESS;
+	if (properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
 	return properties->handleTypes == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
 		   ? CUDA_SUCCESS
 		   : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* Of a size that the device would have, managed memory is not. */
+static CUresult check_properties(const CUmemPoolProps *properties)
+{
+	static const CUmemPoolProps none;
+	bool is_managed = properties->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED;
+	bool is_of_thread =
+	    is_managed && properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
+	CUresult r = is_of_thread
+			 ? CUDA_SUCCESS
+			 : sg_pool_check_place(&properties->location, properties->allocType);
+
+	if (r == CUDA_ERROR_INVALID_DEVICE &&
+	    (is_managed || properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS &&
+	    ((is_managed && properties->maxSize) ||
+		memcmp(properties->reserved, none.reserved, sizeof(none.reserved)) != 0))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ?: check_handle_types(properties);
 }
 
 CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
@@ -269,9 +297,9 @@ CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
 
 	if (r == CUDA_SUCCESS && (!handle || !properties))
 		r = CUDA_ERROR_INVALID_VALUE;
-	r = r ?: sg_pool_check_place(&properties->location, properties->allocType);
-	r = r ?: check_handle_types(properties);
+	r = r ?: check_properties(properties);
 	if (r == CUDA_SUCCESS && properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE &&
+	    properties->location.type == CU_MEM_LOCATION_TYPE_DEVICE &&
 	    fd_memory("softgpu pool", SG_ARENA_PAGE, &file) < 0)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	r = r ?: pool_new(file, &pool);

@@ -174,6 +174,8 @@ static CUresult enter(const void *output, const CUmemLocation *location, CUmemAl
 
 	if (r == CUDA_SUCCESS && (!output || !location))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS && location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	return r ?: sg_pool_check_place(location, type);
 }
 
