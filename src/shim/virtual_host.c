@@ -108,6 +108,9 @@ static CUresult check(
 	CUresult r = remote_cuMemGetAllocationGranularity(
 	    granule, properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
 
+	if (r == CUDA_SUCCESS && properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA &&
+	    (properties->requestedHandleTypes & CU_MEM_HANDLE_TYPE_FABRIC))
+		r = CUDA_ERROR_NOT_PERMITTED; /* as where there is no fabric */
 	if (r == CUDA_SUCCESS && (!bytes || bytes % *granule || flags ||
 				     properties->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
 				     properties->requestedHandleTypes & ~shareable))
@@ -271,10 +274,8 @@ bool virtual_host_is_shared(int fd)
 
 CUresult virtual_host_import(CUmemGenericAllocationHandle *handle, int fd)
 {
-	struct memory memory = {
-	    .properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-		.location = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0}}};
+	struct memory memory = {.properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				    .location = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0}}};
 	struct stat status;
 
 	if (!read_name(fd, &memory.properties.location.id) || fstat(fd, &status) < 0)

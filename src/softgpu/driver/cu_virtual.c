@@ -102,6 +102,9 @@ static CUresult check_properties(const CUmemAllocationProp *properties)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (properties->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
+	if (is_host(&properties->location) &&
+	    (properties->requestedHandleTypes & CU_MEM_HANDLE_TYPE_FABRIC))
+		return CUDA_ERROR_NOT_PERMITTED;
 	return properties->requestedHandleTypes &
 		       ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
 		   ? CUDA_ERROR_NOT_SUPPORTED
@@ -396,14 +399,16 @@ CUresult cuMemImportFromShareableHandle(
 	struct physical *physical = malloc(sizeof(*physical));
 	if (!physical)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	bool of_host = is_file_of_host(fd);
 	*physical = (struct physical){.references = 1,
 	    .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
 	    .size = size,
 	    .imported = true,
 	    .properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-		.location = {.type = is_file_of_host(fd) ? CU_MEM_LOCATION_TYPE_HOST_NUMA
-							 : CU_MEM_LOCATION_TYPE_DEVICE}}};
+		.requestedHandleTypes =
+		    of_host ? CU_MEM_HANDLE_TYPE_NONE : CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+		.location = {.type = of_host ? CU_MEM_LOCATION_TYPE_HOST_NUMA
+					     : CU_MEM_LOCATION_TYPE_DEVICE}}};
 	if (physical->fd < 0) {
 		free(physical);
 		return CUDA_ERROR_OPERATING_SYSTEM;
