@@ -507,7 +507,8 @@ CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, 
 	struct range range;
 
 	if (flags || !range_find((uint64_t)pointer, &range) || !range_is_host(&range) ||
-	    range.kind == RANGE_MANAGED || (range.kind == RANGE_POOL_HOST && !range.remote))
+	    range.kind == RANGE_MANAGED || range.kind == RANGE_POOL_HOST ||
+	    (range.kind == RANGE_MAPPED_HOST && !range.remote))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == RANGE_REGISTERED && !range.remote) {
 		log_warn_once("cuMemHostGetDevicePointer is not supported for registered memory "
@@ -521,11 +522,18 @@ CUresult shim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, 
 	return CUDA_SUCCESS;
 }
 
+/* A pool's memory was never asked for with flags. */
+static bool is_pools(const struct range *range)
+{
+	return range->kind == RANGE_POOL_HOST || (range->kind == RANGE_MANAGED && range->owner);
+}
+
 CUresult shim_cuMemHostGetFlags(unsigned *flags, void *pointer)
 {
 	struct range range;
 
-	if (!range_find((uint64_t)pointer, &range) || !range_is_host(&range))
+	if (!range_find((uint64_t)pointer, &range) || !range_is_host(&range) || is_pools(&range) ||
+	    (range.kind == RANGE_MAPPED_HOST && !range.remote))
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = range.flags;
 	return CUDA_SUCCESS;

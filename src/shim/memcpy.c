@@ -25,6 +25,7 @@
 #include "shim/place.h"
 #include "shim/session.h"
 #include "shim/team.h"
+#include "shim/virtual_host.h"
 
 /* Copies up to this size travel in the record; beyond it a staging chunk is cheaper for the
  * ring. */
@@ -234,14 +235,39 @@ CUresult shim_cuMemcpyAsync(
 	return copy_moving_async(&to, &from, bytes, stream);
 }
 
+/* Where one side may be mapped memory of the host that no device may use: the program moves it. */
+static bool moves_within_device(
+    CUdeviceptr destination, CUdeviceptr source, struct place *to, struct place *from)
+{
+	if (likely(!virtual_host_any()))
+		return false;
+	*to = place_of_device(destination);
+	*from = place_of_device(source);
+	return !to->shared || !from->shared;
+}
+
 CUresult shim_cuMemcpyDtoD_v2(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, unsigned shim_flags)
 {
+	struct place to, from;
+
+	if (unlikely(moves_within_device(destination, source, &to, &from)) && bytes)
+		return copy_moving(&to, &from, bytes, stream_of_flags(shim_flags));
 	CUresult r = remote_cuMemcpyDtoD_v2(destination, source, bytes, shim_flags);
 
 	if (r != CUDA_SUCCESS || (!place_find(destination).here && !place_find(source).here))
 		return r;
 	return remote_cuStreamSynchronize(stream_of_flags(shim_flags));
+}
+
+CUresult shim_cuMemcpyDtoDAsync_v2(
+    CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
+{
+	struct place to, from;
+
+	if (unlikely(moves_within_device(destination, source, &to, &from)) && bytes)
+		return copy_moving_async(&to, &from, bytes, stream);
+	return remote_cuMemcpyDtoDAsync_v2(destination, source, bytes, stream);
 }
 
 CUresult shim_cuMemcpyHtoD_v2(

@@ -62,7 +62,11 @@ CUresult shim_cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdevice
 
 	if (!base && !bytes)
 		return CUDA_SUCCESS;
-	if (range_find(address, &range) && range.kind != RANGE_MAPPED) {
+	bool known = range_find(address, &range);
+	if (known && (range.kind == RANGE_POOL_HOST || range.kind == RANGE_MAPPED_HOST) &&
+	    !range.remote)
+		return CUDA_ERROR_NOT_FOUND; /* it has no address of a device's */
+	if (known && range.kind != RANGE_MAPPED) {
 		found_base = range.start;
 		found_bytes = range.size;
 	} else {

@@ -32,20 +32,19 @@ struct place place_find(uint64_t address)
 	return place;
 }
 
-/* CUDA's memory, but no device's. */
-static bool is_hosts_alone(uint64_t address)
-{
-	struct range range;
-
-	return range_find(address, &range) &&
-	       (range.kind == RANGE_MAPPED_HOST || range.kind == RANGE_POOL_HOST);
-}
-
+/* What cuMemMap() put somewhere is the device's as the program names it, though no device may use
+ * it; memory of a pool that none may use is nowhere then. */
 struct place place_of_device(uint64_t address)
 {
 	struct place place = place_find(address);
+	struct range range;
 
-	if (!place.shared && !is_hosts_alone(address))
+	if (place.shared)
+		return place;
+	bool known = range_find(address, &range);
+	if (known && range.kind == RANGE_POOL_HOST)
+		place.here = 0;
+	else if (!known || range.kind != RANGE_MAPPED_HOST)
 		place = (struct place){.shared = true, .remote = address};
 	return place;
 }
@@ -58,11 +57,17 @@ struct place place_of_host(const void *pointer)
 					       : place_find(address);
 }
 
+static bool is_hosts_alone(const struct range *range)
+{
+	return (range->kind == RANGE_MAPPED_HOST || range->kind == RANGE_POOL_HOST) &&
+	       !range->remote;
+}
+
 bool place_is_known(uint64_t address, size_t bytes)
 {
 	struct range range;
 
-	while (range_find(address, &range)) {
+	while (range_find(address, &range) && !is_hosts_alone(&range)) {
 		uint64_t left = range.start + range.size - address;
 		if (left >= bytes)
 			return true;

@@ -21,9 +21,10 @@ struct place place_find(uint64_t address);
  * process. */
 struct place place_of_host(const void *pointer);
 
-/* And for what it calls device memory, which is never ordinary memory. */
+/* And for what it calls device memory, which is never ordinary memory: what no device may use is
+ * neither shared nor here. */
 struct place place_of_device(uint64_t address);
 
-/* All of [address, address + bytes) is known to the range map, so that a copy there cannot fail for
- * its address. */
+/* All of [address, address + bytes) is known to the range map, and a device's to use, so that a
+ * copy there cannot fail for its address. */
 bool place_is_known(uint64_t address, size_t bytes);

@@ -8,7 +8,10 @@
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/address.h"
+#include "shim/pool_host.h"
 #include "shim/range.h"
+#include "shim/thread.h"
+#include "shim/virtual_host.h"
 
 /* Nothing the device could reach: registered memory that is staged, memory of the host that no
  * device may use. */
@@ -41,11 +44,32 @@ static uint64_t start_of(const struct range *range, size_t *size)
 	return start;
 }
 
+/* What is mapped there at once. False: the worker knows. */
+static bool block_of(const struct range *range, struct pool_block *block)
+{
+	if (range->kind == RANGE_POOL_HOST)
+		return pool_host_block(range, block);
+	*block = (struct pool_block){.start = range->start, .size = range->size};
+	return range->kind == RANGE_MAPPED_HOST && virtual_host_block(range->start, &block->number);
+}
+
+/* The flags of CU_POINTER_ATTRIBUTE_ACCESS_FLAGS are those of access. */
+static uint64_t access_to(const struct range *range)
+{
+	CUmemLocation device = {CU_MEM_LOCATION_TYPE_DEVICE, shim_thread.device};
+	unsigned long long flags = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+
+	if (range->kind == RANGE_MAPPED_HOST)
+		virtual_host_get_access(range->start, &device, &flags);
+	return flags;
+}
+
 /* What the map itself knows: true, and *value holds the answer (in as many bytes as it takes). */
 static bool answer(
     const struct range *range, CUpointer_attribute attribute, CUdeviceptr address, uint64_t *value)
 {
 	bool managed = is_managed(range);
+	struct pool_block block;
 	size_t size;
 
 	switch ((int)attribute) {
@@ -91,10 +115,13 @@ static bool answer(
 		*value = is_ours(range) || !is_beyond_reach(range);
 		return true;
 	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
-		*value = range->start;
-		return is_ours(range);
+		return block_of(range, &block) && (*value = block.start, true);
 	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
-		*value = range->size;
+		return block_of(range, &block) && (*value = block.size, true);
+	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+		return block_of(range, &block) && (*value = block.number, true);
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+		*value = access_to(range);
 		return is_ours(range);
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 		*value = range->kind == RANGE_DEVICE;

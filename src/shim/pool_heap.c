@@ -13,6 +13,9 @@
 #include "gen/shim_remote.h"
 #include "shim/range.h"
 
+/* Of chunks, as of memory of virtual_host.c: far from what a driver counts. */
+#define NUMBERS (1ull << 40)
+
 enum state {
 	FREE,
 	USED,
@@ -32,6 +35,7 @@ struct piece {
 struct pool_chunk {
 	struct pool_chunk *next;
 	uint64_t start, size;
+	uint64_t number;
 	struct piece *pieces;
 };
 
@@ -87,6 +91,7 @@ static void join(struct pool_chunk *chunk)
 
 static CUresult chunk_new(struct pool_heap *heap, size_t bytes)
 {
+	static uint64_t last = NUMBERS;
 	struct pool_chunk *chunk = calloc(1, sizeof(*chunk));
 	struct piece *piece = calloc(1, sizeof(*piece));
 	CUresult r = chunk && piece ? hostmem_take_own(bytes, &heap->way, &chunk->start)
@@ -99,6 +104,7 @@ static CUresult chunk_new(struct pool_heap *heap, size_t bytes)
 	}
 	*piece = (struct piece){.start = chunk->start, .size = bytes};
 	chunk->size = bytes;
+	chunk->number = ++last;
 	chunk->pieces = piece;
 	chunk->next = heap->chunks;
 	heap->chunks = chunk;
@@ -325,4 +331,15 @@ void pool_heap_fini(struct pool_heap *heap)
 		chunk_free(heap, chunk);
 	}
 	heap->chunks = NULL;
+}
+
+bool pool_heap_find(const struct pool_heap *heap, uint64_t address, struct pool_block *out)
+{
+	const struct pool_chunk *chunk = heap->chunks;
+
+	while (chunk && address - chunk->start >= chunk->size)
+		chunk = chunk->next;
+	if (chunk)
+		*out = (struct pool_block){chunk->start, chunk->size, chunk->number};
+	return chunk;
 }

@@ -44,3 +44,10 @@ void pool_heap_trim(struct pool_heap *heap, size_t keep);
 
 /* Gives up all of them, when the device's work is done; none has a piece in use. */
 void pool_heap_fini(struct pool_heap *heap);
+
+/* The chunk that address is in: what is mapped at once, as one memory. */
+struct pool_block {
+	uint64_t start, size;
+	uint64_t number; /* no other memory of the process has it */
+};
+bool pool_heap_find(const struct pool_heap *heap, uint64_t address, struct pool_block *out);

@@ -364,3 +364,12 @@ CUresult pool_host_free_now(const struct range *range)
 	pthread_mutex_unlock(&pool_host_lock);
 	return r;
 }
+
+bool pool_host_block(const struct range *range, struct pool_block *block)
+{
+	pthread_mutex_lock(&pool_host_lock);
+	const struct host_pool *pool = find_owner(range->owner);
+	bool found = pool && pool_heap_find(&pool->heap, range->start, block);
+	pthread_mutex_unlock(&pool_host_lock);
+	return found;
+}

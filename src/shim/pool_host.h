@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "abi/cuda.h"
+#include "shim/pool_heap.h"
 #include "shim/range.h"
 
 /* Whether such memory is one of those pools'. */
@@ -47,3 +48,6 @@ CUresult pool_host_current(
     CUmemoryPool *handle, const CUmemLocation *location, CUmemAllocationType type);
 CUresult pool_host_set_current(
     const CUmemLocation *location, CUmemAllocationType type, CUmemoryPool handle);
+
+/* What the memory of a range of theirs was cut from. */
+bool pool_host_block(const struct range *range, struct pool_block *block);

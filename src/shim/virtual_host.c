@@ -38,6 +38,7 @@ struct memory {
 	size_t bytes, granule; /* of mapping it */
 	CUmemAllocationProp properties;
 	int fd;
+	uint64_t number; /* no other memory of the process has it */
 };
 
 struct mapping {
@@ -51,6 +52,7 @@ struct mapping {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct memory *memories;
+static uint64_t last_number = 1ull << 41; /* far from what a driver and pools count */
 static struct mapping *mappings;
 /* Relaxed: who uses an address has synchronised with the thread that mapped memory there. */
 static _Atomic bool any;
@@ -165,6 +167,7 @@ static CUresult enter(const struct memory *described, CUmemGenericAllocationHand
 	memory->references = 1;
 	memory->handle = *handle = id;
 	pthread_mutex_lock(&lock);
+	memory->number = ++last_number;
 	memory->next = memories;
 	memories = memory;
 	atomic_store_explicit(&any, true, memory_order_relaxed);
@@ -318,8 +321,10 @@ static void unmap_here(CUdeviceptr address, size_t bytes)
 
 static CUresult map(const struct mapping *mapping)
 {
-	const struct range range = {
-	    .start = mapping->address, .size = mapping->bytes, .kind = RANGE_MAPPED_HOST};
+	const struct range range = {.start = mapping->address,
+	    .size = mapping->bytes,
+	    .kind = RANGE_MAPPED_HOST,
+	    .flags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP};
 	struct range present;
 	uint64_t start;
 	size_t size;
@@ -361,6 +366,16 @@ CUresult virtual_host_map(CUdeviceptr address, size_t bytes, size_t offset,
 	if (r != CUDA_SUCCESS)
 		free(mapping);
 	return r;
+}
+
+bool virtual_host_block(CUdeviceptr address, uint64_t *number)
+{
+	pthread_mutex_lock(&lock);
+	const struct mapping *mapping = *mapping_at(address);
+	if (mapping)
+		*number = mapping->memory->number;
+	pthread_mutex_unlock(&lock);
+	return mapping;
 }
 
 /* To the devices; and from them. */

@@ -27,6 +27,9 @@ CUresult virtual_host_export(
 bool virtual_host_is_shared(int fd);
 CUresult virtual_host_import(CUmemGenericAllocationHandle *handle, int fd);
 
+/* The number of the memory that is mapped at address: no other memory of the process has it. */
+bool virtual_host_block(CUdeviceptr address, uint64_t *number);
+
 CUresult virtual_host_map(CUdeviceptr address, size_t bytes, size_t offset,
     CUmemGenericAllocationHandle handle, unsigned long long flags);
 

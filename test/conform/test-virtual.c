@@ -340,10 +340,7 @@ CONFORM(host_memory_that_cannot_be)
 
 /* --- who may use it --- */
 
-static const CUmemAccessDesc no_access[] = {
-    {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}},
-    {.location = {.type = CU_MEM_LOCATION_TYPE_HOST}},
-};
+static const CUmemAccessDesc no_access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
 
 /* Mapped at the second granule of four. */
 static CUdeviceptr map_host(CUmemAllocationProp *where, CUmemGenericAllocationHandle *handle)
@@ -438,13 +435,110 @@ CONFORM(host_memory_of_the_host_alone_is_copied)
 	OK(cuCtxSynchronize());
 	CHECK_EQ(words[0], 7);
 	CHECK_EQ(words[4], 5);
-	OK(cuMemSetAccess(at, granule, &no_access[0], 1));
+	OK(cuMemSetAccess(at, granule, &no_access, 1));
 	GIVES(cuMemsetD32(at, 1, 4), CUDA_ERROR_INVALID_VALUE);
 	OK(cuMemSetAccess(at, granule, &access_both[0], 1));
 	OK(cuMemsetD32(at, 8, 4));
 	OK(cuCtxSynchronize());
 	CHECK_EQ(words[0], 8);
 	unmap_host(at, handle);
+}
+
+/* Where it is, how it was pinned: told to those whose device may use it. */
+static void check_what_is_said(CUdeviceptr at, CUDA_POINTER_ATTRIBUTE_ACCESS_FLAGS flags)
+{
+	CUdeviceptr base, same;
+	unsigned found = 9, access = 9;
+	size_t size;
+
+	OK(cuPointerGetAttribute(&access, CU_POINTER_ATTRIBUTE_ACCESS_FLAGS, at + 8));
+	CHECK_EQ(access, flags);
+	bool device = flags != CU_POINTER_ATTRIBUTE_ACCESS_FLAG_NONE;
+	CUresult wanted = device ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	GIVES(cuMemHostGetDevicePointer(&same, (void *)at, 0), wanted);
+	GIVES(cuMemHostGetFlags(&found, (void *)at), wanted);
+	CHECK_EQ(found, device ? CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP : 9);
+	GIVES(cuMemGetAddressRange(&base, &size, at + 8),
+	    device ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND);
+	if (device) {
+		CHECK_EQ(same, at);
+		CHECK_EQ(size, granule);
+	}
+}
+
+/* access NULL: nobody's. */
+static void check_mapped(const CUmemAccessDesc *access, CUDA_POINTER_ATTRIBUTE_ACCESS_FLAGS flags)
+{
+	CUmemGenericAllocationHandle handle;
+	uint64_t block = 0;
+
+	CUdeviceptr at = map_host(&host_properties, &handle);
+	if (access)
+		OK(cuMemSetAccess(at, granule, access, 1));
+	OK(cuPointerGetAttribute(&block, CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID, at + 8));
+	CHECK(block != 0);
+	check_what_is_said(at, flags);
+	unmap_host(at, handle);
+}
+
+CONFORM(what_is_said_of_host_memory_depends_on_the_device)
+{
+	CUmemAccessDesc reads = access_both[0];
+
+	begin_host();
+	reads.flags = CU_MEM_ACCESS_FLAGS_PROT_READ;
+	check_mapped(NULL, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_NONE);
+	check_mapped(&access_both[1], CU_POINTER_ATTRIBUTE_ACCESS_FLAG_NONE);
+	check_mapped(&reads, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READ);
+	check_mapped(&access_both[0], CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
+}
+
+CONFORM(host_memory_of_the_host_alone_is_copied_in_stream_order)
+{
+	CUmemGenericAllocationHandle handle;
+	CUdeviceptr device;
+	CUstream stream;
+	uint32_t *heap;
+
+	begin_host();
+	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&device, 64));
+	heap = calloc(1, 64);
+	CUdeviceptr at = map_host(&host_properties, &handle);
+	uint32_t *words = (uint32_t *)at; /* NOLINT(performance-no-int-to-ptr) */
+	OK(cuMemSetAccess(at, granule, &access_both[1], 1));
+	GIVES(cuMemsetD32Async(at, 1, 4, stream), CUDA_ERROR_INVALID_VALUE);
+	heap[0] = 5;
+	OK(cuMemcpyHtoDAsync(at, heap, 64, stream));
+	OK(cuMemcpyDtoDAsync(device, at, 64, stream));
+	OK(cuMemsetD32Async(device + 4, 6, 1, stream));
+	OK(cuMemcpyDtoDAsync(at, device, 64, stream));
+	OK(cuStreamSynchronize(stream));
+	CHECK_EQ(words[0], 5);
+	CHECK_EQ(words[1], 6);
+	words[0] = 7;
+	OK(cuMemcpyHtoDAsync(device, words, 64, stream));
+	OK(cuMemsetD32Async(device + 4, 8, 1, stream));
+	OK(cuMemcpyDtoHAsync(words, device, 64, stream));
+	OK(cuStreamSynchronize(stream));
+	CHECK_EQ(words[0], 7);
+	CHECK_EQ(words[1], 8);
+	CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+	    .srcHost = words,
+	    .srcPitch = 8,
+	    .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+	    .dstDevice = device + 32,
+	    .dstPitch = 8,
+	    .WidthInBytes = 4,
+	    .Height = 1};
+	OK(cuMemcpy2D(&rows));
+	rows.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+	rows.srcDevice = at;
+	OK(cuMemcpy2D(&rows));
+	OK(cuMemcpyDtoH(heap, device + 32, 4));
+	CHECK_EQ(heap[0], 7);
+	unmap_host(at, handle);
+	free(heap);
 }
 
 /* Memory of one node of the host. */

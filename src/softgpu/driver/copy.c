@@ -53,6 +53,15 @@ static bool side_is_registered(const struct sg_side *side, size_t extent)
 	       extent <= registration.size - (side->address - registration.host);
 }
 
+/* Memory of a pool that the device may not use: as the device's it can not be named. */
+static bool is_hosts_alone(const struct sg_side *side)
+{
+	struct sg_range range;
+
+	return sg_arena_find(side->address, &range) && range.kind == SG_RANGE_POOL &&
+	       !sg_pool_is_open(range.owner);
+}
+
 /* is_pinned: the copy may go on after the call. */
 static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *is_pinned)
 {
@@ -64,6 +73,8 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 		return CUDA_ERROR_INVALID_VALUE;
 	if (sg_arena_holds(side->address)) {
 		*is_pinned = true;
+		if (side->kind == SG_SIDE_DEVICE && is_hosts_alone(side))
+			return CUDA_ERROR_INVALID_VALUE;
 		return sg_arena_is_copied(side->address, extent) ? CUDA_SUCCESS
 								 : CUDA_ERROR_INVALID_VALUE;
 	}
@@ -75,11 +86,9 @@ static CUresult side_check(const struct sg_side *side, struct sg_box box, bool *
 /* What the device may not use is not filled. */
 static bool is_of_device(const struct sg_side *side, struct sg_box box)
 {
-	struct sg_range range;
 	size_t extent;
 
-	if (sg_arena_find(side->address, &range) && range.kind == SG_RANGE_POOL &&
-	    !sg_pool_is_open(range.owner))
+	if (is_hosts_alone(side))
 		return false;
 	return !sg_arena_holds(side->address) ||
 	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));

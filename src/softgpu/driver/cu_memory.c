@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "softgpu/driver/driver.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/mem/virtual.h"
 
 #define MEMORY_ALIGN 256
 #define MEMORY_PITCH 512
@@ -162,6 +163,17 @@ uint64_t rosen_softgpu_memory(void)
 	return used;
 }
 
+/* Or of the host, where the device may use it. */
+static bool is_of_device(const struct sg_range *range)
+{
+	struct sg_mapping mapping;
+
+	if (range->kind == SG_RANGE_POOL)
+		return sg_pool_is_open(range->owner);
+	return range->kind != SG_RANGE_MAPPED || !sg_physical_is_host(range->owner) ||
+	       !sg_virtual_find(range->address, &mapping) || mapping.access;
+}
+
 CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address)
 {
 	struct sg_context *context;
@@ -170,7 +182,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
 
 	if (r != CUDA_SUCCESS || (!base && !size))
 		return r;
-	if (!sg_arena_find(address, &range))
+	if (!sg_arena_find(address, &range) || !is_of_device(&range))
 		return CUDA_ERROR_NOT_FOUND;
 	if (base)
 		*base = range.address;
@@ -349,12 +361,12 @@ CUresult cuMemHostUnregister(void *address)
 	return r;
 }
 
-/* And the device may use it. */
+/* And the device may use it. A pool's memory does not count. */
 static bool is_pinned(const struct sg_range *range)
 {
 	return range->kind == SG_RANGE_HOST ||
-	       (range->kind == SG_RANGE_POOL && sg_pool_is_host(range->owner) &&
-		   sg_pool_is_open(range->owner));
+	       (range->kind == SG_RANGE_MAPPED && sg_physical_is_host(range->owner) &&
+		   is_of_device(range));
 }
 
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *address, unsigned flags)
@@ -393,7 +405,8 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *address)
 		return r;
 	/* With unified addressing all pinned memory is mapped. */
 	if (sg_arena_find((uint64_t)address, &range) && is_pinned(&range))
-		*flags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP;
+		*flags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP |
+			 (range.kind == SG_RANGE_MAPPED ? CU_MEMHOSTALLOC_PORTABLE : 0);
 	else if (sg_registration_find((uint64_t)address, &registration))
 		*flags = registration.flags | CU_MEMHOSTREGISTER_DEVICEMAP;
 	else

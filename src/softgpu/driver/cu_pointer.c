@@ -19,6 +19,7 @@ struct pointer_facts {
 	uint64_t start; /* of what was mapped there; else the same */
 	size_t mapped;
 	bool is_managed, is_mapping, sync_memops, can_ipc;
+	CUDA_POINTER_ATTRIBUTE_ACCESS_FLAGS access;
 	CUmemoryPool pool;
 };
 
@@ -59,6 +60,7 @@ static void facts_of_mapping(const struct sg_range *range, struct pointer_facts 
 	}
 	if (!sg_physical_is_host(range->owner) || !sg_virtual_find(range->address, &mapping))
 		return;
+	facts->access = (CUDA_POINTER_ATTRIBUTE_ACCESS_FLAGS)mapping.access; /* the same values */
 	if (!mapping.access)
 		facts->device = 0;
 	if (!mapping.host)
@@ -112,7 +114,8 @@ static bool pointer_facts(CUdeviceptr address, struct pointer_facts *facts)
 	struct sg_registration registration;
 	struct sg_range range;
 
-	*facts = (struct pointer_facts){.address = address};
+	*facts = (struct pointer_facts){
+	    .address = address, .access = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE};
 	if (sg_arena_find(address, &range))
 		facts_of_range(&range, facts);
 	else if (sg_registration_find(address, &registration))
@@ -174,7 +177,7 @@ static bool facts_value(
 		*value = facts->mapped;
 		return true;
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-		*value = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+		*value = facts->access;
 		return true;
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
 		*value = (uint64_t)facts->pool;

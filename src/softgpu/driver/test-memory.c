@@ -252,7 +252,7 @@ TEST(pools_of_host_memory_outlive_their_handles)
 	CUdeviceptr b = 0;
 	CHECK_EQ(cuMemAllocFromPoolAsync(&b, 4096, pool, NULL), CUDA_ERROR_INVALID_VALUE);
 	*(uint32_t *)a = 5;
-	CHECK_OK(cuMemcpyDtoH_v2(&b, a, 4));
+	CHECK_OK(cuMemcpy((CUdeviceptr)&b, a, 4));
 	CHECK_EQ(b, 5);
 	CHECK_OK(cuMemFree_v2(a));
 	CHECK_EQ(cuMemFree_v2(a), CUDA_ERROR_INVALID_VALUE);
