@@ -7,6 +7,7 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"
+#include "shim/device.h"
 #include "shim/pool_host.h"
 #include "shim/pool_reuse.h"
 #include "shim/range.h"
@@ -143,6 +144,8 @@ CUresult shim_cuMemPoolSetAttribute(
 CUresult shim_cuMemPoolGetAccess(
     CUmemAccess_flags *flags, CUmemoryPool mem_pool, CUmemLocation *location)
 {
+	if (location->type == CU_MEM_LOCATION_TYPE_DEVICE && !device_find(location->id))
+		return CUDA_ERROR_INVALID_VALUE;
 	return pool_host_knows(mem_pool) ? pool_host_get_access(flags, mem_pool, location)
 					 : remote_cuMemPoolGetAccess(flags, mem_pool, location);
 }

@@ -37,6 +37,7 @@ CUresult pool_host_export(CUmemoryPool handle, CUmemAllocationHandleType type);
 /* Attributes as 64-bit numbers, as they cross. */
 CUresult pool_host_get(CUmemoryPool handle, CUmemPool_attribute attribute, uint64_t *value);
 CUresult pool_host_set(CUmemoryPool handle, CUmemPool_attribute attribute, uint64_t value);
+/* Of a device that there is. */
 CUresult pool_host_get_access(
     CUmemAccess_flags *flags, CUmemoryPool handle, const CUmemLocation *location);
 CUresult pool_host_set_access(CUmemoryPool handle, const CUmemAccessDesc *access, size_t count);

@@ -105,8 +105,6 @@ static CUresult get_access(
 {
 	switch ((int)location->type) {
 	case CU_MEM_LOCATION_TYPE_DEVICE:
-		if (!device_find(location->id))
-			return CUDA_ERROR_INVALID_DEVICE;
 		*flags = pool->device[location->id];
 		return CUDA_SUCCESS;
 	case CU_MEM_LOCATION_TYPE_HOST:

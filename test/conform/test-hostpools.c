@@ -113,6 +113,21 @@ CONFORM(pools_there_are_and_are_not)
 	check_create(wrong, (CUmemPoolProps){3, 0, {host, 0}});
 }
 
+CONFORM(no_device_has_no_access)
+{
+	CUmemLocation far = {.type = device, .id = 1000};
+	CUmemAccess_flags flags = 9;
+	CUmemoryPool pool;
+
+	begin();
+	OK(cuDeviceGetDefaultMemPool(&pool, 0));
+	GIVES(cuMemPoolGetAccess(&flags, pool, &far), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemPoolGetAccess(&flags, pool_new(pinned, host), &far), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemPoolGetAccess(&flags, pool_new(managed, 0), &far), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemGetDefaultMemPool(&pool, &far, pinned), CUDA_ERROR_INVALID_VALUE);
+	GIVES(cuMemGetMemPool(&pool, &far, pinned), CUDA_ERROR_INVALID_VALUE);
+}
+
 CONFORM(the_current_node_is_no_place)
 {
 	CUmemLocation place = {.type = current};

@@ -541,6 +541,19 @@ CONFORM(host_memory_of_the_host_alone_is_copied_in_stream_order)
 	free(heap);
 }
 
+static void check_nodes_that_are_not(CUmemAllocationProp wanted)
+{
+	CUmemGenericAllocationHandle handle;
+	size_t same = 0;
+
+	wanted.location.id = 1000;
+	OK(cuMemGetAllocationGranularity(&same, &wanted, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+	CHECK_EQ(same, granule);
+	GIVES(cuMemCreate(&handle, granule, &wanted, 0), CUDA_ERROR_INVALID_VALUE);
+	wanted.location.id = -1;
+	GIVES(cuMemCreate(&handle, granule, &wanted, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
 /* Memory of one node of the host. */
 CONFORM(host_memory_lies_on_a_node)
 {
@@ -557,6 +570,7 @@ CONFORM(host_memory_lies_on_a_node)
 	node.location.type = CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
 	GIVES(cuMemCreate(&handle, granule, &node, 0), CUDA_ERROR_INVALID_VALUE);
 	node.location.type = CU_MEM_LOCATION_TYPE_HOST_NUMA;
+	check_nodes_that_are_not(node);
 	CUdeviceptr at = map_host(&node, &handle);
 	CUmemAccessDesc access = {.location = node.location, .flags = access_both[0].flags};
 	OK(cuMemSetAccess(at, granule, &access, 1));

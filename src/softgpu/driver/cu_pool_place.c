@@ -120,7 +120,7 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 	if (r == CUDA_SUCCESS)
 		r = flags ? check_location(location) : CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
-		return r;
+		return r == CUDA_ERROR_INVALID_DEVICE ? CUDA_ERROR_INVALID_VALUE : r;
 	*flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE ? pool->device : pool->host;
 	return CUDA_SUCCESS;
 }
@@ -176,15 +176,7 @@ static CUresult enter(const void *output, const CUmemLocation *location, CUmemAl
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
 		r = CUDA_ERROR_NOT_SUPPORTED;
-	return r ?: sg_pool_check_place(location, type);
-}
-
-/* Which pool is in use tells wrong places by another code than which one is the standard. */
-static CUresult enter_current(
-    const void *output, const CUmemLocation *location, CUmemAllocationType type)
-{
-	CUresult r = enter(output, location, type);
-
+	r = r ?: sg_pool_check_place(location, type);
 	return r == CUDA_ERROR_INVALID_DEVICE ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
@@ -200,7 +192,7 @@ CUresult cuMemGetDefaultMemPool(
 
 CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
 {
-	CUresult r = enter_current(pool, location, type);
+	CUresult r = enter(pool, location, type);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -213,7 +205,7 @@ CUresult cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAlloc
 CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool handle)
 {
 	struct sg_pool *pool;
-	CUresult r = sg_pool_enter(handle, &pool) ?: enter_current(handle, location, type);
+	CUresult r = sg_pool_enter(handle, &pool) ?: enter(handle, location, type);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -237,6 +229,9 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *handle, CUdevice device)
 {
 	CUmemLocation location = of_device(device);
 
+	/* Which pool is in use tells wrong devices by another code than which one is the standard. */
+	if (handle && device)
+		return sg_enter() ?: CUDA_ERROR_INVALID_DEVICE;
 	return cuMemGetDefaultMemPool(handle, &location, CU_MEM_ALLOCATION_TYPE_PINNED);
 }
 

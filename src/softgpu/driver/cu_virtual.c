@@ -86,6 +86,11 @@ static bool is_host(const CUmemLocation *location)
 	       location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
 }
 
+static bool is_any_host(const CUmemLocation *location)
+{
+	return is_host(location) || location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
+}
+
 bool sg_physical_is_host(const void *physical)
 {
 	return is_host(&((const struct physical *)physical)->properties.location);
@@ -100,15 +105,16 @@ static CUresult check_properties(const CUmemAllocationProp *properties)
 	if (!is_host(&properties->location) &&
 	    properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
+	bool host = is_host(&properties->location);
+	unsigned others =
+	    properties->requestedHandleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	if (host && properties->location.id)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (properties->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (is_host(&properties->location) &&
-	    (properties->requestedHandleTypes & CU_MEM_HANDLE_TYPE_FABRIC))
+	if (host && (others & CU_MEM_HANDLE_TYPE_FABRIC))
 		return CUDA_ERROR_NOT_PERMITTED;
-	return properties->requestedHandleTypes &
-		       ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
-		   ? CUDA_ERROR_NOT_SUPPORTED
-		   : CUDA_SUCCESS;
+	return !others ? CUDA_SUCCESS : host ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 /* What nobody has written is recognisable; where it cannot be mapped for that, it stays zero. */
@@ -218,7 +224,9 @@ CUresult cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocatio
 
 	if (r == CUDA_SUCCESS && (!granularity || option > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
 		r = CUDA_ERROR_INVALID_VALUE;
-	r = r ?: check_properties(properties);
+	/* Of the host it does not matter which memory. */
+	if (r == CUDA_SUCCESS && (!properties || !is_any_host(&properties->location)))
+		r = check_properties(properties);
 	if (r == CUDA_SUCCESS)
 		*granularity = GRANULE;
 	return r;
