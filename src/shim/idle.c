@@ -6,6 +6,8 @@
  * error, captures, events that were recorded in one or that other processes see too, and frees that
  * wait here (shim/pool_reuse.h), since waits let pools give memory back.
  */
+#include "shim/idle.h"
+
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
@@ -21,7 +23,7 @@ static bool all_done(void)
 	       !capture_may_be_open() && chan_is_idle(session.chan) && !pool_reuse_any();
 }
 
-static bool stream_done(CUstream stream)
+bool idle_stream(CUstream stream)
 {
 	return ((uint64_t)stream <= 2 || shim_handle_alive((uint64_t)stream, HANDLE_STREAM)) &&
 	       all_done();
@@ -35,12 +37,12 @@ static bool event_done(CUevent event)
 
 CUresult shim_cuStreamQuery(CUstream stream)
 {
-	return stream_done(stream) ? shim_take_error() : remote_cuStreamQuery(stream);
+	return idle_stream(stream) ? shim_take_error() : remote_cuStreamQuery(stream);
 }
 
 CUresult shim_cuStreamSynchronize(CUstream stream)
 {
-	return stream_done(stream) ? shim_take_error() : remote_cuStreamSynchronize(stream);
+	return idle_stream(stream) ? shim_take_error() : remote_cuStreamSynchronize(stream);
 }
 
 CUresult shim_cuEventQuery(CUevent event)

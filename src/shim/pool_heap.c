@@ -1,9 +1,9 @@
 /*
- * A chunk is cut into pieces, a list in order of address. A piece that was given back in a stream
- * has an event, recorded there: the same stream may have it again at once, as what it does next
- * comes later anyway; others when the event has happened. That is asked of the first piece that
- * would do, and of all only when memory is short. Neighbours that may be had by the same streams
- * are one piece.
+ * A chunk is cut into pieces, a list in order of address. A piece that is given back in a stream
+ * which is not known to be idle has an event, recorded there: the same stream may have it again at
+ * once, as what it does next comes later anyway; others when the event has happened. That is asked
+ * of the first piece that would do, and of all only when memory is short. Neighbours that may be
+ * had by the same streams are one piece.
  */
 #include "shim/pool_heap.h"
 
@@ -11,6 +11,7 @@
 
 #include "base/util.h"
 #include "gen/shim_remote.h"
+#include "shim/idle.h"
 #include "shim/range.h"
 
 /* Of chunks, as of memory of virtual_host.c: far from what a driver counts. */
@@ -221,6 +222,13 @@ static void count_given(struct pool_heap *heap, const struct piece *piece)
 	heap->taken -= piece->size;
 }
 
+static void give(struct pool_heap *heap, struct pool_chunk *chunk, struct piece *piece)
+{
+	count_given(heap, piece);
+	piece->state = FREE;
+	join(chunk);
+}
+
 static CUresult record(CUstream stream, CUevent *event)
 {
 	CUresult r = remote_cuEventCreate(event, CU_EVENT_DISABLE_TIMING);
@@ -242,6 +250,10 @@ CUresult pool_heap_give(struct pool_heap *heap, uint64_t address, CUstream strea
 
 	if (!piece)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (idle_stream(stream)) {
+		give(heap, chunk, piece);
+		return CUDA_SUCCESS;
+	}
 	CUresult r = record(stream, &event);
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -259,12 +271,9 @@ bool pool_heap_give_now(struct pool_heap *heap, uint64_t address)
 	struct pool_chunk *chunk;
 	struct piece *piece = find_used(heap, address, &chunk);
 
-	if (!piece)
-		return false;
-	count_given(heap, piece);
-	piece->state = FREE;
-	join(chunk);
-	return true;
+	if (piece)
+		give(heap, chunk, piece);
+	return piece;
 }
 
 static void chunk_free(struct pool_heap *heap, struct pool_chunk *chunk)
