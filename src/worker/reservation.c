@@ -17,16 +17,6 @@ struct reservation {
 	size_t bytes;
 };
 
-/* Under the lock: the one that begins there. */
-static struct reservation **find(struct worker *worker, CUdeviceptr address)
-{
-	struct reservation **at = &worker->reservations;
-
-	while (*at && (*at)->address != address)
-		at = &(*at)->next;
-	return at;
-}
-
 bool reservations_cover(struct worker *worker, CUdeviceptr address, size_t bytes)
 {
 	bool covered = false;
@@ -50,26 +40,36 @@ void reservations_free(struct worker *worker)
 	worker->reservations = NULL;
 }
 
+static void enter(struct worker *worker, struct reservation *reservation)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	reservation->next = worker->reservations;
+	worker->reservations = reservation;
+	pthread_mutex_unlock(&worker->memory_lock);
+}
+
+/* Takes out of the list the one that begins there; NULL: none does. */
+static struct reservation *leave(struct worker *worker, CUdeviceptr address)
+{
+	pthread_mutex_lock(&worker->memory_lock);
+	struct reservation **at = &worker->reservations;
+	while (*at && (*at)->address != address)
+		at = &(*at)->next;
+	struct reservation *reservation = *at;
+	if (reservation)
+		*at = reservation->next;
+	pthread_mutex_unlock(&worker->memory_lock);
+	return reservation;
+}
+
 static void note(struct worker *worker, CUdeviceptr address, size_t bytes)
 {
 	struct reservation *reservation = malloc(sizeof(*reservation));
 
 	if (!reservation)
 		return; /* host memory is refused there */
-	pthread_mutex_lock(&worker->memory_lock);
-	*reservation = (struct reservation){worker->reservations, address, bytes};
-	worker->reservations = reservation;
-	pthread_mutex_unlock(&worker->memory_lock);
-}
-
-static void forget(struct worker *worker, CUdeviceptr address)
-{
-	pthread_mutex_lock(&worker->memory_lock);
-	struct reservation **at = find(worker, address), *reservation = *at;
-	if (reservation)
-		*at = reservation->next;
-	pthread_mutex_unlock(&worker->memory_lock);
-	free(reservation);
+	*reservation = (struct reservation){.address = address, .bytes = bytes};
+	enter(worker, reservation);
 }
 
 CUresult worker_cuMemAddressReserve(struct call *call, struct args_cuMemAddressReserve *a)
@@ -96,17 +96,24 @@ CUresult worker_cuMemAddressReserve(struct call *call, struct args_cuMemAddressR
 	return r;
 }
 
+/*
+ * Taken out of the list first, so that nothing is placed in it any more (segment.c); what is there
+ * already the backend does not know of. How large the range is is not the client's to say.
+ */
 CUresult worker_cuMemAddressFree(struct call *call, struct args_cuMemAddressFree *a)
 {
 	struct worker *worker = call->worker;
+	struct reservation *reservation = leave(worker, a->address);
+	size_t bytes = reservation ? reservation->bytes : a->bytes;
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-	/* The arena's own reservation is not the client's; and what is mapped over one by us the
-	 * backend does not know of. */
-	if (memory_arena_at(worker, a->address) ||
-	    segments_overlap(worker->segments, a->address, a->bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	CUresult r = call->backend->cuMemAddressFree(a->address, a->bytes);
-	if (r == CUDA_SUCCESS)
-		forget(worker, a->address);
+	/* The arena's own reservation is not the client's. */
+	if (!memory_arena_at(worker, a->address) &&
+	    !segments_overlap(worker->segments, a->address, bytes))
+		r = call->backend->cuMemAddressFree(a->address, a->bytes);
+	if (reservation && r != CUDA_SUCCESS)
+		enter(worker, reservation);
+	else
+		free(reservation);
 	return r;
 }

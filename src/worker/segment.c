@@ -16,8 +16,13 @@
  * something lies there, so after REFUSALS_MAX times no address is good any more.
  *
  * A segment must not go between the look whether an address lies in one and the use of it. Whoever
- * looks is the dispatcher, who takes the segment out of the list, too, before a waiter unmaps it;
- * or a waiter, who is noted as a user for as long.
+ * looks is the dispatcher, who ends the segment, too, before a waiter unmaps it; or a waiter, who is
+ * noted as a user for as long.
+ *
+ * What is placed over a range that the client reserved replaces what is there. The range must not
+ * go meanwhile, for the worker's own memory may be there next: a segment has its place in the list
+ * from before the first look at the reservation until it is unmapped, and who frees a reservation
+ * first takes it out of theirs (reservation.c), then looks here. One of the two sees the other.
  */
 #include "worker/segment.h"
 
@@ -58,10 +63,18 @@ enum way {
 	MAPPED, /* by the backend, in such a range */
 };
 
+enum stage {
+	HERE,	/* its descriptor has come */
+	TAKEN,	/* the thread that took the descriptor maps it; it is that thread's to end */
+	USABLE, /* the client may name its addresses */
+	ENDING, /* no more: it is being unmapped. Its number is nobody's */
+};
+
 struct segment {
 	struct segment *next;
 	uint64_t number;
-	uint64_t address, size; /* address 0: its descriptor is here, it is not mapped yet */
+	enum stage stage;	/* under lock */
+	uint64_t address, size; /* likewise; address 0: no place yet */
 	enum way way;
 	struct source source;
 };
@@ -99,7 +112,7 @@ struct segments *segments_free(struct segments *segments)
 		return NULL;
 	for (struct segment *segment = segments->list; segment; segment = next) {
 		next = segment->next;
-		if (segment->address && segment->way == OURS)
+		if (segment->stage >= USABLE && segment->way == OURS)
 			munmap((void *)segment->address, segment->size);
 		fd_close(segment->source.fd);
 		free(segment);
@@ -121,22 +134,30 @@ bool segments_cover(struct segments *segments, uint64_t address, size_t bytes)
 		return false;
 	pthread_mutex_lock(&segments->lock);
 	for (struct segment *s = segments->list; s && !covered; s = s->next)
-		covered = s->address && address >= s->address && address - s->address < s->size &&
+		covered = s->stage == USABLE && address >= s->address &&
+			  address - s->address < s->size &&
 			  bytes <= s->size - (address - s->address);
 	pthread_mutex_unlock(&segments->lock);
 	return covered;
 }
 
+/* With the lock held. */
+static bool overlap(const struct segments *segments, uint64_t address, size_t bytes)
+{
+	const struct segment *s = segments->list;
+
+	while (
+	    s && !(s->address && (s->address - address < bytes || address - s->address < s->size)))
+		s = s->next;
+	return s;
+}
+
 bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes)
 {
-	bool overlap = false;
-
 	pthread_mutex_lock(&segments->lock);
-	for (struct segment *s = segments->list; s && !overlap; s = s->next)
-		overlap =
-		    s->address && address < s->address + s->size && s->address < address + bytes;
+	bool found = overlap(segments, address, bytes);
 	pthread_mutex_unlock(&segments->lock);
-	return overlap;
+	return found;
 }
 
 /* --- users --- */
@@ -165,7 +186,7 @@ void segments_used(struct segments *segments, struct segments_user *user)
 	pthread_mutex_unlock(&segments->lock);
 }
 
-/* Those who may have found what is not in the list any more. */
+/* Those who may have found what is no more to be found. */
 static void await_users(struct segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);
@@ -175,13 +196,36 @@ static void await_users(struct segments *segments)
 	pthread_mutex_unlock(&segments->lock);
 }
 
-static struct segment **find(struct segments *segments, uint64_t number)
+/* With the lock held; NULL: none has the number. */
+static struct segment *find(const struct segments *segments, uint64_t number)
+{
+	struct segment *segment = segments->list;
+
+	while (segment && (segment->number != number || segment->stage == ENDING))
+		segment = segment->next;
+	return segment;
+}
+
+/* With the lock held. */
+static void drop(struct segments *segments, struct segment *segment)
 {
 	struct segment **at = &segments->list;
 
-	while (*at && (*at)->number != number)
+	while (*at != segment)
 		at = &(*at)->next;
-	return at;
+	*at = segment->next;
+	segments->n--;
+	fd_close(segment->source.fd);
+	free(segment);
+}
+
+/* For who took it: the list has it no more, and its number is free. NULL is fine. */
+static void give_up(struct segments *segments, struct segment *segment)
+{
+	pthread_mutex_lock(&segments->lock);
+	if (segment)
+		drop(segments, segment);
+	pthread_mutex_unlock(&segments->lock);
 }
 
 /* --- descriptors --- */
@@ -191,7 +235,7 @@ static void keep(struct segments *segments, const struct side_message *message, 
 	struct segment *segment = calloc(1, sizeof(*segment));
 
 	pthread_mutex_lock(&segments->lock);
-	if (segment && segments->n < SEGMENTS_MAX && !*find(segments, message->segment)) {
+	if (segment && segments->n < SEGMENTS_MAX && !find(segments, message->segment)) {
 		*segment = (struct segment){.next = segments->list,
 		    .number = message->segment,
 		    .source = {fd, message->kind == SIDE_FILE, 0}};
@@ -207,20 +251,27 @@ static void keep(struct segments *segments, const struct side_message *message, 
 	fd_close(fd);
 }
 
-/* Takes the segment's descriptor, reading the side socket until it has come. fd -1: none will. */
-static struct source take_source(struct segments *segments, uint64_t number)
+/*
+ * Takes the segment and its descriptor, reading the side socket until it has come; the segment is
+ * the caller's then, to publish() or to give_up(), and *source as well. NULL and no descriptor: none
+ * will come, or another has taken it.
+ */
+static struct segment *take(struct segments *segments, uint64_t number, struct source *source)
 {
-	struct source source = {.fd = -1};
+	struct segment *taken = NULL;
 	struct side_message message;
 	int fd = -1, r = 0;
 
+	*source = (struct source){.fd = -1};
 	pthread_mutex_lock(&segments->receive);
 	for (;;) {
 		pthread_mutex_lock(&segments->lock);
-		struct segment *segment = *find(segments, number);
-		if (segment) {
-			source = segment->source;
+		struct segment *segment = find(segments, number);
+		if (segment && segment->stage == HERE) {
+			*source = segment->source;
 			segment->source.fd = -1;
+			segment->stage = TAKEN;
+			taken = segment;
 		}
 		pthread_mutex_unlock(&segments->lock);
 		if (segment || r < 0)
@@ -235,7 +286,7 @@ static struct source take_source(struct segments *segments, uint64_t number)
 		fd = -1;
 	}
 	pthread_mutex_unlock(&segments->receive);
-	return source;
+	return taken;
 }
 
 static bool sealed(int fd)
@@ -291,40 +342,32 @@ static bool map(uint64_t address, uint64_t bytes, const struct source *source)
 	return false;
 }
 
-/* Enters the mapping; from here on its addresses are the client's to use. False: the client has ended
- * the segment meanwhile. */
-static bool enter(
-    struct segments *segments, uint64_t number, uint64_t address, uint64_t bytes, enum way way)
+/* Has the place kept for it, where no other may be. False: one is. */
+static bool claim(
+    struct segments *segments, struct segment *segment, uint64_t address, uint64_t bytes)
 {
 	pthread_mutex_lock(&segments->lock);
-	struct segment *segment = *find(segments, number);
-	if (segment) {
+	bool is_free = !overlap(segments, address, bytes);
+	if (is_free) {
 		segment->address = address;
 		segment->size = bytes;
-		segment->way = way;
 	}
 	pthread_mutex_unlock(&segments->lock);
-	if (segment && !in_window(address, bytes))
-		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
-	return segment;
+	return is_free;
 }
 
-/* Takes the segment out of the list; its mapping is the caller's. unmapped: only one that has
- * none, after a failure; a number the client used twice must not end the older segment. */
-static bool leave(struct segments *segments, uint64_t number, bool unmapped, struct segment *out)
+/* It is mapped there; from here on its addresses are the client's to use. */
+static void publish(struct segments *segments, struct segment *segment, uint64_t address,
+    uint64_t bytes, enum way way)
 {
 	pthread_mutex_lock(&segments->lock);
-	struct segment **at = find(segments, number), *segment = *at;
-	if (segment && unmapped && segment->address)
-		segment = NULL;
-	if (segment) {
-		*at = segment->next;
-		segments->n--;
-		*out = *segment;
-	}
+	segment->address = address;
+	segment->size = bytes;
+	segment->way = way;
+	segment->stage = USABLE;
 	pthread_mutex_unlock(&segments->lock);
-	free(segment);
-	return segment != NULL;
+	if (!in_window(address, bytes))
+		atomic_fetch_add_explicit(&segments->n_outside, 1, memory_order_relaxed);
 }
 
 /* Whether the device sees registered memory at the address the host does. */
@@ -362,21 +405,8 @@ static void cover(uint64_t address, uint64_t bytes)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-static CUresult unmap(struct call *call, uint64_t address, uint64_t bytes, enum way way)
-{
-	if (way == MAPPED)
-		return call->backend->cuMemUnmap(address, bytes);
-	CUresult r = call->worker->host->cuMemHostUnregister((void *)address);
-	/* Still registered, the pages must stay where they are. */
-	if (r == CUDA_SUCCESS && way == PLACED)
-		cover(address, bytes);
-	else if (r == CUDA_SUCCESS)
-		munmap((void *)address, bytes);
-	return r;
-}
-
-static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address, uint64_t bytes,
-    unsigned flags, const struct source *source)
+static CUresult map_and_pin(struct call *call, struct segment *segment, uint64_t address,
+    uint64_t bytes, unsigned flags, const struct source *source)
 {
 	struct segments *segments = call->worker->segments;
 
@@ -387,55 +417,52 @@ static CUresult map_and_pin(struct call *call, uint64_t number, uint64_t address
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	CUresult r = pin(call, address, bytes, flags);
-	if (r != CUDA_SUCCESS) {
+	if (r == CUDA_SUCCESS)
+		publish(segments, segment, address, bytes, OURS);
+	else
 		munmap((void *)address, bytes);
-		return r;
-	}
-	return enter(segments, number, address, bytes, OURS)
-		   ? CUDA_SUCCESS
-		   : unmap(call, address, bytes, OURS) ?: CUDA_ERROR_INVALID_VALUE;
+	return r;
 }
 
 int segments_take_descriptor(struct segments *segments, uint64_t number)
 {
-	struct segment gone;
+	struct source source;
 
 	if (!(number >> 63)) /* it might be a segment's */
 		return -1;
-	int fd = take_source(segments, number).fd;
-	leave(segments, number, true, &gone);
-	return fd;
+	give_up(segments, take(segments, number, &source));
+	return source.fd;
 }
 
 CUresult worker_rosenSegmentMap(struct call *call, struct args_rosenSegmentMap *a)
 {
 	struct segments *segments = call->worker->segments;
-	struct segment gone;
-	struct source source = take_source(segments, a->segment);
+	struct source source;
+	struct segment *segment = take(segments, a->segment, &source);
 	_cleanup_fd_ int fd = source.fd;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
 	if (acceptable(&source, a->address, a->bytes) && in_window(a->address, a->bytes))
-		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, &source);
+		r = map_and_pin(call, segment, a->address, a->bytes, a->flags, &source);
 	else
 		log_warn("the client's segment of pinned memory is refused: not a sealed memfd or "
 			 "file in memory of %zu bytes inside the host window",
 		    a->bytes);
 	if (r != CUDA_SUCCESS)
-		leave(segments, a->segment, true, &gone);
+		give_up(segments, segment);
 	return r;
 }
 
 void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t bytes)
 {
-	struct segment gone;
-	struct source source = take_source(segments, number);
+	struct source source;
+	struct segment *segment = take(segments, number, &source);
 	_cleanup_fd_ int fd = source.fd;
 	bool good = !source.file && acceptable(&source, 0, bytes);
 	void *here =
 	    good ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 
-	leave(segments, number, true, &gone);
+	give_up(segments, segment);
 	return here == MAP_FAILED ? NULL : here;
 }
 
@@ -450,8 +477,8 @@ static bool may_guess(struct segments *segments)
 CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegmentRegister *a)
 {
 	struct segments *segments = call->worker->segments;
-	struct segment gone;
-	struct source source = take_source(segments, a->segment);
+	struct source source;
+	struct segment *segment = take(segments, a->segment, &source);
 	_cleanup_fd_ int fd = source.fd;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
@@ -462,9 +489,9 @@ CUresult worker_rosenSegmentRegister(struct call *call, struct args_rosenSegment
 	else if (!may_guess(segments))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	else
-		r = map_and_pin(call, a->segment, a->address, a->bytes, a->flags, &source);
+		r = map_and_pin(call, segment, a->address, a->bytes, a->flags, &source);
 	if (r != CUDA_SUCCESS)
-		leave(segments, a->segment, true, &gone);
+		give_up(segments, segment);
 	return r;
 }
 
@@ -517,41 +544,76 @@ static CUresult map_or_place(
 CUresult worker_rosenSegmentPlace(struct call *call, struct args_rosenSegmentPlace *a)
 {
 	struct segments *segments = call->worker->segments;
-	struct source source = take_source(segments, a->segment);
+	struct source source;
+	struct segment *segment = take(segments, a->segment, &source);
 	_cleanup_fd_ int fd = source.fd;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
-	struct segment gone;
 	enum way way;
 
 	if (!source.file && acceptable(&source, a->address, a->bytes) &&
-	    reservations_cover(call->worker, a->address, a->bytes) &&
-	    !segments_overlap(segments, a->address, a->bytes))
+	    claim(segments, segment, a->address, a->bytes) &&
+	    reservations_cover(call->worker, a->address, a->bytes))
 		r = map_or_place(call, a->address, a->bytes, fd, &way);
-	if (r == CUDA_SUCCESS && !enter(segments, a->segment, a->address, a->bytes, way))
-		r = unmap(call, a->address, a->bytes, way) ?: CUDA_ERROR_INVALID_VALUE;
-	if (r != CUDA_SUCCESS)
-		leave(segments, a->segment, true, &gone);
+	if (r == CUDA_SUCCESS)
+		publish(segments, segment, a->address, a->bytes, way);
+	else
+		give_up(segments, segment);
 	return r;
 }
 
-/* Nobody starts to use it any more; this is for those who do. */
+/* --- the end --- */
+
+static CUresult unpin(struct call *call, const struct segment *segment)
+{
+	if (segment->way == MAPPED)
+		return call->backend->cuMemUnmap(segment->address, segment->size);
+	return call->worker->host->cuMemHostUnregister((void *)segment->address);
+}
+
+/* Where the backend has nothing to do with it any more. */
+static void unmap(const struct segment *segment)
+{
+	if (segment->way == PLACED)
+		cover(segment->address, segment->size);
+	else if (segment->way == OURS)
+		munmap((void *)segment->address, segment->size);
+}
+
+/* Nobody starts to use it any more; this is for those who do. Still registered, it stays where it is
+ * and is the client's again; a context that ended took the registration with it. */
 static CUresult unmap_unused(struct call *call, void *state)
 {
-	const struct segment *segment = state;
+	struct segments *segments = call->worker->segments;
+	struct segment *segment = state;
 
-	await_users(call->worker->segments);
+	await_users(segments);
 	call->backend->cuCtxSynchronize();
-	return unmap(call, segment->address, segment->size, segment->way);
+	CUresult r = unpin(call, segment);
+	bool gone = r == CUDA_SUCCESS || r == CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	if (gone)
+		unmap(segment);
+	pthread_mutex_lock(&segments->lock);
+	if (gone)
+		drop(segments, segment);
+	else
+		segment->stage = USABLE;
+	pthread_mutex_unlock(&segments->lock);
+	return r;
 }
 
 CUresult worker_rosenSegmentUnmap(struct call *call, struct args_rosenSegmentUnmap *a)
 {
-	struct segment *segment = call_take(call, sizeof(*segment));
+	struct segments *segments = call->worker->segments;
 
-	if (!segment)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (!leave(call->worker->segments, a->segment, false, segment))
-		return CUDA_ERROR_INVALID_VALUE;
-	fd_close(segment->source.fd);
-	return segment->address ? call_continue(call, unmap_unused, segment) : CUDA_SUCCESS;
+	pthread_mutex_lock(&segments->lock);
+	struct segment *segment = find(segments, a->segment);
+	enum stage stage = segment ? segment->stage : TAKEN;
+	if (stage == HERE)
+		drop(segments, segment);
+	else if (stage == USABLE)
+		segment->stage = ENDING;
+	pthread_mutex_unlock(&segments->lock);
+	if (stage == USABLE)
+		return call_continue(call, unmap_unused, segment);
+	return stage == HERE ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/test.h"
+#include "worker/segment.h"
 #include "worker/test-client.h"
 
 #define SEGMENT_ADDRESS (WIRE_HOST_WINDOW_BASE + 0x200000)
@@ -279,6 +280,121 @@ TEST(segments_are_placed_in_what_the_client_reserved)
 	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_SUCCESS);
 	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_SUCCESS);
 	CHECK_EQ(place_segment(&t, 8, at, 8192), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
+
+static atomic_bool importing, imported;
+
+static CUresult import_slowly(
+    CUmemGenericAllocationHandle *handle, void *os_handle, CUmemAllocationHandleType handle_type)
+{
+	atomic_store(&importing, true);
+	while (!atomic_load(&imported))
+		usleep(1000);
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Else what is there next would be replaced by memory of the client's. */
+TEST(a_range_stays_while_a_segment_is_placed_in_it)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	struct test_client other = client_lane(&t);
+	((struct backend *)client_worker()->backend)->cuMemImportFromShareableHandle =
+	    import_slowly;
+	CUdeviceptr at = 0;
+	const size_t bytes = 4 << 20;
+	struct args_cuMemAddressReserve reserve = {.address = &at, .bytes = bytes};
+
+	CHECK_EQ(CALL(&t, cuMemAddressReserve, &reserve), CUDA_SUCCESS);
+	struct args_cuMemAddressFree release = {.address = at, .bytes = bytes};
+	struct args_rosenSegmentPlace place = {.segment = 1, .address = at, .bytes = 8192};
+	struct args_rosenSegmentUnmap unmap = {.segment = 1};
+	send_segment(&t, 1, sealed(8192));
+	POST(&other, rosenSegmentPlace, &place);
+	while (!atomic_load(&importing))
+		usleep(1000);
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 2, at + 4096, 8192), CUDA_ERROR_INVALID_VALUE);
+	/* Whose it is for now, and no one's to use. */
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_ERROR_INVALID_VALUE);
+	CHECK(!segments_cover(client_worker()->segments, at, 1));
+	atomic_store(&imported, true);
+	while (!segments_cover(client_worker()->segments, at, 8192))
+		usleep(1000);
+	fake_hold();
+	POST(&other, rosenSegmentUnmap, &unmap);
+	while (!fake_waiting())
+		usleep(1000);
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 3, at, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK(!segments_cover(client_worker()->segments, at, 1));
+	fake_release();
+	for (int i = 0; i < 10000 && CALL(&t, cuMemAddressFree, &release) != CUDA_SUCCESS; i++)
+		usleep(1000);
+	CHECK_EQ(fake.registered, 0);
+	CHECK_EQ(place_segment(&t, 4, at, 8192), CUDA_ERROR_INVALID_VALUE);
+	client_stop(&t, NULL);
+}
+
+static unsigned n_freed;
+
+static CUresult free_any_size(CUdeviceptr address, size_t bytes)
+{
+	n_freed++;
+	return CUDA_SUCCESS;
+}
+
+TEST(a_range_is_as_large_as_it_was_reserved)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUdeviceptr at = 0;
+	const size_t bytes = 4 << 20;
+	struct args_cuMemAddressReserve reserve = {.address = &at, .bytes = bytes};
+
+	backend->cuMemImportFromShareableHandle = import_nothing;
+	backend->cuMemAddressFree = free_any_size;
+	CHECK_EQ(CALL(&t, cuMemAddressReserve, &reserve), CUDA_SUCCESS);
+	CHECK_EQ(place_segment(&t, 1, at + bytes - 8192, 8192), CUDA_SUCCESS);
+	struct args_cuMemAddressFree release = {.address = at, .bytes = 2 << 20};
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_ERROR_INVALID_VALUE);
+	release.bytes = -at;
+	CHECK_EQ(CALL(&t, cuMemAddressFree, &release), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(n_freed, 0);
+	client_stop(&t, NULL);
+}
+
+static CUresult unregister_never(void *memory)
+{
+	return CUDA_ERROR_ILLEGAL_ADDRESS;
+}
+
+static CUresult unregister_nothing(void *memory)
+{
+	return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}
+
+TEST(a_segment_that_stays_registered_stays)
+{
+	if (!FAKE_HAS_WINDOW)
+		SKIP("the sanitizer has the windows");
+	struct test_client t = client_start_over(OVER_MEMFD, NULL);
+	struct backend_host *host = (struct backend_host *)client_worker()->host;
+	struct args_rosenSegmentUnmap unmap = {.segment = 1};
+
+	send_segment(&t, 1, sealed(8192));
+	CHECK_EQ(map_segment(&t, 1, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
+	host->cuMemHostUnregister = unregister_never;
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_ERROR_ILLEGAL_ADDRESS);
+	CHECK(segments_cover(client_worker()->segments, SEGMENT_ADDRESS, 8192));
+	host->cuMemHostUnregister = unregister_nothing;
+	CHECK_EQ(CALL(&t, rosenSegmentUnmap, &unmap), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+	send_segment(&t, 2, sealed(8192));
+	CHECK_EQ(map_segment(&t, 2, SEGMENT_ADDRESS, 8192), CUDA_SUCCESS);
 	client_stop(&t, NULL);
 }
 
