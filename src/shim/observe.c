@@ -72,6 +72,30 @@ static bool trace_reach(uint64_t at)
 	return at < room;
 }
 
+/* Makes the file, with room for its header, and maps it. NULL with errno: nothing is left of it. */
+static struct trace_header *trace_map(const char *path, size_t size)
+{
+	_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct trace_header *header = MAP_FAILED;
+	int why;
+
+	if (fd < 0)
+		return NULL;
+	if (ftruncate(fd, (off_t)size) == 0)
+		header = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (header != MAP_FAILED && make_room(header, sizeof(*header))) {
+		madvise(header, size, MADV_DONTFORK);
+		return header;
+	}
+	/* madvise() tells of a full disk as of a bad address. */
+	why = header != MAP_FAILED && errno == EFAULT ? ENOSPC : errno;
+	if (header != MAP_FAILED)
+		munmap(header, size);
+	unlink(path);
+	errno = why;
+	return NULL;
+}
+
 static void trace_open(void)
 {
 	char path[CONFIG_TEXT_MAX + 32];
@@ -81,22 +105,10 @@ static void trace_open(void)
 
 	trace = NULL;
 	snprintf(path, sizeof(path), "%s/%d.trace", session.config.observe_dir, (int)getpid());
-	_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+	struct trace_header *header = trace_map(path, size);
+	if (!header) {
 		log_warn("cannot write the trace %s (%s): this process is not traced", path,
 		    strerror(errno));
-		return;
-	}
-	struct trace_header *header = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (header == MAP_FAILED) {
-		log_warn("cannot map the trace %s (%s): this process is not traced", path,
-		    strerror(errno));
-		return;
-	}
-	madvise(header, size, MADV_DONTFORK);
-	if (!make_room(header, sizeof(*header))) {
-		log_warn("there is no room for the trace %s: this process is not traced", path);
-		munmap(header, size);
 		return;
 	}
 	atomic_store_explicit(&trace_room, 0, memory_order_relaxed);
