@@ -123,7 +123,7 @@ static void try_failed(struct session *session, const char *text)
 
 	if (!session->warm && !session->next_backend) {
 		snprintf(
-		    all, sizeof(all), "%s: %.200s", server_backend_name(session->backend), text);
+		    all, sizeof(all), "%s: %.240s", server_backend_name(session->backend), text);
 		refuse(session, HELLO_NO_BACKEND, all);
 		return;
 	}

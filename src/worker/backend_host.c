@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "wire/control.h"
 
 static CUresult no_register(void *memory, size_t bytes, unsigned flags)
 {
@@ -43,25 +44,39 @@ static void load_host(struct backend_host *host, void *library)
 		host->cuMemHostGetDevicePointer_v2 = no_device_pointer;
 }
 
-int backend_open(
-    const char *path, struct backend *backend, struct backend_host *host, char *text, size_t size)
+/* What the linker says may begin with the library's name, or with that of another it needs. */
+static void say_not_loaded(
+    uint32_t which, const char *path, const char *name, char *text, size_t size)
+{
+	const char *why = dlerror() ?: "no reason given", *mend;
+	size_t length = strlen(name);
+
+	if (!strncmp(why, name, length) && !strncmp(why + length, ": ", 2))
+		why += length + 2;
+	if (which != CONTROL_BACKEND_CUDA)
+		mend = "correct softgpu_library, or, if it is empty, install Rosen again";
+	else if (*path)
+		mend = "correct cuda_library, or leave it empty";
+	else
+		mend = "install NVIDIA's driver, or set cuda_library to its libcuda.so.1";
+	snprintf(text, size, "cannot load %s: %s: %s", name, why, mend);
+}
+
+int backend_open(uint32_t which, const char *path, struct backend *backend,
+    struct backend_host *host, char *text, size_t size)
 {
 	const char *name = path[0] ? path : "libcuda.so.1";
 	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
 
 	if (!library) {
-		const char *why = dlerror();
-		snprintf(text, size,
-		    "The GPU library %s cannot be loaded: %s. Set cuda_library or softgpu_library "
-		    "to its path.",
-		    name, why ?: "no reason given");
+		say_not_loaded(which, path, name, text, size);
 		return error_origin(-ENOENT);
 	}
 	if (dlsym(library, "rosen_shim_marker")) {
-		snprintf(text, size,
-		    "%s is Rosen's own client library, not a GPU driver. Set cuda_library to "
-		    "NVIDIA's libcuda.so.1.",
-		    name);
+		snprintf(text, size, "%s is Rosen's own client library, not a GPU driver: set %s",
+		    name,
+		    which == CONTROL_BACKEND_CUDA ? "cuda_library to NVIDIA's libcuda.so.1"
+						  : "softgpu_library to the software GPU's");
 		return error_origin(-ELOOP);
 	}
 	size_t missing = backend_load(backend, library);

@@ -20,9 +20,9 @@ struct backend_host {
 };
 
 /*
- * Opens path (empty: libcuda.so.1 as the dynamic linker finds it) and fills both. Refuses Rosen's
- * own shim, which would make the worker a client of itself. 0, or a negative errno, and then text
- * (size bytes) says what failed and what to do.
+ * Opens path, the library of that enum control_backend (empty: libcuda.so.1 as the dynamic linker
+ * finds it), and fills both. Refuses Rosen's own shim, which would make the worker a client of
+ * itself. 0, or a negative errno, and then text (size bytes) says what failed and what to do.
  */
-int backend_open(
-    const char *path, struct backend *backend, struct backend_host *host, char *text, size_t size);
+int backend_open(uint32_t which, const char *path, struct backend *backend,
+    struct backend_host *host, char *text, size_t size);

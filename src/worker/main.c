@@ -76,7 +76,7 @@ static bool load_backend(
 		control_fail("The GPU worker found no memory for the program's variables.");
 		return false;
 	}
-	if (backend_open(library, &backend, &host, text, sizeof(text)) < 0) {
+	if (backend_open(which, library, &backend, &host, text, sizeof(text)) < 0) {
 		control_fail("%s", text);
 		return false;
 	}
