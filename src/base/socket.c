@@ -69,8 +69,8 @@ static int open_folder(const char *path, bool private_folder, int *out, char *er
 		r = *out < 0 ? error_origin(-errno) : 0;
 	}
 	if (r < 0 && r != -EPERM)
-		snprintf(error, SOCKET_ERROR_MAX, "%s: %s: make it, or choose another socket",
-		    folder, strerror(-r));
+		snprintf(error, SOCKET_ERROR_MAX, "%s: %s: %schoose another socket", folder,
+		    strerror(-r), r == -ENOENT ? "make it, or " : "");
 	return r;
 }
 
@@ -83,7 +83,8 @@ static int clear_place(const char *path, char *error)
 	if (lstat(path, &status) < 0)
 		return errno == ENOENT ? 0 : error_origin(-errno);
 	if (!S_ISSOCK(status.st_mode)) {
-		snprintf(error, SOCKET_ERROR_MAX, "%s is there and is no socket", path);
+		snprintf(error, SOCKET_ERROR_MAX,
+		    "%s is there and is no socket: remove it, or choose another socket", path);
 		return error_origin(-EEXIST);
 	}
 	int r = socket_connect(path, &other);
@@ -92,9 +93,9 @@ static int clear_place(const char *path, char *error)
 	if (r == 0)
 		fd_close(other);
 	snprintf(error, SOCKET_ERROR_MAX,
-	    "another rosend listens at %s: `rosen ps` shows its sessions; stop it, or "
-	    "choose another socket",
-	    path);
+	    "another rosend listens at %s: `rosen ps --server %s` shows its sessions; stop it, "
+	    "or choose another socket",
+	    path, path);
 	return error_origin(-EADDRINUSE);
 }
 

@@ -19,6 +19,7 @@ static struct server server;
 
 static void set_up(void)
 {
+	char error[ADMIT_ERROR_MAX];
 	struct config config;
 
 	log_set_level(LOG_ERROR);
@@ -27,7 +28,7 @@ static void set_up(void)
 	config.lanes = 1;
 	strcpy(config.allow_users, "7, 8,9");
 	strcpy(config.allow_groups, "7");
-	if (server_init(&server, &config) < 0)
+	if (server_init(&server, &config, error) < 0)
 		abort();
 	strcpy(server.install.worker, "/nonexistent");
 }

@@ -105,6 +105,7 @@ static _Noreturn void be_worker(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	char error[ADMIT_ERROR_MAX];
 	struct config config;
 
 	if (!strcmp((*argv)[0], "rosen-worker"))
@@ -117,7 +118,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	config.warm_workers = 0;
 	strcpy(config.backend, "softgpu");
 	strcpy(config.log, "error");
-	require(server_init(&server, &config) == 0);
+	require(server_init(&server, &config, error) == 0);
 	strcpy(server.install.worker, "/proc/self/exe");
 	return 0;
 }

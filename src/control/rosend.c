@@ -74,6 +74,15 @@ static void print_help(const struct option_row *rows, size_t n_rows)
 	       "why),\n2 for a wrong command line.\n");
 }
 
+/* The exit status of an answer on stdout: what a full disk swallowed was not told. */
+static int say_written(void)
+{
+	if (fflush(stdout) == 0)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "rosend: cannot write the output: %m\n");
+	return EXIT_FAILURE;
+}
+
 /* 0: go on. Otherwise the exit status plus one. */
 static int read_arguments(int argc, char **argv, struct arguments *a)
 {
@@ -83,7 +92,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 
 	if (r == OPTIONS_HELP) {
 		print_help(rows, ARRAY_SIZE(rows));
-		return EXIT_SUCCESS + 1;
+		return say_written() + 1;
 	}
 	if (r == OPTIONS_WRONG)
 		return EXIT_USAGE + 1;
@@ -94,7 +103,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 	}
 	if (a->version) {
 		printf("rosend %s\n", ROSEN_VERSION);
-		return EXIT_SUCCESS + 1;
+		return say_written() + 1;
 	}
 	return 0;
 }
@@ -118,14 +127,18 @@ static int load_config(struct config *config, const struct arguments *a)
 		}
 	}
 	log_set_level_named(config->log);
+	/* A private one has a folder that no other user may enter; whom the host's settings let in,
+	 * and whether this host knows them, is not its matter. */
+	if (a->leash_fd >= 0)
+		*config->allow_users = *config->allow_groups = '\0';
 	return EXIT_SUCCESS;
 }
 
 /* *own_path: no service manager listens there when rosend is gone. */
 static int open_listener(
-    const struct config *config, const struct arguments *a, int *out, bool *own_path)
+    const struct config *config, const struct arguments *a, int *out, bool *own_path, char *error)
 {
-	char path[INSTALL_PATH_MAX], error[SOCKET_ERROR_MAX];
+	char path[INSTALL_PATH_MAX];
 	int inherited = a->listen_fd >= 0 ? -1 : listen_inherited();
 	int passed = a->listen_fd >= 0 ? (int)a->listen_fd : inherited;
 	bool for_others = *config->allow_users || *config->allow_groups;
@@ -136,7 +149,7 @@ static int open_listener(
 		*out = passed;
 		r = socket_check_listening(passed);
 		if (r < 0)
-			log_error(
+			snprintf(error, SOCKET_ERROR_MAX,
 			    "descriptor %d is not a listening SOCK_SEQPACKET unix socket", passed);
 		else if (fcntl(passed, F_SETFD, FD_CLOEXEC) < 0)
 			r = error_origin(-errno);
@@ -149,9 +162,7 @@ static int open_listener(
 			return error_trace(r);
 	}
 	r = socket_listen(path, !*config->server, for_others, out, error);
-	if (r < 0)
-		log_error("%s", error);
-	else
+	if (r == 0)
 		log_info("listening at %s", path);
 	return error_trace(r);
 }
@@ -195,16 +206,17 @@ static void on_leash(void *data, unsigned events)
 	server_stop(server);
 }
 
-static int watch_leash(struct server *server, long fd)
+static int watch_leash(struct server *server, long fd, char *error)
 {
 	if (fd < 0)
 		return 0;
-	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0) {
-		log_error("--leash %ld: %m", fd);
-		return error_origin(-errno);
-	}
-	return error_trace(
-	    watch_new(server->loop, (int)fd, WATCH_READ, on_leash, server, &server->leash));
+	int r = fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 ? error_origin(-errno) : 0;
+	if (r == 0)
+		r = watch_new(server->loop, (int)fd, WATCH_READ, on_leash, server, &server->leash);
+	if (r < 0)
+		snprintf(error, SOCKET_ERROR_MAX, "--leash %ld: %s: give the end of a pipe", fd,
+		    strerror(-r));
+	return error_trace(r);
 }
 
 /* Each session holds five descriptors; the standard limit of 1024 is for programs with select(). */
@@ -243,22 +255,23 @@ static void begin_warming(struct server *server, const struct arguments *a)
 	warm_fill(server);
 }
 
-static int serve(const struct config *config, const struct arguments *a)
+/* error (SOCKET_ERROR_MAX bytes): why it cannot, where more is known than the errno says. */
+static int serve(const struct config *config, const struct arguments *a, char *error)
 {
 	struct server server;
 	bool own_path = false;
 	int listener = -1;
 
 	raise_file_limit();
-	int r = server_init(&server, config);
+	int r = server_init(&server, config, error);
 	if (r < 0)
 		return error_trace(r);
 	r = watch_signals(&server);
 	if (r == 0)
-		r = watch_leash(&server, a->leash_fd);
+		r = watch_leash(&server, a->leash_fd, error);
 	/* The last thing that can fail: who sees the socket is served. */
 	if (r == 0)
-		r = open_listener(config, a, &listener, &own_path);
+		r = open_listener(config, a, &listener, &own_path, error);
 	if (r == 0)
 		r = server_listen(&server, listener, own_path);
 	if (r == 0) {
@@ -278,6 +291,7 @@ static int serve(const struct config *config, const struct arguments *a)
 
 int main(int argc, char **argv)
 {
+	char error[SOCKET_ERROR_MAX] = "";
 	struct arguments arguments;
 	struct config config;
 
@@ -289,8 +303,8 @@ int main(int argc, char **argv)
 	done = load_config(&config, &arguments);
 	if (done)
 		return done;
-	int r = serve(&config, &arguments);
+	int r = serve(&config, &arguments, error);
 	if (r < 0)
-		log_error("cannot serve: %s", strerror(-r));
+		log_error("cannot serve: %s", *error ? error : strerror(-r));
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

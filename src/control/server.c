@@ -60,7 +60,7 @@ void server_backend_failed(struct server *server, enum control_backend backend, 
 {
 	struct server_backend *known = &server->backends[backend];
 
-	snprintf(known->why, sizeof(known->why), "%s: %.200s", server_backend_name(backend), text);
+	snprintf(known->why, sizeof(known->why), "%s: %.240s", server_backend_name(backend), text);
 	known->absent_until_ns = clock_now_ns() + ABSENT_NS;
 }
 
@@ -106,10 +106,8 @@ static void on_connection(void *data, unsigned events)
 		pause_accepting(server, errno);
 }
 
-int server_init(struct server *server, const struct config *config)
+int server_init(struct server *server, const struct config *config, char *error)
 {
-	char error[ADMIT_ERROR_MAX];
-
 	*server = (struct server){.config = *config, .started_ns = clock_now_ns()};
 	list_init(&server->clients);
 	list_init(&server->sessions);
@@ -119,8 +117,6 @@ int server_init(struct server *server, const struct config *config)
 	list_init(&server->shares);
 	list_init(&server->images);
 	int r = admit_init(&server->admit, config->allow_users, config->allow_groups, error);
-	if (r < 0)
-		log_error("%s", error);
 	if (r == 0)
 		r = install_find(&server->install);
 	if (r == 0)

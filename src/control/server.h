@@ -55,8 +55,9 @@ struct server {
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; empty: none */
 };
 
-/* config is copied. -EINVAL after a message: it names users nobody knows. */
-int server_init(struct server *server, const struct config *config);
+/* config is copied. -EINVAL: it names users nobody knows, and error (ADMIT_ERROR_MAX bytes) says
+ * which. */
+int server_init(struct server *server, const struct config *config, char *error);
 /* listener: a listening SOCK_SEQPACKET socket, taken over also on failure. own_path: its path in
  * the file system is ours to remove. */
 int server_listen(struct server *server, int listener, bool own_path);

@@ -476,6 +476,7 @@ TEST(second_rosend_is_refused)
 
 	CHECK_EQ(socket_listen(tree.socket, false, false, &other, error), -EADDRINUSE);
 	CHECK(strstr(error, "another rosend"));
+	CHECK(strstr(error, tree.socket));
 	pid_t second = test_tree_spawn(&tree);
 	CHECK_EQ(waitpid(second, &status, 0), second);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);

@@ -85,7 +85,7 @@ class Strangers(Scenario):
             server.stop()
 
     def test_an_unknown_name_is_an_error_at_the_start(self):
-        with self.assertRaisesRegex(AssertionError, 'allow_users names "no-such-user"'):
+        with self.assertRaisesRegex(AssertionError, 'error: cannot serve: allow_users names "no-such-user"'):
             self.server(ROSEN_ALLOW_USERS="no-such-user")
 
 
