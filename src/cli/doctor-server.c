@@ -27,10 +27,14 @@ static bool report_backend(struct doctor *doctor, struct json_object *backend)
 		    cli_text(json_object_array_get_idx(devices, 0), "name"));
 		return true;
 	}
+	const char *own = cuda ? doctor->config->cuda_library : doctor->config->softgpu_library;
 	doctor_find(doctor, cuda ? "cuda" : "softgpu", wanted ? FINDING_BAD : FINDING_NOTE,
-	    cuda ? "if there is an NVIDIA GPU: install its driver, and set cuda_library if its "
-		   "libcuda.so.1 lies in an unusual place"
-		 : "see the findings above; build Rosen with LLVM: make",
+	    *own ? cuda ? "correct cuda_library, or leave it empty"
+			: "correct softgpu_library, or leave it empty"
+	    : cuda
+		? "if there is an NVIDIA GPU: see that its driver is installed and that nvidia-smi "
+		  "works"
+		: "see the findings above; build Rosen with LLVM: make",
 	    "a worker found no device: %s", *why ? why : "the library reports none");
 	return false;
 }

@@ -177,7 +177,8 @@ static int info(const struct command *command, int argc, char **argv)
 		"config", &a.config, "Print every setting, its value and where that comes from."),
 	    OPTION_ROW_SWITCH("json", &a.json, "Print JSON."),
 	    cli_setting("backend", "NAME", &a.backend),
-	    cli_setting("server", "PATH", &a.server),
+	    OPTION_ROW_TEXT("server", "PATH", &a.server,
+		"The socket of the rosend to look for. Without it: the user's own."),
 	};
 	struct config config;
 	int done = cli_parse(command, rows, ARRAY_SIZE(rows), argc, argv, NULL);

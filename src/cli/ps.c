@@ -48,7 +48,8 @@ static int ps(const struct command *command, int argc, char **argv)
 	const char *server = NULL;
 	bool json = false;
 	const struct option_row rows[] = {
-	    cli_setting("server", "PATH", &server),
+	    OPTION_ROW_TEXT("server", "PATH", &server,
+		"The socket of the rosend to ask. Without it: the user's own."),
 	    OPTION_ROW_SWITCH("json", &json, "Print JSON: an array of sessions."),
 	};
 	struct server_use use;

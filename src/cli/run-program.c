@@ -64,10 +64,22 @@ static bool export_softgpu(const struct install *install)
 	return good;
 }
 
+/* The program may look for it from another folder. */
+static void export_server(const char *socket)
+{
+	char *folder = *socket == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
+
+	if (folder && asprintf(&path, "%s/%s", folder, socket) < 0)
+		path = NULL;
+	setenv("ROSEN_SERVER", path ?: socket, 1);
+	free(path);
+	free(folder);
+}
+
 static bool export_all(const struct run_plan *plan, const struct install *install)
 {
 	export_settings(plan->config);
-	setenv("ROSEN_SERVER", plan->use->socket, 1);
+	export_server(plan->use->socket);
 	setenv("ROSEN_RUN", plan->run, 1);
 	if (plan->observe_dir)
 		setenv("ROSEN_OBSERVE_DIR", plan->observe_dir, 1);
@@ -104,8 +116,9 @@ static int explain(const char *name, int why)
 	if (why == EACCES && !binary_find(name, F_OK, path, sizeof(path)))
 		why = ENOENT;
 	if (why == ENOENT) {
-		cli_error(strchr(name, '/') ? "%s: no such program, or its interpreter is missing"
-					    : "%s: no such program in PATH",
+		cli_error(!*name	      ? "\"%s\": a program's name cannot be empty"
+			  : strchr(name, '/') ? "%s: no such program, or its interpreter is missing"
+					      : "%s: no such program in PATH",
 		    name);
 		return RUN_NOT_FOUND;
 	}

@@ -85,11 +85,14 @@ static bool show_stats(const struct run_arguments *a, const struct server_use *u
 	if (!stats)
 		return false;
 	bool good = true;
-	if (a->stats)
+	if (a->stats) {
+		clearerr(stderr);
 		run_print_stats(stderr, stats, program, wall_ns);
+		good = !ferror(stderr);
+	}
 	if (a->stats_json) {
 		struct json_object *json = run_stats_json(stats, program, wall_ns);
-		good = write_json(a->stats_json, json);
+		good &= write_json(a->stats_json, json);
 		json_object_put(json);
 	}
 	json_object_put(stats);

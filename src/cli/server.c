@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,13 +52,18 @@ int server_find(const struct config *config, struct server_use *use)
 	}
 	if (!*config->server)
 		return 1;
-	if (r == -EACCES || r == -EPERM)
+	if (r == -ENAMETOOLONG)
+		cli_error("%s is too long for a socket's path, which has at most %zu bytes: make "
+			  "rosend listen at a shorter one",
+		    use->socket, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	else if (r == -EACCES || r == -EPERM)
 		cli_error("%s: %s: whoever runs that rosend must let you in (allow_users, "
 			  "allow_groups in its rosen.conf, and a folder that you may enter)",
 		    use->socket, strerror(-r));
 	else
 		cli_error("no rosend can be reached at %s: %s. Start one with `rosen serve "
-			  "--socket %s`, or leave --server and ROSEN_SERVER away",
+			  "--socket %s`, or leave the setting server (--server, ROSEN_SERVER) "
+			  "away",
 		    use->socket, strerror(-r), use->socket);
 	return r;
 }

@@ -160,6 +160,12 @@ TEST(exit_status_is_the_programs)
 	CHECK(strstr(result.error, "cannot execute /etc: Is a directory"));
 	CHECK_EQ(ROSEN("run", "--server", "/no/such/socket", "--", "true"), 125);
 	CHECK(strstr(result.error, "/no/such/socket"));
+	char longer[128];
+	snprintf(longer, sizeof(longer), "/%0110d", 0);
+	CHECK_EQ(ROSEN("run", "--server", longer, "--", "true"), 125);
+	CHECK(strstr(result.error, "which has at most 107 bytes"));
+	CHECK_EQ(ROSEN("run", "--", ""), 127);
+	CHECK(strstr(result.error, "a program's name cannot be empty"));
 	CHECK_EQ(ROSEN("run"), 2);
 	tear_down();
 }
@@ -202,6 +208,13 @@ TEST(report_that_cannot_be_written_shows_in_the_status)
 		CHECK(strstr(result.error, "No space left on device"));
 		CHECK_EQ(ROSEN("run", options[i], "/dev/full", "--", "sh", "-c", "exit 7"), 7);
 	}
+	int out = memfd_create("out", MFD_CLOEXEC), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	CHECK_EQ(
+	    wait_for(start_rosen(
+		(const char *const[]){"rosen", "run", "--stats", "--", "true", NULL}, out, full)),
+	    125);
+	fd_close(out);
+	fd_close(full);
 	tear_down();
 }
 
@@ -500,6 +513,30 @@ TEST(running_rosend_is_used)
 	CHECK_EQ(wait_for(pid), 128 + SIGTERM);
 	kill(tree.pid, SIGTERM);
 	CHECK_EQ(wait_for(tree.pid), 0);
+	tear_down();
+}
+
+/* The program may go elsewhere before it looks for it. */
+TEST(server_may_have_a_relative_path)
+{
+	set_up("ok");
+	test_tree_restart(&tree);
+	CHECK_EQ(chdir(tree.folder), 0);
+	CHECK_EQ(ROSEN("run", "--server", strrchr(tree.socket, '/') + 1, "--", "sh", "-c",
+		     "cd / && test -S \"$ROSEN_SERVER\""),
+	    0);
+	CHECK_EQ(chdir("/"), 0);
+	kill(tree.pid, SIGTERM);
+	CHECK_EQ(wait_for(tree.pid), 0);
+	tear_down();
+}
+
+/* What the host's settings say of others does not concern it. */
+TEST(private_rosend_is_nobody_elses)
+{
+	set_up("ok");
+	setenv("ROSEN_ALLOW_USERS", "no-such-user", 1);
+	CHECK_EQ(ROSEN("devices"), 0);
 	tear_down();
 }
 

@@ -90,14 +90,23 @@ class Run(Scenario):
         self.assertIn("CUDA_ERROR_NO_DEVICE", alone.stdout)
         self.assertIn("/no/such/socket", alone.stderr)
 
+    def test_a_library_that_is_not_there_is_told_once(self):
+        path = "/nonexistent/libcuda.so.1"
+        result = run("run", "--backend", "cuda", "--", LOAD, "1", ROSEN_CUDA_LIBRARY=path)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(f"refuses: cuda: cannot load {path}: cannot open shared object file: "
+                      "No such file or directory: correct cuda_library, or leave it empty\n", result.stderr)
+        self.assertEqual(result.stderr.count(path), 1)
+
     def test_what_cannot_be_written_is_told(self):
         for option in ("--trace", "--stats-json"):
             result = run("run", option, "/nonexistent/file", "--", "echo", "started")
             self.assertEqual((result.returncode, result.stdout), (125, ""))
             self.assertIn("cannot write /nonexistent/file", result.stderr)
         with open("/dev/full", "w") as full:
-            for words in (["info"], ["info", "--coverage", "--json"], ["help"]):
-                result = subprocess.run([ROSEN, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+            for words in ([ROSEN, "info"], [ROSEN, "info", "--coverage", "--json"], [ROSEN, "help"],
+                          [ROSEN + "d", "--help"], [ROSEN + "d", "--version"]):
+                result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True,
                                         env=environment())
                 self.assertEqual(result.returncode, 1, words)
                 self.assertIn("cannot write the output: No space left on device", result.stderr)
@@ -113,14 +122,16 @@ class Run(Scenario):
             self.skipTest("only root makes a small disk")
         script = 'mount -t tmpfs -o size=40k none "$0" && head -c "$1" /dev/zero >"$0/filled" && shift && ' \
                  'TMPDIR="$0" exec "$@"'
-        for filled, told in (0, "calls were not recorded"), (40 << 10, "no room for the trace"):
+        for filled, n_left, told in (0, "1", "calls were not recorded"), (40 << 10, "0", "No space left on device"):
             with tempfile.TemporaryDirectory(prefix="rosen-scenario-") as folder:
                 command = ["unshare", "-m", "sh", "-c", script, folder, str(filled), ROSEN, "run", "--backend",
-                           BACKEND, "--trace", "/dev/null", "--", LOAD, "1"]
+                           BACKEND, "--trace", "/dev/null", "--", "sh", "-c",
+                           '"$0" 1 && find "$ROSEN_OBSERVE_DIR" -name "*.trace" | wc -l', LOAD]
                 result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
                 if "mount" in result.stderr or "unshare" in result.stderr:
                     self.skipTest("this container may not mount")
-            self.assertEqual((result.returncode, result.stdout.split()), (0, ["ready", "done"]), result.stderr)
+            self.assertEqual((result.returncode, result.stdout.split()), (0, ["ready", "done", n_left]),
+                             result.stderr)
             self.assertIn(told, result.stderr)
 
     def test_a_program_that_cannot_be_reached_is_told(self):
