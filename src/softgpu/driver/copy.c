@@ -22,8 +22,9 @@ struct copy_work {
 	struct sg_work work;
 	struct sg_side destination, source;
 	struct sg_box box;
-	void *staged;	  /* freed with the work; the source then */
-	bool is_pageable; /* one side is the program's ordinary memory */
+	void *staged;		     /* freed with the work; the source then */
+	bool to_pinned, from_pinned; /* not the program's ordinary memory */
+	bool is_pageable;	     /* one side is */
 };
 
 struct fill_work {
@@ -94,15 +95,17 @@ static bool is_of_device(const struct sg_side *side, struct sg_box box)
 	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
 }
 
-/* Memory may have been freed between the call and its turn in the stream, which is the program's
- * mistake and must not become our crash. It may be freed in the midst of the copy, too, which is
- * therefore guarded. */
-static bool side_is_there(const struct sg_side *side, struct sg_box box)
+/* Memory may have been freed between the call and its turn in the stream or in a graph, which is the
+ * program's mistake and must not become our crash. It may be freed in the midst of the copy, too,
+ * which is therefore guarded. Where registered memory was, something else may be since. */
+static bool side_is_there(const struct sg_side *side, struct sg_box box, bool is_pinned)
 {
 	size_t extent;
 
-	return !sg_arena_holds(side->address) ||
-	       (side_extent(side, box, &extent) && sg_arena_is_copied(side->address, extent));
+	if (!side_extent(side, box, &extent))
+		return false;
+	return sg_arena_holds(side->address) ? sg_arena_is_copied(side->address, extent)
+					     : !is_pinned || side_is_registered(side, extent);
 }
 
 /* ---- the work ---- */
@@ -124,8 +127,8 @@ static void copy_bytes(void *work)
 static CUresult copy_run(struct sg_work *work, struct sg_context *context)
 {
 	struct copy_work *copy = (struct copy_work *)work;
-	bool is_there =
-	    side_is_there(&copy->destination, copy->box) && side_is_there(&copy->source, copy->box);
+	bool is_there = side_is_there(&copy->destination, copy->box, copy->to_pinned) &&
+			side_is_there(&copy->source, copy->box, copy->from_pinned);
 
 	return is_there && sg_guarded(copy_bytes, copy, !copy->is_pageable)
 		   ? CUDA_SUCCESS
@@ -208,6 +211,8 @@ CUresult sg_copy(CUstream handle, const struct sg_side *destination, const struc
 	copy->destination = *destination;
 	copy->source = *source;
 	copy->box = box;
+	copy->to_pinned = to_pinned;
+	copy->from_pinned = from_pinned;
 	copy->is_pageable = !to_pinned || !from_pinned;
 	/* A graph reads and writes the program's memory when it is launched. */
 	if (is_async && sg_capture_id(stream))
@@ -251,7 +256,7 @@ static CUresult fill_run(struct sg_work *work, struct sg_context *context)
 	const struct sg_side side = {.address = fill->destination, .pitch = fill->pitch};
 	const struct sg_box box = {fill->width * fill->element_size, fill->rows, 1};
 
-	return side_is_there(&side, box) && sg_guarded(fill_rows, fill, true)
+	return side_is_there(&side, box, true) && sg_guarded(fill_rows, fill, true)
 		   ? CUDA_SUCCESS
 		   : CUDA_ERROR_ILLEGAL_ADDRESS;
 }

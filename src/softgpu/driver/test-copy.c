@@ -215,6 +215,47 @@ TEST(registered_memory_unmapped_too_early_is_an_error_and_no_crash)
 	CHECK_EQ(cuStreamSynchronize(copying), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
+/* Something else may be there. */
+static void check_is_left_alone_unregistered(bool fill)
+{
+	char *host = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUgraphExec exec;
+	CUgraph graph;
+	CUstream stream;
+	CUdeviceptr a;
+
+	test_context();
+	a = test_alloc(SIZE);
+	CHECK_OK(cuMemsetD8_v2(a, 2, SIZE));
+	CHECK_OK(cuMemHostRegister_v2(host, SIZE, 0));
+	CHECK_OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	CHECK_OK(cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	if (fill)
+		CHECK_OK(cuMemsetD8Async((CUdeviceptr)host, 2, SIZE, stream));
+	else
+		CHECK_OK(cuMemcpyDtoHAsync_v2(host, a, SIZE, stream));
+	CHECK_OK(cuStreamEndCapture(stream, &graph));
+	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+	CHECK_OK(cuGraphLaunch(exec, stream));
+	CHECK_OK(cuStreamSynchronize(stream));
+	CHECK_EQ(host[SIZE - 1], 2);
+	CHECK_OK(cuMemHostUnregister(host));
+	host[SIZE - 1] = 3;
+	CHECK_OK(cuGraphLaunch(exec, stream));
+	CHECK_EQ(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+	CHECK_EQ(host[SIZE - 1], 3);
+}
+
+TEST(graphs_do_not_copy_to_memory_that_is_registered_no_more)
+{
+	check_is_left_alone_unregistered(false);
+}
+
+TEST(graphs_do_not_fill_memory_that_is_registered_no_more)
+{
+	check_is_left_alone_unregistered(true);
+}
+
 TEST(boxes)
 {
 	CUdeviceptr device;
