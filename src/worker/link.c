@@ -2,10 +2,12 @@
  * The linker. CUDA keeps the addresses of log buffers and value slots for as long as a link state
  * lives, so a state here has memory of its own for both, found by the backend's handle.
  *
- * Adding and completing take long and run on waiters, while a state is destroyed by the dispatcher.
- * A program does that to a state it still uses only by mistake, or to see what becomes of the
- * worker: it is refused.
+ * Adding and completing take long and run on waiters, one at a time for each state: a backend need
+ * not know what becomes of two. A state is destroyed and its image read by the dispatcher. A program
+ * does that to a state it still uses only by mistake, or to see what becomes of the worker: it is
+ * refused.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +26,9 @@ struct link_state {
 	unsigned n;
 	CUjit_option options[OPTIONS_MAX];
 	void *values[OPTIONS_MAX];
-	unsigned users;	   /* calls at work on it; under memory_lock */
-	const void *image; /* complete; the backend's, until the state is destroyed */
+	unsigned users;	      /* calls at work on it, or waiting to be; under memory_lock */
+	pthread_mutex_t work; /* held by the one whose turn it is; over: */
+	const void *image;    /* complete; the backend's, until the state is destroyed */
 	size_t image_bytes;
 };
 
@@ -35,6 +38,7 @@ static struct link_state *link_free(struct link_state *link)
 		return NULL;
 	free(link->logs.info);
 	free(link->logs.errors);
+	pthread_mutex_destroy(&link->work);
 	free(link);
 	return NULL;
 }
@@ -116,6 +120,8 @@ CUresult worker_cuLinkCreate_v2(struct call *call, struct args_cuLinkCreate_v2 *
 	if (n > OPTIONS_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct link_state *link = calloc(1, sizeof(*link));
+	if (link)
+		pthread_mutex_init(&link->work, NULL);
 	if (!link || !make_logs(&link->logs, a->info_bytes, a->error_bytes)) {
 		link_free(link);
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -187,7 +193,9 @@ CUresult worker_cuLinkAddData_v2(struct call *call, struct args_cuLinkAddData_v2
 
 	if (!link)
 		return CUDA_ERROR_INVALID_HANDLE;
+	pthread_mutex_lock(&link->work);
 	CUresult r = add_data(call, link, a);
+	pthread_mutex_unlock(&link->work);
 	let_go(call->worker, link);
 	return r;
 }
@@ -226,24 +234,35 @@ CUresult worker_cuLinkComplete(struct call *call, struct args_cuLinkComplete *a)
 
 	if (!link)
 		return CUDA_ERROR_INVALID_HANDLE;
+	pthread_mutex_lock(&link->work);
 	CUresult r = complete(call, link, a);
+	pthread_mutex_unlock(&link->work);
 	let_go(call->worker, link);
 	return r;
 }
 
+static CUresult read_image(const struct link_state *link, struct args_rosenLinkRead *a)
+{
+	if (!link->image)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (a->bytes != link->image_bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(a->image, link->image, a->bytes);
+	return CUDA_SUCCESS;
+}
+
+/* Does not wait. */
 CUresult worker_rosenLinkRead(struct call *call, struct args_rosenLinkRead *a)
 {
 	struct link_state *link = hold(call->worker, a->state);
-	CUresult r = CUDA_SUCCESS;
+	CUresult r = CUDA_ERROR_INVALID_HANDLE;
 
 	if (!link)
-		return CUDA_ERROR_INVALID_HANDLE;
-	if (!link->image)
-		r = CUDA_ERROR_INVALID_HANDLE;
-	else if (a->bytes != link->image_bytes)
-		r = CUDA_ERROR_INVALID_VALUE;
-	else
-		memcpy(a->image, link->image, a->bytes);
+		return r;
+	if (!pthread_mutex_trylock(&link->work)) {
+		r = read_image(link, a);
+		pthread_mutex_unlock(&link->work);
+	}
 	let_go(call->worker, link);
 	return r;
 }
