@@ -108,6 +108,7 @@ struct fn {
 	unsigned since;
 	enum class class;
 	bool blocks, custom_shim, custom_server, cache, early;
+	bool direct;	   /* the client's half does without remote_X() */
 	bool context;	   /* asks for a current context before it looks at its arguments */
 	const char *first; /* the handle that it looks at before its other arguments */
 	bool has_prototype, has_wire;

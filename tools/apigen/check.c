@@ -242,6 +242,8 @@ static void check_body(struct api *api, struct fn *fn)
 	    fn->has_wire && fn_crosses(fn) && !fn_internal(fn) &&
 		!(fn->custom_shim && (fn->custom_server || check_same_types(fn->params, fn->wire))),
 	    "has a wire line: both its halves are custom(shim, server)");
+	forbid_fn(api, fn, fn->direct && !(fn->custom_shim && fn_crosses(fn)),
+	    "is direct: its client's half is custom(shim), and it crosses");
 	forbid_fn(api, fn, !fn_crosses(fn) && (fn->custom_server || fn->blocks),
 	    "does not reach the server");
 	check_params(api, fn, fn->params, fn_crosses(fn) && !fn->has_wire);
@@ -308,8 +310,8 @@ static void check_alias(struct api *api, struct fn *fn)
 	}
 	forbid_fn(api, fn,
 	    fn->has_id || fn->has_wire || fn->custom_shim || fn->custom_server || fn->blocks ||
-		fn->cache || fn->context || fn->first || fn->charge || fn->replay || fn->order ||
-		fn->n_known || (fn->class && fn->class != fn->base->class),
+		fn->direct || fn->cache || fn->context || fn->first || fn->charge || fn->replay ||
+		fn->order || fn->n_known || (fn->class && fn->class != fn->base->class),
 	    "is an alias: id, class and attributes are its base's");
 	fn->class = fn->base->class;
 	fn->id = fn->base->id;

@@ -14,6 +14,11 @@ static const char *remote_prototype(struct api *api, const struct fn *fn)
 	    text_wire_params(api, fn_wire(fn), fn->takes_flags ? "unsigned shim_flags" : NULL));
 }
 
+static bool remote_is_wanted(const struct fn *fn)
+{
+	return fn_crosses(fn) && !fn->direct;
+}
+
 void emit_shim_remote_h(struct out *out)
 {
 	out_begin(out,
@@ -31,7 +36,7 @@ void emit_shim_remote_h(struct out *out)
 	out_line(out, "#include \"abi/cuda.h\"");
 	out_blank(out);
 	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
-		if (fn_crosses(fn))
+		if (remote_is_wanted(fn))
 			out_line(out, "%s;", remote_prototype(out->api, fn));
 }
 
@@ -278,7 +283,7 @@ void emit_shim_remote_c(struct out *out)
 	out_lines(out, remote_helpers, sizeof(remote_helpers) / sizeof(remote_helpers[0]));
 	out_blank(out);
 	for (struct fn *fn = out->api->fns; fn; fn = fn->next)
-		if (fn_crosses(fn))
+		if (remote_is_wanted(fn))
 			remote_body(out, fn);
 }
 

@@ -405,6 +405,8 @@ static bool parse_attribute(struct parser *p, struct fn *fn)
 		fn->blocks = true;
 	else if (parse_accept(p, "cache"))
 		fn->cache = true;
+	else if (parse_accept(p, "direct"))
+		fn->direct = true;
 	else if (parse_accept(p, "early"))
 		fn->early = true;
 	else if (parse_accept(p, "context"))

@@ -39,12 +39,15 @@ const struct api_desc api_desc[] = {
 	    .flags = API_F_ENTRY_TEST},
 	[FN_cuOldMemset_ptds] = {.name = "cuOldMemset_ptds", .class = API_NOSUP, .since = 7000,
 	    .flags = API_F_ALIAS | API_F_PTDS | API_F_ENTRY_TEST, .base = "cuOldMemset"},
+	[FN_cuLaunch] = {.name = "cuLaunch", .class = API_ASYNC, .id = API_cuLaunch, .since = 2000,
+	    .flags = API_F_CUSTOM_SHIM | API_F_CODEC_TEST | API_F_ENTRY_TEST},
 };
 
 static const uint16_t by_id[] = {
 	FN_cuLaunchEx,
 	FN_cuStreamCopy,
 	FN_cuStreamDestroy_v2,
+	FN_cuLaunch,
 };
 
 const struct api_desc *api_desc_by_id(uint32_t id)

@@ -17,3 +17,4 @@ CUresult shim_nosup(enum api_fn fn);
 
 CUresult shim_cuLaunchEx(const CUlaunchConfig *config, unsigned shim_flags);
 CUresult shim_cuMemset(CUdeviceptr to, int value, size_t n, unsigned shim_flags);
+CUresult shim_cuLaunch(CUstream stream);

@@ -102,3 +102,11 @@ CUresult cuOldMemset_ptds(unsigned long long *address)
 	SHIM_LEAVE(FN_cuOldMemset_ptds, r);
 	return r;
 }
+
+CUresult cuLaunch(CUstream stream)
+{
+	SHIM_ENTER(FN_cuLaunch);
+	CUresult r = shim_cuLaunch(stream);
+	SHIM_LEAVE(FN_cuLaunch, r);
+	return r;
+}

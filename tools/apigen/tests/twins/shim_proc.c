@@ -9,6 +9,7 @@
 #include "gen/cuda_api.h"
 
 const struct abi_proc shim_procs[] = {
+	{"cuLaunch", "", 2000, "cuLaunch", (void *)cuLaunch},
 	{"cuLaunchEx", "", 11060, "cuLaunchEx", (void *)cuLaunchEx},
 	{"cuLaunchEx", "_ptsz", 11060, "cuLaunchEx_ptsz", (void *)cuLaunchEx_ptsz},
 	{"cuMemset", "", 3020, "cuMemset", (void *)cuMemset},

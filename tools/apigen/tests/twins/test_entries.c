@@ -41,6 +41,13 @@ CUresult remote_cuStreamDestroy_v2(CUstream stream)
 	return ENTRY_RESULT;
 }
 
+CUresult shim_cuLaunch(CUstream stream)
+{
+	ENTRY_REACHED(shim_cuLaunch);
+	ENTRY_SEEN(stream);
+	return ENTRY_RESULT;
+}
+
 TEST(entry_cuLaunchEx)
 {
 	const CUlaunchConfig *config = ENTRY_POINTER(0);
@@ -176,4 +183,14 @@ TEST(entry_cuOldMemset_ptds)
 	unsigned long long *address = ENTRY_POINTER(0);
 	CHECK_EQ(cuOldMemset_ptds(address), CUDA_ERROR_NOT_SUPPORTED);
 	entry_expect_nosup(FN_cuOldMemset_ptds);
+}
+
+TEST(entry_cuLaunch)
+{
+	CUstream stream;
+	ENTRY_RANDOM(stream);
+	CHECK_EQ(cuLaunch(stream), ENTRY_RESULT);
+	ENTRY_EXPECT_REACHED(shim_cuLaunch);
+	ENTRY_EXPECT(stream);
+	entry_expect_end();
 }
