@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -34,34 +35,6 @@ const struct config_entry config_entries[] = {
 };
 const size_t config_n_entries = ARRAY_SIZE(config_entries);
 
-/* The number at the front of text; *end is what follows it. */
-static int read_number(const char *text, uint64_t *out, const char **end)
-{
-	unsigned shift = 0;
-	char *behind;
-
-	errno = 0;
-	unsigned long long number = strtoull(text, &behind, 0);
-	if (errno || behind == text || *text == '-')
-		return -EINVAL;
-	switch (*behind) {
-	case 'K':
-		shift = 10;
-		break;
-	case 'M':
-		shift = 20;
-		break;
-	case 'G':
-		shift = 30;
-		break;
-	}
-	*end = behind + (shift != 0);
-	if ((number << shift) >> shift != number)
-		return -EINVAL;
-	*out = number << shift;
-	return 0;
-}
-
 /* range: "A to B", or "a power of two, A to B". */
 static bool in_range(uint64_t number, const char *range)
 {
@@ -73,16 +46,17 @@ static bool in_range(uint64_t number, const char *range)
 			return false;
 		range += strlen(power);
 	}
-	return read_number(range, &least, &range) == 0 && !strncmp(range, to, strlen(to)) &&
-	       read_number(range + strlen(to), &most, &range) == 0 && number >= least &&
-	       number <= most;
+	range = size_read(range, &least);
+	return range && !strncmp(range, to, strlen(to)) && size_read(range + strlen(to), &most) &&
+	       number >= least && number <= most;
 }
 
 static int parse_number(const char *text, const char *range, uint64_t *out)
 {
 	uint64_t number;
+	const char *end = size_read(text, &number);
 
-	if (read_number(text, &number, &text) < 0 || *text || (range && !in_range(number, range)))
+	if (!end || *end || (range && !in_range(number, range)))
 		return -EINVAL;
 	*out = number;
 	return 0;

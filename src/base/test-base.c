@@ -33,6 +33,30 @@ TEST(decimal_numbers_are_digits_in_range)
 	CHECK_EQ(number, UINT64_MAX);
 }
 
+TEST(sizes_may_have_a_unit)
+{
+	static const struct {
+		const char *text;
+		uint64_t size;
+		const char *rest;
+	} good[] = {{"0", 0, ""}, {"010", 10, ""}, {"20K", 20 << 10, ""}, {"0x10M", 16 << 20, ""},
+	    {"3G to 4G", 3ull << 30, " to 4G"}, {"5KB", 5 << 10, "B"}, {"7k", 7, "k"},
+	    {"0x", 0, "x"}, {"0xffffffffffffffff", UINT64_MAX, ""},
+	    {"17179869183G", UINT64_MAX << 30, ""}};
+	static const char *const bad[] = {
+	    "", "K", " 3", "+3", "-3", "x10", "17179869184G", "18446744073709551616"};
+	uint64_t size = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK(!size_read(bad[i], &size));
+	CHECK_EQ(size, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		const char *rest = size_read(good[i].text, &size);
+		CHECK_EQ(size, good[i].size);
+		CHECK_STR(rest, good[i].rest);
+	}
+}
+
 TEST(pool_keeps_its_limit)
 {
 	struct pool pool;

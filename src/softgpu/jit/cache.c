@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -89,20 +90,14 @@ static bool find_path(char *path, size_t size)
 
 static uint64_t find_cap(void)
 {
-	const char *setting = getenv("SOFTGPU_CACHE_SIZE");
-	char *end = NULL;
-	uint64_t cap = setting ? strtoull(setting, &end, 10) : 0;
+	const char *setting = getenv("SOFTGPU_CACHE_SIZE"), *end;
+	uint64_t cap;
 
 	if (!setting || !*setting)
 		return DEFAULT_SIZE;
-	if (end > setting && !*end)
+	end = size_read(setting, &cap);
+	if (end && !*end)
 		return cap;
-	if (end > setting && !strcmp(end, "K"))
-		return cap << 10;
-	if (end > setting && !strcmp(end, "M"))
-		return cap << 20;
-	if (end > setting && !strcmp(end, "G"))
-		return cap << 30;
 	log_warn(
 	    "SOFTGPU_CACHE_SIZE=%s is not a number of bytes, with K, M or G: taking 512M", setting);
 	return DEFAULT_SIZE;
