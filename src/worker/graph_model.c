@@ -1,11 +1,12 @@
 /*
- * A list of models under the worker's graph lock, which is held over all of a change; a worker
- * without models sees that by one counter. A node's counterpart in a model is what the backend
- * finds in the clone, until one of the two is another node: then an entry says so.
+ * A list of models under the worker's graph lock, which is held during all of a change; a counter
+ * tells a worker without models that it has none. The backend finds a node's counterpart in a
+ * clone; where the node or its counterpart has been replaced by another, an entry says so.
  *
- * A graph made anew goes by its model's nodes and keeps the client's id. Launches of the old one
- * that are under way go on, as the backend has it, and the new one's first launch waits for them:
- * the backend orders the launches of one executable graph, in whatever streams they are.
+ * An executable graph that was made again of its model keeps the client's id; the backend then
+ * knows its nodes by the handles of the model's. Launches of the one it replaces go on, and its
+ * own first launch waits for them, because the backend orders the launches of one executable
+ * graph, whatever streams they are in.
  */
 #include "worker/graph_model.h"
 
@@ -53,30 +54,30 @@ size_t model_place(const CUgraphNode *order, size_t n, CUgraphNode node)
 CUgraphNode model_counterpart(struct call *call, const struct graph_model *model, CUgraphNode node)
 {
 	const struct model_node *entry = model_node_find(model, node);
-	CUgraphNode own = NULL;
+	CUgraphNode found = NULL;
 
 	if (entry)
-		return entry->own;
-	if (call->backend->cuGraphNodeFindInClone(&own, node, model->book ?: model->graph) !=
-	    CUDA_SUCCESS)
+		return entry->in_model;
+	if (call->backend->cuGraphNodeFindInClone(
+		&found, node, model->first_clone ?: model->graph) != CUDA_SUCCESS)
 		return NULL;
-	if (!model->book)
-		return own;
-	size_t i = model_place(model->names, model->n, own);
+	if (!model->first_clone)
+		return found;
+	size_t i = model_place(model->first_order, model->n, found);
 	return i < model->n ? model->order[i] : NULL;
 }
 
 struct model_node *model_node(struct call *call, struct graph_model *model, CUgraphNode node)
 {
 	struct model_node *entry = model_node_find(model, node);
-	CUgraphNode own = entry ? entry->own : model_counterpart(call, model, node);
+	CUgraphNode in_model = entry ? entry->in_model : model_counterpart(call, model, node);
 
-	if (entry || !own)
+	if (entry || !in_model)
 		return entry;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
-	*entry = (struct model_node){.next = model->entries, .node = node, .own = own};
+	*entry = (struct model_node){.next = model->entries, .node = node, .in_model = in_model};
 	model->entries = entry;
 	return entry;
 }
@@ -85,7 +86,7 @@ CUgraphNode model_target(struct call *call, const struct graph_model *model, CUg
 {
 	const struct model_node *entry = model ? model_node_find(model, node) : NULL;
 
-	if (!model || (!model->anew && (!entry || !entry->unknown)))
+	if (!model || (!model->is_remade && (!entry || !entry->unknown)))
 		return node;
 	return entry && entry->unknown ? NULL : model_counterpart(call, model, node);
 }
@@ -104,15 +105,15 @@ static void end(struct worker *worker, struct graph_model **at)
 	*at = model->next;
 	while ((entry = model->entries)) {
 		model->entries = entry->next;
-		if (entry->off)
-			worker->backend->cuGraphDestroy(entry->off);
+		if (entry->switched_off)
+			worker->backend->cuGraphDestroy(entry->switched_off);
 		free(entry);
 	}
 	worker->backend->cuGraphDestroy(model->graph);
-	if (model->book)
-		worker->backend->cuGraphDestroy(model->book);
+	if (model->first_clone)
+		worker->backend->cuGraphDestroy(model->first_clone);
 	graph_turn_fini(worker, &model->turn);
-	free(model->names);
+	free(model->first_order);
 	free(model->order);
 	free(model);
 	atomic_fetch_sub_explicit(&worker->n_graph_models, 1, memory_order_relaxed);
@@ -159,7 +160,7 @@ void graph_models_rename(struct call *call, CUgraphNode present, CUgraphNode oth
 		if (!entry)
 			continue;
 		entry->node = other;
-		entry->unknown |= !model->anew;
+		entry->unknown |= !model->is_remade;
 	}
 	pthread_mutex_unlock(&worker->graph_lock);
 }
@@ -247,7 +248,7 @@ static CUresult switch_off(struct call *call, const struct graph_model *model, C
 	for (const struct model_node *entry = model->entries; entry && r == CUDA_SUCCESS;
 	    entry = entry->next)
 		if (entry->disabled)
-			r = call->backend->cuGraphNodeSetEnabled(exec, entry->own, 0);
+			r = call->backend->cuGraphNodeSetEnabled(exec, entry->in_model, 0);
 	return r;
 }
 
@@ -261,8 +262,8 @@ CUresult model_take_over(struct call *call, struct graph_model *model, CUgraphEx
 	call->backend->cuGraphExecDestroy(model->exec);
 	graph_move_anew(call->worker, model->exec, exec);
 	model->exec = exec;
-	model->anew = true;
-	model->behind = true;
+	model->is_remade = true;
+	model->must_follow = true;
 	for (struct model_node *entry = model->entries; entry; entry = entry->next)
 		entry->unknown = false;
 	return CUDA_SUCCESS;
@@ -294,15 +295,15 @@ CUresult model_order(struct call *call, struct graph_model *model)
 			    : graph_nodes_in_order(call, model->graph, &model->order, &model->n);
 }
 
-/* Another node of the model's in an entry's place. */
+/* node, which is in the model already, replaces the entry's counterpart. */
 static CUresult put(
     struct call *call, struct graph_model *model, struct model_node *entry, CUgraphNode node)
 {
 	for (size_t i = 0; i < model->n; i++)
-		if (model->order[i] == entry->own)
+		if (model->order[i] == entry->in_model)
 			model->order[i] = node;
-	CUresult r = call->backend->cuGraphDestroyNode(entry->own);
-	entry->own = node;
+	CUresult r = call->backend->cuGraphDestroyNode(entry->in_model);
+	entry->in_model = node;
 	return r;
 }
 
@@ -311,7 +312,7 @@ CUresult model_exchange(struct call *call, struct graph_model *model, struct mod
 {
 	CUgraphNode node;
 	CUresult r =
-	    model_order(call, model) ?: graph_swap(call, model->graph, entry->own, p, &node);
+	    model_order(call, model) ?: graph_swap(call, model->graph, entry->in_model, p, &node);
 
 	return r ?: put(call, model, entry, node) ?: model_make_anew(call, model);
 }
@@ -320,11 +321,12 @@ CUresult model_exchange(struct call *call, struct graph_model *model, struct mod
 
 static CUresult launch(struct call *call, struct graph_model *model, CUstream stream)
 {
-	CUresult r = model->behind ? graph_turn_take(call, &model->turn, stream) : CUDA_SUCCESS;
+	CUresult r =
+	    model->must_follow ? graph_turn_take(call, &model->turn, stream) : CUDA_SUCCESS;
 
 	r = r ?: graph_move_launch(call, model->exec, stream);
 	if (r == CUDA_SUCCESS)
-		model->behind = false;
+		model->must_follow = false;
 	return r ?: graph_turn_note(call, &model->turn, stream);
 }
 
@@ -344,21 +346,22 @@ CUresult graph_model_launch(struct call *call, CUgraphExec exec, CUstream stream
 
 /* --- changes --- */
 
-/* A child graph is the one thing that cannot be set in a graph. */
+/* Makes in the model what was changed in exec. The child graph of a node (setter NULL) is the one
+ * thing that cannot be set in a graph: a new node takes its place. */
 static CUresult follow(struct call *call, struct graph_model *model, CUgraphNode node,
-    CUgraphNode own, graph_setter *setter, const void *what)
+    CUgraphNode in_model, graph_setter *setter, const void *what)
 {
 	if (setter)
-		return setter(call, NULL, own, what);
+		return setter(call, NULL, in_model, what);
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = (CUgraph)what}};
 	struct model_node *entry = model_node(call, model, node);
 	CUgraphNode other;
 	CUresult r = entry ? model_order(call, model) : CUDA_ERROR_OUT_OF_MEMORY;
 
-	r = r ?: graph_swap(call, model->graph, own, &p, &other);
+	r = r ?: graph_swap(call, model->graph, in_model, &p, &other);
 	if (r != CUDA_SUCCESS)
 		return r;
-	entry->unknown |= model->anew;
+	entry->unknown |= model->is_remade;
 	return put(call, model, entry, other);
 }
 
@@ -373,17 +376,17 @@ static CUresult set_in_exec(
 CUresult model_set(struct call *call, struct graph_model *model, CUgraphNode node,
     graph_setter *setter, const void *what)
 {
-	CUgraphNode known = model_target(call, model, node);
-	CUgraphNode own = model->is_old ? NULL : model_counterpart(call, model, node);
-	CUresult r = known ? set_in_exec(call, model->exec, known, setter, what)
-		     : own ? CUDA_SUCCESS
-			   : CUDA_ERROR_INVALID_VALUE;
+	CUgraphNode in_exec = model_target(call, model, node);
+	CUgraphNode in_model = model->is_stale ? NULL : model_counterpart(call, model, node);
+	CUresult r = in_exec	? set_in_exec(call, model->exec, in_exec, setter, what)
+		     : in_model ? CUDA_SUCCESS
+				: CUDA_ERROR_INVALID_VALUE;
 
-	if (r == CUDA_SUCCESS && own)
-		r = follow(call, model, node, own, setter, what);
+	if (r == CUDA_SUCCESS && in_model)
+		r = follow(call, model, node, in_model, setter, what);
 	else if (r == CUDA_SUCCESS)
-		model->is_old = true; /* a node deeper down, which the model does not tell */
-	return r == CUDA_SUCCESS && !known ? model_make_anew(call, model) : r;
+		model->is_stale = true; /* a node of a child graph, which the model cannot find */
+	return r == CUDA_SUCCESS && !in_exec ? model_make_anew(call, model) : r;
 }
 
 CUresult graph_model_set(
@@ -401,7 +404,7 @@ CUresult graph_model_set(
 	return r;
 }
 
-/* --- what the backend takes of single types --- */
+/* --- setters for single types of nodes --- */
 
 static CUresult set_fill(struct call *call, CUgraphExec exec, CUgraphNode node, const void *what)
 {

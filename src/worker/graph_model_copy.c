@@ -1,7 +1,8 @@
 /*
- * Copies of executable graphs with their models: other memory, of either kind, and switching on and
- * off. A copy of ordinary memory that is off is an empty node in the model, and what it was is kept
- * beside it. Where there is no model graph_switch.h and graph_move.h do what can be done.
+ * Copy nodes of executable graphs and of their models: they get other memory, of either kind, and
+ * are switched on and off. A copy of ordinary memory that is off is an empty node in the model, and
+ * its child graph is kept beside it. Without a model, graph_switch.h and graph_move.h do what is
+ * possible.
  */
 #include "gen/worker_custom.h"
 #include "worker/graph_copy.h"
@@ -27,33 +28,34 @@ static CUresult set_plain(struct call *call, CUgraphExec exec, CUgraphNode node,
 		    : call->backend->cuGraphMemcpyNodeSetParams(node, &copy->copyParams);
 }
 
-/* A copy with the client's part remains one. */
+/* A copy of ordinary memory gets other ordinary memory. */
 static CUresult set_staged(struct call *call, struct graph_model *model, CUgraphExec exec,
     CUgraphNode node, const struct change *change)
 {
 	const CUDA_MEMCPY_NODE_PARAMS *copy = &change->p->memcpy;
-	CUgraphNode known = model_target(call, model, node);
-	CUgraphNode own = model && !model->is_old ? model_counterpart(call, model, node) : NULL;
+	CUgraphNode in_exec = model_target(call, model, node);
+	CUgraphNode in_model =
+	    model && !model->is_stale ? model_counterpart(call, model, node) : NULL;
 	CUgraph child;
 
-	if (!known && !own)
+	if (!in_exec && !in_model)
 		return graph_copy_refuse(call, change->staged, CUDA_ERROR_INVALID_VALUE);
 	CUresult r = graph_copy_make(call, copy, change->staged, &child);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (known)
-		r = call->backend->cuGraphExecChildGraphNodeSetParams(exec, known, child);
+	if (in_exec)
+		r = call->backend->cuGraphExecChildGraphNodeSetParams(exec, in_exec, child);
 	if (r == CUDA_SUCCESS && !model)
 		r = graph_switch_follow(call, exec, node, child);
-	if (r == CUDA_SUCCESS && own)
-		r = graph_copy_follow(call, own, child, copy, change->staged);
-	if (r == CUDA_SUCCESS && !known)
+	if (r == CUDA_SUCCESS && in_model)
+		r = graph_copy_follow(call, in_model, child, copy, change->staged);
+	if (r == CUDA_SUCCESS && !in_exec)
 		r = model_make_anew(call, model);
 	call->backend->cuGraphDestroy(child);
 	return r;
 }
 
-/* A copy becomes one with the client's part, or the backend's alone again. */
+/* A copy becomes one of ordinary memory, or ceases to be one. */
 static CUresult change_kind(
     struct call *call, struct graph_model *model, CUgraphNode node, const struct change *change)
 {
@@ -67,8 +69,8 @@ static CUresult change_kind(
 	CUresult r = graph_copy_make(call, &change->p->memcpy, change->staged, &child.graph.graph);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (entry->disabled) { /* remains so, as its kind is */
-		entry->off = child.graph.graph;
+	if (entry->disabled) { /* it remains off, in the way its new kind is */
+		entry->switched_off = child.graph.graph;
 		entry->disabled = false;
 		child.type = CU_GRAPH_NODE_TYPE_EMPTY;
 		return model_exchange(call, model, entry, &child);
@@ -78,24 +80,24 @@ static CUresult change_kind(
 	return r;
 }
 
-/* One that is switched off, and remains so. */
+/* A copy of ordinary memory that is switched off gets other memory, and remains off. */
 static CUresult change_off(struct call *call, struct graph_model *model, struct model_node *entry,
     const struct change *change)
 {
-	CUgraph former = entry->off;
+	CUgraph former = entry->switched_off;
 	CUresult r;
 
 	if (change->staged->number) {
-		r = graph_copy_make(call, &change->p->memcpy, change->staged, &entry->off);
+		r = graph_copy_make(call, &change->p->memcpy, change->staged, &entry->switched_off);
 	} else {
-		entry->off = NULL;
+		entry->switched_off = NULL;
 		entry->disabled = true;
 		r = model_exchange(call, model, entry, change->p);
 	}
 	if (r == CUDA_SUCCESS)
 		call->backend->cuGraphDestroy(former);
 	else
-		entry->off = former;
+		entry->switched_off = former;
 	return r;
 }
 
@@ -103,14 +105,14 @@ static CUresult set_copy(struct call *call, struct graph_model *model,
     const struct args_rosenGraphNodeSet *a, const struct change *change)
 {
 	struct model_node *entry = model ? model_node_find(model, a->node) : NULL;
-	CUgraphNode own = model ? model_counterpart(call, model, a->node) : NULL;
+	CUgraphNode in_model = model ? model_counterpart(call, model, a->node) : NULL;
 	struct graph_copy present;
 	bool changes =
-	    graph_copy_find(call, own ?: a->node, &present) != (change->staged->number != 0);
+	    graph_copy_find(call, in_model ?: a->node, &present) != (change->staged->number != 0);
 
-	if (entry && entry->off && !model->is_old)
+	if (entry && entry->switched_off && !model->is_stale)
 		return change_off(call, model, entry, change);
-	if (changes && own && !model->is_old)
+	if (changes && in_model && !model->is_stale)
 		return change_kind(call, model, a->node, change);
 	if (!changes && change->staged->number)
 		return set_staged(call, model, a->exec, a->node, change);
@@ -143,14 +145,14 @@ static CUresult turn_off(struct call *call, struct graph_model *model, struct mo
 {
 	const CUgraphNodeParams empty = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
 	CUgraph content, off;
-	CUresult r = call->backend->cuGraphChildGraphNodeGetGraph(entry->own, &content)
+	CUresult r = call->backend->cuGraphChildGraphNodeGetGraph(entry->in_model, &content)
 			 ?: call->backend->cuGraphClone(&off, content);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = model_exchange(call, model, entry, &empty);
 	if (r == CUDA_SUCCESS)
-		entry->off = off;
+		entry->switched_off = off;
 	else
 		call->backend->cuGraphDestroy(off);
 	return r;
@@ -159,12 +161,12 @@ static CUresult turn_off(struct call *call, struct graph_model *model, struct mo
 static CUresult turn_on(struct call *call, struct graph_model *model, struct model_node *entry)
 {
 	const CUgraphNodeParams p = {
-	    .type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = entry->off}};
+	    .type = CU_GRAPH_NODE_TYPE_GRAPH, .graph = {.graph = entry->switched_off}};
 	CUresult r = model_exchange(call, model, entry, &p);
 
 	if (r == CUDA_SUCCESS) {
-		call->backend->cuGraphDestroy(entry->off);
-		entry->off = NULL;
+		call->backend->cuGraphDestroy(entry->switched_off);
+		entry->switched_off = NULL;
 	}
 	return r;
 }
@@ -174,31 +176,32 @@ static bool is_with_client(struct call *call, const struct graph_model *model, C
 	const struct model_node *entry = model ? model_node_find(model, node) : NULL;
 	struct graph_copy copy;
 
-	return (entry && entry->off) || graph_copy_find(call, entry ? entry->own : node, &copy);
+	return (entry && entry->switched_off) ||
+	       graph_copy_find(call, entry ? entry->in_model : node, &copy);
 }
 
 static CUresult enable(
     struct call *call, struct graph_model *model, const struct args_cuGraphNodeSetEnabled *a)
 {
 	bool with_client = is_with_client(call, model, a->node);
-	CUgraphNode known = model_target(call, model, a->node);
+	CUgraphNode in_exec = model_target(call, model, a->node);
 	struct model_node *entry =
-	    model && !model->is_old ? model_node(call, model, a->node) : NULL;
+	    model && !model->is_stale ? model_node(call, model, a->node) : NULL;
 
 	if (with_client && !entry)
 		return graph_switch_set(call, a->exec, a->node, a->enabled);
 	if (with_client) {
-		if (!a->enabled == (entry->off != NULL))
+		if (!a->enabled == (entry->switched_off != NULL))
 			return CUDA_SUCCESS;
 		return a->enabled ? turn_on(call, model, entry) : turn_off(call, model, entry);
 	}
-	CUresult r = known ? call->backend->cuGraphNodeSetEnabled(
-				 model ? model->exec : a->exec, known, a->enabled)
+	CUresult r = in_exec ? call->backend->cuGraphNodeSetEnabled(
+				   model ? model->exec : a->exec, in_exec, a->enabled)
 		     : entry ? CUDA_SUCCESS
 			     : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS && entry)
 		entry->disabled = !a->enabled;
-	return r == CUDA_SUCCESS && !known ? model_make_anew(call, model) : r;
+	return r == CUDA_SUCCESS && !in_exec ? model_make_anew(call, model) : r;
 }
 
 CUresult worker_cuGraphNodeSetEnabled(struct call *call, struct args_cuGraphNodeSetEnabled *a)
@@ -219,11 +222,12 @@ CUresult worker_cuGraphNodeGetEnabled(struct call *call, struct args_cuGraphNode
 	pthread_mutex_lock(&worker->graph_lock);
 	const struct graph_model *model = *model_find(worker, a->exec);
 	const struct model_node *entry = model ? model_node_find(model, a->node) : NULL;
-	CUgraphNode known = model_target(call, model, a->node);
+	CUgraphNode in_exec = model_target(call, model, a->node);
 	if (is_with_client(call, model, a->node))
-		*a->enabled = entry ? !entry->off : graph_switch_is_on(worker, a->exec, a->node);
-	else if (known)
-		r = call->backend->cuGraphNodeGetEnabled(a->exec, known, a->enabled);
+		*a->enabled =
+		    entry ? !entry->switched_off : graph_switch_is_on(worker, a->exec, a->node);
+	else if (in_exec)
+		r = call->backend->cuGraphNodeGetEnabled(a->exec, in_exec, a->enabled);
 	else if (entry)
 		*a->enabled = !entry->disabled;
 	else

@@ -1,9 +1,12 @@
 /*
- * Updating an executable graph with another one. The backend compares the two; where one has a copy
- * of memory that it reaches and the other one of ordinary memory, they look different to it. Then
- * this file compares them, node by node (graph_order.h), and makes the graph anew of the other one.
- * Its model is a clone of that in any case, and what it was at first is kept for the sake of the
- * nodes' names. What is switched off remains so, with the other one's parameters.
+ * cuGraphExecUpdate(): an executable graph takes over the parameters of another graph. The backend
+ * compares the two. To it they differ where one copies memory that it can reach and the other
+ * copies ordinary memory. Then this file compares them, node by node (graph_order.h), and makes the
+ * executable graph again of the other graph.
+ *
+ * In any case the model becomes a clone of the other graph. The first model is kept, since the
+ * client goes on naming the nodes of the graph that was cloned first. What is switched off remains
+ * off, with the other graph's parameters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +20,12 @@
 #include "worker/graph_switch.h"
 #include "worker/worker.h"
 
-/* What the graph is to become. */
+/* What the model is to become. */
 struct draft {
-	CUgraph graph;	    /* a clone of the other one */
-	CUgraphNode *other; /* the other's nodes */
-	CUgraphNode *order; /* the same in the clone */
-	CUgraph *off;	    /* of the same: as in struct model_node */
+	CUgraph graph;	       /* a clone of the other graph */
+	CUgraphNode *other;    /* the other graph's nodes, in order (graph_order.h) */
+	CUgraphNode *order;    /* their counterparts in the clone */
+	CUgraph *switched_off; /* for each of them: as in struct model_node */
 	size_t n;
 	CUgraphExec exec;
 };
@@ -86,8 +89,9 @@ static CUresult draw(
 
 	if (r == CUDA_SUCCESS && !is_same_shape(call, model, other, draft))
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-	if (r == CUDA_SUCCESS && (!(draft->order = calloc(draft->n + 1, sizeof(*draft->order))) ||
-				     !(draft->off = calloc(draft->n + 1, sizeof(*draft->off)))))
+	if (r == CUDA_SUCCESS &&
+	    (!(draft->order = calloc(draft->n + 1, sizeof(*draft->order))) ||
+		!(draft->switched_off = calloc(draft->n + 1, sizeof(*draft->switched_off)))))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	r = r ?: backend->cuGraphClone(&draft->graph, other);
 	for (size_t i = 0; r == CUDA_SUCCESS && i < draft->n; i++)
@@ -102,23 +106,24 @@ static void draft_fini(struct call *call, struct draft *draft)
 		call->backend->cuGraphExecDestroy(draft->exec);
 	if (draft->graph)
 		call->backend->cuGraphDestroy(draft->graph);
-	for (size_t i = 0; draft->off && i < draft->n; i++)
-		if (draft->off[i])
-			call->backend->cuGraphDestroy(draft->off[i]);
-	free(draft->off);
+	for (size_t i = 0; draft->switched_off && i < draft->n; i++)
+		if (draft->switched_off[i])
+			call->backend->cuGraphDestroy(draft->switched_off[i]);
+	free(draft->switched_off);
 	free(draft->order);
 	free(draft->other);
 }
 
-/* Where in the draft a node is that is off; draft->n: nowhere, or it is on. */
+/* The index in the draft of a node that is off; draft->n: it is not there, or it is on. */
 static size_t place_off(
     const struct graph_model *model, const struct draft *draft, const struct model_node *entry)
 {
-	return entry->off || entry->disabled ? model_place(model->order, model->n, entry->own)
-					     : draft->n;
+	return entry->switched_off || entry->disabled
+		   ? model_place(model->order, model->n, entry->in_model)
+		   : draft->n;
 }
 
-/* Ahead of making it: what is off and a copy of ordinary memory is an empty node. */
+/* Before the executable graph is made: copies of ordinary memory that are off become empty nodes. */
 static CUresult empty_out(struct call *call, const struct graph_model *model, struct draft *draft)
 {
 	const CUgraphNodeParams empty = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
@@ -132,7 +137,7 @@ static CUresult empty_out(struct call *call, const struct graph_model *model, st
 		if (i == draft->n || type_of(call, draft->order[i]) != CU_GRAPH_NODE_TYPE_GRAPH)
 			continue;
 		r = call->backend->cuGraphChildGraphNodeGetGraph(draft->order[i], &content)
-			?: call->backend->cuGraphClone(&draft->off[i], content)
+			?: call->backend->cuGraphClone(&draft->switched_off[i], content)
 			?: graph_swap(call, draft->graph, draft->order[i], &empty, &node)
 			?: call->backend->cuGraphDestroyNode(draft->order[i]);
 		if (r == CUDA_SUCCESS)
@@ -141,7 +146,7 @@ static CUresult empty_out(struct call *call, const struct graph_model *model, st
 	return r;
 }
 
-/* Behind: the backend switches all others. */
+/* After it was made: all other nodes that are off can be switched off in the backend. */
 static CUresult switch_off(
     struct call *call, const struct graph_model *model, const struct draft *draft)
 {
@@ -150,38 +155,39 @@ static CUresult switch_off(
 	for (const struct model_node *entry = model->entries; entry && r == CUDA_SUCCESS;
 	    entry = entry->next) {
 		size_t i = place_off(model, draft, entry);
-		if (i < draft->n && !draft->off[i])
+		if (i < draft->n && !draft->switched_off[i])
 			r = call->backend->cuGraphNodeSetEnabled(draft->exec, draft->order[i], 0);
 	}
 	return r;
 }
 
-/* The draft becomes the model, and gets what goes. */
+/* The draft becomes the model; what the model no longer needs goes into the draft, to be freed with
+ * it. */
 static void adopt(struct call *call, struct graph_model *model, struct draft *draft)
 {
 	CUgraph former = model->graph;
 	CUgraphNode *order = model->order;
 
 	for (struct model_node *entry = model->entries; entry; entry = entry->next) {
-		size_t i = model_place(order, model->n, entry->own);
-		bool off = entry->off || entry->disabled;
-		entry->own = i < model->n ? draft->order[i] : NULL;
-		if (entry->off)
-			call->backend->cuGraphDestroy(entry->off);
-		entry->off = i < model->n ? draft->off[i] : NULL;
-		entry->disabled = off && !entry->off;
+		size_t i = model_place(order, model->n, entry->in_model);
+		bool off = entry->switched_off || entry->disabled;
+		entry->in_model = i < model->n ? draft->order[i] : NULL;
+		if (entry->switched_off)
+			call->backend->cuGraphDestroy(entry->switched_off);
+		entry->switched_off = i < model->n ? draft->switched_off[i] : NULL;
+		entry->disabled = off && !entry->switched_off;
 		if (i < model->n)
-			draft->off[i] = NULL;
+			draft->switched_off[i] = NULL;
 	}
 	model->graph = draft->graph;
 	model->order = draft->order;
-	model->is_old = false;
+	model->is_stale = false;
 	draft->exec = NULL;
-	draft->graph = model->book ? former : NULL;
-	draft->order = model->book ? order : NULL;
-	if (!model->book) {
-		model->book = former;
-		model->names = order;
+	draft->graph = model->first_clone ? former : NULL;
+	draft->order = model->first_clone ? order : NULL;
+	if (!model->first_clone) {
+		model->first_clone = former;
+		model->first_order = order;
 	}
 }
 
@@ -200,16 +206,16 @@ static CUresult update_anew(struct call *call, struct graph_model *model, CUgrap
 	return r;
 }
 
-/* The backend has updated the graph, which goes by the names it had. */
+/* The backend has updated the executable graph; the model follows. */
 static void follow(struct call *call, struct graph_model *model, CUgraph other)
 {
 	struct draft draft = {0};
 	CUresult r =
-	    model->anew ? update_anew(call, model, other) : draw(call, model, other, &draft);
+	    model->is_remade ? update_anew(call, model, other) : draw(call, model, other, &draft);
 
 	if (r != CUDA_SUCCESS)
-		model->is_old = true;
-	else if (!model->anew)
+		model->is_stale = true;
+	else if (!model->is_remade)
 		adopt(call, model, &draft);
 	draft_fini(call, &draft);
 }
