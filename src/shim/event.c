@@ -4,7 +4,8 @@
  * program that has recorded it tells the other process by means of its own, and the recording must
  * have happened by then. So calls on such events wait until the worker has got so far.
  *
- * An event that was recorded into a capture is asked about in vain until it is recorded anew.
+ * An event that was recorded into a capture cannot be queried or waited for until it is recorded
+ * again outside of one.
  */
 #include "shim/event.h"
 

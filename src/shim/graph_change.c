@@ -1,8 +1,8 @@
 /*
- * A table that forgets: every change has one place in it, where it replaces another, and what is
- * not found is merely waited for. Objects that end are noticed by their ids where the client minted
- * those; an epoch, which counts everything else that may matter, does the rest, so that no entry
- * need be looked for to be removed.
+ * A direct-mapped cache: a change has one slot, where it replaces whatever was there; a change that
+ * is not found is waited for, and nothing worse. No entry is ever looked for to be removed: that an
+ * object has ended shows by its id, if the client minted that, and everything else that makes
+ * entries invalid counts an epoch.
  */
 #include "shim/graph_change.h"
 

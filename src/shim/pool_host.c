@@ -1,11 +1,12 @@
 /*
- * Such memory is pinned (pool_heap.h): program, worker and devices have it at one address. Worker
- * and devices have a pool's memory while one of them may use it. Managed memory they always have:
- * what a program allows there is only kept and told, as in CUDA.
+ * This memory is pinned (pool_heap.h): program, worker and devices see it at the same address. The
+ * worker and the devices have a pool's memory mapped while at least one device may use it. Managed
+ * memory they always have; the access rights that a program sets there are only stored and
+ * reported, as in CUDA.
  *
- * A driver gives up what a pool holds too much of when somebody synchronises. Here it keeps it
- * until it is trimmed, asked how much it holds, or another pool grows: registering memory takes
- * long.
+ * A driver releases what a pool holds beyond its threshold when somebody synchronises. Here, since
+ * registering memory takes long, a pool keeps it until it is trimmed, is asked how much it holds,
+ * or another pool grows.
  *
  * A pool lives until it is destroyed and its last memory was freed. One mutex, which is held while
  * the worker is asked.

@@ -82,8 +82,7 @@ static inline uint32_t handle_index(uint64_t id)
 	return (uint32_t)(id & HANDLE_INDEX_MAX);
 }
 
-/* Index of device d's primary context in kind CONTEXT: known before it exists, generation always 1.
- */
+/* The id of a device's primary context: fixed, so known before the context exists. */
 static inline uint64_t handle_primary_context(int device)
 {
 	return handle_id(false, HANDLE_CONTEXT, 1, (uint32_t)device);

@@ -4,10 +4,10 @@
  * device's primary context is known by its fixed id from the start; here it becomes alive, and
  * again nothing.
  *
- * A worker that was warmed holds one primary context of its own before the client asked for any.
- * The client must not notice, but by the time it saves: the first retain of that context takes it
- * over, so that the count is the client's alone, and before anything else that makes a context it
- * is let go, memory and all.
+ * A worker that was warmed holds one primary context of its own before the client asks for any.
+ * The client must notice nothing of that except the time saved. So the client's first retain of
+ * that context takes the worker's over, and the count is the client's alone; before any call that
+ * makes another context the worker releases its own, memory and all.
  *
  * When a context ends its streams, functions and memory end with it. What the worker keeps by
  * itself is dropped here: per-thread streams and arena memory. Ids of the context's objects are
@@ -43,7 +43,7 @@ static bool is_warm(struct worker *worker, CUdevice device)
 	return device >= 0 && worker->warm == 1u + (unsigned)device;
 }
 
-static void let_warm_go(struct worker *worker)
+static void release_warm(struct worker *worker)
 {
 	unsigned warm = atomic_exchange(&worker->warm, 0);
 
@@ -57,11 +57,11 @@ CUresult worker_cuDevicePrimaryCtxRetain(struct call *call, struct args_cuDevice
 	CUcontext context;
 
 	if (!is_warm(call->worker, a->device))
-		let_warm_go(call->worker);
+		release_warm(call->worker);
 	CUresult r = call->backend->cuDevicePrimaryCtxRetain(&context, a->device);
 	if (r != CUDA_SUCCESS)
 		return r;
-	let_warm_go(call->worker);
+	release_warm(call->worker);
 	if (handles_find(call->worker->handles, HANDLE_CONTEXT, id) == (uint64_t)context)
 		return CUDA_SUCCESS;
 	call_forget(call, HANDLE_CONTEXT, id);
@@ -114,7 +114,7 @@ CUresult worker_cuDevicePrimaryCtxSetFlags_v2(
 
 	if (r != CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE || !is_warm(call->worker, a->device))
 		return r;
-	let_warm_go(call->worker);
+	release_warm(call->worker);
 	return call->backend->cuDevicePrimaryCtxSetFlags_v2(a->device, a->flags);
 }
 
@@ -135,7 +135,7 @@ static CUresult context_made(struct call *call, CUresult made)
 
 CUresult worker_cuCtxCreate_v2(struct call *call, struct args_cuCtxCreate_v2 *a)
 {
-	let_warm_go(call->worker);
+	release_warm(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v2(a->context, a->flags, a->device));
 }
 
@@ -143,7 +143,7 @@ CUresult worker_cuCtxCreate_v3(struct call *call, struct args_cuCtxCreate_v3 *a)
 {
 	CUexecAffinityParam *affinity = (CUexecAffinityParam *)a->affinity; /* only read */
 
-	let_warm_go(call->worker);
+	release_warm(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v3(a->context, affinity,
 				      affinity ? a->count : 0, a->flags, a->device));
 }
@@ -155,7 +155,7 @@ CUresult worker_cuCtxCreate_v4(struct call *call, struct args_cuCtxCreate_v4 *a)
 	    .numExecAffinityParams = a->count,
 	};
 
-	let_warm_go(call->worker);
+	release_warm(call->worker);
 	return context_made(call, call->backend->cuCtxCreate_v4(a->context,
 				      a->affinity ? &parameters : NULL, a->flags, a->device));
 }

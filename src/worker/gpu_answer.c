@@ -1,12 +1,13 @@
 /*
- * Only where nothing but that stream is unfinished: the word would else wait for other streams too
- * when the stream is a default one, and its own end could be seen as work in a stream of which the
- * client knows that it is done. worker_cuStreamQuery() answers for it by the same knowledge. Nor
- * where an answer has more to say than that the wait is over: text of kernels, times, mirrors; nor
- * where the driver shall notice what its pools have too much of.
+ * The GPU answers under two conditions. First, no other stream may have unfinished work. Otherwise
+ * writing the word could wait for other streams, if the stream is a default one; and until it is
+ * written, the driver would find work in a stream that the client knows to be done (for which
+ * reason worker_cuStreamQuery() uses what the dispatcher knows, not the driver's word). Second, the
+ * answer must have nothing to say but that the wait is over: no text of kernels, no times, no
+ * mirrors to exchange, and no pool that waits for the driver to synchronise.
  *
- * A kernel that fails ends its context before the word is written. So the driver is asked as well,
- * though seldom, and gives the error; the answer is then the dispatcher's, or a waiter's.
+ * A kernel that fails ends its context, and then the word is never written. So the driver is asked
+ * as well, though seldom, and gives the error; the dispatcher or a waiter answers then.
  */
 #include "worker/gpu_answer.h"
 

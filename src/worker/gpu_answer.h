@@ -1,8 +1,9 @@
 /*
- * Answers that the GPU gives itself. A wait for a stream ends natively when the driver has asked a
- * device about it, which alone takes more than a microsecond; here a message would follow. Instead
- * the number of the reply for which the client's thread watches memory is put into the stream
- * behind what it waits for. The dispatcher watches the same word, and keeps the books when it came.
+ * Answers that the GPU gives itself. To end a wait for a stream, a driver asks the device, which
+ * takes more than a microsecond; here the answer's way to the client comes on top. Instead the GPU
+ * itself writes the reply's number, for which the client's thread watches memory: the write is put
+ * into the stream behind the work that is waited for. The dispatcher watches the same word, and
+ * finishes the call when it was written.
  *
  * Dispatcher only, unless said otherwise.
  */
@@ -13,9 +14,9 @@
 struct job;
 struct worker;
 
-/* job, which awaits a stream and is the only one that awaits anything, will be answered by the GPU
- * if that can be. */
+/* If possible, has the GPU answer job, which awaits a stream and is the only job that awaits
+ * anything. */
 void gpu_answer_begin(struct worker *worker, struct job *job);
 
-/* Whether it was. Any thread. */
+/* Whether the GPU has answered. Any thread. */
 bool gpu_answer_came(const struct job *job);

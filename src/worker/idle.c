@@ -1,19 +1,20 @@
 /*
- * A cursor says it all: the client compares it with what it has sent (src/shim/idle.c), so nothing
- * is ever taken back, and a record that is still in the ring makes the client ask.
+ * What is published is a cursor of the ring, which the client compares with what it has sent
+ * (src/shim/idle.c). So nothing ever has to be taken back: as soon as another record is in the ring
+ * the cursors differ, and the client asks.
  *
  * Functions fall into four classes. Those with a stream argument that orders them put work into
- * that stream, as do copies that mean the default stream; quiet ones put none anywhere, by what
- * CUDA says about them; destroying a stream leaves its work without a name; the rest is unknown. A
- * job that goes to a waiter may put work into streams later, so nothing is published while one is
- * there.
+ * that stream; so do copies that mean the default stream. Quiet ones put none anywhere, by what
+ * CUDA says about them. Destroying a stream leaves its work without a name. Of all others it is not
+ * known. A job that goes to a waiter may put work into streams later, so nothing is published while
+ * there is one.
  *
- * A query of a stream that finds it done takes it off the list; so does a context's synchronisation
- * with all streams, if nothing was put into any since it began. That is only believed while a
- * single context is in use: of a stream's context the list knows nothing.
+ * A stream is taken off the list when a query finds it done. All are when a context was
+ * synchronised and nothing was put into any since that began; but only while a single context is in
+ * use, since the list does not know whose context a stream is of.
  *
- * Nothing is published during captures, whose streams must not be asked; with mirrors of managed
- * variables, which are brought over when the program asks; nor after a context ended.
+ * Nothing is published during captures, whose streams must not be asked; nor with mirrors of
+ * managed variables, which are exchanged when the program asks; nor after a context ended.
  */
 #include "worker/idle.h"
 

@@ -1,8 +1,8 @@
 /*
- * See issue_table.h. Figures of one window after the other are never quite alike, and the driver's
- * data of a stream moves between processors with it. So nothing moves while the issuer with most
- * has less than twice what the one with least has. A stream that moves changes places with another
- * that was less busy, so that all issuers keep as many as they had.
+ * See issue_table.h. Streams are never equally busy in two windows of time, and moving one is not
+ * free: the driver's data for it moves to another processor. So nothing moves while the busiest
+ * issuer has less than twice the work of the least busy one. A stream that moves changes places
+ * with a less busy one, so that each issuer keeps its number of streams.
  */
 #include "worker/issue_table.h"
 

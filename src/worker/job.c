@@ -20,7 +20,7 @@
 
 /* --- taking and giving --- */
 
-/* NULL: there is none. Other threads' are taken all at once. */
+/* NULL: there is none. Those that were given back are all taken at once, to lock rarely. */
 static struct job *take_free(struct worker *worker, struct job **spare)
 {
 	struct job *job = *spare;
@@ -77,7 +77,7 @@ static void add(_Atomic uint64_t *counter, uint64_t amount)
 	atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-/* When it was, 0: nobody looked. */
+/* The time; 0: nobody looked at the clock. */
 static uint64_t count(struct worker *worker, struct job *job, CUresult result)
 {
 	if (!job->stat)

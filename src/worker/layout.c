@@ -1,7 +1,7 @@
 /*
- * A table that forgets: a function has one place in it, where it replaces another. All of them are
- * forgotten together, by counting an epoch, so that nothing need be looked for when a module ends.
- * Kernels with more parameters than an entry holds are asked about each time.
+ * A direct-mapped cache: a function has one slot, where it replaces whatever was there. When a
+ * module ends, all entries are made invalid together by counting an epoch, so that none has to be
+ * looked for. Of kernels with more parameters than an entry holds the backend is asked each time.
  */
 #include "worker/layout.h"
 

@@ -1,8 +1,9 @@
 /*
- * The files are sparse and as long as a session could ever print; the driver's descriptor moves
- * through them and a cursor of ours follows in a mapping. A byte that was never written is zero,
- * and text does not begin with one (if it did, it would come with the text after it). What was
- * fetched is given back to the kernel in large pieces.
+ * Standard output and error are two files in memory, sparse and longer than any session could
+ * print. What the driver writes through their descriptors is read here from a mapping. A byte that
+ * was never written is zero, so one look at the byte behind the last text tells whether there is
+ * more. (Text that begins with a zero would come with the text after it.) What was fetched is given
+ * back to the kernel in large pieces.
  *
  * All of it belongs to the process, as descriptors 1 and 2 do.
  */

@@ -1,10 +1,11 @@
 /*
- * Memory pools. Their attributes are ints and 64-bit numbers to the backend, numbers on the wire.
+ * Memory pools. Their attributes are ints or 64-bit numbers in the backend, numbers on the wire.
  *
- * A driver gives up what a pool holds too much of when somebody synchronises, and only then others
- * than the pool can have it. Here a program's waits end by asking, or without the driver at all
- * (await.c, idle.c). So after memory went back to a pool they synchronise all the same, until once
- * all streams were done; and a pool is trimmed when the driver has had the chance to notice.
+ * A driver releases memory that a pool holds beyond its threshold when somebody synchronises, and
+ * not before. Here a program's waits end without that: the worker only asks whether a stream is
+ * done (await.c), or the client knows it (idle.c). So once memory went back to a pool, waits do
+ * synchronise, until all streams have been done at one of them. So does trimming a pool, where that
+ * need not wait.
  */
 #include <stdatomic.h>
 
@@ -49,7 +50,7 @@ CUresult worker_cuMemPoolSetAttribute(struct call *call, struct args_cuMemPoolSe
 
 /* Waits for nothing: only where the default stream, and with it each that it waits for, is done. A
  * capture must not be disturbed by the question. */
-static void let_it_notice(struct call *call)
+static void synchronise_if_done(struct call *call)
 {
 	/* Relaxed: a capture begun beside this call is a race of the client's own threads. */
 	if (!atomic_load_explicit(&call->worker->captures, memory_order_relaxed) &&
@@ -83,6 +84,6 @@ void pools_settle(struct worker *worker)
 
 CUresult worker_cuMemPoolTrimTo(struct call *call, struct args_cuMemPoolTrimTo *a)
 {
-	let_it_notice(call);
+	synchronise_if_done(call);
 	return call->backend->cuMemPoolTrimTo(a->mem_pool, a->keep);
 }

@@ -1,11 +1,11 @@
 /*
- * As long as no image that may print was loaded, all of this is the look at one flag. After that
- * launches look their function up, and what is not known to be silent is noted with its stream.
+ * As long as no image that may print was loaded, all of this is one look at a flag. After that,
+ * each launch looks its function up; if that is not known to be silent, its stream is noted.
  *
- * Text of a kernel in one stream is due at a wait for another stream or an event too, when that
- * came after it; whether it did is not known here. So any wait synchronises while any note is left,
- * and a note goes when its own stream was synchronised. There are few notes: with more streams than
- * that, every wait synchronises from then on.
+ * A kernel's text is due also at a wait for another stream or an event, if that comes after the
+ * kernel; whether it does is not known here. So all waits synchronise while any stream is noted. A
+ * note goes when its own stream was synchronised. There is room for a few notes: once there are
+ * more streams than that, every wait synchronises from then on.
  */
 #include "worker/prints.h"
 

@@ -158,14 +158,14 @@ struct worker {
 
 	struct issuers *issuers; /* NULL: the dispatcher issues everything itself */
 
-	/* Contexts are made and ended: what a thread believes about its current context holds only
-	 * while this stands still. Any thread. */
+	/* Counts contexts that were made or ended. What a thread remembers of its current context
+	 * holds as long as this does not change. Any thread. */
 	_Atomic uint32_t context_epoch;
 	_Atomic unsigned global_captures; /* begun in mode global and not ended */
 	_Atomic unsigned warm;	   /* as the option, while the worker itself retains that context */
 	_Atomic unsigned captures; /* begun in any mode and not ended */
-	/* Memory went back to a pool, and not all was done and synchronised since (pool.c). Any
-	 * thread */
+	/* Memory went back to a pool, and the driver has not synchronised since with all work done
+	 * (pool.c). Any thread. */
 	_Atomic bool pool_freed;
 	struct capture *open_captures; /* dispatcher only */
 
@@ -240,8 +240,7 @@ struct worker *worker_free(struct worker *worker);
 struct lane *lanes_new(uint32_t n);
 /* NULL is fine. Their waiters have ended. */
 void lanes_free(struct lane *lanes, uint32_t n);
-/* The calling thread's backend state becomes what a call of this lane needs; cheap when it is so
- * already. epoch: see context_epoch. */
+/* Makes context and mode the calling thread's own in the backend; cheap when they are already. */
 CUresult lane_enter(struct worker *worker, CUcontext context, CUstreamCaptureMode mode);
 /* After a call that may have changed the calling thread's current context in the backend. */
 void lane_left(void);
@@ -256,23 +255,23 @@ void lanes_forget_context(struct worker *worker, CUcontext context);
 /* The client's thread has ended: its streams go, and its waiter. Dispatcher only. */
 void lane_end(struct worker *worker, struct lane *lane);
 
-/* Whether stream is. Any thread. */
+/* Any thread. */
 bool stream_is_captured(struct call *call, CUstream stream);
-/* The thread that began them is gone. Dispatcher only. */
+/* The client's thread has ended, and with it the right to end its captures. Dispatcher only. */
 void capture_forget_lane(struct worker *worker, struct lane *lane);
 
 /* Bytes of device memory that the session holds: all of it on the software GPU, else its arenas'.
  * Any thread. */
 uint64_t worker_device_memory(struct worker *worker);
 
+/* Whether a wait that ends now must synchronise, so that the driver releases what its pools hold
+ * beyond their thresholds. Any thread. */
+bool pools_pending(const struct worker *worker);
+/* Has the driver do that. All work is done, so this does not wait. Dispatcher only. */
+void pools_settle(struct worker *worker);
+
 /* What worker_free() frees of capture.c, link.c and notification.c. */
 void captures_free(struct worker *worker);
-
-/* Whether a wait that ends now must synchronise, so that the driver notices what its pools have too
- * much of. Any thread. */
-bool pools_pending(const struct worker *worker);
-/* All that was sent is done: it notices now, and waits for nothing. Dispatcher only. */
-void pools_settle(struct worker *worker);
 void links_free(struct worker *worker);
 void notifications_free(struct worker *worker);
 
@@ -287,28 +286,30 @@ _printf_(2, 3) void worker_end(struct worker *worker, const char *format, ...);
 
 /* --- jobs: any thread, each on its own --- */
 
-/* A free one, from the thread's own list or of those that others gave back; NULL: out of memory. */
+/* A free job: from the thread's own list *spare, or one that was given back, or a new one. NULL: out
+ * of memory. */
 struct job *job_take(struct worker *worker, struct job **spare);
 void job_give(struct worker *worker, struct job *job);
-/* All that were given back. */
+/* Frees those that were given back. */
 void jobs_free(struct worker *worker);
 
-/* Makes what is in job->record a call. An attachment of the lane's is the job's from then on:
- * dispatcher only, if the record has one. 0, or -EBADMSG when the record cannot be. */
+/* Makes a call of job->record. If the record says so the job takes the lane's attachment; then on
+ * the dispatcher only. 0, or -EBADMSG when the record is malformed. */
 int job_open(struct worker *worker, struct job *job, const struct job_origin *from);
 
-/* entry->serve() or, where a first half is done, the second. */
+/* Runs the call, or its second half if the first one is done (call_continue()). */
 CUresult job_serve(struct job *job);
 
-/* Stores the reply and wakes the waiter: chan_reply_commit(), or its sibling on the dispatcher. */
+/* Stores the reply and wakes the client's thread: chan_reply_commit(), or on the dispatcher
+ * chan_reply_commit_soon(). */
 typedef void job_commit_reply(struct chan *chan, uint16_t lane, uint32_t seq, uint32_t status,
     const struct wire_writer *writer);
 
-/* Answer or posted error, statistics, and all that it holds; the job itself stays the caller's.
- * When it was, 0: nobody looked. */
+/* Answers the call, or leaves its error if it was posted, counts it, and frees what the job holds;
+ * the job itself stays the caller's. The time at which that was, 0: nobody looked at the clock. */
 uint64_t job_close(
     struct worker *worker, struct job *job, CUresult result, job_commit_reply *commit);
-/* The same, and then it is free again. */
+/* The same, and gives the job back. */
 void job_end(struct worker *worker, struct job *job, CUresult result);
 
 /* The job a call is part of. */
