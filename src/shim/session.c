@@ -61,6 +61,7 @@ _Atomic uint32_t shim_gate = SHIM_GATE_CLOSED;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_flag lost_said = ATOMIC_FLAG_INIT;
 static bool no_server_said;
+static bool is_private;	      /* the session's rosend: it is one `rosen run`'s */
 static bool cuda_before_fork; /* some ancestor called cuInit */
 
 static void after_fork(void)
@@ -239,6 +240,7 @@ static CUresult attach(void)
 			      "library and rosend of the same release?",
 		    address.sun_path, strerror(-r));
 	session.id = reply.session;
+	is_private = reply.is_private;
 	session.capabilities = reply.capabilities;
 	session.sync |= variables_told(&reply);
 	return CUDA_SUCCESS;
@@ -324,7 +326,10 @@ CUresult session_lost(int r)
 		log_error("session %llu has lost its worker (%s): %s. This process must be started "
 			  "again; until then its CUDA calls fail with CUDA_ERROR_LAUNCH_FAILED",
 		    (unsigned long long)session.id, strerror(-r),
-		    *words ? words : "it left no message, see rosend's log");
+		    *words	 ? words
+		    : is_private ? "it left no message; a private rosend and its workers end "
+				   "with `rosen run`"
+				 : "it left no message, see rosend's log");
 	}
 	atomic_store(&session.state, SESSION_LOST);
 	return CUDA_ERROR_LAUNCH_FAILED;

@@ -37,6 +37,12 @@ class Death(Scenario):
         client.kill()
         client.communicate()
 
+    def test_a_program_that_outlives_its_private_daemon_is_told(self):
+        script = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE).stdout.readline()"
+        result = run("run", "--backend", BACKEND, "--", "python3", "-c", script, LOAD, "3600")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("a private rosend and its workers end with `rosen run`", result.stderr)
+
     def test_a_client_killed_inside_a_host_function_leaves_nothing(self):
         server = self.server()
         at_rest = descriptors(server.pid)
