@@ -213,6 +213,14 @@ bool binary_has_obstacle(const struct binary_report *report, char *why, const ch
 	return true;
 }
 
+/* A folder may be searched and is no program. */
+static bool is_allowed(const char *path, int mode)
+{
+	struct stat status;
+
+	return access(path, mode) == 0 && stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
 bool binary_find(const char *name, int mode, char *path, size_t size)
 {
 	const char *list = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
@@ -220,13 +228,14 @@ bool binary_find(const char *name, int mode, char *path, size_t size)
 	snprintf(path, size, "%s", name);
 	if (strchr(name, '/'))
 		return access(path, F_OK) == 0;
-	while (*list) {
+	for (bool more = *name; more; list++) {
 		size_t length = strcspn(list, ":");
-		snprintf(path, size, "%.*s/%s", (int)length, list, name);
-		if (access(path, mode) == 0)
+		/* An empty entry is the folder one is in. */
+		snprintf(path, size, "%.*s/%s", (int)MAX(length, 1), length ? list : ".", name);
+		if (is_allowed(path, mode))
 			return true;
 		list += length;
-		list += *list == ':';
+		more = *list;
 	}
 	return false;
 }

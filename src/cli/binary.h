@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /*
- * Where execvp() would find name: itself when it holds a slash, else the first file in PATH that
- * access(2) allows mode (F_OK, X_OK) for. False: nowhere.
+ * Where execvp() would find name: itself when it holds a slash, else the first file in PATH, no
+ * folder, that access(2) allows mode (F_OK, X_OK) for. False: nowhere.
  */
 bool binary_find(const char *name, int mode, char *path, size_t size);
 

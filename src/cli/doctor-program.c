@@ -27,14 +27,16 @@ static bool look_at(
 {
 	if (!binary_find(program, X_OK, path, INSTALL_PATH_MAX)) {
 		doctor_find(doctor, "program", FINDING_BAD, "check the name and PATH",
-		    "%s: no such program", program);
+		    "\"%s\": no such program", program);
 		return false;
 	}
 	int r = access(path, X_OK) < 0 ? -errno : binary_inspect(path, report);
 	if (r < 0)
 		doctor_find(doctor, "program", FINDING_BAD,
-		    "check the name, and make it readable and executable (chmod +rx)", "%s: %s",
-		    path, strerror(-r));
+		    r == -EISDIR
+			? "name a program in it"
+			: "check the name, and make it readable and executable (chmod +rx)",
+		    "%s: %s", path, strerror(-r));
 	return r == 0;
 }
 

@@ -34,7 +34,7 @@ static bool report_backend(struct doctor *doctor, struct json_object *backend)
 	    : cuda
 		? "if there is an NVIDIA GPU: see that its driver is installed and that nvidia-smi "
 		  "works"
-		: "see the findings above; build Rosen with LLVM: make",
+		: "see the findings and messages above",
 	    "a worker found no device: %s", *why ? why : "the library reports none");
 	return false;
 }

@@ -74,13 +74,16 @@ static size_t count_bad(const struct doctor *doctor)
 	return n_bad;
 }
 
-static void check_config(struct doctor *doctor, struct config *config)
+static bool check_config(struct doctor *doctor, struct config *config)
 {
 	char error[CONFIG_ERROR_MAX];
 
-	if (config_load(config, NULL, error, sizeof(error)) < 0)
-		doctor_find(doctor, "settings", FINDING_BAD,
-		    "correct that; `man rosen.conf` describes all settings", "%s", error);
+	if (config_load(config, NULL, error, sizeof(error)) == 0)
+		return true;
+	doctor_find(doctor, "settings", FINDING_BAD,
+	    "correct that, for nothing starts before; `man rosen.conf` describes all settings",
+	    "%s", error);
+	return false;
 }
 
 static int run_doctor(const struct command *command, int argc, char **argv)
@@ -100,13 +103,14 @@ static int run_doctor(const struct command *command, int argc, char **argv)
 		return CLI_FAILED;
 	}
 	doctor.config = &config;
-	check_config(&doctor, &config);
+	bool can_start = check_config(&doctor, &config);
 	doctor_check_tree(&doctor);
 	doctor_check_kernel(&doctor);
 	doctor_check_environment(&doctor);
 	doctor_check_nvidia(&doctor);
 	doctor_check_compiler(&doctor);
-	doctor_check_server(&doctor);
+	if (can_start)
+		doctor_check_server(&doctor);
 	for (; rest < argc; rest++)
 		doctor_check_program(&doctor, argv[rest]);
 	size_t n_bad = count_bad(&doctor);

@@ -222,4 +222,13 @@ TEST(programs_are_found_as_exec_finds_them)
 	CHECK(!binary_find("no-such-program", F_OK, path, sizeof(path)));
 	CHECK(binary_find("/bin/sh", X_OK, path, sizeof(path)));
 	CHECK(!binary_find("/bin/no-such-program", X_OK, path, sizeof(path)));
+	CHECK(!binary_find("", F_OK, path, sizeof(path)));
+	setenv("PATH", "/:/no/such/folder:/bin", 1);
+	CHECK(!binary_find("etc", F_OK, path, sizeof(path)));
+	CHECK(binary_find("sh", X_OK, path, sizeof(path)));
+	CHECK_STR(path, "/bin/sh");
+	CHECK_EQ(chdir("/bin"), 0);
+	setenv("PATH", "/no/such/folder:", 1);
+	CHECK(binary_find("sh", X_OK, path, sizeof(path)));
+	CHECK_STR(path, "./sh");
 }

@@ -558,3 +558,15 @@ TEST(doctor_judges_programs)
 	json_object_put(json);
 	tear_down();
 }
+
+/* A rosend that could not start either would only say the same again. */
+TEST(doctor_tells_of_wrong_settings_once)
+{
+	set_up("ok");
+	setenv("ROSEN_SYNC", "maybe", 1);
+	CHECK_EQ(ROSEN("doctor"), 1);
+	CHECK(strstr(result.out, "ROSEN_SYNC is \"maybe\": give yes or no"));
+	CHECK(!strstr(result.out, "rosend  "));
+	CHECK_STR(result.error, "");
+	tear_down();
+}
