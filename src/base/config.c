@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/util.h"
 
+#define SHOWN_MAX 100 /* bytes of a wrong value in a message */
+
 const struct config_entry config_entries[] = {
 #define ENTRY(name_, type_, standard_, flag_, help_, off_, only_)                                  \
 	{.name = #name_,                                                                           \
@@ -142,8 +144,8 @@ static void explain(const struct config_entry *entry, const char *name, const ch
 {
 	bool choice = entry->only && entry->type == CONFIG_TEXT;
 
-	snprintf(error, error_size, "%s is \"%s\": give %s%s", name, value, choice ? "one of " : "",
-	    expected(entry));
+	snprintf(error, error_size, "%s is \"%.*s%s\": give %s%s", name, SHOWN_MAX, value,
+	    strlen(value) > SHOWN_MAX ? "..." : "", choice ? "one of " : "", expected(entry));
 }
 
 static int set_named(struct config *config, const char *name, const char *value,
@@ -158,8 +160,8 @@ static int set_named(struct config *config, const char *name, const char *value,
 		explain(entry, name, value, error, error_size);
 		return error_origin(-EINVAL);
 	}
-	snprintf(error, error_size, "there is no setting \"%s\": `rosen info --config` lists them",
-	    name);
+	snprintf(error, error_size,
+	    "there is no setting \"%.*s\": `rosen info --config` lists them", SHOWN_MAX, name);
 	return error_origin(-ENOENT);
 }
 
@@ -225,11 +227,19 @@ static char *trim(char *text)
 	return text;
 }
 
+/* What ROSEN_CONFIG names; NULL: nothing. */
+static const char *given_file(void)
+{
+	const char *path = getenv("ROSEN_CONFIG");
+
+	return path && *path ? path : NULL;
+}
+
 /* A user's folder that this process may not look into, as another user's is after su, is no mistake
  * of the file's. */
 static FILE *open_standard_file(char *path, size_t size)
 {
-	const char *given = getenv("ROSEN_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
+	const char *given = given_file(), *xdg = getenv("XDG_CONFIG_HOME");
 	const char *home = getenv("HOME");
 
 	if (given) {
@@ -259,7 +269,8 @@ static int read_line(struct config *config, char *line, char *error, size_t erro
 	if (!*text || *text == '#')
 		return 0;
 	if (!equals) {
-		snprintf(error, error_size, "\"%s\" is not of the form name = value", text);
+		snprintf(
+		    error, error_size, "\"%.*s\" is not of the form name = value", SHOWN_MAX, text);
 		return error_origin(-EINVAL);
 	}
 	*equals = '\0';
@@ -270,7 +281,8 @@ static int read_line(struct config *config, char *line, char *error, size_t erro
 static int cannot_read(const char *name, int code, char *error, size_t error_size)
 {
 	snprintf(error, error_size,
-	    "cannot read the settings file %s: %s: mend that, or name another file in ROSEN_CONFIG",
+	    "cannot read the settings file %s: %s: mend that, or name another file (ROSEN_CONFIG; "
+	    "rosend: --config)",
 	    name, strerror(code));
 	return error_origin(-code);
 }
@@ -300,7 +312,7 @@ int config_read_file(struct config *config, const char *path, char *error, size_
 	snprintf(name, sizeof(name), "%s", path ?: "");
 	FILE *file = path ? fopen(path, "re") : open_standard_file(name, sizeof(name));
 	if (!file) {
-		if (!path && !getenv("ROSEN_CONFIG") && (errno == ENOENT || errno == ENOTDIR))
+		if (!path && !given_file() && (errno == ENOENT || errno == ENOTDIR))
 			return 0;
 		return cannot_read(name, errno, error, error_size);
 	}

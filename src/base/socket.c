@@ -129,8 +129,9 @@ int socket_listen(const char *path, bool private_folder, bool for_all, int *out,
 	*error = '\0';
 	if (strlen(path) >= SOCKET_PATH_MAX) {
 		snprintf(error, SOCKET_ERROR_MAX,
-		    "%s is too long for a socket's path, which has at most %zu bytes", path,
-		    SOCKET_PATH_MAX - 1);
+		    "%s is too long for a socket's path, which has at most %zu bytes: choose "
+		    "another socket",
+		    path, SOCKET_PATH_MAX - 1);
 		return error_origin(-ENAMETOOLONG);
 	}
 	int r = open_folder(path, private_folder, &folder, error);

@@ -122,6 +122,17 @@ TEST(wrong_variables_are_named_or_ignored)
 	CHECK_EQ(config.lanes, 1024);
 }
 
+TEST(long_values_do_not_hide_what_to_do)
+{
+	char error[512], value[5000];
+
+	snprintf(value, sizeof(value), "%04000d", 0);
+	CHECK_EQ(set("server", value, error, sizeof(error)), -EINVAL);
+	CHECK(strstr(error, "000...\": give a text of at most 255 bytes"));
+	CHECK_EQ(set(value, "1", error, sizeof(error)), -ENOENT);
+	CHECK(strstr(error, "`rosen info --config` lists them"));
+}
+
 TEST(wrong_lines_are_named)
 {
 	char folder[64], path[96], error[512];
@@ -169,7 +180,7 @@ TEST(users_file_comes_before_the_hosts)
 	struct config config;
 
 	CHECK_EQ(dir_make_temporary("rosen-test", folder, sizeof(folder)), 0);
-	unsetenv("ROSEN_CONFIG");
+	setenv("ROSEN_CONFIG", "", 1); /* as good as none */
 	setenv("XDG_CONFIG_HOME", folder, 1);
 	snprintf(path, sizeof(path), "%s/rosen", folder);
 	CHECK_EQ(dir_make_private(path), 0);
