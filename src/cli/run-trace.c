@@ -5,8 +5,8 @@
  * what is seen at a glance.
  *
  * The files were written by the program's processes and may be cut short by their death: sizes are
- * taken from the file, not from what it says. They are read, not mapped: what a full disk has no room
- * for cannot be looked at in a mapping.
+ * taken from the file, not from what it says. They are read, not mapped: what a full disk has no
+ * room for cannot be looked at in a mapping.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -57,7 +57,8 @@ static bool begin(const struct server_use *use, const char *id, bool count)
 	return good;
 }
 
-/* path "-": stderr, which may be a file that opening it again would cut off. False after a message. */
+/* path "-": stderr, which may be a file that opening it again would cut off. False after a
+ * message. */
 static bool write_json(const char *path, struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(

@@ -17,8 +17,8 @@
  * status 6), "kill" (SIGKILL to itself), "count" (adds 1 call and 2 messages to row 3 of the
  * statistics), "deaf" (ignores hang-ups from now on). It answers with the same message.
  *
- * "told" is followed by a slot's number, "getenv" by a variable's name: the answer is the value that
- * came with the session, or that is in the worker's environment.
+ * "told" is followed by a slot's number, "getenv" by a variable's name: the answer is the value
+ * that came with the session, or that is in the worker's environment.
  *
  * "share" is followed by a struct control_share at SHARE_ORDER_AT, which goes to rosend, an offer
  * that needs a descriptor with a file in memory that holds "shared"; the answer comes back

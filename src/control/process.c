@@ -8,12 +8,12 @@
  * backend to Rosen's own libcuda.so.1: a rosend started by a program under `rosen run` has that in
  * its LD_LIBRARY_PATH, and the worker would call itself.
  *
- * CUDA's variables come with the session (wire/environment.h); what rosend's own environment says in
- * their place is left out. CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose and order devices for a
- * program, and the shim applies them there, to what the worker sees. In a server's own environment,
- * or as the setting `devices`, they are the operator's word on what workers see. A private rosend has
- * them from the program's environment; applied twice they would hide devices, so its workers do
- * without.
+ * CUDA's variables come with the session (wire/environment.h); what rosend's own environment says
+ * in their place is left out. CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER choose and order devices
+ * for a program, and the shim applies them there, to what the worker sees. In a server's own
+ * environment, or as the setting `devices`, they are the operator's word on what workers see. A
+ * private rosend has them from the program's environment; applied twice they would hide devices, so
+ * its workers do without.
  */
 #include "control/process.h"
 

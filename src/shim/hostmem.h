@@ -13,22 +13,23 @@
 
 /* A piece of bytes bytes, at a multiple of 512. Its content is whatever was there before. */
 CUresult hostmem_take(uint64_t bytes, uint64_t *start);
+
+/* How whole pages are to be taken. */
 struct hostmem_way {
 	int node;    /* of the host (numa.h) */
-	bool hidden; /* from worker and devices, until hostmem_show() */
-	bool hides;  /* may become so again */
+	bool hidden; /* worker and devices do not have them before hostmem_show() */
+	bool hides;  /* hostmem_hide() may be called for them */
 };
-
 /* Whole pages that nothing else shares. */
 CUresult hostmem_take_own(uint64_t bytes, const struct hostmem_way *way, uint64_t *start);
 CUresult hostmem_show(uint64_t start);
-/* When the device's work is done; of memory that hides. */
+/* Takes them from worker and devices again, when the device's work is done. */
 CUresult hostmem_hide(uint64_t start);
 /* Gives it back when the device's work is done. bytes: as taken. */
 CUresult hostmem_give(uint64_t start, uint64_t bytes);
 
-/* Gives it back without waiting, when nothing uses it any more; from any thread, one that must not
- * call the worker too. */
+/* Gives it back without waiting, when nothing uses it any more; also from a thread that must not
+ * call the worker. */
 void hostmem_give_later(uint64_t start, uint64_t bytes);
 
 /* Whether memory can be shared with the worker; if not, that is said on stderr, once. */
@@ -43,7 +44,7 @@ struct hostmem_share {
 	uint64_t address; /* the worker's, and the device's */
 };
 
-/* What such memory is pages of. */
+/* The file whose pages such memory is. */
 struct hostmem_source {
 	int fd;	   /* the caller's */
 	bool file; /* a file in memory that the program maps itself; else a sealed memfd of ours */

@@ -31,8 +31,8 @@ struct pool_heap {
 CUresult pool_heap_take(
     struct pool_heap *heap, size_t bytes, size_t most, CUstream stream, uint64_t *address);
 
-/* Gives the piece that begins at address back: when stream gets there, or at once, if nobody uses it
- * any more. CUDA_ERROR_INVALID_VALUE or false: no piece begins there. */
+/* Gives the piece that begins at address back: when stream gets there, or at once, if nobody
+ * uses it any more. CUDA_ERROR_INVALID_VALUE or false: no piece begins there. */
 CUresult pool_heap_give(struct pool_heap *heap, uint64_t address, CUstream stream);
 bool pool_heap_give_now(struct pool_heap *heap, uint64_t address);
 

@@ -1,8 +1,8 @@
 /*
  * Pools of host memory and of managed memory: what cuMemPoolCreate() makes at
  * CU_MEM_LOCATION_TYPE_HOST and HOST_NUMA, and of CU_MEM_ALLOCATION_TYPE_MANAGED. The shim keeps
- * them; the worker does not know of them. Their memory is in the range map, as RANGE_POOL_HOST or as
- * RANGE_MANAGED with an owner. Any thread.
+ * them; the worker does not know of them. Their memory is in the range map, as RANGE_POOL_HOST or
+ * as RANGE_MANAGED with an owner. Any thread.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* The program's CUDA variables: what is told to rosend, and what is said of those that do not hold. */
+/* The program's CUDA variables: what is told to rosend, and what is said of those that do not
+ * hold. */
 #include "shim/variables.h"
 
 #include <sys/mman.h>

@@ -3,8 +3,8 @@
  * a session may begin with an earlier question.
  *
  * What is not honoured is told in as few lines as there are reasons. A variable that is there but
- * switched off asks for nothing, and one about the worker's machine changes no result, so that it is
- * told only to whoever reads what the level info brings.
+ * switched off asks for nothing, and one about the worker's machine changes no result, so that it
+ * is told only to whoever reads what the level info brings.
  */
 #include "shim/variables.h"
 

@@ -5,8 +5,8 @@
  * serve_X decodes the private copy of the record into struct args_X (outputs allocated from the
  * call's pool), turns ids into the backend's handles, calls the backend (or worker_X() for
  * functions marked custom(server)), adopts new objects, turns handles back into ids, and encodes
- * the outputs. It runs on the dispatcher; on the lane's waiter thread for functions marked `blocks`;
- * on an issuer (issuer.h) for launches into several busy streams.
+ * the outputs. It runs on the dispatcher; on the lane's waiter thread for functions marked
+ * `blocks`; on an issuer (issuer.h) for launches into several busy streams.
  */
 #pragma once
 

@@ -3,7 +3,8 @@
  * mutator that changes words at random meets one certain value of 2^64 never; but whoever tests for
  * it compares, and what it compares stands in the input, as it is or with something added.
  *
- * Target and mutator may be different processes; what they share is in memory that the target gives.
+ * Target and mutator may be different processes; what they share is in memory that the target
+ * gives.
  */
 #pragma once
 

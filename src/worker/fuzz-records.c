@@ -42,7 +42,8 @@ void test_fail(const char *file, int line, const char *format, ...)
 }
 
 /* A worker that lives on holds more after an input than before; the search for leaks would take
- * most of the time. The unit tests look for them. Kernels' faults are the software GPU's to catch. */
+ * most of the time. The unit tests look for them. Kernels' faults are the software GPU's to
+ * catch. */
 const char *__asan_default_options(void);
 
 const char *__asan_default_options(void)

@@ -1,6 +1,6 @@
 /*
- * Inputs of the fuzz targets that reach the worker: a row of records, each a head of 8 bytes and its
- * payload:
+ * Inputs of the fuzz targets that reach the worker: a row of records, each a head of 8 bytes and
+ * its payload:
  *
  *	u16 function    its id, since ids never change; one that nobody has: some function.
  *	                0xffff: an attachment. 0xfffe: no record but a message of the side socket

@@ -14,40 +14,41 @@
 
 struct call;
 
-/* Whether the tail of a memcpy node's record is one of these; *out: a copy of it. */
+/* Whether the tail of a memcpy node's record describes such a copy; *out: a copy of it. */
 bool graph_copy_read(const void *tail, size_t size, struct graph_copy *out);
 
-/* A graph of just that. copy: as the backend takes it. Not looked at for GRAPH_COPY_ALONE. The
- * number is ended in any case of failure. */
+/* Makes the child graph of such a node. copy: the backend's part of it, not looked at for
+ * GRAPH_COPY_ALONE. After a failure the number has ended. */
 CUresult graph_copy_make(struct call *call, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged, CUgraph *graph);
-/* And a node of it. */
+/* The same, and adds it to a graph as a node. */
 CUresult graph_copy_add(struct call *call, const struct args_rosenGraphNodeAdd *a,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
-/* New parameters for a memcpy node of a graph, which becomes one if it is not.
- * CUDA_ERROR_NOT_SUPPORTED: it cannot, graph_swap.h says why. */
+/* New parameters for a memcpy node of a graph, which becomes such a copy if it is not.
+ * CUDA_ERROR_NOT_SUPPORTED: it cannot; graph_swap.h says why. */
 CUresult graph_copy_set(struct call *call, CUgraphNode node, const CUDA_MEMCPY_NODE_PARAMS *copy,
     const struct graph_copy *staged);
-/* For a node that is one, with the callback that graph_copy_make() has put into other. */
+/* The same for a node that is such a copy, with the callback that graph_copy_make() put into the
+ * graph `other`. */
 CUresult graph_copy_follow(struct call *call, CUgraphNode node, CUgraph other,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
 
-/* What one consists of. */
+/* What such a copy consists of. */
 struct graph_copy_parts {
 	CUgraphNode copy; /* the backend's; NULL: both sides are the program's */
 	CUgraphNode host;
 	void *callback; /* host's, for callback_run() */
 };
 
-/* The parts of a node that is one, or of a graph of graph_copy_make(); false: it is none. */
+/* The parts of such a node, or of a graph of graph_copy_make(). False: it is not one. */
 bool graph_copy_parts(struct call *call, CUgraphNode node, struct graph_copy_parts *out);
 bool graph_copy_parts_of(struct call *call, CUgraph graph, struct graph_copy_parts *out);
 
 /* A CUhostFn in place of callback_run() that leaves the client's part out. */
 void graph_copy_skip(void *callback);
 
-/* Ends the number of one that cannot be made. Returns r. */
+/* Ends the number of a copy that cannot be made. Returns r. */
 CUresult graph_copy_refuse(struct call *call, const struct graph_copy *staged, CUresult r);
 
-/* Whether node is one, and what it was made of. */
+/* Whether node is such a copy; *out: what it was made with. */
 bool graph_copy_find(struct call *call, CUgraphNode node, struct graph_copy *out);

@@ -1,6 +1,6 @@
 /*
- * A list of the executable graphs that were given callbacks, by the client's id, since the backend's
- * graph may be made anew (graph_model.h).
+ * A list of the executable graphs that were given callbacks, by the client's id, since the
+ * backend's graph may be made anew (graph_model.h).
  *
  * What a callback has to outlive are the launches made while it was the node's. CUDA runs launches
  * of one executable graph one after the other, so an event behind the last one tells of all. It is

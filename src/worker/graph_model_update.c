@@ -123,7 +123,8 @@ static size_t place_off(
 		   : draft->n;
 }
 
-/* Before the executable graph is made: copies of ordinary memory that are off become empty nodes. */
+/* Before the executable graph is made: copies of ordinary memory that are off become empty
+ * nodes. */
 static CUresult empty_out(struct call *call, const struct graph_model *model, struct draft *draft)
 {
 	const CUgraphNodeParams empty = {.type = CU_GRAPH_NODE_TYPE_EMPTY};

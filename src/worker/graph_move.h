@@ -1,11 +1,11 @@
 /*
  * Memcpy nodes of an executable graph that were made for memory which the worker reaches and are
- * then given ordinary memory of the program's (wire/graph_copy.h), in graphs that cannot be made
- * anew (graph_model.h). What is executable cannot get a host node any more. So the bytes are moved
- * by a small graph of its own, launched ahead of the graph or behind it; that is the same as in
- * their turn as long as nobody looks meanwhile: where the graph has only kernels, copies, memsets,
- * memory and empty nodes, and conditional nodes, whose bodies have no others. Other graphs are
- * refused.
+ * then given ordinary memory of the program's (wire/graph_copy.h), in graphs that have no model
+ * (graph_model.h). No host node can be added to an executable graph. So the bytes are moved by a
+ * small graph of its own, launched before or after the whole graph. That gives the same result as
+ * moving them in the node's turn if no node in between can look at the program's memory: if the
+ * graph has only kernels, copies, memsets, memory nodes, empty nodes, and conditional nodes, whose
+ * bodies have no others either. For other graphs the change is refused.
  *
  * Everything but launching is the dispatcher's.
  */
@@ -20,18 +20,19 @@ struct worker;
 
 /* exec was made of graph. Any thread. */
 void graph_move_note(struct worker *worker, CUgraphExec exec, CUgraph graph);
-/* It was made anew. */
+/* exec replaces former, of the same graph. */
 void graph_move_anew(struct worker *worker, CUgraphExec former, CUgraphExec exec);
-/* It ends. */
+/* exec ends. */
 void graph_move_forget(struct call *call, CUgraphExec exec);
-/* Its node, NULL for all of them, has memory again that the worker reaches. */
+/* A node of exec, or all of them (NULL), has memory again that the worker reaches. */
 void graph_move_drop(struct call *call, CUgraphExec exec, CUgraphNode node);
 
-/* New parameters; copy is between the device and the piece. CUDA_ERROR_NOT_SUPPORTED: see above. */
+/* Gives a node ordinary memory; copy is the backend's part: between the device and the pinned piece.
+ * CUDA_ERROR_NOT_SUPPORTED: see above. */
 CUresult graph_move_set(struct call *call, const struct args_rosenGraphNodeSet *a,
     const CUDA_MEMCPY_NODE_PARAMS *copy, const struct graph_copy *staged);
 
-/* The graph and what belongs ahead and behind. Any thread. */
+/* Launches exec, and before and after it the graphs that move bytes. Any thread. */
 CUresult graph_move_launch(struct call *call, CUgraphExec exec, CUstream stream);
 
 /* What worker_free() frees. */

@@ -3,9 +3,9 @@
  * lives, so a state here has memory of its own for both, found by the backend's handle.
  *
  * Adding and completing take long and run on waiters, one at a time for each state: a backend need
- * not know what becomes of two. A state is destroyed and its image read by the dispatcher. A program
- * does that to a state it still uses only by mistake, or to see what becomes of the worker: it is
- * refused.
+ * not know what becomes of two. A state is destroyed and its image read by the dispatcher. A
+ * program does that to a state it still uses only by mistake, or to see what becomes of the worker:
+ * it is refused.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -16,8 +16,8 @@
  * something lies there, so after REFUSALS_MAX times no address is good any more.
  *
  * A segment must not go between the look whether an address lies in one and the use of it. Whoever
- * looks is the dispatcher, who ends the segment, too, before a waiter unmaps it; or a waiter, who is
- * noted as a user for as long.
+ * looks is the dispatcher, who ends the segment, too, before a waiter unmaps it; or a waiter, who
+ * is noted as a user for as long.
  *
  * What is placed over a range that the client reserved replaces what is there. The range must not
  * go meanwhile, for the worker's own memory may be there next: a segment has its place in the list
@@ -253,8 +253,8 @@ static void keep(struct segments *segments, const struct side_message *message, 
 
 /*
  * Takes the segment and its descriptor, reading the side socket until it has come; the segment is
- * the caller's then, to publish() or to give_up(), and *source as well. NULL and no descriptor: none
- * will come, or another has taken it.
+ * the caller's then, to publish() or to give_up(), and *source as well. NULL and no descriptor:
+ * none will come, or another has taken it.
  */
 static struct segment *take(struct segments *segments, uint64_t number, struct source *source)
 {
@@ -579,8 +579,8 @@ static void unmap(const struct segment *segment)
 		munmap((void *)segment->address, segment->size);
 }
 
-/* Nobody starts to use it any more; this is for those who do. Still registered, it stays where it is
- * and is the client's again; a context that ended took the registration with it. */
+/* Nobody starts to use it any more; this is for those who do. Still registered, it stays where
+ * it is and is the client's again; a context that ended took the registration with it. */
 static CUresult unmap_unused(struct call *call, void *state)
 {
 	struct segments *segments = call->worker->segments;

@@ -35,8 +35,8 @@ void *segments_map_anywhere(struct segments *segments, uint64_t number, uint64_t
  * Waits for it. -1: none came. */
 int segments_take_descriptor(struct segments *segments, uint64_t number);
 
-/* Whether [address, address + bytes) lies inside one segment. On the dispatcher the answer holds for
- * the rest of the call, elsewhere until segments_used(). Any thread. */
+/* Whether [address, address + bytes) lies inside one segment. On the dispatcher the answer holds
+ * for the rest of the call, elsewhere until segments_used(). Any thread. */
 bool segments_cover(struct segments *segments, uint64_t address, size_t bytes);
-/* Whether a segment has a byte of it. */
+/* Whether a byte of [address, address + bytes) lies in a segment. */
 bool segments_overlap(struct segments *segments, uint64_t address, size_t bytes);

@@ -21,11 +21,12 @@ struct staging *staging_free(struct staging *staging);
  * worth pinning the area. */
 void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin);
 
-/* Whether copies to and from these memories are asynchronous. replies: pinned now if need be. */
+/* Whether the staging area, or the replies, are pinned, so that copies to and from them are
+ * asynchronous. The second pins the replies if need be. */
 bool staging_is_pinned(struct call *call);
 bool staging_pins_replies(struct call *call);
 
-/* Where the device sees a place among the replies; 0: nowhere. */
+/* The device's address of a place among the replies; 0: it has none. */
 CUdeviceptr staging_reply_address(struct call *call, const void *reply);
 
 /* Looks whether the oldest run has been read. False: there is none left to look after. Dispatcher

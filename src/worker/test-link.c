@@ -1,4 +1,5 @@
-/* The linker's states, which one thread of the program may destroy while another still uses them. */
+/* The linker's states, which one thread of the program may destroy while another still uses
+ * them. */
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>

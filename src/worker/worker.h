@@ -286,8 +286,8 @@ _printf_(2, 3) void worker_end(struct worker *worker, const char *format, ...);
 
 /* --- jobs: any thread, each on its own --- */
 
-/* A free job: from the thread's own list *spare, or one that was given back, or a new one. NULL: out
- * of memory. */
+/* A free job: from the thread's own list *spare, or one that was given back, or a new one. NULL:
+ * out of memory. */
 struct job *job_take(struct worker *worker, struct job **spare);
 void job_give(struct worker *worker, struct job *job);
 /* Frees those that were given back. */

@@ -1,6 +1,6 @@
 /*
- * CUDA_LAUNCH_BLOCKING: a kernel's launch returns when the kernel has ended, with the kernel's error.
- * Each test is a process that sets the variable before it initialises CUDA.
+ * CUDA_LAUNCH_BLOCKING: a kernel's launch returns when the kernel has ended, with the kernel's
+ * error. Each test is a process that sets the variable before it initialises CUDA.
  */
 #include "conform.h"
 

@@ -1,7 +1,8 @@
 /*
  * Launches of every form under CUDA_LAUNCH_BLOCKING, which whoever runs this has set: that each has
- * ended when it returns, that a captured one is not waited for, and that a thread which waits for its
- * launch keeps no other from calling. The last test is the one for a program without the variable.
+ * ended when it returns, that a captured one is not waited for, and that a thread which waits for
+ * its launch keeps no other from calling. The last test is the one for a program without the
+ * variable.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,8 +32,8 @@ static struct place begin(void)
 	OK(cuMemsetD32(p.gate, 0, 1));
 	OK(cuStreamCreate(&p.stream, CU_STREAM_NON_BLOCKING));
 	OK(cuStreamCreate(&p.other, CU_STREAM_NON_BLOCKING));
-	/* A kernel's first launch may load it, for which a driver waits until the device is idle: with
-	 * a stream behind the gate it would wait for ever. */
+	/* A kernel's first launch may load it, for which a driver waits until the device is
+	 * idle: with a stream behind the gate it would wait for ever. */
 	OK(cuLaunchKernel(
 	    p.spin, 1, 1, 1, 1, 1, 1, 0, NULL, (void *[]){&p.word, &(uint64_t){1}}, NULL));
 	OK(cuCtxSynchronize());

@@ -1,9 +1,8 @@
 /*
  * A CUDA program whose kernel fails: fault KIND [apart]. It says what the wait for the kernel gave,
- * and what an allocation afterwards gave: the error stays. With `apart` it says first what the launch
- * itself gave. Exit status 0 when it could ask at all.
- * freed is the kernel that does nothing wrong, on memory that is gone; for reused there is other
- * memory by then.
+ * and what an allocation afterwards gave: the error stays. With `apart` it says first what the
+ * launch itself gave. Exit status 0 when it could ask at all. freed is the kernel that does nothing
+ * wrong, on memory that is gone; for reused there is other memory by then.
  */
 #include <string.h>
 

@@ -90,8 +90,9 @@ enum class {
 
 enum twin { TWIN_NONE, TWIN_PTSZ, TWIN_PTDS, TWIN_NARROW };
 
-/* What makes sure that a posted call is right. Of memory it names: factor[0] times factor[1] bytes
- * from address on are the program's. Of another parameter: it is a multiple of factor[0], or less. */
+/* What makes sure that a posted call is right. Of memory it names: factor[0] times factor[1]
+ * bytes from address on are the program's. Of another parameter: it is a multiple of factor[0],
+ * or less. */
 enum known_kind { KNOWN_MEMORY, KNOWN_ALIGNED, KNOWN_BELOW };
 struct known {
 	enum known_kind kind;

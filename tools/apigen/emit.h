@@ -32,7 +32,8 @@ const char *text_bytes(struct api *api, const struct param *p, const char *prefi
 const char *text_prototype(struct api *api, const struct fn *fn);
 const char *text_check(
     struct api *api, const struct fn *fn); /* whether the pointers that must be are */
-/* "!array": whether the handle that fn looks at first is NULL, and what that is; "": it looks at none. */
+/* "!array": whether the handle that fn looks at first is NULL, and what that is; "": it looks at
+ * none. */
 const char *text_first(struct api *api, const struct fn *fn, const char **error);
 const char *text_join(struct api *api, const char *list, const char *item);
 

@@ -380,7 +380,8 @@ static const char *parse_factor(struct parser *p)
 	return api_text(p->api, "%llu", (unsigned long long)parse_number(p, "a number of bytes"));
 }
 
-/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")", "aligned" or "below" "(" PARAMETER "," NUMBER ")" */
+/* "known" "(" ADDRESS "," FACTOR ["," FACTOR] ")", "aligned" or "below" "(" PARAMETER "," NUMBER
+ * ")" */
 static void parse_known(struct parser *p, struct fn *fn, enum known_kind kind)
 {
 	struct known known = {.kind = kind, .factor = {NULL, "1"}};

@@ -51,8 +51,8 @@ void sg_set_initialized(bool value);
  * host function that runs in stream order. */
 CUresult sg_enter(void);
 
-/* The same, and then CUDA_ERROR_INVALID_VALUE unless all is given that a function must have before it
- * looks at what it is given. */
+/* The same, and then CUDA_ERROR_INVALID_VALUE unless all is given that a function must have
+ * before it looks at what it is given. */
 static inline CUresult sg_enter_given(bool given)
 {
 	return sg_enter() ?: given ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;

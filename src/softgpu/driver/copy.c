@@ -95,9 +95,9 @@ static bool is_of_device(const struct sg_side *side, struct sg_box box)
 	       (side_extent(side, box, &extent) && sg_arena_covers(side->address, extent));
 }
 
-/* Memory may have been freed between the call and its turn in the stream or in a graph, which is the
- * program's mistake and must not become our crash. It may be freed in the midst of the copy, too,
- * which is therefore guarded. Where registered memory was, something else may be since. */
+/* Memory may have been freed between the call and its turn in the stream or in a graph, which is
+ * the program's mistake and must not become our crash. It may be freed in the midst of the copy,
+ * too, which is therefore guarded. Where registered memory was, something else may be since. */
 static bool side_is_there(const struct sg_side *side, struct sg_box box, bool is_pinned)
 {
 	size_t extent;

@@ -229,7 +229,8 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *handle, CUdevice device)
 {
 	CUmemLocation location = of_device(device);
 
-	/* Which pool is in use tells wrong devices by another code than which one is the standard. */
+	/* Which pool is in use tells wrong devices by another code than which one is the
+	 * standard. */
 	if (handle && device)
 		return sg_enter() ?: CUDA_ERROR_INVALID_DEVICE;
 	return cuMemGetDefaultMemPool(handle, &location, CU_MEM_ALLOCATION_TYPE_PINNED);

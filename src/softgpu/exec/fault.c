@@ -3,10 +3,10 @@
  * (freed device memory, a stack that ran out).
  *
  * The signal handler acts only on a thread that is inside a kernel or guarded, told by thread-local
- * pointers; all else goes to whoever handled the signal before. In a kernel it runs on the machine's
- * own signal stack, for the thread's may be used up. It does not jump: it makes the interrupted flow
- * go on in sg_context_jump or guard_leave, so that the signal ends in the ordinary way and its mask
- * is restored.
+ * pointers; all else goes to whoever handled the signal before. In a kernel it runs on the
+ * machine's own signal stack, for the thread's may be used up. It does not jump: it makes the
+ * interrupted flow go on in sg_context_jump or guard_leave, so that the signal ends in the ordinary
+ * way and its mask is restored.
  */
 #include <pthread.h>
 #include <setjmp.h>

@@ -200,7 +200,8 @@ TEST(what_a_row_does_to_one_place_happens_once)
 	}
 }
 
-/* Each lane reads its own in one go; what they write at the same address is written by all at once. */
+/* Each lane reads its own in one go; what they write at the same address is written by all at
+ * once. */
 TEST(vectors_read_as_one_where_plain_ones_are_written)
 {
 	static const char text[] =

@@ -9,8 +9,9 @@
  *
  * Use is remembered in a file's time of change; when the folder outgrows its cap, the files unused
  * for longest go until three quarters are left, some thousands at a time. A process looks at the
- * whole folder before it first stores, and again when it has stored what there was room for. One that
- * finds all it needs never does: to look at a hundred thousand small kernels takes half a second.
+ * whole folder before it first stores, and again when it has stored what there was room for. One
+ * that finds all it needs never does: to look at a hundred thousand small kernels takes half a
+ * second.
  */
 #include "softgpu/jit/cache.h"
 

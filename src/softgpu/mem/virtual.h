@@ -36,8 +36,8 @@ int sg_virtual_protect(uint64_t address, size_t size, bool host, enum sg_access 
 /* The mapping that address lies in. */
 bool sg_virtual_find(uint64_t address, struct sg_mapping *out);
 
-/* Whether [address, address + size) is mapped, and the device may read and write it; or, for copies,
- * at least the program. */
+/* Whether [address, address + size) is mapped, and the device may read and write it; or, for
+ * copies, at least the program. */
 bool sg_virtual_covers(uint64_t address, size_t size, bool copies);
 
 /* Whether anything is mapped there. */

@@ -34,7 +34,8 @@
 		}                                                                                  \
 	} while (0)
 
-/* By the GPU's one clock: each SM has one of its own, which says nothing of the time that others see. */
+/* By the GPU's one clock: each SM has one of its own, which says nothing of the time that others
+ * see. */
 static inline __device__ void spin_for(unsigned long long nanoseconds)
 {
 	unsigned long long start, now;

@@ -380,7 +380,8 @@ TEST(writes_to_shared_memory_of_lanes_that_stand_by)
 	CHECK(spins(FIRST_LANE(WAIT, "st.shared::cluster.u32 [16], %r0;")));
 }
 
-/* What a loop waits for may be written in an outer one, next round, if lanes leave it one by one. */
+/* What a loop waits for may be written in an outer one, next round, if lanes leave it one by
+ * one. */
 TEST(lanes_that_stand_by_in_a_loop)
 {
 #define OWN_PLACES                                                                                 \
