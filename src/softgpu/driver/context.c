@@ -83,6 +83,15 @@ CUresult sg_enter_current(struct sg_context **context)
 	return r == CUDA_SUCCESS ? sg_context_get(NULL, context) : r;
 }
 
+CUresult sg_enter_named(CUcontext handle, struct sg_context **context)
+{
+	CUresult r = sg_enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return handle ? sg_context_get(handle, context) : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 CUresult sg_enter_context(struct sg_context **context)
 {
 	CUresult r = sg_enter_current(context);

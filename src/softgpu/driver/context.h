@@ -65,6 +65,9 @@ CUresult sg_enter_context(struct sg_context **context);
 /* The same without looking at the sticky error: for queries. */
 CUresult sg_enter_current(struct sg_context **context);
 
+/* For calls that name a context, which must not be NULL. */
+CUresult sg_enter_named(CUcontext handle, struct sg_context **context);
+
 /* For calls from before CUDA 3.2: CUDA_ERROR_INVALID_CONTEXT unless the current context is as
  * old. */
 CUresult sg_enter_narrow(void);

@@ -513,21 +513,13 @@ CUresult sg_event_gate_context(CUevent handle, struct sg_context *context)
 CUresult cuCtxRecordEvent(CUcontext handle, CUevent event)
 {
 	struct sg_context *context;
-	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
-
-	return r ?: sg_event_record_context(event, context);
+	return sg_enter_named(handle, &context) ?: sg_event_record_context(event, context);
 }
 
 CUresult cuCtxWaitEvent(CUcontext handle, CUevent event)
 {
 	struct sg_context *context;
-	CUresult r = sg_enter();
 
-	if (r == CUDA_SUCCESS)
-		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
-
-	return r ?: sg_event_gate_context(event, context);
+	return sg_enter_named(handle, &context) ?: sg_event_gate_context(event, context);
 }

@@ -263,10 +263,8 @@ CUresult cuCtxGetDevResource(CUcontext handle, CUdevResource *resource, CUdevRes
 {
 	struct sg_context *context;
 	struct range all = range_all();
-	CUresult r = sg_enter_given(resource);
+	CUresult r = sg_enter_given(resource) ?: sg_enter_named(handle, &context);
 
-	if (r == CUDA_SUCCESS)
-		r = handle ? sg_context_get(handle, &context) : CUDA_ERROR_INVALID_CONTEXT;
 	if (r != CUDA_SUCCESS)
 		return r;
 	return context->green ? cuGreenCtxGetDevResource(context->green, resource, type)

@@ -85,6 +85,14 @@ static CUresult stream_enter(CUstream handle, struct sg_stream **stream)
 	return r == CUDA_SUCCESS ? sg_stream_get(handle, context, stream) : r;
 }
 
+/* Entry of questions about a stream, whose answer must have a place. */
+static CUresult question_enter(CUstream handle, const void *answer, struct sg_stream **stream)
+{
+	CUresult r = stream_enter(handle, stream);
+
+	return r == CUDA_SUCCESS && !answer ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
 /* ---- life ---- */
 
 CUresult sg_stream_open(struct sg_context *context, unsigned flags, int priority, CUstream *handle)
@@ -233,10 +241,8 @@ CUresult cuStreamAddCallback(CUstream handle, CUstreamCallback callback, void *u
 CUresult cuStreamGetFlags(CUstream handle, unsigned *flags)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = question_enter(handle, flags, &stream);
 
-	if (r == CUDA_SUCCESS && !flags)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*flags = stream->flags;
 	return r;
@@ -245,10 +251,8 @@ CUresult cuStreamGetFlags(CUstream handle, unsigned *flags)
 CUresult cuStreamGetPriority(CUstream handle, int *priority)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = question_enter(handle, priority, &stream);
 
-	if (r == CUDA_SUCCESS && !priority)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*priority = stream->priority;
 	return r;
@@ -257,10 +261,8 @@ CUresult cuStreamGetPriority(CUstream handle, int *priority)
 CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = question_enter(handle, id, &stream);
 
-	if (r == CUDA_SUCCESS && !id)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*id = stream->id;
 	return r;
@@ -269,10 +271,8 @@ CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 CUresult cuStreamGetCtx(CUstream handle, CUcontext *context)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = question_enter(handle, context, &stream);
 
-	if (r == CUDA_SUCCESS && !context)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*context = stream->context->handle;
 	return r;
@@ -298,10 +298,8 @@ CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *gree
 CUresult cuStreamGetDevice(CUstream handle, CUdevice *device)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = question_enter(handle, device, &stream);
 
-	if (r == CUDA_SUCCESS && !device)
-		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		*device = 0;
 	return r;

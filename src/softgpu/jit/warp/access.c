@@ -231,17 +231,25 @@ static bool has_gather(const struct access *access)
 	return access->size == 4 || access->size == 8;
 }
 
+/* False: done, lane by lane. */
+static bool begin(struct warp *warp, struct access *access, bool is_write)
+{
+	access_init(warp, access, is_write);
+	if (access_goes_by_lane(warp, access)) {
+		run_by_lane(warp);
+		return false;
+	}
+	warp_tally_guard(warp, access->address, access->space, access->size * access->count);
+	keep_order(warp, access);
+	return true;
+}
+
 void warp_load(struct warp *warp)
 {
 	struct access access;
 
-	access_init(warp, &access, false);
-	if (access_goes_by_lane(warp, &access)) {
-		run_by_lane(warp);
+	if (!begin(warp, &access, false))
 		return;
-	}
-	warp_tally_guard(warp, access.address, access.space, access.size * access.count);
-	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		load_same(warp, &access);
 	else if (ranges_has(warp) && shape_is_flat(access.shape))
@@ -263,13 +271,8 @@ void warp_store(struct warp *warp)
 {
 	struct access access;
 
-	access_init(warp, &access, true);
-	if (access_goes_by_lane(warp, &access)) {
-		run_by_lane(warp);
+	if (!begin(warp, &access, true))
 		return;
-	}
-	warp_tally_guard(warp, access.address, access.space, access.size * access.count);
-	keep_order(warp, &access);
 	if (shape_is_uniform(access.shape))
 		store_same(warp, &access);
 	else if (ranges_has(warp))
