@@ -192,10 +192,10 @@ static bool processor_ns(pid_t pid, uint64_t *ns)
 
 static pid_t find_worker(const struct bench *bench)
 {
-	struct json_object *sessions = server_ask(&bench->use, "ps", NULL, ASK_MS);
+	struct json_object *sessions = server_ask(&bench->use, "ps", NULL, json_type_array, ASK_MS);
 	pid_t worker = 0;
 
-	for (size_t i = 0; sessions && i < json_object_array_length(sessions); i++) {
+	for (size_t i = 0; i < cli_length(sessions); i++) {
 		struct json_object *session = json_object_array_get_idx(sessions, i);
 		if ((pid_t)cli_number(session, "pid") == bench->client.pid)
 			worker = (pid_t)cli_number(session, "worker");
@@ -374,9 +374,9 @@ static void describe(struct bench *bench)
 /* Which backend the session got: `auto` is only known then. */
 static void describe_backend(struct bench *bench)
 {
-	struct json_object *sessions = server_ask(&bench->use, "ps", NULL, ASK_MS);
+	struct json_object *sessions = server_ask(&bench->use, "ps", NULL, json_type_array, ASK_MS);
 
-	for (size_t i = 0; sessions && i < json_object_array_length(sessions); i++) {
+	for (size_t i = 0; i < cli_length(sessions); i++) {
 		struct json_object *session = json_object_array_get_idx(sessions, i);
 		if ((pid_t)cli_number(session, "pid") == bench->client.pid)
 			json_object_object_add(bench->result, "backend",

@@ -121,3 +121,8 @@ uint64_t cli_number(struct json_object *object, const char *key)
 {
 	return json_object_get_uint64(json_object_object_get(object, key));
 }
+
+size_t cli_length(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}

@@ -65,6 +65,7 @@ void cli_error(const char *format, ...) _printf_(1, 2);
 /* Prints object to stdout, indented, and drops it. Returns CLI_OK. */
 int cli_print_json(struct json_object *object);
 
-/* Shorthands; a key that is missing or of another type gives "" and 0. */
+/* Shorthands; what is missing or of another type gives "" and 0. */
 const char *cli_text(struct json_object *object, const char *key);
 uint64_t cli_number(struct json_object *object, const char *key);
+size_t cli_length(struct json_object *array);

@@ -28,11 +28,11 @@ static void print_devices(struct json_object *backends)
 	    "BACKEND", ">DEVICE", "NAME", ">MEMORY", ">CAPABILITY", ">SMS", "PCI", "UUID"};
 	struct table *table = table_new(titles, ARRAY_SIZE(titles));
 
-	for (size_t i = 0; i < json_object_array_length(backends); i++) {
+	for (size_t i = 0; i < cli_length(backends); i++) {
 		struct json_object *backend = json_object_array_get_idx(backends, i);
 		struct json_object *devices = json_object_object_get(backend, "devices");
 		const char *name = cli_text(backend, "backend");
-		size_t n = json_object_array_length(devices);
+		size_t n = cli_length(devices);
 		for (size_t k = 0; k < n; k++)
 			add_device(table, name, json_object_array_get_idx(devices, k));
 		if (!n)
@@ -61,7 +61,7 @@ static int devices(const struct command *command, int argc, char **argv)
 		return done;
 	if (server_take(&config, false, &use) < 0)
 		return CLI_FAILED;
-	struct json_object *backends = server_ask(&use, "devices", NULL, ASK_MS);
+	struct json_object *backends = server_ask(&use, "devices", NULL, json_type_array, ASK_MS);
 	server_give(&use);
 	if (!backends)
 		return CLI_FAILED;

@@ -13,7 +13,7 @@ static bool report_backend(struct doctor *doctor, struct json_object *backend)
 {
 	const char *name = cli_text(backend, "backend"), *why = cli_text(backend, "why");
 	struct json_object *devices = json_object_object_get(backend, "devices");
-	size_t n_devices = json_object_array_length(devices);
+	size_t n_devices = cli_length(devices);
 	uint64_t version = cli_number(backend, "driver_version");
 	bool cuda = !strcmp(name, "cuda");
 	/* A machine with a GPU should have cuda, one without it the software GPU. */
@@ -44,7 +44,7 @@ static bool report_backends(
     struct doctor *doctor, const struct server_use *use, char name[CONFIG_TEXT_MAX])
 {
 	const char *wanted = doctor->config->backend;
-	struct json_object *backends = server_ask(use, "devices", NULL, ASK_MS);
+	struct json_object *backends = server_ask(use, "devices", NULL, json_type_array, ASK_MS);
 
 	if (!backends) {
 		doctor_find(doctor, "rosend", FINDING_BAD,
@@ -53,7 +53,7 @@ static bool report_backends(
 		return false;
 	}
 	*name = '\0';
-	for (size_t i = 0; i < json_object_array_length(backends); i++) {
+	for (size_t i = 0; i < cli_length(backends); i++) {
 		struct json_object *backend = json_object_array_get_idx(backends, i);
 		bool fits =
 		    !strcmp(wanted, "auto") || !strcmp(wanted, cli_text(backend, "backend"));

@@ -26,7 +26,7 @@ static void print_sessions(struct json_object *sessions)
 	struct table *table = table_new(titles, ARRAY_SIZE(titles));
 	char text[TABLE_TEXT_MAX], user[64];
 
-	for (size_t i = 0; i < json_object_array_length(sessions); i++) {
+	for (size_t i = 0; i < cli_length(sessions); i++) {
 		struct json_object *s = json_object_array_get_idx(sessions, i);
 		table_add(table, "%llu", (unsigned long long)cli_number(s, "session"));
 		table_add(table, "%llu", (unsigned long long)cli_number(s, "pid"));
@@ -65,7 +65,7 @@ static int ps(const struct command *command, int argc, char **argv)
 		    use.socket);
 	if (r)
 		return CLI_FAILED;
-	struct json_object *sessions = server_ask(&use, "ps", NULL, ASK_MS);
+	struct json_object *sessions = server_ask(&use, "ps", NULL, json_type_array, ASK_MS);
 	if (!sessions)
 		return CLI_FAILED;
 	if (json)

@@ -77,9 +77,7 @@ static int compare_rows(const void *left, const void *right)
 static struct row *read_rows(struct json_object *stats, size_t *n_rows, struct row *sum)
 {
 	struct json_object *functions = json_object_object_get(stats, "functions");
-	size_t n = json_object_is_type(functions, json_type_array)
-		       ? json_object_array_length(functions)
-		       : 0;
+	size_t n = cli_length(functions);
 	struct row *rows = n ? calloc(n, sizeof(*rows)) : NULL;
 
 	*sum = (struct row){.name = "total"};

@@ -51,7 +51,8 @@ static bool begin(const struct server_use *use, const char *id, bool count)
 	json_object_object_add(request, "run", json_object_new_string(id));
 	json_object_object_add(request, "measure", json_object_new_boolean(true));
 	json_object_object_add(request, "measure_gpu", json_object_new_boolean(count));
-	struct json_object *result = server_ask(use, "run-begin", request, ASK_MS);
+	struct json_object *result =
+	    server_ask(use, "run-begin", request, json_type_object, ASK_MS);
 	bool good = result;
 	json_object_put(result);
 	return good;
@@ -82,7 +83,7 @@ static bool show_stats(const struct run_arguments *a, const struct server_use *u
 
 	json_object_object_add(request, "run", json_object_new_string(id));
 	json_object_object_add(request, "wait_ms", json_object_new_int(STATS_MS));
-	struct json_object *stats = server_ask(use, "run-stats", request, ASK_MS);
+	struct json_object *stats = server_ask(use, "run-stats", request, json_type_object, ASK_MS);
 	if (!stats)
 		return false;
 	bool good = true;

@@ -236,8 +236,8 @@ static int ask(const struct server_use *use, struct json_object *request, int ti
 	return error_trace(r);
 }
 
-struct json_object *server_ask(
-    const struct server_use *use, const char *method, struct json_object *request, int timeout_ms)
+struct json_object *server_ask(const struct server_use *use, const char *method,
+    struct json_object *request, enum json_type type, int timeout_ms)
 {
 	struct json_object *answer = NULL, *result = NULL;
 
@@ -246,7 +246,7 @@ struct json_object *server_ask(
 	json_object_object_add(request, "method", json_object_new_string(method));
 	int r = ask(use, request, timeout_ms, &answer);
 	json_object_put(request);
-	if (r < 0) {
+	if (r < 0 && r != -EBADMSG) {
 		cli_error("rosend at %s does not answer \"%s\": %s: its log may say why",
 		    use->socket, method, r == -ENODATA ? "it hung up" : strerror(-r));
 		return NULL;
@@ -255,8 +255,12 @@ struct json_object *server_ask(
 	if (error)
 		cli_error("rosend at %s refuses \"%s\": %s", use->socket, method,
 		    cli_text(error, "text"));
-	else
+	else if (json_object_is_type(json_object_object_get(answer, "result"), type))
 		result = json_object_get(json_object_object_get(answer, "result"));
+	else
+		cli_error("what listens at %s answers \"%s\" in another way than a rosend of this "
+			  "release: name another socket (--server, ROSEN_SERVER)",
+		    use->socket, method);
 	json_object_put(answer);
 	return result;
 }

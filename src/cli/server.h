@@ -38,7 +38,8 @@ void server_give(struct server_use *use);
 
 /*
  * Asks: {"method": method} with the members of request (taken over; NULL: none). The result is
- * returned, NULL after a message. timeout_ms: how long to wait for the answer.
+ * returned, which is of that type; NULL after a message. timeout_ms: how long to wait for the
+ * answer.
  */
-struct json_object *server_ask(
-    const struct server_use *use, const char *method, struct json_object *request, int timeout_ms);
+struct json_object *server_ask(const struct server_use *use, const char *method,
+    struct json_object *request, enum json_type type, int timeout_ms);

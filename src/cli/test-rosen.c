@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #include "base/config.h"
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/socket.h"
 #include "base/test.h"
 #include "control/test-tree.h"
 
@@ -528,6 +530,53 @@ TEST(server_may_have_a_relative_path)
 	CHECK_EQ(chdir("/"), 0);
 	kill(tree.pid, SIGTERM);
 	CHECK_EQ(wait_for(tree.pid), 0);
+	tear_down();
+}
+
+/* Answers whoever asks at path with text, until it is killed. */
+static pid_t start_stranger(const char *path, const char *text)
+{
+	char error[SOCKET_ERROR_MAX], question[4096];
+	pid_t parent = getpid();
+	int listener;
+
+	CHECK_EQ(socket_listen(path, false, false, &listener, error), 0);
+	CHECK_EQ(fcntl(listener, F_SETFL, 0), 0);
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid) {
+		fd_close(listener);
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent) {
+		_cleanup_fd_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (recv(fd, question, sizeof(question), 0) > 0)
+			send(fd, text, strlen(text), MSG_NOSIGNAL);
+	}
+	_exit(0);
+}
+
+/* What listens at a path need not be rosend. */
+TEST(stranger_at_the_socket_is_told)
+{
+	static const char *const answers[] = {
+	    "hello", "{}", "\"7\"", "{\"result\":5}", "{\"result\":[7, [], {\"devices\":7}]}"};
+	static const char *const commands[] = {"ps", "devices", "doctor"};
+
+	set_up("ok");
+	setenv("ROSEN_SERVER", tree.socket, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		bool is_array = strchr(answers[i], '[');
+		pid_t pid = start_stranger(tree.socket, answers[i]);
+		for (size_t k = 0; k < ARRAY_SIZE(commands); k++) {
+			CHECK_EQ(ROSEN(commands[k]), !is_array || !strcmp(commands[k], "doctor"));
+			CHECK(is_array || strstr(result.error, "in another way than a rosend"));
+		}
+		kill(pid, SIGKILL);
+		CHECK_EQ(wait_for(pid), 1000 + SIGKILL);
+	}
+	CHECK_EQ(unlink(tree.socket), 0);
 	tear_down();
 }
 
