@@ -116,6 +116,49 @@ TEST(rows_that_read_what_their_first_lane_clears)
 	}
 }
 
+#define ROTATE(again)                                                                              \
+	again                                                                                      \
+	    ": setp.lt.u32 %p, %r2, 32; vote.sync.any.pred %q, %p, -1; ld.global.u32 %r5, [%d];\n" \
+	    "@%q add.u32 %r5, %r5, 100; st.global.u32 [%o], %r5; add.u32 %r2, %r2, 32;\n"          \
+	    "setp.lt.u32 %p, %r2, %r3; @%p bra " again ";\n"
+
+/*
+ * Each lane takes what the next one has, round by round. In each round the warp votes, where other
+ * lanes might have left the loop before; the other loop's votes are none of theirs, for all lanes
+ * take the same of the two.
+ */
+TEST(votes_in_two_loops_of_which_a_warp_takes_one)
+{
+	struct sg_kernel *kernel =
+	    kernel_get(module_load(PTX_HEAD
+			   ".visible .entry k(.param .u64 out, .param .u64 n) {\n"
+			   ".reg .b64 %o, %d; .reg .b32 %r<9>; .reg .pred %p, %q;\n"
+			   "ld.param.u64 %o, [out]; ld.param.u32 %r3, [n]; mov.u32 %r1, %tid.x;\n"
+			   "add.u32 %r4, %r1, 1; and.b32 %r4, %r4, 31; mul.wide.u32 %d, %r4, 4;\n"
+			   "add.u64 %d, %d, %o; mad.wide.u32 %o, %r1, 4, %o; mov.u32 %r2, %r1; "
+			   "setp.ge.u32 %p, %r2, %r3;\n"
+			   "@%p bra END; setp.gt.u32 %q, %r3, 64; @%q bra LONG;\n" ROTATE(
+			       "SHORT") "bra END;\n" ROTATE("LONG") "END: ret; }\n"),
+		"k");
+	uint32_t *out = device_alloc(32 * 4);
+
+	for (uint32_t rounds = 1; rounds <= 4; rounds++) {
+		uint64_t params[] = {(uint64_t)out, rounds * 32};
+		struct sg_launch l = {.grid = {1, 1, 1},
+		    .block = {32, 1, 1},
+		    .lanes = 32,
+		    .params = params,
+		    .params_size = sizeof(params)};
+		struct sg_fault fault;
+
+		for (uint32_t i = 0; i < 32; i++)
+			out[i] = i;
+		CHECK_EQ(sg_launch(kernel, &l, &fault), 0);
+		for (uint32_t i = 0; i < 32; i++)
+			CHECK_EQ(out[i], (i + rounds) % 32 + 100);
+	}
+}
+
 /* A block's warp stores, fences and lets one lane say so; the next block waits for that. No lane
  * may run ahead of the others through the fence, whoever runs them. */
 TEST_LIMIT(one_lane_publishes_for_its_warp, 120)

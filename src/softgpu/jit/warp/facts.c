@@ -169,6 +169,8 @@ static void add_split(struct facts *facts, struct ways *ways, uint32_t branch, u
 		bits_add(running, branch);
 	if (ways->end != FLOW_NONE)
 		bits_add(split->waiting, ways->end);
+	split->passed = ways->passed;
+	split->n_ways = ways->count;
 	entry = shared_entry(facts, ways, branch);
 	find_mixed(facts, ways, entry);
 	find_mixed_behind(facts, ways, entry);
@@ -378,6 +380,27 @@ bool facts_may_wait(const struct facts *facts, uint32_t running, uint32_t waitin
 		if (bits_has(s->running, running) && bits_has(s->waiting, waiting))
 			return true;
 	return false;
+}
+
+/* Does one way only lead to both blocks, and no other to either? */
+static bool are_on_one_way(const struct split *split, uint32_t a, uint32_t b)
+{
+	uint32_t n_common = 0;
+
+	for (uint32_t w = 0; w < split->n_ways; w++) {
+		if (bits_has(split->passed[w], a) != bits_has(split->passed[w], b))
+			return false;
+		n_common += bits_has(split->passed[w], a);
+	}
+	return n_common == 1;
+}
+
+void facts_find_beside(const struct facts *facts, uint32_t running, uint64_t *beside)
+{
+	for (const struct split *s = facts->splits; s; s = s->next)
+		for (uint32_t b = 0; b < facts->flow.n_blocks && bits_has(s->running, running); b++)
+			if (bits_has(s->waiting, b) && !are_on_one_way(s, running, b))
+				bits_add(beside, b);
 }
 
 /* Does an edge lead past blocks that lanes may wait at? */

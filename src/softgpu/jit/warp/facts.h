@@ -33,6 +33,8 @@ struct shape {
 struct split {
 	uint64_t *running; /* blocks some lanes may run */
 	uint64_t *waiting; /* while others of them stand at one of these */
+	uint64_t **passed; /* by way: the blocks on it */
+	uint32_t n_ways;   /* 0: the exits of a loop, where no way begins yet */
 	struct split *next;
 };
 
@@ -60,6 +62,10 @@ void facts_fini(struct facts *facts);
 
 /* May lanes wait at one block while others run another? */
 bool facts_may_wait(const struct facts *facts, uint32_t running, uint32_t waiting);
+
+/* Adds the blocks where others may be while some lanes run that one: facts_may_wait(), but without
+ * those that only lanes which went the same way at the branch come to. */
+void facts_find_beside(const struct facts *facts, uint32_t running, uint64_t *beside);
 
 /* The same in all lanes of a row. */
 static inline bool shape_is_flat(struct shape shape)

@@ -77,25 +77,52 @@ static void find_related(const struct flow *flow, uint32_t block, uint64_t *rela
 	free(before);
 }
 
+/* Blocks that lanes may go on to which wait while others run block, loops' further rounds aside. */
+static void find_ahead(const struct facts *facts, uint32_t block, uint64_t *ahead)
+{
+	const struct flow *flow = &facts->flow;
+
+	facts_find_beside(facts, block, ahead);
+	for (uint32_t place = 0; place < flow->n_ordered; place++) {
+		uint32_t number = flow->order[place];
+		const struct flow_block *b = &flow->blocks[number];
+
+		for (uint32_t i = 0; i < b->n_next && bits_has(ahead, number); i++)
+			if (flow->blocks[b->next[i]].place > place)
+				bits_add(ahead, b->next[i]);
+	}
+}
+
+static bool block_meets(const struct flow *flow, uint32_t number)
+{
+	const struct flow_block *block = &flow->blocks[number];
+
+	for (uint32_t k = block->first; k < block->end; k++)
+		if (meets(&flow->function->code[k]))
+			return true;
+	return false;
+}
+
 /*
- * Some lanes meet in a block while others are elsewhere. Those others are no members, unless there
- * is a place beside this one where they wait for these.
+ * Some lanes meet in a block while others are elsewhere. Those others are no members, unless they
+ * are on the way to a place beside this one where they wait for these.
  */
 static bool may_meet_elsewhere(const struct facts *facts, uint32_t block)
 {
 	const struct flow *flow = &facts->flow;
-	uint64_t *related = calloc(flow->block_words, sizeof(*related));
+	uint64_t *related = calloc(2 * flow->block_words, sizeof(*related));
+	uint64_t *ahead = related + flow->block_words;
 	bool elsewhere = !related;
 
-	if (related)
+	if (related) {
 		find_related(flow, block, related);
+		find_ahead(facts, block, ahead);
+	}
 	for (uint32_t i = 0; i < flow->n_ordered && !elsewhere; i++) {
-		const struct flow_block *b = &flow->blocks[flow->order[i]];
+		uint32_t other = flow->order[i];
 
-		if (bits_has(related, flow->order[i]) || !bits_has(facts->partial, flow->order[i]))
-			continue;
-		for (uint32_t k = b->first; k < b->end; k++)
-			elsewhere |= meets(&flow->function->code[k]);
+		elsewhere = bits_has(ahead, other) && !bits_has(related, other) &&
+			    bits_has(facts->partial, other) && block_meets(flow, other);
 	}
 	free(related);
 	return elsewhere;
