@@ -10,6 +10,9 @@
 
 #include "base/util.h"
 
+/* Of what cuParamSetSize takes, which an H200's driver does 4096 and not 100000. */
+#define BYTES_MAX 32764u
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 CUresult old_launch_make_room(struct old_launch *old, size_t room)
@@ -48,7 +51,7 @@ CUresult old_launch_shared(struct old_launch *old, unsigned bytes)
 
 CUresult old_launch_bytes(struct old_launch *old, unsigned bytes)
 {
-	if (bytes > old->room)
+	if (bytes > BYTES_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	old->bytes = bytes;
@@ -76,14 +79,15 @@ CUresult old_launch_go(struct old_launch *old, CUfunction function, int width, i
 {
 	if (width <= 0 || height <= 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	char *buffer = malloc(old->room ?: 1);
-	if (!buffer)
-		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
 	struct old_launch now = *old;
-	memcpy(buffer, old->buffer, now.bytes);
+	size_t bytes = MAX(now.bytes, now.room);
+	char *buffer = calloc(1, bytes ?: 1);
+	if (buffer)
+		memcpy(buffer, old->buffer, MIN(now.bytes, now.room));
 	pthread_mutex_unlock(&lock);
-	size_t bytes = now.bytes;
+	if (!buffer)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, buffer, CU_LAUNCH_PARAM_BUFFER_SIZE,
 	    &bytes, CU_LAUNCH_PARAM_END};
 	CUresult r = launch(function, (unsigned)width, (unsigned)height, 1, MAX(now.block[0], 1u),

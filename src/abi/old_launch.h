@@ -19,7 +19,7 @@ CUresult old_launch_make_room(struct old_launch *old, size_t room);
 
 CUresult old_launch_block(struct old_launch *old, int x, int y, int z);
 CUresult old_launch_shared(struct old_launch *old, unsigned bytes);
-/* More bytes than the function has are CUDA_ERROR_INVALID_VALUE. */
+/* Parameters beyond them are 0. Of more than the function has, the launch tells. */
 CUresult old_launch_bytes(struct old_launch *old, unsigned bytes);
 /* What lies beyond them is for nobody, as in CUDA. */
 CUresult old_launch_put(struct old_launch *old, int offset, const void *from, unsigned bytes);

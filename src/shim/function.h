@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/cuda.h"
@@ -20,6 +21,10 @@ struct function_parameter {
 
 struct function {
 	int max_threads, static_shared;
+	/* It takes blocks of one shape only (.reqntid): of block_taken, a launch_block_word(),
+	 * once it was seen to take one. */
+	bool one_block;
+	_Atomic uint64_t block_taken;
 	/* Dynamic shared memory a launch may ask for: what the program set, -1 until it did. */
 	_Atomic int dynamic_limit;
 

@@ -1,9 +1,9 @@
 /*
  * Launching kernels: the path that has to be short. A launch finds the function's record (one table
- * look-up), checks the configuration against the device's limits, copies the parameters to their
- * offsets and posts one record; nothing is waited for. What the driver refuses at once is refused
- * here with its codes; where only the backend can know (dynamic shared memory beyond what this
- * client has seen allowed), the call waits for its answer instead.
+ * look-up), checks the configuration against what the device and the function allow, copies the
+ * parameters to their offsets and posts one record; nothing is waited for. Where the backend may
+ * refuse it, it is asked, and its answer is the call's: it tells the device's limits from those the
+ * kernel was compiled with and from registers that do not suffice, and some of these end a capture.
  */
 #include "shim/launch.h"
 
@@ -17,37 +17,57 @@
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/device.h"
+#include "shim/object.h"
+#include "shim/session.h"
 #include "shim/thread.h"
 #include "wire/limits.h"
 
-enum launch_verdict launch_check(const struct launch_limits *limits, const struct function *f,
-    const unsigned grid[3], const unsigned block[3], unsigned shared, CUresult *error)
+uint64_t launch_block_word(const unsigned block[3])
+{
+	return (uint64_t)block[2] << 42 | (uint64_t)block[1] << 21 | block[0];
+}
+
+bool launch_block_fits(
+    const struct launch_limits *limits, const struct function *f, const unsigned block[3])
 {
 	uint64_t threads = 1;
 
-	*error = CUDA_ERROR_INVALID_VALUE;
 	for (int i = 0; i < 3; i++) {
-		if (!grid[i] || !block[i] || grid[i] > (unsigned)limits->max_grid[i] ||
-		    block[i] > (unsigned)limits->max_block[i])
-			return LAUNCH_REFUSED;
+		if (!block[i] || block[i] > (unsigned)limits->max_block[i])
+			return false;
 		threads *= block[i];
 	}
-	if (threads > (unsigned)limits->max_threads)
-		return LAUNCH_REFUSED;
-	if (threads > (unsigned)f->max_threads) {
-		*error = CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-		return LAUNCH_REFUSED;
-	}
+	if (threads > (unsigned)MIN(limits->max_threads, f->max_threads))
+		return false;
+	/* Relaxed: the word is all there is to know. */
+	return likely(!f->one_block) || atomic_load_explicit(&f->block_taken,
+					    memory_order_relaxed) == launch_block_word(block);
+}
+
+void launch_block_taken(CUfunction function, const unsigned block[3])
+{
+	/* Looked up anew: while the backend was asked, its module may have gone. */
+	struct function *f = shim_object((uint64_t)function, handle_kind_of((uint64_t)function));
+
+	if (f && f->one_block && session.cache)
+		atomic_store_explicit(
+		    &f->block_taken, launch_block_word(block), memory_order_relaxed);
+}
+
+bool launch_fits(const struct launch_limits *limits, const struct function *f,
+    const unsigned grid[3], const unsigned block[3], unsigned shared)
+{
+	for (int i = 0; i < 3; i++)
+		if (!grid[i] || grid[i] > (unsigned)limits->max_grid[i])
+			return false;
+	if (!launch_block_fits(limits, f, block))
+		return false;
 	if (likely(!shared))
-		return LAUNCH_FINE;
-	uint64_t total = (uint64_t)shared + (unsigned)f->static_shared;
-	if (total > (unsigned)MAX(limits->shared_optin, limits->shared_per_block))
-		return LAUNCH_REFUSED;
+		return true;
 	int allowed = atomic_load_explicit(&f->dynamic_limit, memory_order_relaxed);
-	if (total <= (unsigned)limits->shared_per_block ||
-	    (allowed >= 0 && shared <= (unsigned)allowed))
-		return LAUNCH_FINE;
-	return LAUNCH_ASK;
+	return (uint64_t)shared + (unsigned)f->static_shared <=
+		   (unsigned)limits->shared_per_block ||
+	       (allowed >= 0 && shared <= (unsigned)allowed);
 }
 
 /* Most parameters are pointers and numbers: those are one move each, not a call. */
@@ -111,7 +131,7 @@ CUresult launch_buffer(
 	out->size = f->bytes;
 	if (!f->n_parameters)
 		return CUDA_SUCCESS;
-	if (unlikely(!values))
+	if (unlikely(!values || extra))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(f->bytes > LAUNCH_ON_STACK)) {
 		out->heap = malloc(f->bytes);
@@ -128,7 +148,7 @@ struct launch {
 	unsigned flags;
 };
 
-static const struct launch_limits *limits_of(CUdevice device)
+const struct launch_limits *launch_limits_of(CUdevice device)
 {
 	static struct launch_limits table[WIRE_DEVICES_MAX];
 	static _Atomic bool ready[WIRE_DEVICES_MAX];
@@ -141,8 +161,6 @@ static const struct launch_limits *limits_of(CUdevice device)
 	    .max_threads = device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
 	    .shared_per_block =
 		device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
-	    .shared_optin =
-		device_attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
 	};
 	for (int i = 0; i < 3; i++) {
 		made.max_block[i] = device_attribute(
@@ -153,6 +171,12 @@ static const struct launch_limits *limits_of(CUdevice device)
 	*limits = made;
 	atomic_store_explicit(&ready[device], true, memory_order_release);
 	return limits;
+}
+
+/* A buffer that is too short leaves the others 0. */
+static bool parameters_fit(const struct function *f, size_t size)
+{
+	return size <= f->bytes && (size || !f->bytes);
 }
 
 /* Checks and packs. stack: LAUNCH_ON_STACK bytes that live as long as the launch. */
@@ -173,14 +197,22 @@ static CUresult prepare(struct launch *launch, CUfunction function, const unsign
 		return r;
 	if ((uint64_t)stream > 2 && unlikely(!shim_handle_alive((uint64_t)stream, HANDLE_STREAM)))
 		return CUDA_ERROR_INVALID_HANDLE;
-	enum launch_verdict verdict =
-	    launch_check(limits_of(thread->device), f, grid, block, shared, &r);
-	if (unlikely(verdict == LAUNCH_REFUSED))
+	r = launch_buffer(f, values, extra, stack, &launch->parameters);
+	if (unlikely(r != CUDA_SUCCESS))
 		return r;
-	if (unlikely(verdict == LAUNCH_ASK))
+	if (unlikely(!launch_fits(launch_limits_of(thread->device), f, grid, block, shared) ||
+		     !parameters_fit(f, launch->parameters.size)))
 		launch->flags = SHIM_WAIT;
+	return CUDA_SUCCESS;
+}
 
-	return launch_buffer(f, values, extra, stack, &launch->parameters);
+/* r: the answer to the launch. */
+static CUresult answered(
+    const struct launch *launch, CUfunction function, const unsigned block[3], CUresult r)
+{
+	if (unlikely(launch->flags == SHIM_WAIT) && r == CUDA_SUCCESS)
+		launch_block_taken(function, block);
+	return r;
 }
 
 CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -201,7 +233,8 @@ CUresult shim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid
 	    &call, API_cuLaunchKernel, wire_size_cuLaunchKernel(&a), launch.flags, 0);
 	if (likely(r == CUDA_SUCCESS)) {
 		wire_encode_cuLaunchKernel(&call.writer, &a);
-		r = shim_call_end(&call, shim_call_finish(&call));
+		r = answered(
+		    &launch, function, block, shim_call_end(&call, shim_call_finish(&call)));
 	}
 out:
 	if (unlikely(launch.parameters.heap))
@@ -329,6 +362,7 @@ CUresult shim_cuLaunchKernelEx(
 		    launch.parameters.bytes, launch.parameters.size};
 		r = unlikely(updatable) ? launch_updatable(&a, shim_flags, updatable)
 					: launch_ex(&a, launch.flags | shim_flags);
+		r = answered(&launch, function, block, r);
 	}
 	if (unlikely(launch.parameters.heap))
 		free(launch.parameters.heap);

@@ -11,18 +11,23 @@
 /* What the device allows. */
 struct launch_limits {
 	int max_threads, max_block[3], max_grid[3];
-	int shared_per_block, shared_optin;
+	int shared_per_block;
 };
 
-enum launch_verdict {
-	LAUNCH_FINE,
-	LAUNCH_ASK, /* might exceed what the function allows: only the backend can say */
-	LAUNCH_REFUSED,
-};
+const struct launch_limits *launch_limits_of(CUdevice device);
 
-/* *error: the driver's own code when refused. */
-enum launch_verdict launch_check(const struct launch_limits *limits, const struct function *f,
-    const unsigned grid[3], const unsigned block[3], unsigned shared, CUresult *error);
+/* Whether the backend surely takes a launch of that shape, so that nobody need wait for its answer.
+ * Where it may not it is asked: a refusal has one of several codes, and ends a capture or does not. */
+bool launch_fits(const struct launch_limits *limits, const struct function *f,
+    const unsigned grid[3], const unsigned block[3], unsigned shared);
+bool launch_block_fits(
+    const struct launch_limits *limits, const struct function *f, const unsigned block[3]);
+
+/* A block that passed the device's limits, in one word. */
+uint64_t launch_block_word(const unsigned block[3]);
+
+/* The backend took a launch of function with that block. */
+void launch_block_taken(CUfunction function, const unsigned block[3]);
 
 /* Copies every parameter to its offset in buffer (f->bytes bytes, zeroed between parameters).
  * CUDA_ERROR_INVALID_VALUE: a parameter is missing. */
@@ -42,7 +47,7 @@ struct launch_buffer {
 /* Parameter buffers up to this size live on the stack: programs have small ones. */
 #define LAUNCH_ON_STACK 1024
 
-/* The buffer for what the program passes as values or as extra. stack: LAUNCH_ON_STACK bytes that
- * live as long as the buffer. heap is set even on failure. */
+/* The buffer for what the program passes as values or as extra, not both. stack: LAUNCH_ON_STACK
+ * bytes that live as long as the buffer. heap is set even on failure. */
 CUresult launch_buffer(
     const struct function *f, void **values, void **extra, void *stack, struct launch_buffer *out);

@@ -1,8 +1,9 @@
 /*
  * Launches. The shim sends the parameter buffer laid out as the backend said (rosenFunctionInfo),
  * or as the program passed it in `extra`; it goes to the backend as `extra`, straight out of the
- * private record. The backend knows the function's own parameter size and refuses another. While a
- * stream is captured the backend gets pointers to the single parameters (launch.h says why).
+ * private record. The backend knows the function's own parameter size, refuses more and takes what is
+ * missing as 0. While a stream is captured it gets pointers to the single parameters (launch.h says
+ * why), and the same is done here.
  *
  * Under CUDA_LAUNCH_BLOCKING a launch is a call that awaits its stream (call_await_stream()). The
  * driver's own way would hold up the dispatcher, and with it the calls of other threads that a kernel
@@ -54,11 +55,21 @@ CUresult launch_as_values(struct call *call, CUfunction function, const void *pa
 	out->values = n ? call_take(call, (size_t)n * sizeof(*out->values)) : NULL;
 	if (n && !out->values)
 		return call->error;
-	for (int i = 0; i < n; i++) {
-		if (places[i].offset > bytes || places[i].bytes > bytes - places[i].offset)
-			return CUDA_ERROR_INVALID_VALUE;
-		out->values[i] = (char *)parameters + places[i].offset;
+	size_t all = 0;
+	for (int i = 0; i < n; i++)
+		all = MAX(all, (size_t)places[i].offset + places[i].bytes);
+	if (bytes > all || (n && !bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (bytes < all) {
+		char *whole = call_take(call, all);
+		if (!whole)
+			return call->error;
+		memcpy(whole, parameters, bytes);
+		memset(whole + bytes, 0, all - bytes);
+		parameters = whole;
 	}
+	for (int i = 0; i < n; i++)
+		out->values[i] = (char *)parameters + places[i].offset;
 	return CUDA_SUCCESS;
 }
 

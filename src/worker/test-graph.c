@@ -397,8 +397,17 @@ static CUresult one_parameter(CUfunction function, size_t index, size_t *offset,
 	return index ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
+static char given[16];
+
+static CUresult add_kernel(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
+    size_t count, CUgraphNodeParams *parameters)
+{
+	memcpy(given, parameters->kernel.kernelParams[0], parameter_bytes);
+	return add_node(node, graph, dependencies, count, parameters);
+}
+
 /* What lies where in a kernel's buffer is asked for once, and again when its handle may be that of
- * another: the backend would read beyond the buffer. */
+ * another: the backend would read beyond the buffer, of which what is missing is 0. */
 TEST(graph_kernels_parameters_lie_in_their_buffer)
 {
 	struct graph_client t = start();
@@ -408,18 +417,24 @@ TEST(graph_kernels_parameters_lie_in_their_buffer)
 	    .module = (CUmodule)handle_id(false, HANDLE_MODULE, 1, 1)};
 
 	backend->cuFuncGetParamInfo = one_parameter;
+	backend->cuGraphAddNode = add_kernel;
 	parameter_bytes = 8;
 	p.kernel.func = client_function(&t.client);
 	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_SUCCESS);
 	unsigned once = asked;
 	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_SUCCESS);
-	CHECK_EQ(add(&t, &p, "1234567", 7), CUDA_ERROR_INVALID_VALUE);
+	CHECK_BYTES(given, "12345678", 8);
+	CHECK_EQ(add(&t, &p, "1234567x", 7), CUDA_SUCCESS);
+	CHECK_BYTES(given, "1234567", 8);
+	CHECK_EQ(add(&t, &p, "123456789", 9), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(add(&t, &p, "", 0), CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(asked, once);
-	CHECK_EQ(added, 2);
+	CHECK_EQ(added, 3);
 	parameter_bytes = 16;
 	CHECK_EQ(CALL(&t.client, cuModuleUnload, &unload), CUDA_SUCCESS);
 	p.kernel.func = client_function(&t.client);
-	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(add(&t, &p, "12345678", 8), CUDA_SUCCESS);
+	CHECK_BYTES(given, "12345678\0\0\0\0\0\0\0", 16);
 	CHECK(asked > once);
 	client_stop(&t.client, NULL);
 }

@@ -12,11 +12,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"
+#include "softgpu/driver/graph.h"
 #include "softgpu/driver/launch.h"
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/stream.h"
-
-#define PARAMS_ALIGN 8
 
 struct launch_work {
 	struct sg_work work;
@@ -139,32 +138,41 @@ CUresult sg_function_cluster(const struct sg_function *function, const unsigned 
 								: CUDA_SUCCESS;
 }
 
-static CUresult launch_check_shape(
-    const struct sg_function *function, const struct launch_shape *shape)
+bool sg_function_takes_block(const struct sg_function *function, const unsigned block[3])
 {
 	const uint32_t *required = function->info->required_ntid;
 	uint64_t threads = 1;
 
 	for (unsigned i = 0; i < 3; i++) {
-		unsigned grid_max = (unsigned)sg_device_attribute(
-		    (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i));
-		unsigned block_max = (unsigned)sg_device_attribute(
+		unsigned most = (unsigned)sg_device_attribute(
 		    (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i));
-		if (!shape->grid[i] || shape->grid[i] > grid_max || !shape->block[i] ||
-		    shape->block[i] > block_max)
-			return CUDA_ERROR_INVALID_VALUE;
-		if (required[0] && shape->block[i] != MAX(required[i], 1u))
-			return CUDA_ERROR_INVALID_VALUE;
-		threads *= shape->block[i];
+		if (!block[i] || block[i] > most)
+			return false;
+		if (required[0] && block[i] != MAX(required[i], 1u))
+			return false;
+		threads *= block[i];
 	}
-	if (threads > function->info->max_threads_per_block)
+	return threads <= function->info->max_threads_per_block;
+}
+
+static CUresult launch_check_shape(
+    const struct sg_function *function, const struct launch_shape *shape)
+{
+	if (!sg_function_takes_block(function, shape->block))
 		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned most = (unsigned)sg_device_attribute(
+		    (CUdevice_attribute)(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i));
+		if (!shape->grid[i] || shape->grid[i] > most)
+			return CUDA_ERROR_INVALID_VALUE;
+	}
 	if (shape->shared > sg_function_dynamic_limit(function))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!shape->traits.cooperative)
 		return CUDA_SUCCESS;
 	uint64_t blocks = (uint64_t)shape->grid[0] * shape->grid[1] * shape->grid[2];
-	return blocks <= sg_function_cooperative_limit(function, (unsigned)threads, shape->shared)
+	unsigned threads = shape->block[0] * shape->block[1] * shape->block[2];
+	return blocks <= sg_function_cooperative_limit(function, threads, shape->shared)
 		   ? CUDA_SUCCESS
 		   : CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
 }
@@ -206,8 +214,7 @@ static CUresult params_from_values(
 	return CUDA_SUCCESS;
 }
 
-/* The packed buffer, as the program laid it out, often a struct with padding behind its last
- * member. What it leaves out at the end is zero. */
+/* The packed buffer, as the program laid it out. What it leaves out at the end is zero. */
 static CUresult params_from_extra(const struct sg_kernel_info *info, void **extra, uint8_t *params)
 {
 	const void *buffer = NULL;
@@ -221,18 +228,18 @@ static CUresult params_from_extra(const struct sg_kernel_info *info, void **extr
 		else
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (!buffer || !size)
+	if (!buffer || !size || (info->n_params && !*size))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (*size > align_up(info->param_bytes, PARAMS_ALIGN))
+	if (*size > info->param_bytes)
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-	memcpy(params, buffer, MIN(*size, (size_t)info->param_bytes));
+	memcpy(params, buffer, *size);
 	return CUDA_SUCCESS;
 }
 
 static CUresult params_fill(
     const struct sg_kernel_info *info, void **values, void **extra, uint8_t *params)
 {
-	if (!info->n_params)
+	if (!info->n_params && (!extra || *extra == CU_LAUNCH_PARAM_END))
 		return CUDA_SUCCESS;
 	if (values && extra)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -287,6 +294,8 @@ static CUresult launch_submit(const struct sg_function *function, const struct l
 	launch->launch.params_size = info->param_bytes;
 	if (r == CUDA_SUCCESS)
 		r = params_fill(info, values, extra, launch->params);
+	if (r == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES && sg_capture_id(stream))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS) {
 		sg_work_unref(&launch->work);
 		return r;
@@ -307,8 +316,11 @@ static CUresult launch_kernel(CUfunction handle, const struct launch_shape *shap
 	if (!function)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = sg_stream_get(stream_handle, context, &stream);
-	if (r == CUDA_SUCCESS)
-		r = launch_check_shape(function, shape);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = launch_check_shape(function, shape);
+	if (r != CUDA_SUCCESS)
+		sg_capture_breaks(stream);
 	if (r == CUDA_SUCCESS)
 		r = launch_prepare(function->kernel, shape->block);
 	return r == CUDA_SUCCESS ? launch_submit(function, shape, stream, values, extra) : r;

@@ -1,6 +1,7 @@
 /* Launching as it was before CUDA 4 (abi/old_launch.h); the state is the function object's. */
 #include "softgpu/driver/driver.h"
 
+#include "softgpu/driver/launch.h"
 #include "softgpu/driver/module.h"
 
 static CUresult legacy_enter(CUfunction handle, struct old_launch **old)
@@ -16,11 +17,21 @@ static CUresult legacy_enter(CUfunction handle, struct old_launch **old)
 	return old_launch_make_room(*old, function->info->param_bytes);
 }
 
+/* Of a function only, not of a kernel, which stands for one elsewhere. */
 CUresult cuFuncSetBlockShape(CUfunction handle, int x, int y, int z)
 {
+	const unsigned block[3] = {(unsigned)x, (unsigned)y, (unsigned)z};
 	struct old_launch *old;
+	CUresult r = legacy_enter(handle, &old);
 
-	return legacy_enter(handle, &old) ?: old_launch_block(old, x, y, z);
+	if (r != CUDA_SUCCESS)
+		return r;
+	const struct sg_function *function = sg_function_get(handle);
+	if ((CUfunction)function->kernel_handle == handle)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!sg_function_takes_block(function, block))
+		return CUDA_ERROR_INVALID_VALUE;
+	return old_launch_block(old, x, y, z);
 }
 
 CUresult cuFuncSetSharedSize(CUfunction handle, unsigned bytes)

@@ -155,7 +155,8 @@ void sg_user_object_unref(struct sg_user_references held);
  */
 CUresult sg_capture_work(struct sg_stream *stream, struct sg_work *work, bool waits, bool *taken);
 
-/* Whether the stream is being captured; then waiting for it ends the capture as a failure. */
+/* Whether the stream is being captured; then waiting for it, or a launch of a shape that cannot be,
+ * ends the capture as a failure. */
 bool sg_capture_breaks(struct sg_stream *stream);
 
 void sg_tail_fini(struct sg_tail *tail);

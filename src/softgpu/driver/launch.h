@@ -28,6 +28,9 @@ struct sg_launch_traits {
 /* Of a kernel's work. */
 struct sg_launch_traits sg_launch_traits(const struct sg_work *work);
 
+/* Whether a launch may have such blocks, by the device's limits, .maxntid and .reqntid. */
+bool sg_function_takes_block(const struct sg_function *function, const unsigned block[3]);
+
 /*
  * The blocks of the clusters a launch makes, and the grid in blocks: *grid counts clusters where
  * the kernel says so. Fails where they do not fit the kernel, the device or the grid.

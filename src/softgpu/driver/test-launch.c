@@ -75,7 +75,7 @@ static void check_add(CUfunction kernel, bool with_extra)
 		CUdeviceptr a, b, c;
 		unsigned n;
 	} packed = {test_alloc(sizeof(a)), test_alloc(sizeof(b)), test_alloc(sizeof(c)), N};
-	size_t size = sizeof(packed);
+	size_t size = offsetof(typeof(packed), n) + sizeof(packed.n); /* no padding */
 	void *values[] = {&packed.a, &packed.b, &packed.c, &packed.n};
 	void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &packed, CU_LAUNCH_PARAM_BUFFER_SIZE,
 	    &size, CU_LAUNCH_PARAM_END};

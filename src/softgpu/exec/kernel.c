@@ -158,8 +158,6 @@ int kernel_init(struct sg_kernel *kernel, struct sg_module *module, struct ptx_f
 	info->max_threads_per_block = SG_MAX_BLOCK_THREADS;
 	if (info->max_ntid[0])
 		info->max_threads_per_block = product(info->max_ntid);
-	if (info->required_ntid[0])
-		info->max_threads_per_block = product(info->required_ntid);
 	find_closure(kernel);
 	kernel_init_variants(kernel);
 	info->uses_collectives = kernel->needs_fibers;

@@ -98,7 +98,7 @@ struct sg_kernel_info {
 	uint32_t local_bytes;		/* per thread */
 	uint32_t const_bytes;		/* of user .const variables of the module */
 	uint32_t registers;		/* an estimate, never 0 */
-	uint32_t max_threads_per_block; /* .maxntid or .reqntid, else 1024 */
+	uint32_t max_threads_per_block; /* .maxntid, else 1024, as a GPU has it */
 	uint32_t max_ntid[3];		/* .maxntid, 0 0 0 when absent */
 	uint32_t required_ntid[3];	/* .reqntid, 0 0 0 when absent */
 	uint32_t required_cluster[3];	/* .reqnctapercluster, 0 0 0 when absent */
