@@ -47,6 +47,7 @@ struct area {
 	bool tried; /* under pin_lock */
 	_Atomic uint32_t epoch;
 	_Atomic bool pinned;	    /* as of epoch */
+	_Atomic bool was_pinned;    /* at any time, or it is being tried */
 	_Atomic CUdeviceptr device; /* where the device sees it; likewise, 0: nowhere */
 };
 
@@ -135,6 +136,8 @@ static bool pin(struct worker *worker, struct area *area)
 		return false;
 	pthread_mutex_lock(&staging->pin_lock);
 	if (!area->tried || atomic_load_explicit(&area->epoch, memory_order_relaxed) != epoch) {
+		bool was_pinned =
+		    atomic_exchange_explicit(&area->was_pinned, true, memory_order_relaxed);
 		CUresult r = worker->host->cuMemHostRegister_v2(
 		    area->memory, area->bytes, CU_MEMHOSTREGISTER_PORTABLE);
 		bool done = r == CUDA_SUCCESS || r == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
@@ -146,6 +149,7 @@ static bool pin(struct worker *worker, struct area *area)
 			device = 0;
 		atomic_store_explicit(&area->device, device, memory_order_relaxed);
 		atomic_store_explicit(&area->pinned, done, memory_order_relaxed);
+		atomic_store_explicit(&area->was_pinned, done || was_pinned, memory_order_relaxed);
 		atomic_store_explicit(&area->epoch, epoch, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&staging->pin_lock);
@@ -366,9 +370,13 @@ bool staging_look(struct worker *worker)
 	return staging->first;
 }
 
+/* Whether it is pinned now says nothing: a context may have come or gone since the copy was issued,
+ * and another thread may have pinned it. */
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream)
 {
-	if (staging_is_pinned(call)) {
+	/* Relaxed: a backend that knew of the pinning when it took the copy was told of it after
+	 * this was set, and has locks of its own in between. */
+	if (atomic_load_explicit(&call->worker->staging->bulk.was_pinned, memory_order_relaxed)) {
 		if (release_later(call, run, stream))
 			return;
 		call->backend->cuStreamSynchronize(stream);

@@ -683,6 +683,65 @@ TEST(dispatch_staged_copies_release_their_runs)
 	}
 }
 
+static CUresult (*copy_in)(
+    CUdeviceptr destination, const void *source, size_t bytes, CUstream stream);
+
+/* Another thread of the client makes a context meanwhile. */
+static CUresult copy_in_beside_a_new_context(
+    CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
+{
+	CUresult r = copy_in(destination, source, bytes, stream);
+
+	lanes_forget_context(client_worker(), NULL);
+	return r;
+}
+
+static struct wire_bulk take_half(void)
+{
+	struct wire_bulk run;
+	void *memory;
+
+	CHECK_EQ(chan_staging_take(staged_client.pair.client, 2 << 20, &run, &memory), 0);
+	return run;
+}
+
+static _Atomic bool came_back;
+
+static void *take_half_thread(void *argument)
+{
+	struct wire_bulk run = take_half();
+
+	atomic_store(&came_back, true);
+	chan_staging_give(staged_client.pair.client, &run);
+	return NULL;
+}
+
+/* The device may read it yet. */
+TEST(dispatch_staged_runs_stay_when_contexts_come)
+{
+	struct test_client t = staged_client = client_start(NULL);
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	CUdeviceptr address = allocate(&t, 2 << 20);
+	pthread_t thread;
+
+	copy_in = backend->cuMemcpyHtoDAsync_v2;
+	backend->cuMemcpyHtoDAsync_v2 = copy_in_beside_a_new_context;
+	fake_hold();
+	struct wire_bulk run = take_half();
+	chan_staging_hand_over(t.pair.client, &run);
+	struct args_rosenCopyInStaged copy = {
+	    .destination = address, .offset = run.offset, .bytes = run.size};
+	CHECK_EQ(CALL(&t, rosenCopyInStaged, &copy), CUDA_SUCCESS);
+	struct wire_bulk other = take_half();
+	CHECK_EQ(pthread_create(&thread, NULL, take_half_thread, NULL), 0);
+	usleep(50000);
+	CHECK(!atomic_load(&came_back));
+	fake_release();
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	chan_staging_give(t.pair.client, &other);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_waits_for_one_thing_at_a_time)
 {
 	struct test_client t = client_start(NULL);
