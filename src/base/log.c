@@ -66,6 +66,9 @@ void log_write(enum log_level level, const char *format, ...)
 	va_end(arguments);
 
 	size_t length = MIN((size_t)head + (size_t)MAX(body, 0), sizeof(line) - 1);
+	/* A text from elsewhere, such as a compiler's, may bring one of its own. */
+	while (line[length - 1] == '\n')
+		length--;
 	line[length++] = '\n';
 	/* A log that cannot be written has nobody to tell. */
 	ssize_t ignored = write(log_descriptor, line, length);

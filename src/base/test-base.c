@@ -1,6 +1,7 @@
 /* Tests of the base library. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "base/decimal.h"
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "base/test.h"
 
@@ -31,6 +33,21 @@ TEST(decimal_numbers_are_digits_in_range)
 	CHECK_EQ(number, 3);
 	CHECK(decimal_parse("18446744073709551615", 0, UINT64_MAX, &number));
 	CHECK_EQ(number, UINT64_MAX);
+}
+
+TEST(log_lines_end_once)
+{
+	char line[64] = "";
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	CHECK(fd >= 0);
+	log_init("test");
+	log_set_descriptor(fd);
+	log_error("%s", "from a compiler\n\n");
+	log_set_descriptor(STDERR_FILENO);
+	CHECK(pread(fd, line, sizeof(line) - 1, 0) > 0);
+	CHECK_STR(line, "rosen[test]: error: from a compiler\n");
+	fd_close(fd);
 }
 
 TEST(sizes_may_have_a_unit)

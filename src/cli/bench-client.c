@@ -47,7 +47,7 @@ bool bench_client_order(struct bench_client *client, const char *order)
 
 	if (send(client->socket, order, size, MSG_NOSIGNAL) == (ssize_t)size)
 		return true;
-	cli_error("a benchmark client is gone: %s", strerror(errno));
+	cli_error("Rosen's own CUDA program is gone: %s", strerror(errno));
 	return false;
 }
 
@@ -59,16 +59,17 @@ static bool read_line(struct bench_client *client)
 		struct pollfd poller = {.fd = client->socket, .events = POLLIN};
 		size_t room = sizeof(client->answer) - 1 - client->filled;
 		if (!room || poll(&poller, 1, PATIENCE_MS) == 0) {
-			cli_error("a benchmark client does not answer: `rosen ps` and rosend's log "
-				  "may say why");
+			cli_error(
+			    "Rosen's own CUDA program does not answer: `rosen ps` and rosend's log "
+			    "may say why");
 			return false;
 		}
 		ssize_t size = read(client->socket, client->answer + client->filled, room);
 		if (size < 0 && errno == EINTR)
 			continue;
 		if (size <= 0) {
-			cli_error("a benchmark client ended: its message is above, or in rosend's "
-				  "log");
+			cli_error("Rosen's own CUDA program ended: its message is above, or in "
+				  "rosend's log");
 			return false;
 		}
 		client->filled += (size_t)size;
@@ -86,8 +87,8 @@ struct json_object *bench_client_answer(struct bench_client *client)
 	struct json_object *error = json_object_object_get(answer, "error");
 	if (answer && !error)
 		return answer;
-	cli_error("the benchmark failed: %s",
-	    error ? json_object_get_string(error) : "a client's answer is no JSON");
+	cli_error("Rosen's own CUDA program failed: %s",
+	    error ? json_object_get_string(error) : "its answer is no JSON");
 	json_object_put(answer);
 	return NULL;
 }

@@ -151,11 +151,18 @@ static size_t find_unknown_settings(struct doctor *doctor)
 
 void doctor_check_environment(struct doctor *doctor)
 {
-	const char *preload = getenv("LD_PRELOAD");
+	const char *preload = getenv("LD_PRELOAD"), *visible = getenv("CUDA_VISIBLE_DEVICES");
 	size_t n_found =
 	    find_other_libcuda(doctor, getenv("LD_LIBRARY_PATH")) + find_unknown_settings(doctor);
 	struct rlimit files;
 
+	if (visible) {
+		n_found++;
+		doctor_find(doctor, "environment", FINDING_NOTE,
+		    "unset it where a program finds none or too few",
+		    "CUDA_VISIBLE_DEVICES is \"%s\": programs see only the devices that it names",
+		    visible);
+	}
 	if (preload && strstr(preload, "cuda")) {
 		n_found++;
 		doctor_find(doctor, "environment", FINDING_BAD, "unset LD_PRELOAD",
@@ -244,16 +251,27 @@ void doctor_check_nvidia(struct doctor *doctor)
 		    version, n_gpus, n_gpus == 1 ? "" : "s");
 }
 
+/* Where the software GPU looks for it. True: SOFTGPU_LLVM says where. */
+static bool compiler_path(const struct doctor *doctor, char *path, size_t size)
+{
+	const char *given = getenv("SOFTGPU_LLVM"), *slash = strrchr(doctor->install.softgpu, '/');
+
+	if (given && *given)
+		snprintf(path, size, "%s", given);
+	else
+		snprintf(path, size, "%.*s/softgpu-llvm.so", (int)(slash - doctor->install.softgpu),
+		    doctor->install.softgpu);
+	return given && *given;
+}
+
 void doctor_check_compiler(struct doctor *doctor)
 {
 	char path[INSTALL_PATH_MAX + 32];
-	const char *slash = strrchr(doctor->install.softgpu, '/');
-
-	snprintf(path, sizeof(path), "%.*s/softgpu-llvm.so", (int)(slash - doctor->install.softgpu),
-	    doctor->install.softgpu);
+	bool given = compiler_path(doctor, path, sizeof(path));
 	/* Without a GPU nothing else can run a kernel. */
 	enum finding_state state = doctor->has_gpu ? FINDING_NOTE : FINDING_BAD;
-	if (access(path, R_OK)) {
+
+	if (!given && access(path, R_OK)) {
 		doctor_find(doctor, "compiler", state,
 		    "apt-get install llvm-19-dev, then build Rosen again: make",
 		    "%s is missing: the software GPU was built without LLVM and runs no kernels",
@@ -267,6 +285,7 @@ void doctor_check_compiler(struct doctor *doctor)
 		dlclose(library);
 		return;
 	}
-	doctor_find(doctor, "compiler", state, "apt-get install libllvm19",
+	doctor_find(doctor, "compiler", state,
+	    given ? "correct or unset SOFTGPU_LLVM" : "apt-get install libllvm19",
 	    "the software GPU's compiler cannot be loaded: %s", dlerror());
 }

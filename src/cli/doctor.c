@@ -11,6 +11,8 @@
 
 #include "cli/cli.h"
 
+#define PROGRAMS_MAX 100 /* a script is two findings, and about twenty tell of the rest */
+
 void doctor_find(struct doctor *doctor, const char *what, enum finding_state state,
     const char *mend, const char *format, ...)
 {
@@ -98,6 +100,10 @@ static int run_doctor(const struct command *command, int argc, char **argv)
 
 	if (done >= 0)
 		return done;
+	if (argc - rest > PROGRAMS_MAX) {
+		cli_error("at most %d programs at a time", PROGRAMS_MAX);
+		return CLI_USAGE;
+	}
 	if (install_find(&doctor.install) < 0) {
 		cli_error("cannot find this installation: is /proc mounted?");
 		return CLI_FAILED;
@@ -135,6 +141,7 @@ const struct command command_doctor = {
 	    "path, and looks at each PROGRAM that is named: whether it can be run with "
 	    "`rosen run`.\n"
 	    "\n"
-	    "Exit status: 0 when nothing must be mended, 1 otherwise.\n",
+	    "Exit status: 0 when nothing must be mended, 1 otherwise, 2 for a wrong command "
+	    "line.\n",
     .run = run_doctor,
 };

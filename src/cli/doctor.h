@@ -19,7 +19,7 @@ enum finding_state {
 };
 
 #define FINDING_TEXT_MAX 512
-#define FINDINGS_MAX	 48
+#define FINDINGS_MAX	 256
 
 struct finding {
 	const char *what; /* a constant: "worker", "driver" */

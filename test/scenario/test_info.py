@@ -74,6 +74,12 @@ class Info(Scenario):
         self.assertIn("ROSEN_BAKCEND is set and means nothing to Rosen", notes)
         self.assertNotIn("ROSEN_SPIN_US", told)
 
+    def test_doctor_looks_where_the_software_gpu_does(self):
+        told = json.loads(run("doctor", "--json", SOFTGPU_LLVM="/nonexistent", CUDA_VISIBLE_DEVICES="0").stdout)
+        texts = {finding["check"]: finding["text"] for finding in told["findings"]}
+        self.assertIn("/nonexistent: cannot open shared object file", texts["compiler"])
+        self.assertIn('CUDA_VISIBLE_DEVICES is "0"', texts["environment"])
+
     def test_doctor_finds_a_whole_installation(self):
         result = run("doctor", "--json")
         told = json.loads(result.stdout)
