@@ -1,6 +1,7 @@
 /* The fake backend's memory: what cuMemAlloc and the registration of host memory know. Every range
  * of mapped device memory is remembered, so that copies check both ends before they touch them: a
- * test of hostile addresses cannot crash. */
+ * test of hostile addresses cannot crash. None goes in the midst of a copy, after which a GPU would
+ * only stop. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -11,6 +12,28 @@ static struct {
 	uint64_t start, size;
 	bool plain; /* of cuMemAlloc */
 } ranges[FAKE_RANGES];
+
+static pthread_rwlock_t use = PTHREAD_RWLOCK_INITIALIZER; /* outside of the locks */
+
+void fake_use_memory(void)
+{
+	pthread_rwlock_rdlock(&use);
+}
+
+void fake_used_memory(void)
+{
+	pthread_rwlock_unlock(&use);
+}
+
+void fake_change_memory(void)
+{
+	pthread_rwlock_wrlock(&use);
+}
+
+void fake_changed_memory(void)
+{
+	pthread_rwlock_unlock(&use);
+}
 
 bool fake_add_range(uint64_t start, uint64_t size, bool plain)
 {
@@ -80,13 +103,13 @@ static CUresult memory_alloc(CUdeviceptr *address, size_t bytes)
 
 static CUresult memory_free(CUdeviceptr address)
 {
+	fake_change_memory();
 	uint64_t bytes = fake_drop_range(address, true);
-
-	if (!bytes)
-		return CUDA_ERROR_INVALID_VALUE;
-	free((void *)address);
+	if (bytes)
+		free((void *)address);
+	fake_changed_memory();
 	atomic_fetch_sub(&fake.used, bytes);
-	return CUDA_SUCCESS;
+	return bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult pointer_attribute(void *value, CUpointer_attribute attribute, CUdeviceptr address)
@@ -146,11 +169,13 @@ static CUresult host_register(void *memory, size_t bytes, unsigned flags)
 
 static CUresult host_unregister(void *memory)
 {
+	fake_change_memory();
 	pthread_mutex_lock(&lock);
 	size_t i = host_range_of((uintptr_t)memory);
 	if (i < FAKE_RANGES)
 		host_ranges[i].size = 0;
 	pthread_mutex_unlock(&lock);
+	fake_changed_memory();
 	atomic_fetch_sub(&fake.registered, 1);
 	return CUDA_SUCCESS;
 }

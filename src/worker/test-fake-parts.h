@@ -28,6 +28,14 @@ bool fake_add_range(uint64_t start, uint64_t bytes, bool plain);
 /* Size of the range that starts at start, which is then gone; 0: none. */
 uint64_t fake_drop_range(uint64_t start, bool plain);
 
+/* Between the two no memory goes, of the device or registered: what is mapped stays so. Not one in
+ * the other. */
+void fake_use_memory(void);
+void fake_used_memory(void);
+/* The same for who takes memory away, or puts some where other was: waits until it is not used. */
+void fake_change_memory(void);
+void fake_changed_memory(void);
+
 /* Whether address lies in host memory that is registered. */
 bool fake_is_registered(uint64_t address);
 

@@ -103,16 +103,18 @@ static CUresult stream_write_value(
 	FALLIBLE();
 	if (fake.no_words)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (address % sizeof(value) ||
-	    !(fake_is_mapped(address, sizeof(value)) || fake_is_registered(address)))
-		return CUDA_ERROR_INVALID_VALUE;
+	fake_use_memory();
+	bool there = address % sizeof(value) == 0 &&
+		     (fake_is_mapped(address, sizeof(value)) || fake_is_registered(address));
 	pthread_mutex_lock(&lock);
-	word.address = (_Atomic uint32_t *)address;
+	if (there)
+		word.address = (_Atomic uint32_t *)address;
 	word.value = value;
 	if (!held)
 		write_word();
 	pthread_mutex_unlock(&lock);
-	return CUDA_SUCCESS;
+	fake_used_memory();
+	return there ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult capture_begin(CUstream stream, CUstreamCaptureMode capture_mode)

@@ -23,12 +23,17 @@ static CUresult granularity(
 	return CUDA_SUCCESS;
 }
 
-static CUresult address_reserve(CUdeviceptr *address, size_t bytes, size_t alignment,
-    CUdeviceptr hint, unsigned long long flags)
+/* What changes more than one of the tables does so alone, with nobody's use of memory beside it. */
+#define ALONE(call)                                                                                \
+	({                                                                                         \
+		fake_change_memory();                                                              \
+		CUresult alone_r = (call);                                                         \
+		fake_changed_memory();                                                             \
+		alone_r;                                                                           \
+	})
+
+static CUresult reserve(CUdeviceptr *address, size_t bytes, CUdeviceptr hint)
 {
-	FALLIBLE();
-	if (!bytes || bytes % GRANULE)
-		return CUDA_ERROR_INVALID_VALUE;
 	void *at = mmap(fake.moves_ranges ? NULL : (void *)(hint & ~0xfffull), bytes, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
@@ -43,6 +48,15 @@ static CUresult address_reserve(CUdeviceptr *address, size_t bytes, size_t align
 		}
 	munmap(at, bytes);
 	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult address_reserve(CUdeviceptr *address, size_t bytes, size_t alignment,
+    CUdeviceptr hint, unsigned long long flags)
+{
+	FALLIBLE();
+	if (!bytes || bytes % GRANULE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return ALONE(reserve(address, bytes, hint));
 }
 
 static bool is_reserved(uint64_t address, uint64_t bytes)
@@ -131,7 +145,7 @@ static bool is_mapped_at(uint64_t address, size_t bytes)
 	return found;
 }
 
-static CUresult address_free(CUdeviceptr address, size_t bytes)
+static CUresult unreserve(CUdeviceptr address, size_t bytes)
 {
 	if (is_mapped_at(address, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -146,13 +160,15 @@ static CUresult address_free(CUdeviceptr address, size_t bytes)
 	return CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
-    CUmemGenericAllocationHandle handle, unsigned long long flags)
+static CUresult address_free(CUdeviceptr address, size_t bytes)
 {
-	struct physical *physical = (struct physical *)handle;
+	return ALONE(unreserve(address, bytes));
+}
+
+static CUresult map(CUdeviceptr address, size_t bytes, size_t offset, struct physical *physical)
+{
 	bool kept = false;
 
-	FALLIBLE();
 	if (!physical || bytes != physical->bytes || offset || address % 4096 ||
 	    !is_reserved(address, bytes) || is_mapped_at(address, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -170,6 +186,13 @@ static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	atomic_fetch_add(&fake.mapped, 1);
 	return CUDA_SUCCESS;
+}
+
+static CUresult memory_map(CUdeviceptr address, size_t bytes, size_t offset,
+    CUmemGenericAllocationHandle handle, unsigned long long flags)
+{
+	FALLIBLE();
+	return ALONE(map(address, bytes, offset, (struct physical *)handle));
 }
 
 CUmemGenericAllocationHandle fake_retain(uint64_t address)
@@ -224,10 +247,9 @@ static bool add_access(uint64_t address, size_t bytes, const CUmemAccessDesc *ac
 	return found;
 }
 
-static CUresult memory_access(
+static CUresult open_to(
     CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
 {
-	FALLIBLE();
 	if (!count || !add_access(address, bytes, access, count))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (fake_is_mapped(address, 1))
@@ -237,7 +259,14 @@ static CUresult memory_access(
 	return fake_add_range(address, bytes, false) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
+static CUresult memory_access(
+    CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
+{
+	FALLIBLE();
+	return ALONE(open_to(address, bytes, access, count));
+}
+
+static CUresult unmap(CUdeviceptr address, size_t bytes)
 {
 	struct physical *physical = NULL;
 
@@ -258,6 +287,11 @@ static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
 	put_physical(physical);
 	atomic_fetch_sub(&fake.mapped, 1);
 	return CUDA_SUCCESS;
+}
+
+static CUresult memory_unmap(CUdeviceptr address, size_t bytes)
+{
+	return ALONE(unmap(address, bytes));
 }
 
 static void drop_everything(void)

@@ -4,7 +4,7 @@
 #include "base/test.h"
 #include "worker/test-fake-parts.h"
 
-/* --- copies: done at once; not looked at by the thread sanitizer, whose shadow ends below the
+/* --- copies: done at once, and what they check stays so; not looked at by the thread sanitizer, whose shadow ends below the
  * device window --- */
 
 __attribute__((no_sanitize("thread", "address"))) static void copy_bytes(
@@ -22,10 +22,12 @@ static CUresult copy_in(CUdeviceptr destination, const void *source, size_t byte
 	FALLIBLE();
 	if (!fake_has_context())
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!fake_is_mapped(destination, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	copy_bytes((void *)destination, source, bytes);
-	return CUDA_SUCCESS;
+	fake_use_memory();
+	bool mapped = fake_is_mapped(destination, bytes);
+	if (mapped)
+		copy_bytes((void *)destination, source, bytes);
+	fake_used_memory();
+	return mapped ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
@@ -33,10 +35,12 @@ static CUresult copy_out(void *destination, CUdeviceptr source, size_t bytes, CU
 	FALLIBLE();
 	if (!fake_has_context())
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!fake_is_mapped(source, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	copy_bytes(destination, (const void *)source, bytes);
-	return CUDA_SUCCESS;
+	fake_use_memory();
+	bool mapped = fake_is_mapped(source, bytes);
+	if (mapped)
+		copy_bytes(destination, (const void *)source, bytes);
+	fake_used_memory();
+	return mapped ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult copy_in_now(CUdeviceptr destination, const void *source, size_t bytes)
@@ -52,9 +56,15 @@ static CUresult copy_out_now(void *destination, CUdeviceptr source, size_t bytes
 static CUresult copy_device(
     CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
-	if (!fake_is_mapped(source, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	return copy_in(destination, (const void *)source, bytes, stream);
+	FALLIBLE();
+	if (!fake_has_context())
+		return CUDA_ERROR_INVALID_CONTEXT;
+	fake_use_memory();
+	bool mapped = fake_is_mapped(source, bytes) && fake_is_mapped(destination, bytes);
+	if (mapped)
+		copy_bytes((void *)destination, (const void *)source, bytes);
+	fake_used_memory();
+	return mapped ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static const uint8_t *box_source(const CUDA_MEMCPY3D *c, size_t y, size_t z)
@@ -75,25 +85,34 @@ static uint8_t *box_destination(const CUDA_MEMCPY3D *c, size_t y, size_t z)
 	       c->dstXInBytes;
 }
 
+static CUresult copy_row(const CUDA_MEMCPY3D *c, size_t y, size_t z)
+{
+	const uint8_t *source = box_source(c, y, z);
+	uint8_t *destination = box_destination(c, y, z);
+
+	if ((c->srcMemoryType == CU_MEMORYTYPE_DEVICE &&
+		!fake_is_mapped((uint64_t)source, c->WidthInBytes)) ||
+	    (c->dstMemoryType == CU_MEMORYTYPE_DEVICE &&
+		!fake_is_mapped((uint64_t)destination, c->WidthInBytes)))
+		return CUDA_ERROR_INVALID_VALUE;
+	copy_bytes(destination, source, c->WidthInBytes);
+	return CUDA_SUCCESS;
+}
+
 static CUresult copy_box(const CUDA_MEMCPY3D *c, CUstream stream)
 {
+	CUresult r = CUDA_SUCCESS;
+
 	FALLIBLE();
 	if (c->Height * c->Depth > 1 && (c->srcPitch < c->srcXInBytes + c->WidthInBytes ||
 					    c->dstPitch < c->dstXInBytes + c->WidthInBytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t z = 0; z < c->Depth; z++)
-		for (size_t y = 0; y < c->Height; y++) {
-			const uint8_t *source = box_source(c, y, z);
-			uint8_t *destination = box_destination(c, y, z);
-			if (c->srcMemoryType == CU_MEMORYTYPE_DEVICE &&
-			    !fake_is_mapped((uint64_t)source, c->WidthInBytes))
-				return CUDA_ERROR_INVALID_VALUE;
-			if (c->dstMemoryType == CU_MEMORYTYPE_DEVICE &&
-			    !fake_is_mapped((uint64_t)destination, c->WidthInBytes))
-				return CUDA_ERROR_INVALID_VALUE;
-			copy_bytes(destination, source, c->WidthInBytes);
-		}
-	return CUDA_SUCCESS;
+	fake_use_memory();
+	for (size_t z = 0; z < c->Depth && r == CUDA_SUCCESS; z++)
+		for (size_t y = 0; y < c->Height && r == CUDA_SUCCESS; y++)
+			r = copy_row(c, y, z);
+	fake_used_memory();
+	return r;
 }
 
 /* --- functions: one module, one function with parameters of 8 bytes at 0 and 4 bytes at 8 --- */
