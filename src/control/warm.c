@@ -5,12 +5,12 @@
  *	  -> READY	CONTROL_WARMED came
  *	  -> freed	it failed: the backend is noted as absent, which may change what `auto`
  *			means; where it does the pool goes on with the other backend at once
- *	either	  -> freed	taken by a session, whose the process is from then on
+ *	either	  -> freed	taken by a session, which owns the process from then on
  *		  -> freed	it died; another is started
  *
- * A worker's environment is that of most programs: none of CUDA's variables; a private rosend knows
- * better, for it has its program's. A session with another one gets a new worker, and the warm one
- * stays for the next session. But a private rosend's was for this very session: it ends, rather
+ * A warm worker has none of CUDA's variables in its environment, like most programs; a private
+ * rosend's has those of its program. A session with other variables gets a new worker, and the warm
+ * one stays for the next session. But a private rosend's was for this very session: it ends, rather
  * than hold device memory beside the program for as long as that runs.
  *
  * A worker is taken also while it is warming: it is ahead of a new one in any case. The pool is

@@ -1,9 +1,9 @@
 /*
- * A graph's copy from or to ordinary memory of the program, as it crosses: the copy itself is
- * between a piece of a segment and its other side, and a function of the program's library, which
- * runs as a host function does, moves the bytes between the piece and the program's memory when the
- * graph gets there. The tail of rosenGraphNodeAdd and Set, and (of a node that is one) of
- * rosenGraphNodeGet.
+ * A graph's copy from or to ordinary memory of the program, as it crosses. The copy itself is
+ * between a piece of a segment, which stands in for that memory, and the other side. A function of
+ * the shim's, which runs as a host function does, moves the bytes between the piece and the
+ * program's memory when the graph gets there. This is the tail of rosenGraphNodeAdd and Set, and of
+ * rosenGraphNodeGet if the node is such a copy.
  */
 #pragma once
 

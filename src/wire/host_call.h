@@ -13,10 +13,10 @@ enum host_call_flag {
 };
 
 struct host_call {
-	uint32_t flags;
-	uint32_t
-	    status; /* CUresult: for callbacks that are told how the work before them went; of a
-			  * notification its type */
+	uint32_t flags; /* enum host_call_flag */
+	/* A CUresult, for callbacks that are told how the work before them went. Of a notification:
+	 * its type. */
+	uint32_t status;
 	uint64_t number; /* the client's, of the registered callback */
 	uint64_t value;	 /* what a notification is about: bytes over budget */
 };

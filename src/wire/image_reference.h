@@ -1,7 +1,7 @@
 /*
- * In place of a program image that the worker may have without being sent it: because it came
- * before in this session, or because another session of the same user had it. The image's bytes are
- * then this struct. No image of CUDA's begins with a zero.
+ * What the shim sends in place of a program image that the worker may have already: because it came
+ * before in this session, or because another session of the same user had it. The struct stands
+ * where the image's bytes would be; no image of CUDA's begins with a zero.
  */
 #pragma once
 
