@@ -1,6 +1,7 @@
 /*
  * A machine runs blocks on one host thread: its threads' stacks, shared memory, and the scheduler
- * that switches between them. Launches borrow machines; see machine.c for the design.
+ * that switches between them. Launches borrow machines; see machine.c for the design, and
+ * machine-memory.c for the memory.
  */
 #pragma once
 
@@ -161,6 +162,18 @@ void machine_release(struct sg_machine *machine);
 /* Memory of the machine in the arena for a launch's parameters; NULL when it cannot be had. */
 #define MACHINE_PARAM_BYTES (2u << 20)
 uint8_t *machine_params(struct sg_machine *machine);
+
+/* Makes sure of stacks, shared memory and structs for so many resident blocks and fibers of grid.
+ * False: there is no memory, or not that much room. */
+bool machine_make_room(
+    struct sg_machine *machine, const struct sg_grid *grid, uint32_t n_blocks, uint32_t n_fibers);
+/* Shared memory of a resident block. */
+uint8_t *machine_shared(const struct sg_machine *machine, uint32_t resident);
+/* The stack of a fiber of machine->grid. guard: the page below low, which nobody may touch. */
+struct machine_stack {
+	uint64_t guard, low, high;
+};
+struct machine_stack machine_stack(const struct sg_machine *machine, uint32_t index);
 
 /* Runs blocks first to first + count - 1 of the grid, resident together, to their end or the grid's
  * fault. */
