@@ -1,5 +1,6 @@
 /*
- * Building struct flow: blocks from labels and jumps, dominators, loops, the order, liveness.
+ * Building struct flow: blocks from labels and jumps, dominators, loops, the order; then what
+ * postdominators.c and liveness.c find.
  * Everything lies in one pool and dies with it; a failure of any kind leaves by longjmp, for the
  * caller's only answer is to run the kernel on the scalar machine.
  */
@@ -378,268 +379,12 @@ static void order_blocks(struct flow *flow)
 		flow->blocks[flow->order[i]].place = i;
 }
 
-/* What the blocks of a loop, or of the whole function, go to in one round: an edge out of it or
- * back to its header leads to the end of the round, whose number is n_blocks. */
-struct round_of {
-	struct flow *flow;
-	const struct flow_loop *loop; /* NULL: the function */
-	uint32_t end;
-	uint32_t *order, *place, count; /* backwards from the end */
-	uint32_t *postdominator;
-};
-
-static bool is_inside(const struct round_of *r, uint32_t block)
-{
-	return r->loop ? bits_has(r->loop->blocks, block)
-		       : r->flow->blocks[block].place != FLOW_NONE && block != r->flow->exit;
-}
-
-static uint32_t goes_to(const struct round_of *r, uint32_t to)
-{
-	return is_inside(r, to) && !(r->loop && to == r->loop->header) ? to : r->end;
-}
-
-static bool has_edge(const struct round_of *r, uint32_t from, uint32_t to)
-{
-	const struct flow_block *block = &r->flow->blocks[from];
-
-	for (uint32_t k = 0; k < block->n_next; k++)
-		if (goes_to(r, block->next[k]) == to)
-			return true;
-	return false;
-}
-
-/* The next block from which an edge leads to number, behind *at; FLOW_NONE: no more. */
-static uint32_t next_before(const struct round_of *r, uint32_t number, uint32_t *at)
-{
-	const struct flow_block *block = &r->flow->blocks[number];
-
-	if (number != r->end) {
-		while (*at < block->n_from) {
-			uint32_t from = block->from[(*at)++];
-
-			if (is_inside(r, from) && has_edge(r, from, number))
-				return from;
-		}
-		return FLOW_NONE;
-	}
-	while (*at < r->flow->n_blocks) {
-		uint32_t from = (*at)++;
-
-		if (is_inside(r, from) && has_edge(r, from, number))
-			return from;
-	}
-	return FLOW_NONE;
-}
-
-static void walk_back(struct round_of *r)
-{
-	struct flow *flow = r->flow;
-	uint32_t n = flow->n_blocks + 1, depth = 0, left = n;
-	uint32_t *stack = flow_take(flow, n * sizeof(*stack)),
-		 *at = flow_take(flow, n * sizeof(*at));
-	bool *seen = flow_take(flow, n);
-
-	stack[depth++] = r->end;
-	seen[r->end] = true;
-	while (depth) {
-		uint32_t from = next_before(r, stack[depth - 1], &at[stack[depth - 1]]);
-
-		if (from == FLOW_NONE) {
-			r->order[--left] = stack[--depth];
-		} else if (!seen[from]) {
-			seen[from] = true;
-			stack[depth++] = from;
-		}
-	}
-	r->count = n - left;
-	memmove(r->order, r->order + left, r->count * sizeof(*r->order));
-	for (uint32_t i = 0; i < r->count; i++)
-		r->place[r->order[i]] = i;
-}
-
-static uint32_t common_postdominator(const struct round_of *r, uint32_t a, uint32_t b)
-{
-	while (a != b) {
-		while (r->place[a] > r->place[b])
-			a = r->postdominator[a];
-		while (r->place[b] > r->place[a])
-			b = r->postdominator[b];
-	}
-	return a;
-}
-
-static uint32_t *find_postdominators(struct flow *flow, const struct flow_loop *loop)
-{
-	size_t size = (flow->n_blocks + 1) * sizeof(uint32_t);
-	struct round_of r = {.flow = flow, .loop = loop, .end = flow->n_blocks};
-	bool changed = true;
-
-	r.order = flow_take(flow, size);
-	r.place = flow_take(flow, size);
-	r.postdominator = flow_take(flow, size);
-	walk_back(&r);
-	for (uint32_t i = 0; i <= flow->n_blocks; i++)
-		r.postdominator[i] = FLOW_NONE;
-	r.postdominator[r.end] = r.end;
-	while (changed) {
-		changed = false;
-		for (uint32_t i = 1; i < r.count; i++) {
-			const struct flow_block *block = &flow->blocks[r.order[i]];
-			uint32_t best = FLOW_NONE;
-
-			for (uint32_t k = 0; k < block->n_next; k++) {
-				uint32_t to = goes_to(&r, block->next[k]);
-
-				if (r.postdominator[to] == FLOW_NONE)
-					continue;
-				best = best == FLOW_NONE ? to : common_postdominator(&r, best, to);
-			}
-			changed |= best != r.postdominator[r.order[i]];
-			r.postdominator[r.order[i]] = best;
-		}
-	}
-	return r.postdominator;
-}
-
-static void find_all_postdominators(struct flow *flow)
+static void check_ends(struct flow *flow)
 {
 	uint32_t *order = flow_take(flow, flow->n_blocks * sizeof(*order));
 
 	if (walk(flow, flow->exit, false, order) != flow->n_ordered)
 		flow_fail(flow, "it has a loop without an end");
-	flow->postdominators = flow_take(flow, (flow->n_loops + 1) * sizeof(*flow->postdominators));
-	for (uint32_t i = 0; i < flow->n_loops; i++)
-		flow->postdominators[i] = find_postdominators(flow, &flow->loops[i]);
-	flow->postdominators[flow->n_loops] = find_postdominators(flow, NULL);
-}
-
-uint32_t flow_postdominator(const struct flow *flow, uint32_t loop, uint32_t block)
-{
-	const uint32_t *of = flow->postdominators[loop == FLOW_NONE ? flow->n_loops : loop];
-
-	return of[block] == flow->n_blocks ? FLOW_NONE : of[block];
-}
-
-bool flow_has_result(const struct ptx_instruction *in)
-{
-	if (!in->n_operands || in->operands->kind == PTX_OPERAND_ADDRESS)
-		return false;
-	switch (in->opcode) {
-	case PTX_OP_label:
-	case PTX_OP_bra:
-	case PTX_OP_brx:
-	case PTX_OP_call:
-	case PTX_OP_nanosleep:
-	case PTX_OP_stackrestore:
-		return false;
-	case PTX_OP_bar:
-	case PTX_OP_barrier:
-		return ptx_has(in, PTX_MODIFIER_red);
-	case PTX_OP_tcgen05:
-		return ptx_has(in, PTX_MODIFIER_ld);
-	default:
-		return true;
-	}
-}
-
-static void visit_operand(
-    const struct ptx_operand *operand, bool is_result, flow_visitor *visit, void *context)
-{
-	if (operand->kind == PTX_OPERAND_REGISTER)
-		visit(context, operand->reg, is_result);
-	else
-		for (uint32_t i = 0; i < operand->n_elements; i++)
-			visit_operand(&operand->elements[i],
-			    is_result && operand->kind != PTX_OPERAND_ADDRESS, visit, context);
-}
-
-void flow_visit(
-    const struct flow *flow, const struct ptx_instruction *in, flow_visitor *visit, void *context)
-{
-	uint32_t carry = (uint32_t)flow->n_values - 1;
-
-	for (unsigned i = 0; i < in->n_operands; i++) {
-		bool is_list =
-		    in->opcode == PTX_OP_call && in->operands[i].kind == PTX_OPERAND_LIST;
-
-		visit_operand(
-		    &in->operands[i], !i && (is_list || flow_has_result(in)), visit, context);
-	}
-	if (in->opcode == PTX_OP_wgmma && in->n_operands) /* it adds to its result */
-		visit_operand(in->operands, false, visit, context);
-	if (in->opcode == PTX_OP_tcgen05 && ptx_has(in, PTX_MODIFIER_red) && in->n_operands > 1)
-		visit_operand(&in->operands[1], true, visit, context); /* what it reduced */
-	if (in->predicate != PTX_NO_REG)
-		visit(context, in->predicate, false);
-	if (in->opcode == PTX_OP_addc || in->opcode == PTX_OP_subc || in->opcode == PTX_OP_madc)
-		visit(context, carry, false);
-	if (ptx_has(in, PTX_MODIFIER_cc))
-		visit(context, carry, true);
-}
-
-struct liveness {
-	struct flow_block *block;
-	uint64_t *killed;
-	bool is_certain; /* the instruction is not predicated */
-	bool results;	 /* this round is about results */
-};
-
-static void note_value(void *context, uint32_t value, bool is_result)
-{
-	struct liveness *l = context;
-
-	if (is_result != l->results)
-		return;
-	if (!is_result) {
-		if (!bits_has(l->killed, value))
-			bits_add(l->block->live_in, value);
-		return;
-	}
-	bits_add(l->block->defined, value);
-	if (l->is_certain)
-		bits_add(l->killed, value);
-}
-
-static void find_liveness(struct flow *flow)
-{
-	size_t words = flow->value_words;
-	uint64_t *killed = flow_take(flow, flow->n_blocks * words * sizeof(*killed));
-	bool changed = true;
-
-	for (uint32_t i = 0; i < flow->n_blocks; i++) {
-		struct flow_block *block = &flow->blocks[i];
-		struct liveness l = {.block = block, .killed = &killed[i * words]};
-
-		block->live_in = flow_take(flow, words * sizeof(uint64_t));
-		block->defined = flow_take(flow, words * sizeof(uint64_t));
-		for (uint32_t k = block->first; block->place != FLOW_NONE && k < block->end; k++) {
-			const struct ptx_instruction *in = &flow->function->code[k];
-
-			l.is_certain = in->predicate == PTX_NO_REG;
-			l.results = false;
-			flow_visit(flow, in, note_value, &l);
-			l.results = true;
-			flow_visit(flow, in, note_value, &l);
-		}
-	}
-	while (changed) {
-		changed = false;
-		for (uint32_t i = flow->n_ordered; i--;) {
-			uint32_t number = flow->order[i];
-			struct flow_block *block = &flow->blocks[number];
-
-			for (uint32_t k = 0; k < block->n_next; k++)
-				for (size_t w = 0; w < words; w++) {
-					uint64_t in = flow->blocks[block->next[k]].live_in[w] &
-						      ~killed[number * words + w] &
-						      ~block->live_in[w];
-
-					block->live_in[w] |= in;
-					changed |= in != 0;
-				}
-		}
-	}
 }
 
 uint32_t flow_target(const struct flow *flow, uint32_t block, uint32_t instruction)
@@ -671,10 +416,11 @@ static void build(struct flow *flow)
 	flow->block_words = bits_words(flow->n_blocks);
 	find_loops(flow);
 	order_blocks(flow);
-	find_all_postdominators(flow);
+	check_ends(flow);
+	flow_find_postdominators(flow);
 	flow->n_values = flow->function->n_registers + 1;
 	flow->value_words = bits_words(flow->n_values);
-	find_liveness(flow);
+	flow_find_liveness(flow);
 }
 
 bool flow_init(struct flow *flow, const struct ptx_function *function)

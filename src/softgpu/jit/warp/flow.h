@@ -64,6 +64,10 @@ struct flow {
 bool flow_init(struct flow *flow, const struct ptx_function *function);
 void flow_fini(struct flow *flow);
 
+/* Parts of flow_init(): postdominators.c, liveness.c. */
+void flow_find_postdominators(struct flow *flow);
+void flow_find_liveness(struct flow *flow);
+
 /* For analyses on top: zeroed memory that lives as long as the flow, and giving up. Both jump to
  * flow->failure, which the caller must have set. */
 void *flow_take(struct flow *flow, size_t size);

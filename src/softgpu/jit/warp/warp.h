@@ -48,8 +48,16 @@ struct warp {
 	char types[IR_DOUBLE + 1][24];
 };
 
-/* The kernel cannot run on this machine; it will on the scalar one. */
+/* refuse.c: the kernel cannot run on this machine; it will on the scalar one. */
 _Noreturn void warp_refuse(struct warp *warp, const char *why);
+/* Whether lanes of a warp, or warps, meet at the instruction. */
+bool warp_meets(const struct ptx_instruction *in);
+/* Whether the kernel should run several warps as one: where its warps would wait for each other. */
+bool warp_wants_many_lanes(const struct ptx_function *function, const struct jit_warp *shape);
+/* Refuse what is not for this machine. Functions are called for one lane at a time, and must not
+ * wait for others. */
+void refuse_unfit_code(struct warp *warp);
+void refuse_unfit_function(struct warp *warp, const struct ptx_function *function);
 
 /* value.c: registers as vectors, and the slots of the widener. */
 extern const struct widen_slots warp_slots, row_slots; /* without a context */
