@@ -150,11 +150,18 @@ static bool find_library(struct install *install)
 		cli_error("cannot find this installation: is /proc mounted?");
 		return false;
 	}
-	if (access(install->libcuda, R_OK) == 0)
-		return true;
-	cli_error("%s: %s: the installation is incomplete (`rosen doctor`)", install->libcuda,
-	    strerror(errno));
-	return false;
+	if (access(install->libcuda, R_OK) < 0) {
+		cli_error("%s: %s: the installation is incomplete (`rosen doctor`)",
+		    install->libcuda, strerror(errno));
+		return false;
+	}
+	if (strpbrk(install->libraries, ":;")) {
+		cli_error("LD_LIBRARY_PATH cannot name %s, since a colon or a semicolon ends an "
+			  "entry there: move this installation to another folder",
+		    install->libraries);
+		return false;
+	}
+	return true;
 }
 
 int run_start_program(const struct run_plan *plan, pid_t *pid)

@@ -197,6 +197,25 @@ TEST(tree_without_rosend_runs_nothing)
 	check_incomplete("bin/rosend");
 }
 
+TEST(tree_that_no_search_path_can_name_runs_nothing)
+{
+	static const char *const folders[] = {"a:b", "a:b/bin", "a:b/lib", "a:b/lib/rosen"};
+
+	set_up("ok");
+	struct test_tree whole = tree;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		make_folder(folders[i]);
+	test_tree_add(&tree, getenv("TEST_ROSEN"), "a:b/bin/rosen");
+	test_tree_add(&tree, getenv("TEST_ROSEND"), "a:b/bin/rosend");
+	make_file("a:b/lib/rosen/libcuda.so.1", 0600);
+	strcat(tree.folder, "/a:b");
+	CHECK_EQ(ROSEN("run", "--", "echo", "started"), 125);
+	CHECK_STR(result.out, "");
+	CHECK(strstr(result.error, "a colon or a semicolon ends an entry"));
+	tree = whole;
+	tear_down();
+}
+
 /* A caller that asked for a report and has none is told by the status; a failure of the program's
  * own comes first. */
 TEST(report_that_cannot_be_written_shows_in_the_status)
