@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -112,16 +113,30 @@ static int make_observe_dir(const struct server_use *use, char *path, size_t siz
 	return error_trace(dir_make_private(path));
 }
 
+/* Leaves what is there untouched: a pipe that is opened and closed would be over for its reader. */
+static int try_file(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0) {
+		if (S_ISDIR(status.st_mode))
+			return error_origin(-EISDIR);
+		return access(path, W_OK) < 0 ? error_origin(-errno) : 0;
+	}
+	bool is_link = lstat(path, &status) == 0; /* to what is not there yet */
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	return fd < 0 || (!is_link && unlink(path) < 0) ? error_origin(-errno) : 0;
+}
+
 /* Before the program, which may take a day, not after it. NULL and "-" (stderr) are fine. */
 static bool can_write(const char *path)
 {
 	if (!path || !strcmp(path, "-"))
 		return true;
-	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (fd < 0)
-		cli_error(
-		    "cannot write %s: %s: the program was not started", path, strerror(errno));
-	return fd >= 0;
+	int r = try_file(path);
+	if (r < 0)
+		cli_error("cannot write %s: %s: the program was not started", path, strerror(-r));
+	return r == 0;
 }
 
 static int run_with(const struct run_arguments *a, struct run_plan *plan, struct server_use *use)

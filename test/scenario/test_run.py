@@ -111,6 +111,17 @@ class Run(Scenario):
                 self.assertEqual(result.returncode, 1, words)
                 self.assertIn("cannot write the output: No space left on device", result.stderr)
 
+    def test_a_report_may_go_into_a_pipe(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pipe")
+            os.mkfifo(path)
+            reader = subprocess.Popen(["cat", path], stdout=subprocess.PIPE, text=True)
+            result = run("run", "--backend", BACKEND, "--stats-json", path, "--", "true")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(json.loads(reader.communicate(timeout=10)[0])["sessions"], 0)
+            run("run", "--trace", os.path.join(folder, "trace"), "--", "/no/such/program")
+            self.assertEqual(os.listdir(folder), ["pipe"])
+
     def test_a_program_started_without_standard_streams_runs(self):
         for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
             status = subprocess.call(["sh", "-c", f'exec "$@" {closed}', "sh", ROSEN, "run", "--backend", BACKEND,
