@@ -326,10 +326,11 @@ CUresult session_lost(int r)
 		log_error("session %llu has lost its worker (%s): %s. This process must be started "
 			  "again; until then its CUDA calls fail with CUDA_ERROR_LAUNCH_FAILED",
 		    (unsigned long long)session.id, strerror(-r),
-		    *words	 ? words
-		    : is_private ? "it left no message; a private rosend and its workers end "
-				   "with `rosen run`"
-				 : "it left no message, see rosend's log");
+		    *words ? words
+		    : is_private
+			? "it left no message: `rosen run` has ended, and its private "
+			  "rosend with it, or this program closed descriptors that are not its own"
+			: "it left no message, see rosend's log");
 	}
 	atomic_store(&session.state, SESSION_LOST);
 	return CUDA_ERROR_LAUNCH_FAILED;

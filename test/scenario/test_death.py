@@ -41,7 +41,7 @@ class Death(Scenario):
         script = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE).stdout.readline()"
         result = run("run", "--backend", BACKEND, "--", "python3", "-c", script, LOAD, "3600")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("a private rosend and its workers end with `rosen run`", result.stderr)
+        self.assertIn("`rosen run` has ended, and its private rosend with it", result.stderr)
 
     def test_a_client_killed_inside_a_host_function_leaves_nothing(self):
         server = self.server()
