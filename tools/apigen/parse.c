@@ -82,7 +82,7 @@ static uint64_t parse_number(struct parser *p, const char *what)
 	return number;
 }
 
-/* Free text up to the closing parenthesis: what `charge` and `replay` say is read by others. */
+/* Free text up to the closing parenthesis: nothing reads what `charge` and `replay` say yet. */
 static const char *parse_free_text(struct parser *p)
 {
 	const char *text = "";
