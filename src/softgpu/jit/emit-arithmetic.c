@@ -229,8 +229,11 @@ static struct value fused(struct emit *emit, enum ptx_type type, const struct va
 	const char *suffix = type == PTX_TYPE_f64 ? "f64" : "f32";
 	struct value flushed[3], result;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		flushed[i] = flush(emit, type, v[i]);
+		if (emit->in->operands[i + 1].minus)
+			flushed[i] = emit_value(emit, "fneg %s %s", ir, flushed[i].text);
+	}
 	if (is_half(type)) {
 		unsigned relu = has(emit, PTX_MODIFIER_relu), sat = has(emit, PTX_MODIFIER_sat);
 

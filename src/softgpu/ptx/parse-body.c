@@ -413,4 +413,5 @@ void parse_body(struct parser *parser, struct ptx_function *function)
 	if (function->n_code)
 		memcpy(function->code, parser->code, function->n_code * sizeof(*function->code));
 	function->has_body = true;
+	parse_fuse(parser, function);
 }

@@ -228,6 +228,7 @@ struct ptx_unit *ptx_parse(const char *name, const char *text, size_t size, stru
 		ptx_lexer_init(&parser->lexer, text, size);
 		parsed = parse_guarded(parser);
 		free(parser->code);
+		free(parser->scratch);
 	}
 	free(parser);
 	if (parsed)

@@ -34,7 +34,7 @@ struct parser_scope {
 
 /*
  * The first error ends the parse: parser_fail() jumps back to ptx_parse(). Nothing is held across
- * the jump but the pool and code, which ptx_parse() frees; so no function below returns errors.
+ * the jump but the pool, code and scratch, which ptx_parse() frees; so no function below returns errors.
  */
 struct parser {
 	struct ptx_lexer lexer;
@@ -52,6 +52,7 @@ struct parser {
 	struct ptx_instruction *code; /* heap, grows */
 	uint32_t code_capacity;
 	uint32_t registers_capacity;
+	void *scratch; /* heap, of parse_fuse() */
 };
 
 /* parser.c: tokens, errors, memory, symbols */
@@ -95,6 +96,9 @@ void parse_module(struct parser *parser);
 
 /* parse-body.c */
 void parse_body(struct parser *parser, struct ptx_function *function);
+/* fuse.c: of a body that has been read, makes products and sums one operation where that is what
+ * ptxas does. Operands may then have minus. */
+void parse_fuse(struct parser *parser, struct ptx_function *function);
 /* ( parameters ), at the parenthesis. */
 void parse_parameters(struct parser *parser, struct ptx_variable ***out, uint32_t *n_out);
 /* New registers; returns the first one's number. */

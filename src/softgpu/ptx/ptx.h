@@ -114,7 +114,7 @@ enum ptx_part {
 struct ptx_operand {
 	enum ptx_operand_kind kind;
 	bool negated; /* !p */
-	bool minus;   /* vmad: -r */
+	bool minus;   /* -r: of vmad, and of fma made by the parser */
 	enum ptx_part part;
 	uint8_t n_selected; /* SIMD video: how many bytes or halves r.b3210 names, and which, */
 	uint16_t selector;  /* 4 bits each, the last one lowest */

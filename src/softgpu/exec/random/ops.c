@@ -270,9 +270,9 @@ static uint64_t cvt_s64_f64(double x)
 	F("cvt.rn.f32.f64 D, A;", "fg", f32_bits((float)bits_f64(a))) \
 	F("cvt.f64.f32 D, A;", "gf", f64_bits(bits_f32(a))) \
 	F("cvt.rpi.f32.f32 D, A;", "ff", f32_bits(ceilf(bits_f32(a)))) \
-	F("add.f32 D, A, B;", "fff", f32_bits(bits_f32(a) + bits_f32(b))) \
-	F("sub.f32 D, A, B;", "fff", f32_bits(bits_f32(a) - bits_f32(b))) \
-	F("mul.f32 D, A, B;", "fff", f32_bits(bits_f32(a) * bits_f32(b))) \
+	F("add.rn.f32 D, A, B;", "fff", f32_bits(bits_f32(a) + bits_f32(b))) \
+	F("sub.rn.f32 D, A, B;", "fff", f32_bits(bits_f32(a) - bits_f32(b))) \
+	F("mul.rn.f32 D, A, B;", "fff", f32_bits(bits_f32(a) * bits_f32(b))) \
 	F("add.rz.f32 D, A, B;", "fff", f32_bits(ROUNDED(FE_TOWARDZERO, float, bits_f32(a), +, bits_f32(b)))) \
 	F("mul.rp.f32 D, A, B;", "fff", f32_bits(ROUNDED(FE_UPWARD, float, bits_f32(a), *, bits_f32(b)))) \
 	F("fma.rn.f32 D, A, B, C;", "ffff", f32_bits(fmaf(bits_f32(a), bits_f32(b), bits_f32(c)))) \
@@ -283,9 +283,9 @@ static uint64_t cvt_s64_f64(double x)
 	F("max.f32 D, A, B;", "fff", max_f32(bits_f32(a), bits_f32(b))) \
 	F("neg.f32 D, A;", "ff", f32_bits(-bits_f32(a))) \
 	F("abs.f32 D, A;", "ff", f32_bits(fabsf(bits_f32(a)))) \
-	F("add.sat.f32 D, A, B;", "fff", f32_bits(fminf(fmaxf(bits_f32(a) + bits_f32(b), 0), 1))) \
-	F("add.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) + bits_f64(b))) \
-	F("mul.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) * bits_f64(b))) \
+	F("add.rn.sat.f32 D, A, B;", "fff", f32_bits(fminf(fmaxf(bits_f32(a) + bits_f32(b), 0), 1))) \
+	F("add.rn.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) + bits_f64(b))) \
+	F("mul.rn.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) * bits_f64(b))) \
 	F("fma.rn.f64 D, A, B, C;", "gggg", f64_bits(fma(bits_f64(a), bits_f64(b), bits_f64(c)))) \
 	F("div.rn.f64 D, A, B;", "ggg", f64_bits(bits_f64(a) / bits_f64(b))) \
 	F("sqrt.rn.f64 D, A;", "gg", f64_bits(sqrt(bits_f64(a)))) \
