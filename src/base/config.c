@@ -160,8 +160,8 @@ static int set_named(struct config *config, const char *name, const char *value,
 		explain(entry, name, value, error, error_size);
 		return error_origin(-EINVAL);
 	}
-	snprintf(error, error_size,
-	    "there is no setting \"%.*s\": `rosen info --config` lists them", SHOWN_MAX, name);
+	snprintf(error, error_size, "there is no setting \"%.*s\": `man rosen.conf` lists them",
+	    SHOWN_MAX, name);
 	return error_origin(-ENOENT);
 }
 

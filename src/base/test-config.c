@@ -130,7 +130,7 @@ TEST(long_values_do_not_hide_what_to_do)
 	CHECK_EQ(set("server", value, error, sizeof(error)), -EINVAL);
 	CHECK(strstr(error, "000...\": give a text of at most 255 bytes"));
 	CHECK_EQ(set(value, "1", error, sizeof(error)), -ENOENT);
-	CHECK(strstr(error, "`rosen info --config` lists them"));
+	CHECK(strstr(error, "`man rosen.conf` lists them"));
 }
 
 TEST(wrong_lines_are_named)
