@@ -15,6 +15,7 @@
  * would be without Rosen.
  */
 #include "gen/worker_custom.h"
+#include "worker/gpu_time.h"
 #include "worker/graph_host.h"
 #include "worker/graph_model.h"
 #include "worker/idle.h"
@@ -31,6 +32,7 @@ static void context_ended(struct worker *worker, CUcontext context)
 	layouts_forget(worker->layouts);
 	graph_models_forget_context(worker, context);
 	graph_hosts_forget_context(worker, context);
+	gpu_time_forget_context(worker, context);
 	idle_context_ended(worker);
 	lanes_forget_context(worker, context);
 	lane_left();

@@ -113,6 +113,27 @@ void gpu_time_harvest(struct call *call)
 		harvest(call, SPANS_MAX);
 }
 
+void gpu_time_forget_context(struct worker *worker, CUcontext context)
+{
+	struct gpu_time *time = worker->gpu_time;
+	struct gpu_span *span;
+
+	if (!time)
+		return;
+	pthread_mutex_lock(&time->lock);
+	time->last = &time->first;
+	while ((span = *time->last)) {
+		if (span->context != context) {
+			time->last = &span->next;
+			continue;
+		}
+		*time->last = span->next;
+		free(span);
+		time->n--;
+	}
+	pthread_mutex_unlock(&time->lock);
+}
+
 struct gpu_span *gpu_time_begin(struct call *call, CUstream stream)
 {
 	const struct backend *backend = call->backend;

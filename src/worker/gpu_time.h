@@ -21,6 +21,9 @@ void gpu_time_end(struct call *call, struct gpu_span *span, CUstream stream);
 /* Adds up what has finished. After a wait for the GPU that is everything waited for. */
 void gpu_time_harvest(struct call *call);
 
+/* The context has ended, and its events with it. */
+void gpu_time_forget_context(struct worker *worker, CUcontext context);
+
 /* expression, a CUresult, with the span of what it puts into stream. */
 #define GPU_TIMED(call, stream, expression)                                                        \
 	({                                                                                         \

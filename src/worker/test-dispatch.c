@@ -583,6 +583,37 @@ TEST(dispatch_measures_nothing_unasked)
 	client_stop(&t, NULL);
 }
 
+static _Atomic bool reset;
+static _Atomic unsigned asked_late;
+
+static CUresult reset_context(CUdevice device)
+{
+	atomic_store(&reset, true);
+	return CUDA_SUCCESS;
+}
+
+static CUresult query_event(CUevent event)
+{
+	atomic_fetch_add(&asked_late, atomic_load(&reset));
+	return CUDA_ERROR_NOT_READY;
+}
+
+TEST(dispatch_asks_no_events_of_a_context_that_ended)
+{
+	struct worker_options options = {.measure_gpu = true};
+	struct test_client t = client_start(&options);
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	struct args_cuDevicePrimaryCtxReset_v2 a = {.device = 0};
+
+	backend->cuEventQuery = query_event;
+	backend->cuDevicePrimaryCtxReset_v2 = reset_context;
+	client_launch(&t, client_function(&t), NULL);
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &a), CUDA_SUCCESS);
+	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(atomic_load(&asked_late), 0);
+	client_stop(&t, NULL);
+}
+
 TEST(dispatch_measures_gpu_time)
 {
 	struct worker_options options = {.measure_gpu = true};
