@@ -405,10 +405,36 @@ static struct shape asked(const struct facts *facts, const struct ptx_instructio
 	return mbarrier_is_common(facts, in) ? uniform : varying;
 }
 
-static struct shape unpredicated(const struct facts *facts, const struct ptx_instruction *in)
+static struct shape of_arithmetic(const struct facts *facts, const struct ptx_instruction *in)
 {
 	unsigned bits = in->n_types ? ptx_type_bits(in->types[0]) : 0;
 
+	if (!is_linear_type(in))
+		return by_sources(facts, in);
+	switch (in->opcode) {
+	case PTX_OP_add:
+		return sum(operand(facts, in, 1), operand(facts, in, 2), 1, bits);
+	case PTX_OP_sub:
+		return sum(operand(facts, in, 1), operand(facts, in, 2), -1, bits);
+	case PTX_OP_mul:
+		return product(facts, in);
+	case PTX_OP_mad:
+		return product_sum(facts, in);
+	case PTX_OP_shl:
+		return shifted_left(facts, in);
+	case PTX_OP_and:
+		return masked(facts, in);
+	case PTX_OP_shr:
+	case PTX_OP_div:
+		return quotient(facts, in);
+	default:
+		return by_sources(facts, in);
+	}
+}
+
+/* The result's shape if the instruction runs in all lanes. */
+static struct shape unpredicated(const struct facts *facts, const struct ptx_instruction *in)
+{
 	switch (in->opcode) {
 	case PTX_OP_mov:
 		if (in->operands[0].kind == PTX_OPERAND_VECTOR ||
@@ -454,28 +480,7 @@ static struct shape unpredicated(const struct facts *facts, const struct ptx_ins
 	case PTX_OP_stacksave:
 		return varying;
 	default:
-		break;
-	}
-	if (!is_linear_type(in))
-		return by_sources(facts, in);
-	switch (in->opcode) {
-	case PTX_OP_add:
-		return sum(operand(facts, in, 1), operand(facts, in, 2), 1, bits);
-	case PTX_OP_sub:
-		return sum(operand(facts, in, 1), operand(facts, in, 2), -1, bits);
-	case PTX_OP_mul:
-		return product(facts, in);
-	case PTX_OP_mad:
-		return product_sum(facts, in);
-	case PTX_OP_shl:
-		return shifted_left(facts, in);
-	case PTX_OP_and:
-		return masked(facts, in);
-	case PTX_OP_shr:
-	case PTX_OP_div:
-		return quotient(facts, in);
-	default:
-		return by_sources(facts, in);
+		return of_arithmetic(facts, in);
 	}
 }
 
