@@ -4,7 +4,9 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <stdio.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/socket.h"
 #include "base/test.h"
@@ -109,4 +111,31 @@ struct json_object *peer_ask(const struct test_tree *tree, const char *request)
 	struct json_object *answer = json_tokener_parse(text);
 	CHECK(answer);
 	return answer;
+}
+
+void peer_order(struct peer *peer, const char *text)
+{
+	struct side_message message = {0};
+
+	snprintf((char *)&message, sizeof(message), "%s", text);
+	CHECK_EQ(fd_send(peer->side, &message, sizeof(message), NULL, 0), 0);
+}
+
+size_t peer_count_sessions(const struct test_tree *tree)
+{
+	struct json_object *answer = peer_ask(tree, "{\"method\":\"ps\"}");
+	size_t n = json_object_array_length(json_object_object_get(answer, "result"));
+
+	json_object_put(answer);
+	return n;
+}
+
+void peer_wait_for_sessions(const struct test_tree *tree, size_t n)
+{
+	uint64_t limit = clock_now_ns() + NSEC_PER_SEC;
+
+	while (peer_count_sessions(tree) != n) {
+		CHECK(clock_now_ns() < limit);
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NSEC_PER_MSEC}, NULL);
+	}
 }

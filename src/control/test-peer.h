@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "control/test-tree.h"
 #include "wire/hello.h"
@@ -33,3 +34,9 @@ void peer_bye(struct peer *peer);
 
 /* The whole answer to a request in JSON, to be put. */
 struct json_object *peer_ask(const struct test_tree *tree, const char *request);
+
+/* Gives the session's worker an order (fake-worker.c); its answer, if any, is to be read. */
+void peer_order(struct peer *peer, const char *text);
+
+size_t peer_count_sessions(const struct test_tree *tree);
+void peer_wait_for_sessions(const struct test_tree *tree, size_t n); /* a second at most */

@@ -23,24 +23,15 @@
 #include "wire/control.h"
 #include "wire/hello.h"
 
-#define SECOND_MS      1000
-#define SHARE_ORDER_AT 8	    /* as in fake-worker.c */
-#define FLOOD_SIZE     (100 * 1024) /* more than rosend reads */
-
-static void give_order(struct peer *peer, const char *text)
-{
-	struct side_message message = {0};
-
-	snprintf((char *)&message, sizeof(message), "%s", text);
-	CHECK_EQ(fd_send(peer->side, &message, sizeof(message), NULL, 0), 0);
-}
+#define SECOND_MS  1000
+#define FLOOD_SIZE (100 * 1024) /* more than rosend reads */
 
 /* The worker's answer, until the next call. */
 static const char *ask_worker(struct peer *peer, const char *text)
 {
 	static char answer[sizeof(struct side_message)];
 
-	give_order(peer, text);
+	peer_order(peer, text);
 	CHECK(peer_readable(peer->side, 5 * SECOND_MS));
 	CHECK(fd_receive(peer->side, answer, sizeof(answer), NULL, NULL, 0) > 0);
 	return answer;
@@ -52,26 +43,7 @@ static void order(struct peer *peer, const char *text, bool echo)
 	if (echo)
 		ask_worker(peer, text);
 	else
-		give_order(peer, text);
-}
-
-static size_t count_sessions(const struct test_tree *tree)
-{
-	struct json_object *answer = peer_ask(tree, "{\"method\":\"ps\"}");
-	size_t n = json_object_array_length(json_object_object_get(answer, "result"));
-
-	json_object_put(answer);
-	return n;
-}
-
-static void wait_for_sessions(const struct test_tree *tree, size_t n)
-{
-	uint64_t limit = clock_now_ns() + NSEC_PER_SEC;
-
-	while (count_sessions(tree) != n) {
-		CHECK(clock_now_ns() < limit);
-		nanosleep(&(struct timespec){.tv_nsec = 5 * NSEC_PER_MSEC}, NULL);
-	}
+		peer_order(peer, text);
 }
 
 TEST(session_opens_and_ends)
@@ -85,9 +57,9 @@ TEST(session_opens_and_ends)
 	CHECK_EQ(fstat(peer.region, &status), 0);
 	CHECK_EQ(status.st_size, peer.reply.region_size);
 	order(&peer, "hello", true);
-	CHECK_EQ(count_sessions(&tree), 1);
+	CHECK_EQ(peer_count_sessions(&tree), 1);
 	peer_bye(&peer);
-	wait_for_sessions(&tree, 0);
+	peer_wait_for_sessions(&tree, 0);
 	test_tree_stop(&tree);
 }
 
@@ -213,7 +185,7 @@ TEST(failing_backend_is_told)
 	peer_bye(&cuda);
 	peer_bye(&soft);
 	peer_bye(&unknown);
-	CHECK_EQ(count_sessions(&tree), 0);
+	CHECK_EQ(peer_count_sessions(&tree), 0);
 	test_tree_stop(&tree);
 }
 
@@ -225,7 +197,7 @@ TEST(want_of_its_own_is_told)
 
 	int at_the_door = peer_connect(&tree);
 
-	CHECK_EQ(count_sessions(&tree), 0); /* so it was let in */
+	CHECK_EQ(peer_count_sessions(&tree), 0); /* so it was let in */
 	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, NULL, &plenty), 0);
 	none = (struct rlimit){0, plenty.rlim_max};
 	CHECK_EQ(prlimit(tree.pid, RLIMIT_NOFILE, &none, NULL), 0);
@@ -255,7 +227,7 @@ static void check_death(const char *how, const char *words)
 	CHECK_STR(message.text, words);
 	CHECK_EQ(fd_receive(peer.socket, &message, sizeof(message), NULL, NULL, 0), -ENODATA);
 	order(&other, "still there?", true);
-	CHECK_EQ(count_sessions(&tree), 1);
+	CHECK_EQ(peer_count_sessions(&tree), 1);
 	peer_bye(&peer);
 	peer_bye(&other);
 	test_tree_stop(&tree);
@@ -291,7 +263,7 @@ TEST(stubborn_worker_is_gone_within_a_second)
 	close(ready[0]);
 	kill(child, SIGKILL);
 	CHECK_EQ(waitpid(child, NULL, 0), child);
-	wait_for_sessions(&tree, 0);
+	peer_wait_for_sessions(&tree, 0);
 	CHECK_EQ(test_tree_processes(&tree), 1);
 	test_tree_stop(&tree);
 }
@@ -303,9 +275,9 @@ TEST(session_outlives_its_first_socket)
 
 	peer.socket = fd_close(peer.socket);
 	order(&peer, "still there?", true);
-	CHECK_EQ(count_sessions(&tree), 1);
+	CHECK_EQ(peer_count_sessions(&tree), 1);
 	peer_bye(&peer);
-	wait_for_sessions(&tree, 0);
+	peer_wait_for_sessions(&tree, 0);
 	test_tree_stop(&tree);
 }
 
@@ -329,10 +301,10 @@ TEST(killed_client_is_noticed_though_its_socket_lives)
 	close(ready[1]);
 	CHECK_EQ(read(ready[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
 	close(ready[0]);
-	CHECK_EQ(count_sessions(&tree), 1);
+	CHECK_EQ(peer_count_sessions(&tree), 1);
 	kill(child, SIGKILL);
 	CHECK_EQ(waitpid(child, NULL, 0), child);
-	wait_for_sessions(&tree, 0);
+	peer_wait_for_sessions(&tree, 0);
 	CHECK_EQ(kill(grandchild, SIGKILL), 0);
 	test_tree_stop(&tree);
 }
@@ -348,7 +320,7 @@ TEST(too_many_sessions_are_refused)
 	CHECK_EQ(c.reply.status, HELLO_REFUSED);
 	CHECK(strstr(c.reply.text, "sessions_max"));
 	peer_bye(&a);
-	wait_for_sessions(&tree, 1);
+	peer_wait_for_sessions(&tree, 1);
 	peer_bye(&c);
 	c = peer_hello(&tree, "softgpu", "");
 	CHECK_EQ(c.reply.status, HELLO_OK);
@@ -399,7 +371,7 @@ TEST(silent_connections_are_dropped)
 		CHECK_EQ(fd_receive(silent[i], &byte, 1, NULL, NULL, 0), -ENODATA);
 		fd_close(silent[i]);
 	}
-	CHECK_EQ(count_sessions(&tree), 0);
+	CHECK_EQ(peer_count_sessions(&tree), 0);
 	test_tree_stop(&tree);
 }
 
@@ -413,7 +385,7 @@ TEST(run_statistics_outlive_their_sessions)
 	order(&a, "count", true);
 	order(&b, "count", true);
 	peer_bye(&a);
-	wait_for_sessions(&tree, 1);
+	peer_wait_for_sessions(&tree, 1);
 	struct json_object *answer =
 	    peer_ask(&tree, "{\"method\":\"run-stats\",\"run\":\"r1\",\"wait_ms\":50}");
 	struct json_object *result = json_object_object_get(answer, "result");
@@ -480,7 +452,7 @@ TEST(second_rosend_is_refused)
 	pid_t second = test_tree_spawn(&tree);
 	CHECK_EQ(waitpid(second, &status, 0), second);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-	CHECK_EQ(count_sessions(&tree), 0);
+	CHECK_EQ(peer_count_sessions(&tree), 0);
 	test_tree_stop(&tree);
 }
 
@@ -562,166 +534,5 @@ TEST(operator_chooses_devices_by_setting)
 	struct test_tree tree = test_tree_start("ok");
 
 	check_device_name(&tree, "Imaginary GPU 0,3");
-	test_tree_stop(&tree);
-}
-
-/* --- what sessions share --- */
-
-/* Has the peer's worker ask rosend. Returns what came along, -1: nothing. */
-static int share(struct peer *peer, struct control_share *message)
-{
-	struct side_message order = {0};
-	size_t n_fds = 1;
-	int fd = -1;
-
-	memcpy(&order, "share", 5);
-	memcpy((char *)&order + SHARE_ORDER_AT, message, sizeof(*message));
-	CHECK_EQ(fd_send(peer->side, &order, sizeof(order), NULL, 0), 0);
-	CHECK(peer_readable(peer->side, 5 * SECOND_MS));
-	CHECK_EQ(fd_receive(peer->side, &order, sizeof(order), &fd, &n_fds, 0), sizeof(order));
-	memcpy(message, (char *)&order + SHARE_ORDER_AT, sizeof(*message));
-	return n_fds ? fd : -1;
-}
-
-static struct control_share offer(struct peer *peer, enum share_type type, int *ticket)
-{
-	struct control_share message = {
-	    .kind = CONTROL_OFFER, .type = type, .session = 999, .size = 77, .data = "bytes"};
-	int fd = share(peer, &message);
-
-	CHECK_EQ(message.status, 0);
-	CHECK_EQ(message.kind, CONTROL_SHARED);
-	CHECK_EQ(message.session, peer->reply.session);
-	CHECK_EQ(fd >= 0, share_has_ticket(type));
-	if (ticket)
-		*ticket = fd;
-	return message;
-}
-
-/* The status. A memory must be the one that was offered. */
-static uint32_t take(struct peer *peer, const struct share_token *token)
-{
-	struct control_share message = {.kind = CONTROL_TAKE, .token = *token};
-	_cleanup_fd_ int fd = share(peer, &message);
-	char text[7] = "";
-
-	if (message.status)
-		return message.status;
-	CHECK_EQ(message.size, 77);
-	CHECK_BYTES(message.data, "bytes", 5);
-	CHECK_EQ(fd >= 0, !share_is_data(message.type));
-	if (fd >= 0)
-		CHECK_EQ(pread(fd, text, 6, 0), 6);
-	if (fd >= 0)
-		CHECK_STR(text, "shared");
-	return 0;
-}
-
-static void wait_until_gone(struct peer *peer, const struct share_token *token)
-{
-	uint64_t limit = clock_now_ns() + NSEC_PER_SEC;
-
-	while (take(peer, token) != ENOENT) {
-		CHECK(clock_now_ns() < limit);
-		nanosleep(&(struct timespec){.tv_nsec = NSEC_PER_MSEC}, NULL);
-	}
-}
-
-TEST(shared_memory_lives_with_its_session)
-{
-	struct test_tree tree = test_tree_start("ok");
-	struct peer owner = peer_hello(&tree, "softgpu", ""),
-		    other = peer_hello(&tree, "softgpu", "");
-	struct peer elsewhere = peer_hello(&tree, "cuda", "");
-	struct control_share memory = offer(&owner, SHARE_MEMORY, NULL);
-	struct control_share event = offer(&owner, SHARE_EVENT, NULL);
-	struct control_share range = offer(&owner, SHARE_RANGE, NULL);
-
-	CHECK(memcmp(&memory.token, &event.token, sizeof(memory.token)));
-	CHECK_EQ(take(&other, &memory.token), 0);
-	CHECK_EQ(take(&other, &memory.token), 0);
-	CHECK_EQ(take(&other, &event.token), 0);
-	CHECK_EQ(take(&owner, &memory.token), 0);
-	/* Handles of one backend mean nothing to the other. */
-	CHECK_EQ(take(&elsewhere, &memory.token), ENOENT);
-	struct share_token wrong = memory.token;
-	wrong.bytes[31] ^= 1;
-	CHECK_EQ(take(&other, &wrong), ENOENT);
-	/* Only its owner may withdraw it. */
-	struct control_share message = {.kind = CONTROL_WITHDRAW, .token = range.token};
-	CHECK_EQ(share(&other, &message), -1);
-	CHECK_EQ(take(&owner, &range.token), 0);
-	CHECK_EQ(share(&owner, &message), -1);
-	CHECK_EQ(take(&owner, &range.token), ENOENT);
-	order(&owner, "kill", false);
-	wait_until_gone(&other, &memory.token);
-	CHECK_EQ(take(&other, &event.token), ENOENT);
-	peer_bye(&owner);
-	peer_bye(&other);
-	peer_bye(&elsewhere);
-	test_tree_stop(&tree);
-}
-
-TEST(ticket_keeps_what_it_stands_for)
-{
-	struct test_tree tree = test_tree_start("ok");
-	struct peer owner = peer_hello(&tree, "softgpu", ""),
-		    other = peer_hello(&tree, "softgpu", "");
-	struct share_token token;
-	struct share_name name;
-	int ticket, written;
-
-	struct control_share allocation = offer(&owner, SHARE_ALLOCATION, &ticket);
-	struct control_share pool = offer(&owner, SHARE_POOL, &written);
-	for (int i = 0; i < 2; i++) {
-		CHECK_EQ(recv(ticket, &name, sizeof(name), MSG_PEEK | MSG_DONTWAIT), sizeof(name));
-		CHECK(share_name_parse(&name, &token));
-		CHECK_BYTES(&token, &allocation.token, sizeof(token));
-	}
-	CHECK_EQ(take(&other, &token), 0);
-	/* Its exporter may withdraw and end: the descriptor is what counts. */
-	struct control_share message = {.kind = CONTROL_WITHDRAW, .token = token};
-	share(&owner, &message);
-	peer_bye(&owner);
-	wait_for_sessions(&tree, 1);
-	CHECK_EQ(take(&other, &token), 0);
-	int copy = dup(ticket);
-	fd_close(ticket);
-	CHECK_EQ(take(&other, &token), 0);
-	fd_close(copy);
-	wait_until_gone(&other, &token);
-	CHECK_EQ(take(&other, &pool.token), 0);
-	CHECK_EQ(send(written, "x", 1, 0), 1);
-	wait_until_gone(&other, &pool.token);
-	fd_close(written);
-	peer_bye(&other);
-	test_tree_stop(&tree);
-}
-
-TEST(share_that_makes_no_sense_is_refused)
-{
-	struct test_tree tree = test_tree_start("ok");
-	struct peer peer = peer_hello(&tree, "softgpu", "");
-
-	for (int i = 0; i < 3; i++) {
-		struct control_share message = {
-		    .kind = CONTROL_OFFER, .type = (uint32_t[]){0, SHARE_HANDLE + 1, 1u << 31}[i]};
-		CHECK_EQ(share(&peer, &message), -1);
-		CHECK_EQ(message.status, EINVAL);
-	}
-	/* As many as a user may, and not one more. */
-	unsigned n = 0;
-	struct control_share message;
-	do {
-		message = (struct control_share){.kind = CONTROL_OFFER, .type = SHARE_EVENT};
-		share(&peer, &message);
-	} while (!message.status && n++ < 5000);
-	CHECK_EQ(message.status, ENOSPC);
-	CHECK_EQ(n, 4096);
-	peer_bye(&peer);
-	wait_for_sessions(&tree, 0);
-	peer = peer_hello(&tree, "softgpu", "");
-	offer(&peer, SHARE_EVENT, NULL);
-	peer_bye(&peer);
 	test_tree_stop(&tree);
 }
