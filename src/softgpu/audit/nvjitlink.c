@@ -3,7 +3,7 @@
  * image; the software GPU's loader links them. Code for link-time optimisation goes to NVIDIA's
  * library, which is asked for PTX instead of machine code and whose PTX becomes one more text.
  *
- * A link that asks for PTX itself (-ptx) is NVIDIA's alone, but for the architecture's limit.
+ * A link that asks for PTX itself (-ptx) is NVIDIA's alone, but for the architecture.
  *
  * nvJitLink.h of CUDA 13.0: a handle is a pointer, a result an int, 0 success.
  */
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/cuda.h"
 #include "base/util.h"
 #include "softgpu/audit/audit.h"
 
@@ -72,11 +73,45 @@ static void link_free(struct link *link)
 
 /* ---- creation ---- */
 
+/* Ten times the first device's compute capability, or 0. */
+static int device_target(void)
+{
+	int major, minor;
+
+	if (!libcuda_library.map ||
+	    REAL(libcuda_library, "cuDeviceGetAttribute", int *, int, int)(
+		&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0) != 0 ||
+	    REAL(libcuda_library, "cuDeviceGetAttribute", int *, int, int)(
+		&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0) != 0)
+		return 0;
+	return 10 * major + minor;
+}
+
+static bool has_option(uint32_t n, const char **options, const char *option)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(options[i], option))
+			return true;
+	return false;
+}
+
+/*
+ * Link-time code must not be for a later device than the link. cuFFT, which does not know the
+ * device it is told of, links for the least of all what programs compile for the one there is.
+ */
+static void raise_target(struct audit_target *target)
+{
+	int device = device_target();
+
+	if (!*target->suffix && target->number < device)
+		target->number = device;
+}
+
 static int create(nvJitLinkHandle *handle, uint32_t n, const char **options)
 {
 	struct link *link = calloc(1, sizeof(*link));
 	const char **chosen = calloc(n + 1, sizeof(*chosen));
-	bool is_lto = false, is_ptx = false;
+	bool is_lto = has_option(n, options, "-lto"), is_ptx = has_option(n, options, "-ptx");
 	char arch[32];
 	int r = INTERNAL;
 
@@ -84,11 +119,11 @@ static int create(nvJitLinkHandle *handle, uint32_t n, const char **options)
 		struct audit_target target;
 
 		chosen[i] = options[i];
-		is_lto = is_lto || !strcmp(options[i], "-lto");
-		is_ptx = is_ptx || !strcmp(options[i], "-ptx");
 		if (strncmp(options[i], "-arch=", 6) != 0 ||
 		    !audit_target_read(options[i] + 6, &target))
 			continue;
+		if (is_lto)
+			raise_target(&target);
 		link->target = target.number;
 		audit_target_limit(&target, NEWEST_TARGET);
 		snprintf(arch, sizeof(arch), "-arch=%s_%d%s",

@@ -191,6 +191,26 @@ TEST(nvjitlink_gives_ptx_of_link_time_code)
 	CHECK_STR(link_end(link_begin(2, options), "nvJitLinkComplete"), "machine");
 }
 
+/* The library that asks does not know the device, of which the program's code may be. */
+TEST(nvjitlink_links_for_the_device_there_is)
+{
+	const char *options[] = {"-arch=sm_75", "-lto"};
+
+	library = dlopen("libcuda.so.1", RTLD_NOW);
+	CHECK(library);
+	CHECK_EQ(CALL("cuInit", unsigned)(0), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		open_library("TEST_NVJITLINK");
+		void *link = link_begin(2, options);
+
+		CHECK_EQ(link_add(link, LTOIR, "code", 4), 0);
+		CHECK_STR(link_end(link, "nvJitLinkComplete"),
+		    i ? PTX_OF_OPTIONS " -arch=sm_90a -lto -ptx code|"
+		      : PTX_OF_OPTIONS " -arch=sm_120 -lto -ptx code|");
+		options[0] = "-arch=sm_90a";
+	}
+}
+
 /* ---- the device ---- */
 
 TEST(libraries_see_a_later_device)
