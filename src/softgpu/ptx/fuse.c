@@ -17,14 +17,16 @@
 
 #include "softgpu/ptx/parser.h"
 
-/* Of a register. Numbers of instructions and of uses count from 1; 0: none. */
+/*
+ * Of a register. Instructions are numbered from 1, 0 is none. A use is the number of the sum that
+ * takes the product, times 2, plus 1 if it stands on the right.
+ */
 struct value {
-	uint32_t n_seen;    /* operands that name it, in the whole function */
-	uint32_t written;   /* the last instruction that wrote it, so far */
-	uint32_t product;   /* the mul it is from, if that is in this block */
-	uint32_t n_sums;    /* how many sums of the block take it */
-	uint32_t first_use; /* by those: the number of an instruction, times 2, plus 0 if it is */
-	uint32_t last_use;  /* the left operand, 1 if it is the right one */
+	uint32_t n_seen;  /* operands that name it, in the whole function */
+	uint32_t written; /* the last instruction that wrote it, so far */
+	uint32_t product; /* the mul it is from, if that is in this block */
+	uint32_t n_sums;  /* how many sums of the block take it */
+	uint32_t first_use, last_use;
 };
 
 struct fuser {
