@@ -23,6 +23,7 @@
 #include "worker/memory.h"
 #include "worker/mirror.h"
 #include "worker/prints.h"
+#include "worker/staging.h"
 #include "worker/worker.h"
 
 static void context_ended(struct worker *worker, CUcontext context)
@@ -85,6 +86,7 @@ CUresult worker_cuDevicePrimaryCtxRelease_v2(
 {
 	CUcontext context = primary(call, a->device);
 
+	staging_finish(call->worker);
 	mirrors_suspend(call->worker, 0);
 	CUresult r = call->backend->cuDevicePrimaryCtxRelease_v2(a->device);
 	mirrors_resume(call, 0, context, r == CUDA_SUCCESS);
@@ -100,6 +102,7 @@ CUresult worker_cuDevicePrimaryCtxReset_v2(
 {
 	CUcontext context = primary(call, a->device);
 
+	staging_finish(call->worker);
 	mirrors_suspend(call->worker, 0);
 	CUresult r = call->backend->cuDevicePrimaryCtxReset_v2(a->device);
 	mirrors_resume(call, 0, context, r == CUDA_SUCCESS);
@@ -166,6 +169,7 @@ CUresult worker_cuCtxDestroy_v2(struct call *call, struct args_cuCtxDestroy_v2 *
 {
 	if (!a->context)
 		return CUDA_ERROR_INVALID_CONTEXT;
+	staging_finish(call->worker);
 	mirrors_suspend(call->worker, 0);
 	CUresult r = call->backend->cuCtxDestroy_v2(a->context);
 	mirrors_resume(call, 0, a->context, r == CUDA_SUCCESS);

@@ -26,6 +26,8 @@
 
 #define REAPER_LOOKS_NS 20000 /* a chunk of a megabyte takes this long on a fast bus */
 
+#define FINISH_NS (NSEC_PER_SEC / 50)
+
 #define PATIENCE 50 /* times as long as an idle thread watches memory */
 
 #define SPARE_MAX 64
@@ -55,6 +57,7 @@ struct staging {
 	struct worker *worker;
 	pthread_mutex_t pin_lock;
 	struct area bulk, replies;
+	_Atomic unsigned n; /* runs that are looked after */
 
 	/* dispatcher only */
 	struct pending *first, **last; /* in the order of their copies */
@@ -189,9 +192,16 @@ void *staging_memory(struct call *call, const struct wire_bulk *run, bool pin_it
 
 /* --- giving runs back --- */
 
-static void release(struct staging *staging, struct pending *pending)
+static void give_back(struct staging *staging, const struct pending *pending)
 {
 	chan_staging_release(staging->worker->chan, &pending->run);
+	/* Relaxed: staging_finish() only waits for the number. */
+	atomic_fetch_sub_explicit(&staging->n, 1, memory_order_relaxed);
+}
+
+static void release(struct staging *staging, struct pending *pending)
+{
+	give_back(staging, pending);
 	staging->worker->backend->cuEventDestroy_v2(pending->event);
 	free(pending);
 }
@@ -327,6 +337,8 @@ static bool release_later(struct call *call, const struct wire_bulk *run, CUstre
 	pending->until = clock_now_ns() + PATIENCE * call->worker->options.spin_ns;
 	*staging->last = pending;
 	staging->last = &pending->next;
+	/* Relaxed: as in give_back(). */
+	atomic_fetch_add_explicit(&staging->n, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -358,7 +370,7 @@ bool staging_look(struct worker *worker)
 	chan_wake(worker->chan); /* the driver may take its time */
 	if (has_happened(worker, pending)) {
 		pending_first(staging);
-		chan_staging_release(worker->chan, &pending->run);
+		give_back(staging, pending);
 		pending_give(staging, pending);
 	} else if (clock_now_ns() >= pending->until) {
 		pending_first(staging);
@@ -368,6 +380,15 @@ bool staging_look(struct worker *worker)
 		}
 	}
 	return staging->first;
+}
+
+void staging_finish(struct worker *worker)
+{
+	uint64_t until = clock_now_ns() + FINISH_NS;
+
+	while (atomic_load_explicit(&worker->staging->n, memory_order_relaxed) &&
+	       !worker->options.no_waiters && clock_now_ns() < until)
+		nanosleep(&(struct timespec){.tv_nsec = REAPER_LOOKS_NS}, NULL);
 }
 
 /* Whether it is pinned now says nothing: a context may have come or gone since the copy was issued,

@@ -33,5 +33,9 @@ CUdeviceptr staging_reply_address(struct call *call, const void *reply);
  * only. */
 bool staging_look(struct worker *worker);
 
+/* Waits a little until no run is looked after, since the events that tell of them go with a context
+ * that is about to end. Waiters only. */
+void staging_finish(struct worker *worker);
+
 /* Gives a handed-over run back when stream has got this far. Dispatcher only. */
 void staging_release_after(struct call *call, const struct wire_bulk *run, CUstream stream);

@@ -714,6 +714,36 @@ TEST(dispatch_staged_copies_release_their_runs)
 	}
 }
 
+static uint64_t ready_ns;
+
+static CUresult query_event_soon_ready(CUevent event)
+{
+	atomic_fetch_add(&asked_late, atomic_load(&reset));
+	return clock_now_ns() < ready_ns ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+}
+
+TEST(dispatch_contexts_end_when_staged_copies_are_done)
+{
+	struct test_client t = staged_client = client_start(NULL);
+	struct backend *backend = (struct backend *)client_worker()->backend;
+	struct args_cuDevicePrimaryCtxReset_v2 a = {.device = 0};
+	struct wire_bulk run;
+	void *memory;
+
+	backend->cuEventQuery = query_event_soon_ready;
+	backend->cuDevicePrimaryCtxReset_v2 = reset_context;
+	CHECK_EQ(chan_staging_take(t.pair.client, 1 << 20, &run, &memory), 0);
+	chan_staging_hand_over(t.pair.client, &run);
+	struct args_rosenCopyInStaged copy = {
+	    .destination = allocate(&t, 1 << 20), .offset = run.offset, .bytes = 1 << 20};
+	ready_ns = clock_now_ns() + 5 * NSEC_PER_MSEC;
+	POST(&t, rosenCopyInStaged, &copy);
+	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &a), CUDA_SUCCESS);
+	usleep(20000);
+	CHECK_EQ(atomic_load(&asked_late), 0);
+	client_stop(&t, NULL);
+}
+
 static CUresult (*copy_in)(
     CUdeviceptr destination, const void *source, size_t bytes, CUstream stream);
 
