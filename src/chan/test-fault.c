@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <stdalign.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/test.h"

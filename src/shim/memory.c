@@ -4,7 +4,6 @@
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
-#include "shim/call.h"
 #include "shim/managed.h"
 #include "shim/pool_host.h"
 #include "shim/range.h"

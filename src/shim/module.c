@@ -3,7 +3,6 @@
  * get a mirror in it (mirror.h). What the shim knows of a module's variables ends with the module.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "abi/image.h"
 #include "abi/managed.h"

@@ -19,7 +19,6 @@
 
 #include "abi/managed.h"
 #include "base/util.h"
-#include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/call.h"
 #include "shim/capture.h"

@@ -1,5 +1,4 @@
 /* Managed variables of modules: program and device use them by name and by address. */
-#include <string.h>
 
 #include "conform.h"
 

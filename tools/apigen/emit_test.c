@@ -4,7 +4,6 @@
  * what is generated fills arguments and compares them, with optional pointers there and absent.
  * fuzz_codec.c: the same functions for a fuzzer.
  */
-#include <string.h>
 
 #include "emit.h"
 

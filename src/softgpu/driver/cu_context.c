@@ -1,8 +1,6 @@
 /* Queries and settings of contexts. */
 #include "softgpu/driver/driver.h"
 
-#include <string.h>
-
 #include "abi/narrow.h"
 #include "base/util.h"
 #include "softgpu/driver/device.h"

@@ -5,7 +5,6 @@
 #include "softgpu/driver/driver.h"
 
 #include <pthread.h>
-#include <string.h>
 
 #include "abi/context_storage.h"
 #include "abi/error_text.h"

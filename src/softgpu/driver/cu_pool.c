@@ -5,13 +5,11 @@
  */
 #include "softgpu/driver/driver.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/managed.h"
-#include "base/error.h"
 #include "base/fd.h"
 #include "base/util.h"
 #include "softgpu/driver/graph.h"

@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <string.h>
 #include <ucontext.h>
 
 #include "softgpu/exec/context.h"

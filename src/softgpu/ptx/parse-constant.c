@@ -2,7 +2,6 @@
  * Constant expressions (PTX ISA 4.5): 64 bits, signed but for numbers that say otherwise or fit no
  * other way. Operators come from the lexer as signs, one character each.
  */
-#include <string.h>
 
 #include "softgpu/ptx/parser.h"
 

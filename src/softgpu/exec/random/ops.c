@@ -4,7 +4,6 @@
  */
 #include <fenv.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/util.h"
 #include "softgpu/exec/float-bits.h"

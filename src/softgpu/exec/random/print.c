@@ -1,7 +1,6 @@
 /* Random programs as PTX. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/util.h"
 #include "softgpu/exec/random/random.h"

@@ -4,7 +4,6 @@
  * then are named. Each rule is one of integer arithmetic modulo the type's size: what lane 0
  * computes from lane 0's sources is the result's base.
  */
-#include <string.h>
 
 #include "base/util.h"
 #include "softgpu/exec/exec.h"
