@@ -168,7 +168,7 @@ TEST(config_precedence_and_errors)
 	CHECK(!config.sync);
 	CHECK_EQ(config.ring_size, 65536);
 	CHECK_EQ(config_set(&config, "no_such", "1", error, sizeof(error)), -ENOENT);
-	CHECK(strstr(error, "rosen info --config"));
+	CHECK(strstr(error, "man rosen.conf"));
 	CHECK_EQ(config_set(&config, "lanes", "-3", error, sizeof(error)), -EINVAL);
 	CHECK(dprintf(file, "lanes 5\n") > 0);
 	CHECK_EQ(config_read_file(&config, path, error, sizeof(error)), -EINVAL);
