@@ -25,8 +25,8 @@
 
 #define LAYOUT_FIRST 64
 
-static CUresult fetch_layout(CUfunction handle, uint64_t **layout, unsigned *n, int *max_threads,
-    int *static_shared, int *one_block)
+static CUresult fetch_layout(
+    CUfunction handle, uint64_t **layout, unsigned *n, int *max_threads, int *static_shared)
 {
 	unsigned capacity = LAYOUT_FIRST;
 
@@ -35,7 +35,7 @@ static CUresult fetch_layout(CUfunction handle, uint64_t **layout, unsigned *n, 
 		if (!*layout)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		CUresult r = remote_rosenFunctionInfo(
-		    handle, *layout, capacity, n, max_threads, static_shared, one_block);
+		    handle, *layout, capacity, n, max_threads, static_shared);
 		if (r == CUDA_SUCCESS && *n > WIRE_PARAMETERS_MAX)
 			r = CUDA_ERROR_UNKNOWN;
 		if (r == CUDA_SUCCESS && *n <= capacity)
@@ -75,11 +75,11 @@ static struct function *function_new(const uint64_t *layout, unsigned n)
 
 static CUresult fetch(CUfunction handle, enum handle_kind kind, struct function **out)
 {
-	int max_threads, static_shared, one_block;
+	int max_threads, static_shared;
 	uint64_t *layout;
 	unsigned n;
 
-	CUresult r = fetch_layout(handle, &layout, &n, &max_threads, &static_shared, &one_block);
+	CUresult r = fetch_layout(handle, &layout, &n, &max_threads, &static_shared);
 	if (r != CUDA_SUCCESS)
 		return r;
 	struct function *f = function_new(layout, n);
@@ -88,7 +88,6 @@ static CUresult fetch(CUfunction handle, enum handle_kind kind, struct function 
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	f->max_threads = max_threads;
 	f->static_shared = static_shared;
-	f->one_block = one_block;
 	*out = shim_object_attach((uint64_t)handle, kind, f);
 	if (*out != f)
 		free(f);

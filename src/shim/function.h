@@ -6,7 +6,6 @@
 #pragma once
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/cuda.h"
@@ -16,14 +15,14 @@ struct function_parameter {
 	uint32_t offset, size;
 };
 
+#define FUNCTION_ANY_BLOCK  UINT64_MAX
 #define FUNCTION_ATTRIBUTES 32
 #define FUNCTION_OCCUPANCY  8
 
 struct function {
 	int max_threads, static_shared;
-	/* It takes blocks of one shape only (.reqntid): of block_taken, a launch_block_word(),
-	 * once it was seen to take one. */
-	bool one_block;
+	/* The shape of blocks it was seen to take, a launch_block_word(); 0: it was not launched yet;
+	 * FUNCTION_ANY_BLOCK: two were, so it has no .reqntid, of which no attribute tells. */
 	_Atomic uint64_t block_taken;
 	/* Dynamic shared memory a launch may ask for: what the program set, -1 until it did. */
 	_Atomic int dynamic_limit;

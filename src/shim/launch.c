@@ -4,6 +4,8 @@
  * parameters to their offsets and posts one record; nothing is waited for. Where the backend may
  * refuse it, it is asked, and its answer is the call's: it tells the device's limits from those the
  * kernel was compiled with and from registers that do not suffice, and some of these end a capture.
+ * A kernel may be compiled for blocks of one shape, which only a launch shows: its first one is such
+ * a question, and so is the first with another shape.
  */
 #include "shim/launch.h"
 
@@ -18,7 +20,6 @@
 #include "shim/call.h"
 #include "shim/device.h"
 #include "shim/object.h"
-#include "shim/session.h"
 #include "shim/thread.h"
 #include "wire/limits.h"
 
@@ -27,7 +28,7 @@ uint64_t launch_block_word(const unsigned block[3])
 	return (uint64_t)block[2] << 42 | (uint64_t)block[1] << 21 | block[0];
 }
 
-bool launch_block_fits(
+static bool block_fits(
     const struct launch_limits *limits, const struct function *f, const unsigned block[3])
 {
 	uint64_t threads = 1;
@@ -40,18 +41,23 @@ bool launch_block_fits(
 	if (threads > (unsigned)MIN(limits->max_threads, f->max_threads))
 		return false;
 	/* Relaxed: the word is all there is to know. */
-	return likely(!f->one_block) || atomic_load_explicit(&f->block_taken,
-					    memory_order_relaxed) == launch_block_word(block);
+	uint64_t taken = atomic_load_explicit(&f->block_taken, memory_order_relaxed);
+	return taken == FUNCTION_ANY_BLOCK || taken == launch_block_word(block);
 }
 
 void launch_block_taken(CUfunction function, const unsigned block[3])
 {
 	/* Looked up anew: while the backend was asked, its module may have gone. */
 	struct function *f = shim_object((uint64_t)function, handle_kind_of((uint64_t)function));
+	uint64_t before = 0, word = launch_block_word(block);
 
-	if (f && f->one_block && session.cache)
-		atomic_store_explicit(
-		    &f->block_taken, launch_block_word(block), memory_order_relaxed);
+	if (!f)
+		return;
+	/* Relaxed, as above. Who comes second finds what the first left. */
+	if (!atomic_compare_exchange_strong_explicit(
+		&f->block_taken, &before, word, memory_order_relaxed, memory_order_relaxed) &&
+	    before != word)
+		atomic_store_explicit(&f->block_taken, FUNCTION_ANY_BLOCK, memory_order_relaxed);
 }
 
 bool launch_fits(const struct launch_limits *limits, const struct function *f,
@@ -60,7 +66,7 @@ bool launch_fits(const struct launch_limits *limits, const struct function *f,
 	for (int i = 0; i < 3; i++)
 		if (!grid[i] || grid[i] > (unsigned)limits->max_grid[i])
 			return false;
-	if (!launch_block_fits(limits, f, block))
+	if (!block_fits(limits, f, block))
 		return false;
 	if (likely(!shared))
 		return true;
@@ -148,7 +154,7 @@ struct launch {
 	unsigned flags;
 };
 
-const struct launch_limits *launch_limits_of(CUdevice device)
+static const struct launch_limits *limits_of(CUdevice device)
 {
 	static struct launch_limits table[WIRE_DEVICES_MAX];
 	static _Atomic bool ready[WIRE_DEVICES_MAX];
@@ -200,7 +206,7 @@ static CUresult prepare(struct launch *launch, CUfunction function, const unsign
 	r = launch_buffer(f, values, extra, stack, &launch->parameters);
 	if (unlikely(r != CUDA_SUCCESS))
 		return r;
-	if (unlikely(!launch_fits(launch_limits_of(thread->device), f, grid, block, shared) ||
+	if (unlikely(!launch_fits(limits_of(thread->device), f, grid, block, shared) ||
 		     !parameters_fit(f, launch->parameters.size)))
 		launch->flags = SHIM_WAIT;
 	return CUDA_SUCCESS;

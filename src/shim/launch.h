@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "abi/cuda.h"
@@ -14,19 +15,16 @@ struct launch_limits {
 	int shared_per_block;
 };
 
-const struct launch_limits *launch_limits_of(CUdevice device);
-
 /* Whether the backend surely takes a launch of that shape, so that nobody need wait for its answer.
  * Where it may not it is asked: a refusal has one of several codes, and ends a capture or does not. */
 bool launch_fits(const struct launch_limits *limits, const struct function *f,
     const unsigned grid[3], const unsigned block[3], unsigned shared);
-bool launch_block_fits(
-    const struct launch_limits *limits, const struct function *f, const unsigned block[3]);
 
 /* A block that passed the device's limits, in one word. */
 uint64_t launch_block_word(const unsigned block[3]);
 
-/* The backend took a launch of function with that block. */
+/* The backend took a launch of function with that block: it is one that fits, and with another one any
+ * that the limits allow does. */
 void launch_block_taken(CUfunction function, const unsigned block[3]);
 
 /* Copies every parameter to its offset in buffer (f->bytes bytes, zeroed between parameters).

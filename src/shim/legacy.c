@@ -1,28 +1,20 @@
 /*
  * Launching as it was before CUDA 4 (abi/old_launch.h). The state lies in what the shim keeps of a
- * function, so that setting it costs no message; a launch goes the way of cuLaunchKernel.
+ * function, so that setting it costs no message, but for the shape; a launch goes the way of
+ * cuLaunchKernel.
  */
 #include "gen/shim_custom.h"
 #include "gen/shim_remote.h"
 #include "shim/function.h"
-#include "shim/launch.h"
-#include "shim/object.h"
-#include "shim/thread.h"
 
-/* The backend is told only to say whether the function takes the shape. */
+/* Only the backend knows which shapes a function takes; it is told to say so, and never launches. */
 CUresult shim_cuFuncSetBlockShape(CUfunction function, int x, int y, int z)
 {
-	const unsigned block[3] = {(unsigned)x, (unsigned)y, (unsigned)z};
-	const struct shim_thread *thread = &shim_thread;
 	struct function *f;
-	CUresult r = function_find(function, &f);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!thread->context || handle_kind_of((uint64_t)function) != HANDLE_FUNCTION ||
-	    !launch_block_fits(launch_limits_of(thread->device), f, block))
-		r = remote_cuFuncSetBlockShape(function, x, y, z);
-	return r ?: old_launch_block(&f->old, x, y, z);
+	return function_find(function, &f)
+		   ?: remote_cuFuncSetBlockShape((uint64_t)function, x, y, z)
+		   ?: old_launch_block(&f->old, x, y, z);
 }
 
 CUresult shim_cuFuncSetSharedSize(CUfunction function, unsigned bytes)

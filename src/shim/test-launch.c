@@ -21,6 +21,7 @@ static struct function *function_with(unsigned n)
 	f->n_parameters = n;
 	f->max_threads = 1024;
 	f->dynamic_limit = -1;
+	f->block_taken = FUNCTION_ANY_BLOCK;
 	return f;
 }
 
@@ -73,18 +74,21 @@ TEST(more_threads_than_the_function_takes)
 	free(f);
 }
 
-TEST(blocks_of_one_shape)
+TEST(shapes_of_blocks_that_were_taken)
 {
-	static const unsigned good[3] = {32, 4, 2}, turned[3] = {4, 32, 2}, flat[3] = {256, 1, 1};
+	static const unsigned grid[3] = {1, 1, 1}, first[3] = {32, 4, 2}, turned[3] = {4, 32, 2},
+			      large[3] = {257, 1, 1};
 	struct function *f = function_with(0);
 
-	CHECK(launch_block_fits(&limits, f, flat));
-	f->one_block = true;
-	CHECK(!launch_block_fits(&limits, f, good));
-	f->block_taken = launch_block_word(good);
-	CHECK(launch_block_fits(&limits, f, good));
-	CHECK(!launch_block_fits(&limits, f, turned));
-	CHECK(!launch_block_fits(&limits, f, flat));
+	f->max_threads = 256;
+	f->block_taken = 0;
+	CHECK(!launch_fits(&limits, f, grid, first, 0));
+	f->block_taken = launch_block_word(first);
+	CHECK(launch_fits(&limits, f, grid, first, 0));
+	CHECK(!launch_fits(&limits, f, grid, turned, 0));
+	f->block_taken = FUNCTION_ANY_BLOCK;
+	CHECK(launch_fits(&limits, f, grid, turned, 0));
+	CHECK(!launch_fits(&limits, f, grid, large, 0));
 	free(f);
 }
 

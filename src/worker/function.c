@@ -55,18 +55,13 @@ static CUresult attribute(
 		   ?: call->backend->cuKernelGetAttribute(value, which, (CUkernel)function, device);
 }
 
-/* Whether the function takes blocks of one shape only (.reqntid). No attribute says so; but setting
- * the shape for launches of before CUDA 4, which nobody makes of the backend's functions, is refused
- * where it is another. If it is (1, 1, 1), the second is. */
-static bool takes_one_block(struct call *call, CUfunction function)
+CUresult worker_cuFuncSetBlockShape(struct call *call, struct args_cuFuncSetBlockShape *a)
 {
-	CUresult r = call->backend->cuFuncSetBlockShape(function, 1, 1, 1);
+	if (handle_kind_of(a->function) != HANDLE_FUNCTION)
+		return CUDA_ERROR_INVALID_HANDLE;
+	CUfunction function = (CUfunction)call_handle(call, HANDLE_FUNCTION, a->function);
 
-	if (r == CUDA_ERROR_INVALID_HANDLE)
-		r = call->backend->cuKernelGetFunction(&function, (CUkernel)function)
-			?: call->backend->cuFuncSetBlockShape(function, 1, 1, 1);
-	return (r ?: call->backend->cuFuncSetBlockShape(function, 2, 1, 1)) ==
-	       CUDA_ERROR_INVALID_VALUE;
+	return call->error ?: call->backend->cuFuncSetBlockShape(function, a->x, a->y, a->z);
 }
 
 CUresult worker_rosenFunctionInfo(struct call *call, struct args_rosenFunctionInfo *a)
@@ -85,7 +80,6 @@ CUresult worker_rosenFunctionInfo(struct call *call, struct args_rosenFunctionIn
 	if (r != CUDA_ERROR_INVALID_VALUE)
 		return r;
 	*a->n_parameters = n;
-	*a->one_block = takes_one_block(call, a->function);
 	return attribute(call, a->function, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, a->max_threads)
 		   ?: attribute(
 			  call, a->function, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, a->static_shared);

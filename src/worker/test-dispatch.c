@@ -489,14 +489,13 @@ TEST(dispatch_function_information)
 	struct test_client t = client_start(NULL);
 	uint64_t layout[4] = {0};
 	unsigned n = 0;
-	int threads = 0, shared = 0, one_block = -1;
+	int threads = 0, shared = 0;
 	struct args_rosenFunctionInfo info = {.function = client_function(&t),
 	    .layout = layout,
 	    .capacity = 4,
 	    .n_parameters = &n,
 	    .max_threads = &threads,
-	    .static_shared = &shared,
-	    .one_block = &one_block};
+	    .static_shared = &shared};
 
 	CHECK_EQ(CALL(&t, rosenFunctionInfo, &info), CUDA_SUCCESS);
 	CHECK_EQ(n, 2);
@@ -504,13 +503,6 @@ TEST(dispatch_function_information)
 	CHECK_EQ(layout[1], 4ull << 32 | 8);
 	CHECK_EQ(threads, 1024);
 	CHECK_EQ(shared, 48);
-	CHECK_EQ(one_block, 0);
-	for (int only = 1; only <= 64; only += 63) {
-		fake.one_block = only;
-		CHECK_EQ(CALL(&t, rosenFunctionInfo, &info), CUDA_SUCCESS);
-		CHECK_EQ(one_block, 1);
-	}
-	fake.one_block = 0;
 	client_stop(&t, NULL);
 }
 

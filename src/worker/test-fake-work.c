@@ -179,11 +179,6 @@ static CUresult function_attribute(int *value, CUfunction_attribute attribute, C
 	return CUDA_SUCCESS;
 }
 
-static CUresult set_block(CUfunction function, int x, int y, int z)
-{
-	return fake.one_block && x != fake.one_block ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
-
 static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, CUstream stream,
     void **values, void **extra)
@@ -268,7 +263,6 @@ void fake_set_work_functions(struct backend *b)
 	b->cuTexRefGetFlags = texture_flags;
 	b->cuFuncGetParamInfo = parameter;
 	b->cuFuncGetAttribute = function_attribute;
-	b->cuFuncSetBlockShape = set_block;
 	b->cuLaunchKernel = launch;
 	b->cuLaunchKernelEx = launch_ex;
 }

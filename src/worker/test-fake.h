@@ -53,7 +53,6 @@ struct fake {
 	_Atomic unsigned reserved, created, mapped, launches, synchronised, contexts_set, streams,
 	    events, registered, relaxed, queries, opened, words;
 	_Atomic int retained; /* of the primary context; since fake_init(), so perhaps negative */
-	int one_block;	      /* functions take blocks of that many threads only; 0: of any */
 	struct fake_launch last_launch;
 	CUasyncCallback notification;
 	void *notification_user;
