@@ -20,16 +20,16 @@ struct graph_change {
 	unsigned epoch;
 };
 
-/* What is about to be asked for. */
+/* The change that is about to be asked for. */
 struct graph_change graph_change_of(
     CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v3 *kernel);
 
-/* Whether it is sure to succeed. */
+/* Whether the change is sure to succeed. */
 bool graph_change_is_sure(const struct graph_change *change);
-/* It has succeeded. */
+/* The change has succeeded. */
 void graph_change_note(const struct graph_change *change);
 
-/* Nodes, functions or executable graphs are about to become others: nothing is sure any more. */
+/* Nodes, functions or executable graphs are about to end or be replaced: nothing is sure any more. */
 void graph_changes_forget(void);
 
 /* Child of a fork(). */

@@ -24,6 +24,6 @@ bool graph_copy_original(uint64_t number, CUDA_MEMCPY3D *copy);
  * graph, and *captured is true. */
 CUresult graph_copy_capture(const CUDA_MEMCPY3D *copy, CUstream stream, bool *captured);
 
-/* The same of bytes bytes in a row. A side's type: HOST or DEVICE. */
+/* The same for a run of bytes. The types are HOST or DEVICE. */
 CUresult graph_copy_capture_bytes(CUmemorytype destination_type, CUdeviceptr destination,
     CUmemorytype source_type, CUdeviceptr source, size_t bytes, CUstream stream, bool *captured);

@@ -6,7 +6,7 @@
 
 #include "abi/cuda.h"
 
-/* Where a node goes. */
+/* The place of a new node. */
 struct graph_place {
 	CUgraph graph;
 	const CUgraphNode *dependencies;

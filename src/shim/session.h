@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "chan/chan.h"
 
-/* What cuInit has not been called for, or what a fork() ended, answers at once. */
+/* What an exported function must look at before it runs. */
 enum shim_gate {
 	SHIM_GATE_OPEN = 0,
 	SHIM_GATE_CLOSED = 1 << 0,   /* see session.state why */

@@ -51,5 +51,5 @@ size_t handles_list(struct handles *handles, enum handle_kind kind, uint64_t *re
 void handles_forget(struct handles *handles, enum handle_kind kind, uint64_t id);
 
 size_t handles_count(const struct handles *handles);
-/* Of one kind; FUNCTION and KERNEL count apart. */
+/* Ids of one kind that are alive; FUNCTION and KERNEL are counted apart. */
 size_t handles_count_of(const struct handles *handles, enum handle_kind kind);

@@ -25,7 +25,7 @@ struct issue_queue {
 	uint64_t seen_put;
 };
 
-/* Of a zeroed queue. -ENOMEM. */
+/* queue is zeroed. 0 or -ENOMEM. */
 int issue_queue_init(struct issue_queue *queue);
 void issue_queue_fini(struct issue_queue *queue);
 
@@ -45,5 +45,5 @@ const void *issue_queue_next(struct issue_queue *queue);
 /* The reader is done with it. */
 void issue_queue_take(struct issue_queue *queue);
 
-/* Bytes the reader is done with, by whoever asks: what it did before is visible then. */
+/* Bytes the reader is done with, for any thread, to which what the reader did is visible then. */
 uint64_t issue_queue_taken(const struct issue_queue *queue);

@@ -18,7 +18,8 @@
 void mirror_exchange(
     _Atomic uint64_t *program, _Atomic uint64_t *device, uint64_t *agreed, size_t n, bool pull);
 
-/* Where the one word of side is that is not as agreed; none; more than one. */
+/* The index of the only word of side that differs from agreed; MIRROR_NONE, MIRROR_MANY: no word
+ * does, or more than one. */
 #define MIRROR_NONE ((size_t)-1)
 #define MIRROR_MANY ((size_t)-2)
 size_t mirror_lone(const _Atomic uint64_t *side, const uint64_t *agreed, size_t n);

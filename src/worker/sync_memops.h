@@ -1,4 +1,4 @@
-/* The attribute SYNC_MEMOPS of memory that the driver does not take it for. Any thread. */
+/* The pointer attribute SYNC_MEMOPS of memory for which the driver refuses it. Any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,8 +7,8 @@
 
 struct worker;
 
-/* Of the arena's allocation that begins at base. */
+/* Whether the program has set it for the arena's allocation that begins at base. */
 bool sync_memops_asked_for(struct worker *worker, CUdeviceptr base);
-/* It is freed. */
+/* The allocation is freed. */
 void sync_memops_forget(struct worker *worker, CUdeviceptr base);
 void sync_memops_free(struct worker *worker);
