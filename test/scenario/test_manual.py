@@ -52,6 +52,18 @@ class Documents(unittest.TestCase):
             for path in named:
                 self.assertTrue(glob.glob(os.path.join(SOURCE, path.rstrip(".,:"))), f"{document}: {path}")
 
+    def test_names_in_the_design_exist(self):
+        sources = ""
+        for path in glob.glob(os.path.join(SOURCE, "src/**/*.[chd]*"), recursive=True):
+            with open(path) as file:
+                sources += file.read()
+        known = set(re.findall(r"[a-z][a-z0-9_]+", sources))
+        for document in ("doc/DESIGN.md", "doc/WIRE.md"):
+            with open(os.path.join(SOURCE, document)) as file:
+                named = set(re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?`", file.read()))
+            self.assertGreater(len(named), 3, document)
+            self.assertEqual(named - known, set(), document)
+
     def test_the_table_of_subjects_names_all_files(self):
         with open(os.path.join(SOURCE, "doc/HACKING.md")) as file:
             rows = section("\n" + file.read().replace("\n## ", "\n# "), "Where a subject lives").split("\n| ")[1:]
