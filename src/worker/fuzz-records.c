@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +22,13 @@
 
 #define SIDE_SIZE_MAX (64u << 20)
 
-/* Messages of the client's that the worker has not asked for yet, the oldest first. */
+/* Messages of the client's that the worker has not asked for yet, the oldest first; waiters ask too. */
 static struct {
+	pthread_mutex_t lock;
 	struct side_message message[16];
 	int fd[16];
 	unsigned n;
-} sides;
+} sides = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What CHECK() calls: the test runner is not linked. */
 void test_fail(const char *file, int line, const char *format, ...)
@@ -57,15 +59,20 @@ const char *__asan_default_options(void)
  * the client has not said by now it will not say. */
 static int next_side(struct chan_end *end, bool wait, struct side_message *message, int *fd_out)
 {
+	int r = wait ? -ENODATA : -EAGAIN;
+
 	*fd_out = -1;
-	if (!sides.n)
-		return wait ? -ENODATA : -EAGAIN;
-	*message = sides.message[0];
-	*fd_out = sides.fd[0];
-	sides.n--;
-	memmove(sides.message, sides.message + 1, sides.n * sizeof(sides.message[0]));
-	memmove(sides.fd, sides.fd + 1, sides.n * sizeof(sides.fd[0]));
-	return 0;
+	pthread_mutex_lock(&sides.lock);
+	if (sides.n) {
+		*message = sides.message[0];
+		*fd_out = sides.fd[0];
+		sides.n--;
+		memmove(sides.message, sides.message + 1, sides.n * sizeof(sides.message[0]));
+		memmove(sides.fd, sides.fd + 1, sides.n * sizeof(sides.fd[0]));
+		r = 0;
+	}
+	pthread_mutex_unlock(&sides.lock);
+	return r;
 }
 
 static int side_descriptor(uint8_t flags, uint64_t size)
@@ -84,9 +91,7 @@ static void say(const struct fuzz_head *head, const uint8_t *payload, size_t siz
 	uint64_t words[3] = {0};
 
 	memcpy(words, payload, MIN(size, sizeof(words)));
-	if (sides.n == ARRAY_SIZE(sides.fd))
-		return;
-	sides.message[sides.n] = (struct side_message){
+	const struct side_message message = {
 	    .kind = head->flags & FUZZ_SIDE_FILE	 ? SIDE_FILE
 		    : head->flags & FUZZ_SIDE_DESCRIPTOR ? SIDE_DESCRIPTOR
 							 : SIDE_SEGMENT,
@@ -94,8 +99,13 @@ static void say(const struct fuzz_head *head, const uint8_t *payload, size_t siz
 	    .address = words[1],
 	    .size = words[2],
 	};
-	sides.fd[sides.n++] =
-	    head->flags & FUZZ_SIDE_NONE ? -1 : side_descriptor(head->flags, words[2]);
+	pthread_mutex_lock(&sides.lock);
+	if (sides.n < ARRAY_SIZE(sides.fd)) {
+		sides.message[sides.n] = message;
+		sides.fd[sides.n++] =
+		    head->flags & FUZZ_SIDE_NONE ? -1 : side_descriptor(head->flags, words[2]);
+	}
+	pthread_mutex_unlock(&sides.lock);
 }
 
 void fuzz_drop_sides(void)

@@ -13,10 +13,11 @@
 #include "worker/worker.h"
 
 static FILE *out;
+static uint8_t lane = 1;
 
 static void put(uint32_t id, uint8_t flags, const void *payload, size_t size)
 {
-	struct fuzz_head head = {(uint16_t)id, flags, 1, (uint32_t)(size / 8)};
+	struct fuzz_head head = {(uint16_t)id, flags, lane, (uint32_t)(size / 8)};
 
 	fwrite(&head, sizeof(head), 1, out);
 	fwrite(payload, size, 1, out);
@@ -176,6 +177,32 @@ static void segments(const char *directory)
 	fclose(out);
 }
 
+/* In a range that another thread would like to free. */
+static void placed(const char *directory)
+{
+	CUdeviceptr address = 0, at = WIRE_DEVICE_WINDOW_BASE + WIRE_DEVICE_WINDOW_SIZE / 2;
+
+	begin(directory, "placed");
+	PUT(cuMemAddressReserve, true, &address, 4 << 20, 0, at, 0);
+	side(FUZZ_SIDE_SEALED, 4, at, 65536);
+	PUT(rosenSegmentPlace, true, 4, at, 65536);
+	PUT(rosenCopyBoxWait, true, 2, at, NULL, NULL, 0, 0, 0, 0, 16, 4, 1, at + 4096, NULL, NULL,
+	    0, 0, 0, 0, 16, 4, 16, 4, 1, NULL);
+	lane = 2;
+	PUT(cuMemAddressFree, true, at, 4 << 20);
+	PUT(rosenSegmentUnmap, true, 4);
+	PUT(cuMemAddressFree, true, at, 4 << 20);
+	lane = 1;
+	side(FUZZ_SIDE_SEALED, 5, at, 65536);
+	PUT(rosenSegmentPlace, true, 5, at + 65536, 65536);
+	lane = 2;
+	PUT(cuMemAddressFree, true, at, 4 << 20);
+	lane = 1;
+	PUT(rosenSegmentUnmap, true, 5);
+	PUT(cuMemAddressFree, true, at, 4 << 20);
+	fclose(out);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -187,5 +214,6 @@ int main(int argc, char **argv)
 	compilers(argv[1]);
 	device(argv[1]);
 	segments(argv[1]);
+	placed(argv[1]);
 	return EXIT_SUCCESS;
 }

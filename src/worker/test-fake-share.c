@@ -40,7 +40,7 @@ static CUresult import_handle(
 	for (uint64_t at = WIRE_DEVICE_WINDOW_BASE; at < WIRE_DEVICE_WINDOW_BASE + (64ull << 20);
 	    at += 2 << 20) {
 		CUmemGenericAllocationHandle found = fake_retain(at);
-		if (found == named) {
+		if (found && found == named) {
 			*handle = found;
 			return CUDA_SUCCESS;
 		}
