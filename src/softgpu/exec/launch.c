@@ -28,6 +28,7 @@
 #define MAX_GRID_X	 0x7fffffffu
 #define MAX_GRID_YZ	 0xffffu
 #define MAX_BLOCK_Z	 64u
+#define SHARED_UNIT	 128u /* GPUs allot shared memory in these from sm_80 on: %total_smem_size */
 #define GRID_WORKSPACE	 4096u /* behind the parameters: %envreg, cooperative barrier */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -445,7 +446,9 @@ int launch_grid(struct sg_kernel *kernel, const struct sg_launch *launch, struct
 	grid->n_threads = launch->block[0] * launch->block[1] * launch->block[2];
 	grid->is_cooperative = is_cooperative(grid);
 	set_cluster(grid);
-	grid->shared_size = kernel->dynamic_offset + launch->dynamic_shared_bytes;
+	grid->shared_size =
+	    (uint32_t)align_up(kernel->dynamic_offset + launch->dynamic_shared_bytes,
+		machine->check ? 16 : SHARED_UNIT);
 	grid->stop = launch->stop ? (const uint32_t *)launch->stop : &never_stop;
 	place_params(machine, grid);
 	watchdog_begin(grid);

@@ -167,8 +167,7 @@ _Noreturn void machine_fault(
 /* The program's, and what the system keeps behind them. */
 static uint64_t shared_bytes(const struct sg_grid *grid)
 {
-	return align_up(grid->shared_size, 16) +
-	       (grid->kernel->uses_reserved_shared ? SG_RESERVED_SHARED : 0);
+	return grid->shared_size + (grid->kernel->uses_reserved_shared ? SG_RESERVED_SHARED : 0);
 }
 
 /* Blocks of a cluster follow each other. */
@@ -219,7 +218,7 @@ static void lane_set_block(
 	    .params = grid->params,
 	    .shared = block->shared,
 	    .shared_size = shared_bytes(grid),
-	    .reserved_shared = (uint32_t)align_up(grid->shared_size, 16),
+	    .reserved_shared = grid->shared_size,
 	    .dynamic_shared_size = launch->dynamic_shared_bytes,
 	    .stop = grid->stop,
 	    .envreg = grid->envreg,

@@ -131,7 +131,7 @@ TEST(bulk_copies_outside_memory_end_the_grid)
 	uint32_t *memory = device_alloc(4096);
 
 	CHECK_EQ(try_run(memory, 128,
-		     "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2+960], "
+		     "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2+1088], "
 		     "[%d1], 128, "
 		     "[%r3];",
 		     ""),

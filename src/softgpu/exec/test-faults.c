@@ -105,8 +105,8 @@ TEST(shared_memory_bounds)
 {
 	struct sg_fault fault;
 
-	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 12, &fault), 0);
-	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 16, &fault),
+	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 124, &fault), 0);
+	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a], 1;", 1, 128, &fault),
 	    SG_FAULT_ILLEGAL_ADDRESS);
 	CHECK_EQ(run("st.shared.u32 [s], 1; st.shared.u32 [%a+-4], 1;", 1, 0, &fault),
 	    SG_FAULT_ILLEGAL_ADDRESS);
@@ -152,8 +152,8 @@ TEST(threads_that_run_are_inside)
 	CHECK_EQ(*word, 13);
 	snprintf(text, sizeof(text), body, 200);
 	CHECK_EQ(run(text, 256, (uint64_t)word, &fault), SG_FAULT_ILLEGAL_ADDRESS);
-	CHECK_EQ(fault.address, 16);
-	CHECK_EQ(fault.thread[0], 14);
+	CHECK_EQ(fault.address, 128);
+	CHECK_EQ(fault.thread[0], 42);
 	CHECK(fault.is_write);
 	check_still_runs();
 }
@@ -170,8 +170,8 @@ static void check_strays(uint32_t width)
 	    {"atom.global.cas.b64 %d1, [%a], 1, 2; st.global.u64 [%a], %d1;", (uint64_t)&host},
 	    {"atom.global.add.noftz.f16x2 %r1, [%a], 0;", (uint64_t)&host},
 	    {"mov.u32 %r1, s; atom.shared.exch.b32 %r2, [%a], %r1;", 1 << 20},
-	    {"st.shared.u32 [s], 1; red.shared.add.u32 [%a], 1;", 16},
-	    {"st.shared.u32 [s], 1; ld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [%a];", 16},
+	    {"st.shared.u32 [s], 1; red.shared.add.u32 [%a], 1;", 128},
+	    {"st.shared.u32 [s], 1; ld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [%a];", 128},
 	    {"ld.global.v2.u64 {%d1, %d2}, [%a]; st.global.u64 [%a], %d2;",
 		SG_ARENA_BASE + SG_ARENA_SIZE},
 	    {"cp.async.ca.shared.global [s], [%a], 16; cp.async.wait_all;", 1 << 20},
