@@ -36,8 +36,8 @@ struct trace_record {
 	uint32_t thread;    /* kernel's thread id */
 	int32_t result;	    /* CUresult */
 	uint32_t reserved;
-	uint64_t
-	    taken_ns; /* when the worker took it, CLOCK_MONOTONIC; 0: not known, nor what follows */
+	/* When the worker took the call, CLOCK_MONOTONIC; 0: not known, nor are the next two. */
+	uint64_t taken_ns;
 	uint64_t worker_ns; /* of waited_ns, in the worker */
 	uint64_t driver_ns; /* of worker_ns, in the backend */
 };

@@ -22,8 +22,8 @@ struct binary_report {
 	bool needs_cuda; /* names libcuda.so.1 itself (others open it while they run) */
 	/* What runs it: the dynamic linker, or what a script's first line names; empty: nothing. */
 	char interpreter[BINARY_PATHS_MAX];
-	char
-	    rpath[BINARY_PATHS_MAX]; /* DT_RPATH, which comes before LD_LIBRARY_PATH; empty: none */
+	/* DT_RPATH, which comes before LD_LIBRARY_PATH; empty: none. */
+	char rpath[BINARY_PATHS_MAX];
 };
 
 /* The file's 64-bit little-endian header, program headers and dynamic section; every offset is

@@ -42,8 +42,7 @@ struct type {
 	uint64_t pass[API_PASS];
 	int n_pass;
 	bool device; /* a device's ordinal: the program's own, which the worker's may differ from */
-	const char
-	    *located; /* a struct: its member that is a CUmemLocation; "": it is one itself */
+	const char *located; /* a struct's member that is a CUmemLocation; "": it is one itself */
 };
 
 enum direction { DIR_NONE, DIR_IN, DIR_OUT, DIR_INOUT, DIR_NEW, DIR_FREE };

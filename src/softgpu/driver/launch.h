@@ -15,17 +15,17 @@ unsigned sg_function_dynamic_limit(const struct sg_function *function);
 unsigned sg_function_cooperative_limit(
     const struct sg_function *function, unsigned threads, size_t dynamic_shared);
 
-/* What a launch returns whose work was put into stream with the result r: under
- * CUDA_LAUNCH_BLOCKING when that is done, with the context's error. */
+/* The end of a launch that put its work into stream with result r; returns the launch's result.
+ * Under CUDA_LAUNCH_BLOCKING it waits for the work, and returns the context's error. */
 CUresult sg_launch_end(struct sg_stream *stream, CUresult r);
 
-/* What a launch's attributes say that changes how the grid runs. */
+/* Those of a launch's attributes that change how the grid runs. */
 struct sg_launch_traits {
 	bool cooperative;
 	unsigned cluster[3]; /* blocks; all 0: not named */
 };
 
-/* Of a kernel's work. */
+/* work: a kernel's. */
 struct sg_launch_traits sg_launch_traits(const struct sg_work *work);
 
 /* Whether a launch may have such blocks, by the device's limits, .maxntid and .reqntid. */

@@ -46,18 +46,19 @@ CUresult sg_pool_free_range(const struct sg_range *range);
 void sg_pool_range_gone(const struct sg_range *range);
 CUmemoryPool sg_pool_handle(const struct sg_pool *pool);
 
-/* Whether what is mapped (a range's owner) is memory of the host. */
+/* Whether physical memory (the owner of a mapped range) is the host's. */
 bool sg_physical_is_host(const void *physical);
-/* What stands for it in other processes, the pool's own; -1: it cannot be shared. */
+/* The file that stands for the pool in other processes, which stays the pool's; -1: it cannot be
+ * shared. */
 int sg_pool_file(const struct sg_pool *pool);
-/* Of what is not the device's: of pinned, of managed memory. */
+/* Whether it is a pool of pinned memory, or of managed memory; otherwise it is the device's. */
 bool sg_pool_is_host(const struct sg_pool *pool);
 bool sg_pool_is_managed(const struct sg_pool *pool);
-/* The device may use it. */
+/* Whether the device may use its memory. */
 bool sg_pool_is_open(const struct sg_pool *pool);
 /* Another process's pool: memory can be imported from it, none can be taken. */
 bool sg_pool_is_import(const struct sg_pool *pool);
-/* A pool for the file of another process's, which it takes over. */
+/* A pool for the file of another process's pool; the new pool owns the file. */
 CUresult sg_pool_import(int file, CUmemoryPool *out);
 /* 0 or -ENOMEM. */
 int sg_pool_init(void);

@@ -21,16 +21,16 @@ struct sg_pool {
 	CUmemAccess_flags device, host; /* what they were allowed */
 };
 
-/* What changes in pools, and which are in use where. */
+/* Guards what changes in pools, and which pool each place uses. */
 extern pthread_mutex_t sg_pool_lock;
 
 /* The pool that a program named, after sg_enter(). */
 CUresult sg_pool_enter(CUmemoryPool handle, struct sg_pool **pool);
 
-/* What cuMemAllocAsync() takes memory from. */
+/* The pool that cuMemAllocAsync() takes memory from. */
 struct sg_pool *sg_pool_of_device(void);
 
-/* What a new pool allows. */
+/* Gives a new pool the access rights that it begins with. */
 void sg_pool_begin_access(struct sg_pool *pool);
 
 /* Whether a program can have a pool of such memory there. */

@@ -27,7 +27,7 @@ enum sg_fault_kind {
 					 CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
 	SG_FAULT_ILLEGAL_CALL, /* indirect call of no function: CUDA_ERROR_INVALID_PC (718) */
 	SG_FAULT_DEADLOCK,     /* all threads of a block wait for each other, where a GPU would hang
-				 until    its watchdog: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
+				  until its watchdog: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
 	SG_FAULT_STOPPED,      /* the stop flag was raised: CUDA_ERROR_LAUNCH_TIMEOUT (702) */
 	SG_FAULT_NOT_STARTED,  /* bad geometry or no code or memory: see fault.message; 1, 2 or what
 				 sg_kernel_prepare() said */
@@ -62,8 +62,8 @@ struct sg_launch {
 	void (*printf_sink)(void *context, const char *text, size_t size);
 	void *printf_context;
 	const atomic_uint *stop;
-	uint32_t
-	    lanes; /* 8, 16, .. 256 threads in step at most, 1: one at a time; 0: SOFTGPU_LANES */
+	/* 8, 16, .. 256: so many threads in step at most; 1: one at a time; 0: SOFTGPU_LANES. */
+	uint32_t lanes;
 	unsigned threads; /* of the host that may take part; 0: all */
 };
 
@@ -72,8 +72,9 @@ int sg_launch(struct sg_kernel *kernel, const struct sg_launch *launch, struct s
 
 /*
  * Runs function(argument), which touches memory that may go away meanwhile, on the calling thread.
- * False: it touched what was not there and was left where it was, so it shall hold nothing.
- * all: this holds for all memory, else for the device's; other faults are the program's own.
+ * False: it touched memory that was not there. It was then left in the middle, so it must hold no
+ * lock or memory. all: any memory may be missing; else only the device's, and other faults are the
+ * program's own.
  */
 bool sg_guarded(void (*function)(void *), void *argument, bool all);
 

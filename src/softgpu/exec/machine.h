@@ -14,7 +14,7 @@
 #include "softgpu/exec/lane.h"
 #include "softgpu/exec/module-private.h"
 
-/* What the watchdog knows of a grid; its own, under its lock, but for stop. */
+/* What the watchdog knows of a grid: under the watchdog's lock, but for stop. */
 struct sg_watch {
 	atomic_uint stop;      /* what the grid looks at */
 	const uint32_t *outer; /* the launch's own flag */
@@ -44,8 +44,8 @@ struct sg_grid {
 	atomic_bool failed; /* the first to set it owns fault */
 	struct sg_fault fault;
 	struct sg_watch watch;
-	atomic_uint came,
-	    turn; /* groups.c's: blocks that wait for all; a turn ends with the last */
+	/* groups.c's: blocks that wait for all others; a turn ends when the last has come. */
+	atomic_uint came, turn;
 	struct sg_child *children; /* children.c's, under its lock, until the blocks have ended */
 	struct sg_chunk *chunks;
 	uint32_t n_children;

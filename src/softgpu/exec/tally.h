@@ -41,5 +41,5 @@ void sg_tally_learn(
     struct sg_lane *lane, const uint64_t *addresses, const struct sg_lanes *lanes, uint32_t size);
 /* Some lane is about to read or write what the tally stands for. */
 void sg_tally_close(struct sg_lane *lane);
-/* It has waited long enough. */
+/* The sums have waited long enough to become visible: adds them to the memory. */
 void sg_tally_empty(struct sg_lane *lane);

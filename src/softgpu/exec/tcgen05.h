@@ -86,8 +86,8 @@ union sg_tmem_copy {
 	uint32_t bits;
 	struct {
 		uint32_t shape : 3; /* enum sg_tmem_copy_shape */
-		uint32_t
-		    narrow : 3; /* 4 or 6: bits of numbers that get a byte each; 0: as they are */
+		/* 4 or 6: numbers of so many bits get a byte each; 0: they stay as they are. */
+		uint32_t narrow : 3;
 		uint32_t pair : 1; /* in both blocks, each from its own shared memory */
 	};
 };

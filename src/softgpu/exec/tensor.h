@@ -68,8 +68,8 @@ enum sg_tensor_layout { SG_LAYOUT_TILED, SG_LAYOUT_IM2COL, SG_LAYOUT_WIDE };
 struct sg_tensor_map {
 	uint32_t magic;
 	uint8_t type, rank, swizzle, atom;
-	uint64_t
-	    patched; /* 0: CUTLASS clears bit 21 here, of small tensors, for NVIDIA's drivers */
+	/* 0. CUTLASS clears bit 21 of this word for small tensors, for the sake of NVIDIA's drivers. */
+	uint64_t patched;
 	uint64_t address;
 	uint64_t strides[SG_TENSOR_DIMS - 1]; /* bytes; of dimension 1 and on */
 	uint32_t last[SG_TENSOR_DIMS];	      /* the dimensions, less one */

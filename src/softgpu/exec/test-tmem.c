@@ -191,8 +191,8 @@ TEST_LIMIT(loads_reduce, 60)
 struct copy {
 	const char *name;
 	unsigned rows, bytes;
-	uint8_t
-	    to[4]; /* the warps that row 0 goes to, as bits; row 32, ...; 0: only the first lane */
+	/* The warps that row 0 goes to, as bits; those of row 32, ...; 0: only to the first lane. */
+	uint8_t to[4];
 };
 
 static const struct copy copies[] = {
