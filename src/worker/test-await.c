@@ -97,15 +97,6 @@ static uint64_t new_event(struct test_client *t, uint32_t index)
 	return mint(HANDLE_EVENT, index);
 }
 
-static CUdeviceptr allocate(struct test_client *t, size_t bytes)
-{
-	CUdeviceptr address = 0;
-	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
-
-	CHECK_EQ(CALL(t, cuMemAlloc_v2, &a), CUDA_SUCCESS);
-	return address;
-}
-
 TEST(await_keeps_to_the_dispatcher_and_serves_others)
 {
 	struct test_client t = client_start(&patient);
@@ -118,7 +109,7 @@ TEST(await_keeps_to_the_dispatcher_and_serves_others)
 		start(&waiting[i], &t);
 	}
 	until_asked();
-	allocate(&t, 100);
+	client_allocate(&t, 100);
 	CHECK_EQ(fake_waiting(), 0);
 	fake_release();
 	for (unsigned i = 0; i < LANES; i++)
@@ -220,7 +211,7 @@ TEST(await_gives_the_gpus_error)
 {
 	struct test_client t = client_start(&patient);
 	struct waiting waiting = {.stream = new_stream(&t, 1)};
-	CUdeviceptr address = allocate(&t, 100);
+	CUdeviceptr address = client_allocate(&t, 100);
 	char out[8] = "before";
 	struct args_rosenCopyOut copy = {
 	    .destination = out, .source = address, .bytes = sizeof(out)};
@@ -242,7 +233,7 @@ TEST(await_gives_the_gpus_error)
 TEST(await_copies_out_without_a_waiter)
 {
 	struct test_client t = client_start(&patient);
-	CUdeviceptr address = allocate(&t, 3000);
+	CUdeviceptr address = client_allocate(&t, 3000);
 	char in[2999], out[2999];
 	struct args_rosenCopyIn copy_in = {.destination = address, .source = in, .bytes = 2999};
 	struct args_rosenCopyOut copy_out = {.destination = out, .source = address};
@@ -266,7 +257,7 @@ TEST(await_copies_out_without_a_waiter)
 TEST(await_copies_out_where_nothing_can_be_pinned)
 {
 	struct test_client t = client_start(&patient);
-	CUdeviceptr address = allocate(&t, 100);
+	CUdeviceptr address = client_allocate(&t, 100);
 	char in[100] = "by way of the waiter", out[100] = "";
 	struct args_rosenCopyIn copy_in = {.destination = address, .source = in, .bytes = 100};
 	struct args_rosenCopyOut copy_out = {.destination = out, .source = address, .bytes = 100};

@@ -171,3 +171,19 @@ void client_launch(struct test_client *t, CUfunction function, CUstream stream)
 
 	POST(t, cuLaunchKernel, &a);
 }
+
+CUdeviceptr client_allocate(struct test_client *client, size_t bytes)
+{
+	CUdeviceptr address = 0;
+	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
+
+	CHECK_EQ(CALL(client, cuMemAlloc_v2, &a), CUDA_SUCCESS);
+	return address;
+}
+
+uint32_t client_synchronise(struct test_client *client)
+{
+	struct args_cuCtxSynchronize a = {0};
+
+	return CALL(client, cuCtxSynchronize, &a);
+}

@@ -51,6 +51,12 @@ struct test_client client_lane(const struct test_client *client);
 /* Loads a module, and gets a function of it. */
 CUfunction client_function(struct test_client *client);
 
+/* Device memory. */
+CUdeviceptr client_allocate(struct test_client *client, size_t bytes);
+
+/* Waits for all work of the lane's context; the status. */
+uint32_t client_synchronise(struct test_client *client);
+
 /* Posts a stream's creation; index: of its id, another one each time. */
 CUstream client_stream(struct test_client *client, uint32_t index);
 

@@ -15,15 +15,6 @@
 
 static char own[4096]; /* memory of this process that no client may reach */
 
-static CUdeviceptr allocate(struct test_client *t, size_t bytes)
-{
-	CUdeviceptr address = 0;
-	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
-
-	CHECK_EQ(CALL(t, cuMemAlloc_v2, &a), CUDA_SUCCESS);
-	return address;
-}
-
 static void send_segment(struct test_client *t, uint64_t number, int fd)
 {
 	struct side_message message = {.kind = SIDE_SEGMENT, .segment = number};
@@ -53,7 +44,7 @@ TEST(copy_through_a_segment)
 	if (!FAKE_HAS_WINDOW)
 		SKIP("the sanitizer has the windows");
 	struct test_client t = client_start_over(OVER_MEMFD, NULL);
-	CUdeviceptr device = allocate(&t, 8192);
+	CUdeviceptr device = client_allocate(&t, 8192);
 	int fd = sealed(8192);
 	char *mine = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -99,7 +90,7 @@ TEST(copies_behind_a_segments_end_do_not_find_it)
 	struct test_client t = client_start_over(OVER_MEMFD, NULL);
 	struct test_client other = client_lane(&t);
 	struct args_cuMemcpyHtoDAsync_v2 in = {
-	    .destination = allocate(&t, 8192), .source = SEGMENT_ADDRESS, .bytes = 4096};
+	    .destination = client_allocate(&t, 8192), .source = SEGMENT_ADDRESS, .bytes = 4096};
 
 	for (uint64_t number = 1; number < 200; number++) {
 		struct args_rosenSegmentUnmap unmap = {.segment = number};
@@ -132,7 +123,7 @@ TEST(a_segment_stays_while_a_waiter_copies)
 	struct args_rosenCopyBoxWait copy = {.source_type = CU_MEMORYTYPE_HOST,
 	    .source = SEGMENT_ADDRESS,
 	    .destination_type = CU_MEMORYTYPE_DEVICE,
-	    .destination = allocate(&t, 8192),
+	    .destination = client_allocate(&t, 8192),
 	    .width = 16,
 	    .height = 1,
 	    .depth = 1};
@@ -260,8 +251,8 @@ TEST(segments_are_placed_in_what_the_client_reserved)
 
 	/* Anywhere else is memory of this process. */
 	CHECK_EQ(place_segment(&t, 1, (CUdeviceptr)own & ~4095ull, 8192), CUDA_ERROR_INVALID_VALUE);
-	CHECK_EQ(
-	    place_segment(&t, 2, allocate(&t, 8192) & ~4095ull, 8192), CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(place_segment(&t, 2, client_allocate(&t, 8192) & ~4095ull, 8192),
+	    CUDA_ERROR_INVALID_VALUE);
 	CHECK_EQ(CALL(&t, cuMemAddressReserve, &reserve), CUDA_SUCCESS);
 	release.address = at;
 	CHECK_EQ(place_segment(&t, 3, at - 4096, 8192), CUDA_ERROR_INVALID_VALUE);
@@ -403,7 +394,7 @@ TEST(copy_through_registered_memory)
 	if (TEST_THREAD_SANITIZER)
 		SKIP("both ends map the region: the sanitizer sees no order through it");
 	struct test_client t = client_start_over(OVER_MEMFD, NULL);
-	CUdeviceptr device = allocate(&t, 8192), at = somewhere_free(8192);
+	CUdeviceptr device = client_allocate(&t, 8192), at = somewhere_free(8192);
 	struct args_cuMemcpyHtoDAsync_v2 in = {.destination = device, .source = at, .bytes = 64};
 
 	CHECK_EQ(CALL(&t, cuMemcpyHtoDAsync_v2, &in), CUDA_ERROR_INVALID_VALUE);
@@ -469,7 +460,7 @@ TEST(copy_registered_memory_never_replaces_anything)
 TEST(copy_never_touches_the_workers_own_memory)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr device = allocate(&t, 4096), foreign = (CUdeviceptr)own;
+	CUdeviceptr device = client_allocate(&t, 4096), foreign = (CUdeviceptr)own;
 	char out[64];
 #define REFUSED(name, ...)                                                                         \
 	do {                                                                                       \
@@ -527,7 +518,7 @@ static struct args_rosenCopyBoxWait box_to(CUdeviceptr device, CUmemorytype type
 TEST(copy_box_out_and_in)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr device = allocate(&t, 4096);
+	CUdeviceptr device = client_allocate(&t, 4096);
 	struct wire_bulk run;
 	char *memory;
 
@@ -564,7 +555,7 @@ TEST(copy_box_out_and_in)
 TEST(copy_box_bounds)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr device = allocate(&t, 4096);
+	CUdeviceptr device = client_allocate(&t, 4096);
 	struct args_rosenCopyBoxWait box;
 #define BOX_REFUSED(change)                                                                        \
 	do {                                                                                       \
@@ -599,7 +590,7 @@ TEST(copy_box_beyond_the_staging_area_ends_the_session)
 {
 	for (unsigned i = 0; i < 7; i++) {
 		struct test_client t = client_start(NULL);
-		CUdeviceptr device = allocate(&t, 4096);
+		CUdeviceptr device = client_allocate(&t, 4096);
 		struct args_rosenCopyBoxWait box = box_to(device, 0, (4 << 20) - WIRE_CHUNK_SIZE);
 		box.destination_pitch = WIRE_CHUNK_SIZE / 4;
 		CHECK_EQ(CALL(&t, rosenCopyBoxWait, &box), CUDA_SUCCESS);
@@ -631,7 +622,7 @@ TEST(copy_staged_runs_beyond_the_staging_area_end_the_session)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct test_client t = client_start(NULL);
-		CUdeviceptr device = allocate(&t, 4096);
+		CUdeviceptr device = client_allocate(&t, 4096);
 		struct args_rosenCopyInStaged in = {
 		    .destination = device, .offset = bad[i].offset, .bytes = bad[i].bytes};
 		struct args_rosenCopyOutStaged out = {
@@ -648,7 +639,7 @@ TEST(copy_staged_runs_beyond_the_staging_area_end_the_session)
 TEST(copy_pointer_attributes_of_the_clients_memory_only)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr device = allocate(&t, 4096);
+	CUdeviceptr device = client_allocate(&t, 4096);
 	uint64_t value = 0;
 	struct args_cuPointerGetAttribute get = {.value = &value,
 	    .capacity = 8,
@@ -670,7 +661,8 @@ TEST(copy_address_ranges)
 	if (!FAKE_HAS_WINDOW)
 		SKIP("the sanitizer has the window");
 	struct test_client t = client_start(NULL);
-	CUdeviceptr first = allocate(&t, 100), second = allocate(&t, 5 << 20), base = 0;
+	CUdeviceptr first = client_allocate(&t, 100), second = client_allocate(&t, 5 << 20),
+		    base = 0;
 	size_t bytes = 0;
 	struct args_cuMemGetAddressRange_v2 range = {
 	    .base = &base, .bytes = &bytes, .address = first + 99};

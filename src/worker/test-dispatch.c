@@ -10,22 +10,6 @@
 #include "gen/api_desc.h"
 #include "worker/test-client.h"
 
-static CUdeviceptr allocate(struct test_client *t, size_t bytes)
-{
-	CUdeviceptr address = 0;
-	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
-
-	CHECK_EQ(CALL(t, cuMemAlloc_v2, &a), CUDA_SUCCESS);
-	return address;
-}
-
-static uint32_t synchronise(struct test_client *t)
-{
-	struct args_cuCtxSynchronize a = {0};
-
-	return CALL(t, cuCtxSynchronize, &a);
-}
-
 /* An id the client mints. */
 static uint64_t mint(enum handle_kind kind, uint32_t index)
 {
@@ -35,7 +19,7 @@ static uint64_t mint(enum handle_kind kind, uint32_t index)
 TEST(dispatch_copies_in_and_out)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr address = allocate(&t, 1000);
+	CUdeviceptr address = client_allocate(&t, 1000);
 	char in[100] = "through the worker", out[100] = "";
 	struct args_rosenCopyIn copy_in = {
 	    .destination = address + 7, .source = in, .bytes = sizeof(in)};
@@ -67,7 +51,7 @@ TEST(dispatch_launches_with_the_clients_parameters)
 	POST(&t, cuStreamCreate, &create);
 	launch.stream = (CUstream)mint(HANDLE_STREAM, 1);
 	POST(&t, cuLaunchKernel, &launch);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(fake.launches, 1);
 	CHECK(fake.last_launch.function == FAKE_FUNCTION);
 	CHECK(fake.last_launch.stream == (CUstream)0x5000);
@@ -92,7 +76,7 @@ TEST(dispatch_tells_the_first_error_of_posted_calls)
 	fake.fail_with = CUDA_ERROR_LAUNCH_FAILED;
 	POST(&t, cuLaunchKernel, &launch);
 	POST(&t, cuStreamDestroy_v2, &destroy);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(fake.launches, 0);
 	CHECK_EQ(chan_take_error(t.pair.client), CUDA_ERROR_INVALID_HANDLE);
 	CHECK_EQ(chan_take_error(t.pair.client), 0);
@@ -105,7 +89,7 @@ TEST(dispatch_tells_the_first_error_of_posted_calls)
 
 static void *synchronise_thread(void *client)
 {
-	return (void *)(uintptr_t)synchronise(client);
+	return (void *)(uintptr_t)client_synchronise(client);
 }
 
 static void until(bool (*condition)(void))
@@ -142,7 +126,7 @@ TEST(dispatch_goes_on_while_lanes_wait_for_the_gpu)
 	until(three_wait);
 	/* Three lanes wait; this one allocates, loads and launches all the same. */
 	struct args_cuLaunchKernel launch = {.function = 0, .grid_x = 1};
-	allocate(&t, 100);
+	client_allocate(&t, 100);
 	struct args_cuMemPoolTrimTo unknown = {.mem_pool = (CUmemoryPool)mint(HANDLE_POOL, 1)};
 	CHECK_EQ(CALL(&t, cuMemPoolTrimTo, &unknown), CUDA_ERROR_INVALID_VALUE);
 	POST(&t, cuLaunchKernel, &launch);
@@ -164,24 +148,25 @@ TEST(dispatch_lane_has_its_own_default_stream)
 	CUstream first;
 
 	POST(&t, cuLaunchKernel, &launch);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	first = fake.last_launch.stream;
 	CHECK(first && first != CU_STREAM_PER_THREAD);
 	POST(&other, cuLaunchKernel, &launch);
-	CHECK_EQ(synchronise(&other), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&other), CUDA_SUCCESS);
 	CHECK(fake.last_launch.stream != first);
 	launch.stream = NULL;
 	t.flags = WIRE_F_PTDS;
 	POST(&t, cuLaunchKernel, &launch);
 	t.flags = 0;
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK(fake.last_launch.stream == first);
 	POST(&t, cuLaunchKernel, &launch);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK(fake.last_launch.stream == NULL);
 	CHECK_EQ(fake.streams, 2);
 	POST(&other, rosenLaneEnd, &end);
-	CHECK_EQ(synchronise(&other), CUDA_ERROR_INVALID_CONTEXT); /* its context is forgotten */
+	CHECK_EQ(
+	    client_synchronise(&other), CUDA_ERROR_INVALID_CONTEXT); /* its context is forgotten */
 	client_stop(&t, NULL);
 }
 
@@ -206,7 +191,7 @@ TEST(dispatch_attachments_make_one_payload)
 	CHECK_EQ(
 	    handles_find(client_worker()->handles, HANDLE_MODULE, mint(HANDLE_MODULE, 1)), 0xd000);
 	/* The next record has none of it. */
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	free(payload);
 	free(image);
 	client_stop(&t, NULL);
@@ -227,7 +212,7 @@ TEST(dispatch_attachments_are_capped)
 TEST(dispatch_bulk_answers_go_to_staging)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr address = allocate(&t, 100000);
+	CUdeviceptr address = client_allocate(&t, 100000);
 	struct args_rosenCopyOut out = {.source = address, .bytes = 100000};
 	struct wire_bulk run;
 	uint8_t payload[256], *memory;
@@ -256,11 +241,11 @@ TEST(dispatch_bulk_answers_go_to_staging)
 TEST(dispatch_answer_that_does_not_fit_is_an_error)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr address = allocate(&t, 100000);
+	CUdeviceptr address = client_allocate(&t, 100000);
 	struct args_rosenCopyOut out = {.source = address, .bytes = 100000};
 
 	CHECK_EQ(CLIENT_SEND(&t, rosenCopyOut, &out, WIRE_F_REPLY), CUDA_ERROR_UNKNOWN);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	client_stop(&t, NULL);
 }
 
@@ -270,7 +255,7 @@ TEST(dispatch_unknown_function_is_not_supported)
 
 	CHECK_EQ(client_send(&t, 0xfffe, WIRE_F_REPLY, "12345678", 8), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(client_send(&t, 0x12345678, WIRE_F_REPLY, "", 0), CUDA_ERROR_NOT_SUPPORTED);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	client_stop(&t, NULL);
 }
 
@@ -363,7 +348,7 @@ TEST(dispatch_refuses_memory_on_a_broken_context)
 	struct test_client t = client_start(NULL);
 	struct args_cuMemAlloc_v2 alloc = {.address = &(CUdeviceptr){0}, .bytes = 100};
 
-	allocate(&t, 1);
+	client_allocate(&t, 1);
 	fake.fail_with = CUDA_ERROR_ILLEGAL_ADDRESS;
 	fake.fail_in = 0;
 	CHECK_EQ(CALL(&t, cuMemAlloc_v2, &alloc), CUDA_ERROR_ILLEGAL_ADDRESS);
@@ -381,12 +366,12 @@ TEST(dispatch_made_contexts_are_not_left_current)
 
 	CHECK_EQ(CALL(&t, cuCtxCreate_v2, &create), CUDA_SUCCESS);
 	POST(&t, rosenLaneState, &state);
-	CHECK(allocate(&t, 5) != 0);
-	CHECK(allocate(&other, 5) != 0);
+	CHECK(client_allocate(&t, 5) != 0);
+	CHECK(client_allocate(&other, 5) != 0);
 	CHECK(fake.contexts_set > sets + 1);
 	sets = fake.contexts_set;
 	for (unsigned i = 0; i < 10; i++)
-		allocate(&other, 5);
+		client_allocate(&other, 5);
 	CHECK_EQ(fake.contexts_set, sets); /* set only when it changes */
 	CHECK_EQ(CALL(&other, cuCtxDestroy_v2, &destroy), CUDA_SUCCESS);
 	struct args_cuMemAlloc_v2 alloc = {.address = &(CUdeviceptr){0}, .bytes = 100};
@@ -398,7 +383,7 @@ TEST(dispatch_made_contexts_are_not_left_current)
 TEST(dispatch_free_during_capture_waits_until_it_is_over)
 {
 	struct test_client t = client_start(NULL);
-	CUdeviceptr first = allocate(&t, 4 << 20), second = allocate(&t, 4 << 20);
+	CUdeviceptr first = client_allocate(&t, 4 << 20), second = client_allocate(&t, 4 << 20);
 	uint64_t stream = mint(HANDLE_STREAM, 1), graph = 0;
 	struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
 	struct args_cuStreamBeginCapture_v2 begin = {
@@ -436,7 +421,7 @@ TEST(dispatch_memory_put_aside_ends_with_its_context)
 	struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
 	struct args_cuStreamBeginCapture_v2 begin = {.stream = (CUstream)mint(HANDLE_STREAM, 1)};
 	struct args_cuStreamEndCapture end = {.stream = begin.stream, .graph = (CUgraph *)&graph};
-	struct args_cuMemFree_v2 release = {.address = allocate(&t, 4 << 20)};
+	struct args_cuMemFree_v2 release = {.address = client_allocate(&t, 4 << 20)};
 	struct args_cuDevicePrimaryCtxReset_v2 reset = {.device = 0};
 
 	POST(&t, cuStreamCreate, &create);
@@ -445,9 +430,9 @@ TEST(dispatch_memory_put_aside_ends_with_its_context)
 	CHECK_EQ(CALL(&t, cuStreamEndCapture, &end), CUDA_SUCCESS);
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &reset), CUDA_SUCCESS);
 	/* The address is given out again; what was put aside must not take it away. */
-	CUdeviceptr again = allocate(&t, 4 << 20);
+	CUdeviceptr again = client_allocate(&t, 4 << 20);
 	CHECK_EQ(again, release.address);
-	release.address = allocate(&t, 4 << 20);
+	release.address = client_allocate(&t, 4 << 20);
 	CHECK_EQ(CALL(&t, cuMemFree_v2, &release), CUDA_SUCCESS);
 	CHECK(fake_is_mapped(again, 4 << 20));
 	client_stop(&t, NULL);
@@ -548,7 +533,7 @@ TEST(dispatch_tells_where_time_went)
 	uint64_t before = clock_now_ns();
 	struct test_client t = client_start(&options);
 
-	allocate(&t, 1000);
+	client_allocate(&t, 1000);
 	struct chan_times times = chan_wait_times(t.pair.client, t.lane);
 	struct chan_stat *stat = chan_stat(t.pair.client, FN_cuMemAlloc_v2);
 	struct chan_time *time = chan_time(t.pair.client, FN_cuMemAlloc_v2);
@@ -557,7 +542,7 @@ TEST(dispatch_tells_where_time_went)
 	CHECK_EQ(time->driver_ns, times.driver_ns);
 	CHECK(stat->worker_ns >= time->driver_ns);
 	/* What the driver waits for is the driver's time, whoever does the waiting. */
-	synchronise(&t);
+	client_synchronise(&t);
 	times = chan_wait_times(t.pair.client, t.lane);
 	CHECK(times.driver_ns > 0);
 	client_stop(&t, NULL);
@@ -567,7 +552,7 @@ TEST(dispatch_measures_nothing_unasked)
 {
 	struct test_client t = client_start(NULL);
 
-	allocate(&t, 1000);
+	client_allocate(&t, 1000);
 	struct chan_times times = chan_wait_times(t.pair.client, t.lane);
 	CHECK_EQ(times.taken_ns, 0);
 	CHECK_EQ(times.worker_ns, 0);
@@ -601,7 +586,7 @@ TEST(dispatch_asks_no_events_of_a_context_that_ended)
 	backend->cuDevicePrimaryCtxReset_v2 = reset_context;
 	client_launch(&t, client_function(&t), NULL);
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &a), CUDA_SUCCESS);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(atomic_load(&asked_late), 0);
 	client_stop(&t, NULL);
 }
@@ -614,7 +599,7 @@ TEST(dispatch_measures_gpu_time)
 
 	for (unsigned i = 0; i < 10; i++)
 		POST(&t, cuLaunchKernel, &launch);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	struct chan_stat *stat = chan_stat(t.pair.client, FN_cuLaunchKernel);
 	CHECK_EQ(stat->gpu_ns, 10 * 2000000); /* the fake's events are 2 ms apart */
 	client_stop(&t, NULL);
@@ -634,7 +619,7 @@ static void *hammer(void *argument)
 		struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
 		struct args_cuStreamDestroy_v2 destroy = {
 		    .stream = (CUstream)mint(HANDLE_STREAM, number * 1000 + i)};
-		CUdeviceptr address = allocate(&lane, 5000);
+		CUdeviceptr address = client_allocate(&lane, 5000);
 		struct args_cuMemFree_v2 release = {.address = address};
 		char out[8];
 		struct args_rosenCopyIn in = {
@@ -650,7 +635,7 @@ static void *hammer(void *argument)
 		POST(&lane, cuStreamDestroy_v2, &destroy);
 		CHECK_EQ(CALL(&lane, cuMemFree_v2, &release), CUDA_SUCCESS);
 		if (i % 50 == 0)
-			CHECK_EQ(synchronise(&lane), CUDA_SUCCESS);
+			CHECK_EQ(client_synchronise(&lane), CUDA_SUCCESS);
 	}
 	POST(&lane, rosenLaneEnd, &end);
 	return NULL;
@@ -686,7 +671,7 @@ TEST(dispatch_staged_copies_release_their_runs)
 {
 	for (unsigned pinned = 0; pinned < 2; pinned++) {
 		struct test_client t = staged_client = client_start(NULL);
-		CUdeviceptr address = allocate(&t, 1 << 20);
+		CUdeviceptr address = client_allocate(&t, 1 << 20);
 		fake.no_register = !pinned;
 		for (unsigned i = 0; i < 40; i++) {
 			struct wire_bulk run;
@@ -698,7 +683,7 @@ TEST(dispatch_staged_copies_release_their_runs)
 			    .destination = address, .offset = run.offset, .bytes = 1 << 20};
 			POST(&t, rosenCopyInStaged, &copy);
 		}
-		CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+		CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 		CHECK_EQ(*(volatile uint8_t *)(address + 12345), 39);
 		CHECK_EQ(fake.registered, pinned);
 		until(released);
@@ -727,7 +712,7 @@ TEST(dispatch_contexts_end_when_staged_copies_are_done)
 	CHECK_EQ(chan_staging_take(t.pair.client, 1 << 20, &run, &memory), 0);
 	chan_staging_hand_over(t.pair.client, &run);
 	struct args_rosenCopyInStaged copy = {
-	    .destination = allocate(&t, 1 << 20), .offset = run.offset, .bytes = 1 << 20};
+	    .destination = client_allocate(&t, 1 << 20), .offset = run.offset, .bytes = 1 << 20};
 	ready_ns = clock_now_ns() + 5 * NSEC_PER_MSEC;
 	POST(&t, rosenCopyInStaged, &copy);
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &a), CUDA_SUCCESS);
@@ -774,7 +759,7 @@ TEST(dispatch_staged_runs_stay_when_contexts_come)
 {
 	struct test_client t = staged_client = client_start(NULL);
 	struct backend *backend = (struct backend *)client_worker()->backend;
-	CUdeviceptr address = allocate(&t, 2 << 20);
+	CUdeviceptr address = client_allocate(&t, 2 << 20);
 	pthread_t thread;
 
 	copy_in = backend->cuMemcpyHtoDAsync_v2;

@@ -29,17 +29,10 @@ static CUresult wait_for(struct test_client *t, CUstream stream)
 	return CALL(t, cuStreamSynchronize, &a);
 }
 
-static CUresult synchronise(struct test_client *t)
-{
-	struct args_cuCtxSynchronize a = {0};
-
-	return CALL(t, cuCtxSynchronize, &a);
-}
-
 /* What starting the client did is over. */
 static void settle(struct test_client *t)
 {
-	CHECK_EQ(synchronise(t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(t), CUDA_SUCCESS);
 	CHECK_EQ(query(t, NULL), CUDA_SUCCESS);
 	CHECK(knows(t));
 }
@@ -122,7 +115,7 @@ TEST(idle_not_after_what_nobody_knows)
 	call_unknown(&t);
 	CHECK_EQ(wait_for(&t, stream), CUDA_SUCCESS);
 	CHECK(!knows(&t));
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(query(&t, stream), CUDA_SUCCESS);
 	CHECK(knows(&t));
 	client_stop(&t, NULL);
@@ -144,7 +137,7 @@ TEST(idle_not_with_a_destroyed_streams_work)
 	POST(&t, cuStreamDestroy_v2, &destroy);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
 	CHECK(!knows(&t));
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
 	CHECK(knows(&t));
 	client_stop(&t, NULL);
@@ -196,10 +189,10 @@ TEST(idle_a_context_speaks_for_itself_only)
 	CUstream stream = client_stream(&t, 1);
 	struct args_rosenLaneState enter = {.context = make_context(&other)};
 
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	call_unknown(&t);
 	POST(&other, rosenLaneState, &enter);
-	CHECK_EQ(synchronise(&other), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&other), CUDA_SUCCESS);
 	CHECK_EQ(query(&t, stream), CUDA_SUCCESS);
 	CHECK(!knows(&t));
 	client_stop(&t, NULL);
@@ -212,7 +205,7 @@ TEST(idle_nothing_is_known_after_a_context_ended)
 	struct args_cuCtxDestroy_v2 destroy = {.context = context};
 
 	CHECK_EQ(CALL(&t, cuCtxDestroy_v2, &destroy), CUDA_SUCCESS);
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
 	CHECK(!knows(&t));
 	client_stop(&t, NULL);
@@ -224,7 +217,7 @@ TEST(idle_can_be_switched_off)
 	options.known_idle = false;
 	struct test_client t = client_start(&options);
 
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	CHECK_EQ(query(&t, NULL), CUDA_SUCCESS);
 	CHECK(!knows(&t));
 	client_stop(&t, NULL);
@@ -234,7 +227,7 @@ TEST(idle_can_be_switched_off)
 
 static void *synchronise_thread(void *client)
 {
-	return (void *)(uintptr_t)synchronise(client);
+	return (void *)(uintptr_t)client_synchronise(client);
 }
 
 TEST(idle_context_is_awaited_by_the_dispatcher)
@@ -268,7 +261,7 @@ TEST(idle_context_with_something_unknown_is_a_waiters)
 	pthread_t thread;
 	void *result;
 
-	CHECK_EQ(synchronise(&t), CUDA_SUCCESS);
+	CHECK_EQ(client_synchronise(&t), CUDA_SUCCESS);
 	call_unknown(&t);
 	fake_hold();
 	CHECK_EQ(pthread_create(&thread, NULL, synchronise_thread, &other), 0);

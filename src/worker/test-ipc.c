@@ -96,15 +96,6 @@ static void end(struct test_client *t)
 		fd_close(rosend.fds[i]);
 }
 
-static CUdeviceptr allocate(struct test_client *t, size_t bytes)
-{
-	CUdeviceptr address = 0;
-	struct args_cuMemAlloc_v2 a = {.address = &address, .bytes = bytes};
-
-	CHECK_EQ(CALL(t, cuMemAlloc_v2, &a), CUDA_SUCCESS);
-	return address;
-}
-
 static void release(struct test_client *t, CUdeviceptr address)
 {
 	struct args_cuMemFree_v2 a = {.address = address};
@@ -142,7 +133,7 @@ static uint32_t close_handle(struct test_client *t, CUdeviceptr address, unsigne
 TEST(ipc_handle_lasts_as_long_as_its_memory)
 {
 	struct test_client t = begin(OVER_LOOP);
-	CUdeviceptr address = allocate(&t, 3 * MIB), other = allocate(&t, 3 * MIB);
+	CUdeviceptr address = client_allocate(&t, 3 * MIB), other = client_allocate(&t, 3 * MIB);
 	CUipcMemHandle handle, same, next;
 
 	CHECK_EQ(get_handle(&t, address, &handle), CUDA_SUCCESS);
@@ -160,7 +151,7 @@ TEST(ipc_handle_lasts_as_long_as_its_memory)
 	CHECK_EQ(rosend.withdrawn, 1);
 	CHECK_EQ(find(&rosend.offers[0].token), -1);
 	/* What gets its address is something else. */
-	CHECK_EQ(allocate(&t, 3 * MIB), address);
+	CHECK_EQ(client_allocate(&t, 3 * MIB), address);
 	CHECK_EQ(get_handle(&t, address, &same), CUDA_SUCCESS);
 	CHECK(memcmp(&same, &handle, sizeof(handle)) != 0);
 	/* All of a context's end with it. */
@@ -173,7 +164,7 @@ TEST(ipc_handle_lasts_as_long_as_its_memory)
 TEST(ipc_memory_is_opened_once_and_counted)
 {
 	struct test_client t = begin(OVER_LOOP);
-	CUdeviceptr own = allocate(&t, 3 * MIB), first, again;
+	CUdeviceptr own = client_allocate(&t, 3 * MIB), first, again;
 	CUipcMemHandle handle;
 	unsigned last = 9;
 	size_t bytes;
@@ -213,7 +204,7 @@ TEST(ipc_small_memory_lies_where_it_did_in_its_slab)
 	size_t bytes;
 
 	for (int i = 0; i < 3; i++) {
-		own[i] = allocate(&t, 1000);
+		own[i] = client_allocate(&t, 1000);
 		CHECK_EQ(get_handle(&t, own[i], &handle), CUDA_SUCCESS);
 		CHECK_EQ(open_handle(&t, &handle, &opened[i], &bytes), CUDA_SUCCESS);
 		CHECK_EQ(bytes, 1000);
@@ -230,7 +221,7 @@ TEST(ipc_small_memory_lies_where_it_did_in_its_slab)
 TEST(ipc_refuses_what_it_cannot_open)
 {
 	struct test_client t = begin(OVER_LOOP);
-	CUdeviceptr own = allocate(&t, 3 * MIB), address;
+	CUdeviceptr own = client_allocate(&t, 3 * MIB), address;
 	CUipcMemHandle handle, wrong;
 	size_t bytes;
 
@@ -279,7 +270,7 @@ TEST(ipc_refuses_what_it_cannot_open)
 TEST(ipc_survives_every_failure_of_the_backend)
 {
 	struct test_client t = begin(OVER_LOOP);
-	CUdeviceptr own = allocate(&t, 3 * MIB), address = 0;
+	CUdeviceptr own = client_allocate(&t, 3 * MIB), address = 0;
 	CUipcMemHandle handle;
 	size_t bytes;
 	int n;
@@ -291,7 +282,7 @@ TEST(ipc_survives_every_failure_of_the_backend)
 	}
 	CHECK(n > 1);
 	rosend.status = ENOSPC;
-	CUdeviceptr other = allocate(&t, 3 * MIB);
+	CUdeviceptr other = client_allocate(&t, 3 * MIB);
 	fake.fail_in = -1;
 	CHECK_EQ(get_handle(&t, other, &handle), CUDA_ERROR_OUT_OF_MEMORY);
 	rosend.status = EIO;
@@ -315,7 +306,7 @@ TEST(ipc_survives_every_failure_of_the_backend)
 TEST(ipc_memory_stays_while_a_capture_is_under_way)
 {
 	struct test_client t = begin(OVER_LOOP);
-	CUdeviceptr own = allocate(&t, 3 * MIB), address, again;
+	CUdeviceptr own = client_allocate(&t, 3 * MIB), address, again;
 	uint64_t stream = handle_id(false, HANDLE_STREAM, 1, 1), graph = 0;
 	struct args_cuStreamCreate create = {.stream = (CUstream *)&stream};
 	struct args_cuStreamBeginCapture_v2 capture = {.stream = (CUstream)stream};
@@ -349,7 +340,7 @@ TEST(ipc_memory_stays_while_a_capture_is_under_way)
 TEST(ipc_memory_of_the_backend_has_the_backends_handle)
 {
 	struct test_client t = begin_with(OVER_LOOP, false);
-	CUdeviceptr own = allocate(&t, 4096), address;
+	CUdeviceptr own = client_allocate(&t, 4096), address;
 	CUipcMemHandle handle, same;
 	unsigned last;
 	size_t bytes;
@@ -373,7 +364,7 @@ TEST(ipc_memory_of_the_backend_has_the_backends_handle)
 	CHECK_EQ(fake.opened, 0);
 	release(&t, own);
 	CHECK_EQ(rosend.withdrawn, 1);
-	CHECK_EQ(get_handle(&t, allocate(&t, 4096), &handle), CUDA_SUCCESS);
+	CHECK_EQ(get_handle(&t, client_allocate(&t, 4096), &handle), CUDA_SUCCESS);
 	struct args_cuDevicePrimaryCtxReset_v2 reset = {.device = 0};
 	CHECK_EQ(CALL(&t, cuDevicePrimaryCtxReset_v2, &reset), CUDA_SUCCESS);
 	CHECK_EQ(rosend.withdrawn, 2);

@@ -195,14 +195,6 @@ void sg_capture_abandon(struct sg_stream *stream)
 	free(capture);
 }
 
-static CUresult capture_enter(CUstream handle, struct sg_stream **stream)
-{
-	struct sg_context *context;
-	CUresult r = sg_enter_context(&context);
-
-	return r == CUDA_SUCCESS ? sg_stream_get(handle, context, stream) : r;
-}
-
 /* Whether all are nodes of the graph. */
 static bool nodes_are_of(const struct sg_graph *graph, const CUgraphNode *nodes, size_t n)
 {
@@ -220,7 +212,7 @@ static CUresult capture_begin(CUstream handle, CUstreamCaptureMode mode, struct 
     const CUgraphNode *nodes, size_t n)
 {
 	struct sg_stream *stream;
-	CUresult r = capture_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && mode > CU_STREAM_CAPTURE_MODE_RELAXED)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -315,7 +307,7 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 {
 	struct sg_capture *capture;
 	struct sg_stream *stream;
-	CUresult r = capture_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -357,7 +349,7 @@ static CUresult capture_query(CUstream handle, CUstreamCaptureStatus *status, ui
     CUgraph *graph, const struct sg_tail **tail)
 {
 	struct sg_stream *stream;
-	CUresult r = capture_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && !status)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -421,7 +413,7 @@ CUresult cuStreamUpdateCaptureDependencies_v2(
     CUstream handle, CUgraphNode *nodes, const CUgraphEdgeData *edges, size_t n, unsigned flags)
 {
 	struct sg_stream *stream;
-	CUresult r = capture_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r != CUDA_SUCCESS)
 		return r;

@@ -76,8 +76,7 @@ CUresult sg_stream_get(CUstream handle, struct sg_context *context, struct sg_st
 	return *stream ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* Entry of calls on a stream: the current context may be another than the stream's. */
-static CUresult stream_enter(CUstream handle, struct sg_stream **stream)
+CUresult sg_stream_enter(CUstream handle, struct sg_stream **stream)
 {
 	struct sg_context *context;
 	CUresult r = sg_enter_context(&context);
@@ -88,7 +87,7 @@ static CUresult stream_enter(CUstream handle, struct sg_stream **stream)
 /* Entry of questions about a stream, whose answer must have a place. */
 static CUresult question_enter(CUstream handle, const void *answer, struct sg_stream **stream)
 {
-	CUresult r = stream_enter(handle, stream);
+	CUresult r = sg_stream_enter(handle, stream);
 
 	return r == CUDA_SUCCESS && !answer ? CUDA_ERROR_INVALID_VALUE : r;
 }
@@ -149,7 +148,7 @@ CUresult cuStreamDestroy(CUstream handle)
 CUresult cuStreamSynchronize(CUstream handle)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && sg_capture_breaks(stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -159,7 +158,7 @@ CUresult cuStreamSynchronize(CUstream handle)
 CUresult cuStreamQuery(CUstream handle)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && sg_capture_breaks(stream))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -205,7 +204,7 @@ static CUresult host_work_submit(
     CUstream handle, CUhostFn function, CUstreamCallback callback, void *user)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && !function && !callback)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -281,7 +280,7 @@ CUresult cuStreamGetCtx(CUstream handle, CUcontext *context)
 CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *green)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && !context && !green)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -322,7 +321,7 @@ static bool stream_attribute_exists(CUstreamAttrID attribute)
 CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID attribute, CUstreamAttrValue *value)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && (!value || !stream_attribute_exists(attribute)))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -336,7 +335,7 @@ CUresult cuStreamSetAttribute(
     CUstream handle, CUstreamAttrID attribute, const CUstreamAttrValue *value)
 {
 	struct sg_stream *stream;
-	CUresult r = stream_enter(handle, &stream);
+	CUresult r = sg_stream_enter(handle, &stream);
 
 	if (r == CUDA_SUCCESS && (!value || !stream_attribute_exists(attribute)))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -351,10 +350,10 @@ CUresult cuStreamSetAttribute(
 CUresult cuStreamCopyAttributes(CUstream destination_handle, CUstream source_handle)
 {
 	struct sg_stream *destination, *source;
-	CUresult r = stream_enter(destination_handle, &destination);
+	CUresult r = sg_stream_enter(destination_handle, &destination);
 
 	if (r == CUDA_SUCCESS)
-		r = stream_enter(source_handle, &source);
+		r = sg_stream_enter(source_handle, &source);
 	if (r == CUDA_SUCCESS)
 		memcpy(destination->attributes, source->attributes, sizeof(source->attributes));
 	return r;

@@ -99,6 +99,10 @@ static inline CUstream sg_stream_named(CUstream handle)
 /* The stream behind a handle in the current context, special handles included. */
 CUresult sg_stream_get(CUstream handle, struct sg_context *context, struct sg_stream **stream);
 
+/* Entry of calls on a stream: sg_enter_context(), and the stream behind the handle, whose context may
+ * be another one. */
+CUresult sg_stream_enter(CUstream handle, struct sg_stream **stream);
+
 /* A stream of its own, without a public handle. NULL: out of memory. */
 struct sg_stream *sg_stream_new(struct sg_context *context, unsigned flags, int priority);
 

@@ -8,18 +8,11 @@
  */
 #include <math.h>
 
+#include "softgpu/exec/float-bits.h"
 #include "softgpu/exec/test-machine.h"
 #include "softgpu/exec/texture.h"
 
-#define F(x) f32_bits(x)
-
-static inline uint32_t f32_bits(float x)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
+#define F(x) ((uint32_t)f32_bits(x))
 
 struct row {
 	const char *code;

@@ -45,14 +45,6 @@ static bool resolve_space(struct check_access *access)
 	       access->space == PTX_SPACE_GENERIC;
 }
 
-static bool has_sink(const struct ptx_operand *data)
-{
-	for (uint32_t i = 0; i < data->n_elements; i++)
-		if (data->elements[i].kind == PTX_OPERAND_SINK)
-			return true;
-	return data->kind == PTX_OPERAND_SINK;
-}
-
 static unsigned async_copy(struct emit *emit, struct check_access accesses[CHECK_MOST_ACCESSES])
 {
 	unsigned size = (unsigned)emit->in->operands[2].value;
@@ -104,7 +96,7 @@ unsigned check_accesses(struct emit *emit, struct check_access accesses[CHECK_MO
 	    .count = memory_vector_size(emit),
 	};
 	access->size = ptx_type_bits(access->type) / 8 * access->count;
-	if (opcode == PTX_OP_st && !has_sink(&operands[1]))
+	if (opcode == PTX_OP_st && !ptx_has_sink(&operands[1]))
 		access->data = &operands[1];
 	if (opcode == PTX_OP_st || is_rmw)
 		access->flags |= SG_CHECK_WRITE;

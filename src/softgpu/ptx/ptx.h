@@ -270,3 +270,12 @@ static inline bool ptx_type_is_reference(enum ptx_type type)
 #define PTX_SAMPLER_UNNORMALIZED     2u /* whatever the texture says */
 #define PTX_SAMPLER_MODE_SHIFT(axis) (4 + 4 * (axis))
 #define PTX_SAMPLER_MODE_MASK	     3u
+
+/* Whether the operand, or an element of it, is the sink "_". */
+static inline bool ptx_has_sink(const struct ptx_operand *operand)
+{
+	for (uint32_t i = 0; i < operand->n_elements; i++)
+		if (operand->elements[i].kind == PTX_OPERAND_SINK)
+			return true;
+	return operand->kind == PTX_OPERAND_SINK;
+}

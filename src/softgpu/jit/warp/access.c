@@ -54,14 +54,6 @@ bool access_goes_by_lane(struct warp *warp, const struct access *access)
 	       (memory_is_one(&warp->emit, access->address) && !shape_is_uniform(access->shape));
 }
 
-static void run_by_lane(struct warp *warp)
-{
-	capture_begin(warp);
-	emit_opcode(&warp->emit);
-	capture_end(warp);
-	lanes_run(warp);
-}
-
 static void keep_order(struct warp *warp, const struct access *access)
 {
 	if (access->is_ordered)
@@ -194,14 +186,6 @@ static void store_same(struct warp *warp, const struct access *access)
 	end_if_any(warp, none);
 }
 
-static bool has_sink(const struct ptx_operand *data)
-{
-	for (uint32_t i = 0; i < data->n_elements; i++)
-		if (data->elements[i].kind == PTX_OPERAND_SINK)
-			return true;
-	return data->kind == PTX_OPERAND_SINK;
-}
-
 bool access_has_neighbours(const struct access *access)
 {
 	return access->shape.kind == SHAPE_LINEAR && access->size <= 8 &&
@@ -209,7 +193,7 @@ bool access_has_neighbours(const struct access *access)
 	       access->shape.stride == (int64_t)access->size * access->count &&
 	       (access->shape.wrap == 0 ||
 		   access->address->elements->kind == PTX_OPERAND_REGISTER) &&
-	       !(access->is_write && has_sink(access->data));
+	       !(access->is_write && ptx_has_sink(access->data));
 }
 
 static bool is_contiguous(const struct warp *warp, const struct access *access)
@@ -223,7 +207,7 @@ static bool are_rows_apart(const struct warp *warp, const struct access *access)
 	return facts_have_rows(&warp->facts) && access->size <= 8 &&
 	       access->space != PTX_SPACE_CLUSTER &&
 	       (shape_is_flat(access->shape) || access_has_neighbours(access)) &&
-	       !(access->is_write && has_sink(access->data));
+	       !(access->is_write && ptx_has_sink(access->data));
 }
 
 static bool has_gather(const struct access *access)
@@ -236,7 +220,7 @@ static bool begin(struct warp *warp, struct access *access, bool is_write)
 {
 	access_init(warp, access, is_write);
 	if (access_goes_by_lane(warp, access)) {
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 		return false;
 	}
 	warp_tally_guard(warp, access->address, access->space, access->size * access->count);
@@ -263,7 +247,7 @@ void warp_load(struct warp *warp)
 	else if (has_gather(&access))
 		access_gather(warp, &access);
 	else
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 	keep_order(warp, &access);
 }
 
@@ -284,6 +268,6 @@ void warp_store(struct warp *warp)
 	else if (has_gather(&access))
 		access_scatter(warp, &access);
 	else
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 	keep_order(warp, &access);
 }

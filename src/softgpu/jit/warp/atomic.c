@@ -18,14 +18,6 @@ struct update {
 	const struct ptx_operand *address, *value;
 };
 
-static void run_by_lane(struct warp *warp)
-{
-	capture_begin(warp);
-	emit_opcode(&warp->emit);
-	capture_end(warp);
-	lanes_run(warp);
-}
-
 /* False for forms that are left to the lanes. */
 static bool update_init(struct warp *warp, struct update *update)
 {
@@ -200,7 +192,7 @@ static void run_straight(struct warp *warp, const struct update *update)
 	emit_line(emit, "br label %%b%u", done);
 	text_format(&emit->body, "b%u:\n", some);
 	emit->open = true;
-	run_by_lane(warp);
+	warp_run_by_lane(warp);
 	emit_start_block(emit, done);
 }
 
@@ -222,12 +214,12 @@ void warp_atomic(struct warp *warp)
 	const char *word;
 
 	if (!update_init(warp, &update)) {
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 		return;
 	}
 	if (!shape_is_uniform(shape_of_address(&warp->facts, update.address))) {
 		if (update.result)
-			run_by_lane(warp);
+			warp_run_by_lane(warp);
 		else if (warp_tally_takes(warp, update.type))
 			run_tallied(warp, &update);
 		else
@@ -242,5 +234,5 @@ void warp_atomic(struct warp *warp)
 	else if (word && !update.result)
 		combine(warp, &update, word, neutral);
 	else
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 }

@@ -312,3 +312,11 @@ void lanes_run(struct warp *warp)
 			copy_out(&slots, slots.values[i]);
 	warp->emit.open = true;
 }
+
+void warp_run_by_lane(struct warp *warp)
+{
+	capture_begin(warp);
+	emit_opcode(&warp->emit);
+	capture_end(warp);
+	lanes_run(warp);
+}

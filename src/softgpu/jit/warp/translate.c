@@ -170,14 +170,6 @@ static void run_pure(struct warp *warp)
 		lanes_run(warp);
 }
 
-static void run_by_lane(struct warp *warp)
-{
-	capture_begin(warp);
-	emit_opcode(&warp->emit);
-	capture_end(warp);
-	lanes_run(warp);
-}
-
 static void trap(struct warp *warp)
 {
 	struct emit *emit = &warp->emit;
@@ -208,13 +200,13 @@ static bool run_effect(struct warp *warp)
 	}
 	switch (emit->in->opcode) {
 	case PTX_OP_tcgen05:
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 		return true;
 	case PTX_OP_mbarrier:
 		if (has(emit, PTX_MODIFIER_pending_count))
 			return false;
 		if (!warp_mbarrier(warp))
-			run_by_lane(warp);
+			warp_run_by_lane(warp);
 		return true;
 	case PTX_OP_ld:
 	case PTX_OP_ldu:
@@ -222,23 +214,23 @@ static bool run_effect(struct warp *warp)
 		return true;
 	case PTX_OP_st:
 		if (has(emit, PTX_MODIFIER_async) || has(emit, PTX_MODIFIER_bulk))
-			run_by_lane(warp);
+			warp_run_by_lane(warp);
 		else
 			warp_store(warp);
 		return true;
 	case PTX_OP_atom:
 	case PTX_OP_red:
 		if (has(emit, PTX_MODIFIER_async))
-			run_by_lane(warp);
+			warp_run_by_lane(warp);
 		else
 			warp_atomic(warp);
 		return true;
 	case PTX_OP_cp:
 		if (!warp_copy(warp))
-			run_by_lane(warp);
+			warp_run_by_lane(warp);
 		return true;
 	case PTX_OP_call:
-		run_by_lane(warp);
+		warp_run_by_lane(warp);
 		return true;
 	case PTX_OP_membar:
 	case PTX_OP_fence:

@@ -106,6 +106,8 @@ bool capture_is_vector(const struct warp *warp, struct value value);
 
 /* lanes.c: the instruction's scratch text, for one active lane after the other. */
 void lanes_run(struct warp *warp);
+/* The same for the instruction as the scalar machine's emitter prints it. */
+void warp_run_by_lane(struct warp *warp);
 void print_slots(struct warp *warp); /* memory all these loops share */
 
 /* access.c */
