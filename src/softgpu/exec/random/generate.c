@@ -20,7 +20,6 @@ uint64_t random_next(uint64_t *state)
 struct generator {
 	struct random_program *program;
 	uint64_t state;
-	unsigned n_ops; /* of random_ops: functions use those of class r only */
 };
 
 static unsigned below(struct generator *generator, unsigned n)
@@ -58,6 +57,7 @@ static bool is_of_class_r(const char *classes)
 	return strspn(classes, "r") == strlen(classes);
 }
 
+/* Functions have registers of class r alone. */
 static struct random_step pick_op(struct generator *generator, bool class_r_only)
 {
 	struct random_step step = {.kind = RANDOM_OP, .predicate = -1};
