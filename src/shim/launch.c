@@ -179,7 +179,7 @@ static const struct launch_limits *limits_of(CUdevice device)
 	return limits;
 }
 
-/* A buffer that is too short leaves the others 0. */
+/* Of a short buffer the backend takes what is missing as 0; it refuses none at all, and more. */
 static bool parameters_fit(const struct function *f, size_t size)
 {
 	return size <= f->bytes && (size || !f->bytes);
