@@ -51,16 +51,23 @@ static CUresult captured_launch(CUfunction f, struct shape block, void **values,
 	return r;
 }
 
-static CUresult node_with(CUfunction f, struct shape block, void **values, CUresult *instantiate)
+static CUDA_KERNEL_NODE_PARAMS one_block(
+    CUfunction f, struct shape block, void **values, void **extra)
 {
-	CUDA_KERNEL_NODE_PARAMS kernel = {.func = f,
+	return (CUDA_KERNEL_NODE_PARAMS){.func = f,
 	    .gridDimX = 1,
 	    .gridDimY = 1,
 	    .gridDimZ = 1,
 	    .blockDimX = block.x,
 	    .blockDimY = block.y,
 	    .blockDimZ = 1,
-	    .kernelParams = values};
+	    .kernelParams = values,
+	    .extra = extra};
+}
+
+static CUresult node_with(CUfunction f, struct shape block, void **values, CUresult *instantiate)
+{
+	CUDA_KERNEL_NODE_PARAMS kernel = one_block(f, block, values, NULL);
 	CUgraphExec exec;
 	CUgraphNode node;
 	CUgraph graph;
@@ -275,14 +282,7 @@ static CUresult capture(CUfunction f, CUstream stream, void **extra, CUgraph *gr
 
 static CUresult add_node(CUfunction f, void **extra, CUgraph *graph)
 {
-	CUDA_KERNEL_NODE_PARAMS kernel = {.func = f,
-	    .gridDimX = 1,
-	    .gridDimY = 1,
-	    .gridDimZ = 1,
-	    .blockDimX = 1,
-	    .blockDimY = 1,
-	    .blockDimZ = 1,
-	    .extra = extra};
+	CUDA_KERNEL_NODE_PARAMS kernel = one_block(f, (struct shape){1, 1}, NULL, extra);
 	CUgraphNode node;
 
 	OK(cuGraphCreate(graph, 0));
