@@ -315,14 +315,16 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
 		*graph = NULL;
 	sg_engine_lock();
 	capture = stream->capture;
-	if (!capture)
+	if (!capture) {
 		r = CUDA_ERROR_ILLEGAL_STATE;
-	else if (!graph && capture->owns) /* nobody else knows the graph */
+	} else if (!graph && capture->owns) { /* nobody else knows the graph */
 		r = CUDA_ERROR_INVALID_VALUE;
-	else if (capture->origin != stream)
+	} else if (capture->origin != stream) {
+		capture->is_invalid = true; /* as by NVIDIA's driver, say CuPy's tests */
 		r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-	else if (!capture->is_relaxed && !pthread_equal(capture->thread, pthread_self()))
+	} else if (!capture->is_relaxed && !pthread_equal(capture->thread, pthread_self())) {
 		r = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+	}
 	if (r != CUDA_SUCCESS) {
 		sg_engine_unlock();
 		return r;

@@ -119,7 +119,6 @@ TEST(events_take_other_streams_in)
 	CHECK_OK(cuMemcpyDtoDAsync_v2(s.b, s.a, N, s.second));
 	CHECK_OK(cuEventRecord(s.join, s.second));
 	CHECK_OK(cuStreamWaitEvent(s.first, s.join, 0));
-	CHECK_EQ(cuStreamEndCapture(s.second, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
 	CHECK_OK(cuStreamEndCapture(s.first, &graph));
 	check_status(s.second, CU_STREAM_CAPTURE_STATUS_NONE);
 	CHECK_OK(cuGraphInstantiateWithFlags(&exec, graph, 0));
@@ -130,6 +129,20 @@ TEST(events_take_other_streams_in)
 	check_memory(s.b, 9);
 	CHECK_OK(cuGraphExecDestroy(exec));
 	CHECK_OK(cuGraphDestroy(graph));
+	finish(&s);
+}
+
+TEST(ending_on_another_stream_breaks_a_capture)
+{
+	struct setting s = begin();
+	CUgraph graph = (CUgraph)1;
+
+	CHECK_OK(cuEventRecord(s.fork, s.first));
+	CHECK_OK(cuStreamWaitEvent(s.second, s.fork, 0));
+	CHECK_EQ(cuStreamEndCapture(s.second, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+	check_status(s.first, CU_STREAM_CAPTURE_STATUS_INVALIDATED);
+	CHECK_EQ(cuStreamEndCapture(s.first, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	check_status(s.second, CU_STREAM_CAPTURE_STATUS_NONE);
 	finish(&s);
 }
 
