@@ -27,9 +27,13 @@ static _Thread_local bool asks_for_real;
 static struct audit_library *const libraries[] = {
     &nvrtc_library, &nvjitlink_library, &libcuda_library, &libcudart_library, &libc_library};
 
-/* How the names of NVIDIA's closed libraries with kernels inside begin. */
+/*
+ * How the names of NVIDIA's closed libraries with kernels inside begin. NCCL is none: it leaves the
+ * choice of its one kernel's form to the driver, and wants more shared memory of a device that it
+ * does not know than this one has.
+ */
 static const char *const clients[] = {"libcublas", "libcudnn", "libcufft", "libcurand",
-    "libcusolver", "libcusparse", "libnccl.so", "libnpp", "libnvjpeg"};
+    "libcusolver", "libcusparse", "libnpp", "libnvjpeg"};
 
 static bool begins_with(const char *name, const char *with)
 {
