@@ -45,7 +45,9 @@ static bool block_fits(
 	return taken == FUNCTION_ANY_BLOCK || taken == launch_block_word(block);
 }
 
-void launch_block_taken(CUfunction function, const unsigned block[3])
+/* The backend took a launch with that block. The function takes it again; and once it took two
+ * shapes, it takes all that the limits allow. */
+static void block_taken(CUfunction function, const unsigned block[3])
 {
 	/* Looked up anew: while the backend was asked, its module may have gone. */
 	struct function *f = shim_object((uint64_t)function, handle_kind_of((uint64_t)function));
@@ -217,7 +219,7 @@ static CUresult answered(
     const struct launch *launch, CUfunction function, const unsigned block[3], CUresult r)
 {
 	if (unlikely(launch->flags == SHIM_WAIT) && r == CUDA_SUCCESS)
-		launch_block_taken(function, block);
+		block_taken(function, block);
 	return r;
 }
 

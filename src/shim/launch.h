@@ -23,10 +23,6 @@ bool launch_fits(const struct launch_limits *limits, const struct function *f,
 /* A block that passed the device's limits, in one word. */
 uint64_t launch_block_word(const unsigned block[3]);
 
-/* The backend took a launch with that block. The function takes it again; and once it took two
- * shapes, it takes all that the limits allow. */
-void launch_block_taken(CUfunction function, const unsigned block[3]);
-
 /* Copies every parameter to its offset in buffer (f->bytes bytes, zeroed between parameters).
  * CUDA_ERROR_INVALID_VALUE: a parameter is missing. */
 CUresult launch_pack(const struct function *f, void *const *values, void *buffer);

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -182,8 +183,21 @@ int control_ask(struct control_share *message, int fd, int *got)
 	return error_trace(r);
 }
 
-/* False: rosend is gone, or is of another build. */
-static bool take_answer(void)
+/* Ends the process, without exit handlers: a driver's could wait for a GPU that never answers. */
+static _Noreturn void end_session(ssize_t size)
+{
+	if (size == -ENODATA || size == -ECONNRESET)
+		_exit(EXIT_SUCCESS); /* rosend is gone */
+	char text[HELLO_TEXT_MAX];
+	snprintf(text, sizeof(text),
+	    "The GPU worker ended the session: it cannot read what rosend sends (%s)",
+	    size < 0 ? strerror((int)-size) : "is it of another build?");
+	log_error("%s", text);
+	send_last_words(client_socket, text);
+	_exit(EXIT_FAILURE);
+}
+
+static void take_answer(void)
 {
 	struct control_share answer;
 	size_t n_fds = 1;
@@ -191,9 +205,9 @@ static bool take_answer(void)
 
 	ssize_t size = fd_receive(CONTROL_FD, &answer, sizeof(answer), &fd, &n_fds, MSG_DONTWAIT);
 	if (size == -EAGAIN)
-		return true;
+		return;
 	if (size != sizeof(answer) || answer.kind != CONTROL_SHARED)
-		return false;
+		end_session(size);
 	pthread_mutex_lock(&question.lock);
 	if (question.waiting) {
 		question.answer = answer;
@@ -204,7 +218,6 @@ static bool take_answer(void)
 		fd_close(fd);
 	}
 	pthread_mutex_unlock(&question.lock);
-	return true;
 }
 
 /* --- the watching thread --- */
@@ -233,8 +246,10 @@ static void *watch(void *argument)
 		int r = poll(&control, 1, STATUS_BEAT_MS);
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r < 0 || (r > 0 && !take_answer()))
-			_exit(0);
+		if (r < 0)
+			end_session(-errno);
+		if (r > 0)
+			take_answer();
 		report(worker, &last);
 	}
 }
