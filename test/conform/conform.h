@@ -67,6 +67,17 @@ static inline CUfunction conform_kernel(const char *name)
 	return function;
 }
 
+/* Of a module of its own, which stays. */
+static inline CUfunction conform_kernel_of(const char *ptx, const char *name)
+{
+	CUfunction function;
+	CUmodule module;
+
+	OK(cuModuleLoadData(&module, ptx));
+	OK(cuModuleGetFunction(&function, module, name));
+	return function;
+}
+
 /* One-dimensional launch. */
 static inline CUresult conform_launch(CUfunction f, unsigned blocks, unsigned threads,
     unsigned shared, CUstream stream, void **parameters)

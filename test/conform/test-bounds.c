@@ -17,16 +17,6 @@ static const char ptx[] = ".version 8.0\n.target sm_80\n.address_size 64\n"
 			  "	cvta.to.global.u64 %p, %p;\n"
 			  "	st.global.u32 [%p], %a; st.global.u32 [%p+4], %b; ret;\n}\n";
 
-static CUfunction kernel_of(const char *text, const char *name)
-{
-	CUfunction function;
-	CUmodule module;
-
-	OK(cuModuleLoadData(&module, text));
-	OK(cuModuleGetFunction(&function, module, name));
-	return function;
-}
-
 struct shape {
 	unsigned x, y;
 };
@@ -127,7 +117,7 @@ CONFORM(more_threads_than_a_kernel_was_compiled_for)
 	int threads;
 
 	conform_begin();
-	CUfunction f = kernel_of(ptx, "most64");
+	CUfunction f = conform_kernel_of(ptx, "most64");
 	OK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f));
 	CHECK_EQ(threads, 64);
 	TAKES(f, 64, 1);
@@ -143,8 +133,8 @@ CONFORM(blocks_of_one_shape)
 	int threads;
 
 	conform_begin();
-	CUfunction flat = kernel_of(ptx, "flat64"), square = kernel_of(ptx, "square64"),
-		   one = kernel_of(ptx, "one");
+	CUfunction flat = conform_kernel_of(ptx, "flat64"),
+		   square = conform_kernel_of(ptx, "square64"), one = conform_kernel_of(ptx, "one");
 	OK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, flat));
 	CHECK_EQ(threads, 1024);
 	for (int i = 0; i < 2; i++) { /* of what was taken or refused before nothing is kept */
@@ -192,7 +182,7 @@ CONFORM(more_threads_than_registers_suffice_for)
 	int threads;
 
 	conform_begin();
-	CUfunction f = kernel_of(text, "hungry");
+	CUfunction f = conform_kernel_of(text, "hungry");
 	free(text);
 	OK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f));
 	TAKES(f, (unsigned)threads, 1);
@@ -226,7 +216,7 @@ CONFORM(a_launch_that_cannot_be_ends_its_capture)
 	CUgraph graph;
 
 	conform_begin();
-	CUfunction f = kernel_of(ptx, "keep");
+	CUfunction f = conform_kernel_of(ptx, "keep");
 	OK(cuMemAlloc(&memory, 8));
 	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	void *values[] = {&memory, &a, &b};
@@ -319,7 +309,7 @@ CONFORM(parameter_buffers_of_other_sizes)
 	CUgraph graph;
 
 	conform_begin();
-	CUfunction f = kernel_of(ptx, "keep");
+	CUfunction f = conform_kernel_of(ptx, "keep");
 	OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	OK(cuMemAlloc(&arguments.p, 8));
 	OK(cuMemsetD32(arguments.p, 0xee, 2));
@@ -352,7 +342,7 @@ CONFORM(a_kernel_without_parameters_takes_none)
 	void *values[] = {some};
 
 	conform_begin();
-	CUfunction f = kernel_of(ptx, "nothing");
+	CUfunction f = conform_kernel_of(ptx, "nothing");
 	size = 0;
 	OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
 	size = 4;
@@ -369,7 +359,7 @@ CONFORM(parameter_sizes_of_old_launches)
 	CUkernel kernel;
 
 	conform_begin();
-	CUfunction f = kernel_of(ptx, "keep");
+	CUfunction f = conform_kernel_of(ptx, "keep");
 	OK(cuMemAlloc(&arguments.p, 8));
 	OK(cuMemsetD32(arguments.p, 0xee, 2));
 	OK(cuParamSetv(f, 0, &arguments, 16)); /* a block of one thread is what there is at first */
@@ -389,7 +379,7 @@ CONFORM(parameter_sizes_of_old_launches)
 	GIVES(cuLaunch(f), CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 	check_kept(arguments.p, 0xee, 0xee);
 	GIVES(cuParamSetSize(f, 100000), CUDA_ERROR_INVALID_VALUE);
-	OK(cuLaunch(kernel_of(ptx, "most64"))); /* its parameters were never set, nor read */
+	OK(cuLaunch(conform_kernel_of(ptx, "most64"))); /* its parameters: never set, nor read */
 	OK(cuLibraryLoadData(&library, ptx, NULL, NULL, 0, NULL, NULL, 0));
 	OK(cuLibraryGetKernel(&kernel, library, "flat64"));
 	GIVES(cuFuncSetBlockShape((CUfunction)kernel, 64, 1, 1), CUDA_ERROR_INVALID_HANDLE);

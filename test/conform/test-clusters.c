@@ -109,16 +109,6 @@ static CUdevice begin(void)
 	return device;
 }
 
-static CUfunction kernel_of(const char *ptx, const char *name)
-{
-	CUmodule module;
-	CUfunction kernel;
-
-	OK(cuModuleLoadData(&module, ptx));
-	OK(cuModuleGetFunction(&kernel, module, name));
-	return kernel;
-}
-
 static CUresult launch(
     CUfunction kernel, const unsigned grid[3], const unsigned cluster[3], void **values)
 {
@@ -154,7 +144,7 @@ CONFORM(places_of_blocks)
 	const unsigned grid[3] = {6, 4, 3}, cluster[3] = {3, 2, 1};
 	uint32_t words[72][WORDS];
 	begin();
-	CUfunction kernel = kernel_of(places_ptx, "places");
+	CUfunction kernel = conform_kernel_of(places_ptx, "places");
 	CUdeviceptr out = zeroed(sizeof(words));
 
 	OK(launch(kernel, grid, cluster, (void *[]){&out}));
@@ -184,7 +174,7 @@ CONFORM(memory_of_other_blocks)
 	begin();
 	CUdeviceptr out = zeroed(sizeof(words));
 
-	OK(launch(kernel_of(memory_ptx, "memory"), grid, NULL, (void *[]){&out}));
+	OK(launch(conform_kernel_of(memory_ptx, "memory"), grid, NULL, (void *[]){&out}));
 	OK(cuMemcpyDtoH(words, out, sizeof(words)));
 	for (uint32_t i = 0; i < 12; i++) {
 		uint32_t first = i / 4 * 4, next = first + (i + 1) % 4, sum = 0;
@@ -221,7 +211,8 @@ static void check_phases(bool is_cooperative)
 		for (unsigned rank = 0; rank < 2; rank++)
 			box[rank] = value[rank] = value[rank] * 3 + seen[rank];
 	}
-	OK(cuLaunchKernelEx(&config, kernel_of(phases_ptx, "phases"), (void *[]){&out}, NULL));
+	OK(cuLaunchKernelEx(
+	    &config, conform_kernel_of(phases_ptx, "phases"), (void *[]){&out}, NULL));
 	OK(cuMemcpyDtoH(words, out, sizeof(words)));
 	for (uint32_t i = 0; i < 4; i++) {
 		CHECK_EQ(words[i][0], value[i % 2]);
@@ -246,7 +237,7 @@ CONFORM(copies_to_all_blocks)
 	for (uint32_t i = 0; i < 32; i++)
 		in[i] = i * i + 3;
 	OK(cuMemcpyHtoD(from, in, sizeof(in)));
-	OK(launch(kernel_of(copies_ptx, "copies"), grid, NULL, (void *[]){&out, &from}));
+	OK(launch(conform_kernel_of(copies_ptx, "copies"), grid, NULL, (void *[]){&out, &from}));
 	OK(cuMemcpyDtoH(words, out, sizeof(words)));
 	for (uint32_t i = 0; i < 4; i++) {
 		const uint32_t want[4] = {5, (i & 1) ^ 1, i & 1, i ^ 1};
@@ -261,8 +252,8 @@ CONFORM(what_a_launch_refuses)
 	const unsigned grid[3] = {6, 1, 1}, other[3] = {2, 1, 1}, odd[3] = {4, 1, 1},
 		       many[3] = {9, 1, 1}, nine[3] = {9, 1, 1};
 	begin();
-	CUfunction places = kernel_of(places_ptx, "places"),
-		   copies = kernel_of(copies_ptx, "copies");
+	CUfunction places = conform_kernel_of(places_ptx, "places"),
+		   copies = conform_kernel_of(copies_ptx, "copies");
 	CUdeviceptr out = zeroed(4096);
 	void *values[] = {&out, &out};
 	int value;
@@ -290,7 +281,7 @@ CONFORM(occupancy_of_clusters)
 	int of_four, of_two, largest;
 
 	begin();
-	CUfunction kernel = kernel_of(places_ptx, "places");
+	CUfunction kernel = conform_kernel_of(places_ptx, "places");
 	OK(cuOccupancyMaxActiveClusters(&of_four, kernel, &config));
 	attribute.value.clusterDim.x = 2;
 	OK(cuOccupancyMaxActiveClusters(&of_two, kernel, &config));
